@@ -1,0 +1,36 @@
+# What there is to do here. CI runs `make story` and `make test` (.ci/run).
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.identitystory
+PIP := $(BIN)/python -m pip install --quiet
+
+.PHONY: venv story test check format miniature
+
+venv: $(STAMP)  ## .venv with everything needed to run and to test
+
+# torch comes first, on its own, so that an index with processor builds is honoured.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) -c constraints.txt -e '.[dev]'
+	touch $@
+
+story: venv  ## paint the example story with the miniature
+	$(BIN)/identitystory generate examples/lighthouse.toml --out runs/lighthouse
+
+test: venv
+	$(BIN)/python -m pytest -q
+
+check: venv  ## format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+format: venv
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+miniature: venv  ## train the miniature again, from nothing; resumable
+	$(PIP) -c constraints.txt -e '.[dev,miniature,faces]'
+	$(BIN)/python -m miniature.train

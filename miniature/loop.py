@@ -1,0 +1,114 @@
+"""The training loop that every stage shares: a time budget, a schedule, an average, a checkpoint.
+
+``for fraction in run: ...; run.update(loss)``. The budget is training time, not wall time: it is
+stored with the checkpoint, so a stage that was broken off goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .paths import BUILD
+
+CHECKPOINTS = BUILD / "checkpoints"
+
+
+class Run:
+    """One stage of training.
+
+    Args:
+        name: of the checkpoint, ``build/checkpoints/NAME.pt``.
+        model: what is trained.
+        optimizers: their learning rates follow warm-up, constant, cosine to zero.
+        minutes: budget of training time.
+        ema: decay of the average of the weights, 0 for none.
+    """
+
+    def __init__(
+        self, name: str, model: nn.Module, optimizers: list[torch.optim.Optimizer], *,
+        minutes: float, ema: float = 0.0, warmup: int = 50, decay_from: float = 0.5,
+        clip: float = 1.0, fresh: bool = False,
+    ):  # fmt: skip
+        self.name, self.model, self.optimizers = name, model, optimizers
+        self.budget, self.decay, self.warmup = 60 * minutes, ema, warmup
+        self.decay_from, self.clip = decay_from, clip
+        self.average = copy.deepcopy(model).eval().requires_grad_(False) if ema else model
+        self.spent, self.step, self.means = 0.0, 0, {}
+        self.rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
+        self.path = CHECKPOINTS / f"{name}.pt"
+        if self.path.exists() and not fresh:
+            self._load()
+
+    def _load(self) -> None:
+        state = torch.load(self.path, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        if self.decay:
+            self.average.load_state_dict(state["average"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.spent, self.step = state["spent"], state["step"]
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        CHECKPOINTS.mkdir(parents=True, exist_ok=True)
+        state = dict(
+            model=self.model.state_dict(), spent=self.spent, step=self.step,
+            optimizers=[o.state_dict() for o in self.optimizers],
+        )  # fmt: skip
+        if self.decay:
+            state["average"] = self.average.state_dict()
+        partial = self.path.with_suffix(".part")
+        torch.save(state, partial)
+        partial.rename(self.path)
+
+    def __iter__(self) -> Iterator[float]:
+        saved = time.time()
+        while self.spent < self.budget:
+            began = time.time()
+            fraction = self.spent / self.budget
+            late = max(0.0, (fraction - self.decay_from) / (1 - self.decay_from))
+            scale = min(1.0, (self.step + 1) / self.warmup) * (0.5 + 0.5 * math.cos(math.pi * late))
+            for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
+                for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate * scale + 1e-7
+            yield fraction
+            self.spent += time.time() - began
+            if self.step % 50 == 0:
+                text = " ".join(f"{k} {v:.4f}" for k, v in self.means.items())
+                print(f"{self.name} {self.step} {self.spent / 60:.1f} min {text}", flush=True)
+            if time.time() - saved > 240:
+                self.save()
+                saved = time.time()
+        self.save()
+
+    def update(self, loss: Tensor, **shown: float) -> None:
+        """Step down the gradient of ``loss``."""
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+        if torch.isfinite(norm):
+            for optimizer in self.optimizers:
+                optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        if self.decay:
+            decay = min(self.decay, (1 + self.step) / (10 + self.step))
+            ours = [p for p in self.model.parameters()]
+            torch._foreach_lerp_(list(self.average.parameters()), ours, 1 - decay)
+        for name, value in {"loss": float(loss.detach()), **shown}.items():
+            self.means[name] = 0.98 * self.means.get(name, value) + 0.02 * value
+
+
+def load_trained(name: str, model: nn.Module) -> nn.Module:
+    """``model`` with the (averaged) weights of a stage's checkpoint, for use."""
+    path: Path = CHECKPOINTS / f"{name}.pt"
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state.get("average", state["model"]))
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,42 @@
+"""Muon: momentum whose matrix update is made orthogonal by a Newton-Schulz iteration (K. Jordan, 2024).
+
+torch.optim.Muon takes matrices only; this one folds a convolution's kernel into (out, in*h*w).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def orthogonalized(g: Tensor, iterations: int = 5) -> Tensor:
+    """(m, n) with about the singular vectors of ``g`` and all singular values near one."""
+    x = g.bfloat16()
+    x = x / (x.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(iterations):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return (x.T if tall else x).float()
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon over weights of two or more dimensions."""
+
+    def __init__(self, params, lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """One update."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                m = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                m.lerp_(p.grad, 1 - group["momentum"])
+                u = p.grad.lerp(m, group["momentum"]).reshape(p.shape[0], -1)
+                o = orthogonalized(u) * max(1, u.shape[0] / u.shape[1]) ** 0.5
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(o.view_as(p), alpha=-group["lr"])

@@ -1,0 +1,189 @@
+"""Put the trained parts together: ``python -m miniature.pack``.
+
+Writes ``src/identitystory/weights/miniature`` in SDXL's layout on the hub, with
+``photomaker.safetensors`` (PhotoMaker v1's layout), ``segmenter/``, ``clip/``, ``vocabulary.json``
+and ``card.toml``. Weights are float16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from peft import get_peft_model_state_dict
+from safetensors.torch import save_file
+from torch import Tensor
+
+from identitystory.models.photomaker import IdentityEncoder
+from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
+
+from .data import PLACES_V0, POSES_V0, PictureSet
+from .identity import WIDTH, load_encoder
+from .loop import CHECKPOINTS, load_trained
+from .paths import BUILD, ROOT
+from .segmenter import MEAN, SIZE, STD, new_segmenter
+from .text import TOKENIZERS, load_encoders
+from .unet import HELD_OUT_SCENES, READY, Painter, new_unet, scheduler
+from .vae import HELD_OUT_PEOPLE, new_vae
+from .world.captions import grammar_words
+
+TARGET = ROOT / "src" / "identitystory" / "weights" / "miniature"
+
+
+def fold_normalisation(vae: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
+    """Make latents of mean 0 and deviation 1 part of the 1 x 1 convolutions around them.
+
+    The stock pipeline knows per-channel statistics for four channels only; folded, the VAE needs
+    none and its scaling factor is 1.
+    """
+    c = len(mean)
+    quant, post = vae.quant_conv, vae.post_quant_conv
+    with torch.no_grad():
+        quant.weight[:c] /= std.view(-1, 1, 1, 1)
+        quant.bias[:c] = (quant.bias[:c] - mean) / std
+        quant.bias[c:] -= 2 * std.log()
+        post.bias += post.weight[:, :, 0, 0] @ mean
+        post.weight *= std.view(1, -1, 1, 1)
+
+
+def save_photomaker(painter: Painter, encoder: IdentityEncoder, path: Path) -> None:
+    """PhotoMaker v1's file: ``id_encoder.*`` and ``lora_weights.*``."""
+    encoder.fuse_module.load_state_dict(painter.fuse.state_dict())
+    tensors = {f"id_encoder.{k}": v for k, v in encoder.state_dict().items() if "position_ids" not in k}
+    lora = get_peft_model_state_dict(painter.unet, adapter_name="photomaker")
+    tensors |= {f"lora_weights.unet.{k}": v for k, v in lora.items()}
+    half = {k: v.detach().half().contiguous() for k, v in tensors.items()}
+    metadata = dict(
+        num_attention_heads=str(WIDTH // 64), hidden_act="quick_gelu",
+        image_mean=json.dumps(CLIP_MEAN), image_std=json.dumps(CLIP_STD),
+    )  # fmt: skip
+    save_file(half, path, metadata)
+
+
+def base_state(painter: Painter) -> dict[str, Tensor]:
+    """The U-Net's weights without the LoRA, under their own names."""
+    state = painter.unet.state_dict()
+    return {k.replace(".base_layer", ""): v for k, v in state.items() if "lora_" not in k}
+
+
+def save_segmenter(folder: Path, clip_folder: Path) -> None:
+    """CLIPSeg, and the CLIP inside it as a checkpoint of its own."""
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+    vocabulary = len(CLIPTokenizer.from_pretrained(TOKENIZERS[0]))
+    model = load_trained("segmenter", new_segmenter(vocabulary)).half()
+    model.save_pretrained(folder)
+    clip = CLIPModel(CLIPConfig(
+        text_config={**model.config.text_config.to_dict(), "model_type": "clip_text_model"},
+        vision_config={**model.config.vision_config.to_dict(), "model_type": "clip_vision_model"},
+        projection_dim=model.config.projection_dim,
+    )).half()  # fmt: skip
+    clip.load_state_dict(model.clip.state_dict())
+    clip.save_pretrained(clip_folder)
+    preprocessing = dict(
+        size=dict(height=SIZE, width=SIZE), resample=2, image_mean=MEAN, image_std=STD,
+        do_resize=True, do_normalize=True, do_rescale=True, rescale_factor=1 / 255,
+    )  # fmt: skip
+    for target, kind in ((folder, "ViTImageProcessor"), (clip_folder, "CLIPImageProcessor")):
+        shutil.copytree(TOKENIZERS[0], target, dirs_exist_ok=True)
+        content = {**preprocessing, "image_processor_type": kind}
+        (target / "preprocessor_config.json").write_text(json.dumps(content, indent=2))
+
+
+def training_facts(data: PictureSet) -> dict:
+    """What the checkpoints say of themselves: steps and minutes of each stage."""
+    stages = {}
+    for name in ("vae", "text", "tower", "segmenter", "unet"):
+        state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
+        stages[name] = (state["step"], round(state["spent"] / 60, 1))
+    return stages
+
+
+def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
+    """``card.toml``: data, steps, seed, time, measured quality, sha256 of every weight file."""
+    people = data.spec["people"]
+    lines = [
+        "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
+        'name = "identitystory miniature, version 0"',
+        'licence = "Apache-2.0; rendered from CC0 data"',
+        "size = 128",
+        "",
+        "[data]",
+        'source = "the little people (miniature/world), rendered for this purpose"',
+        f"seed = {data.spec['seed']}",
+        f"people = {people}",
+        f"pictures = {people * data.spec['pictures']}",
+        f'held_out_people = "{people - HELD_OUT_PEOPLE} to {people - 1}"',
+        f"held_out_scenes = {json.dumps([' / '.join(s) for s in sorted(HELD_OUT_SCENES)])}",
+        f"places = {json.dumps(PLACES_V0)}",
+        f"poses = {json.dumps(POSES_V0)}",
+        'framings = ["portrait", "half-body"]',
+        "people_in_a_picture = 1  # two people in one picture are not learned yet",
+        "",
+        "[training]  # optimizer steps, minutes on the machine below",
+        f"machine = {json.dumps(measured.pop('machine', 'two CPU cores with bfloat16 matrix units'))}",
+    ]
+    lines += [f"{n} = {{ steps = {s}, minutes = {m} }}" for n, (s, m) in training_facts(data).items()]
+    lines += ["", "[measured]"]
+    lines += [f"{k} = {json.dumps(v)}" for k, v in measured.items()]
+    lines += ["", "[sha256]"]
+    for file in sorted(folder.rglob("*.safetensors")):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        lines.append(f'"{file.relative_to(folder).as_posix()}" = "{digest}"')
+    (folder / "card.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def pack(folder: Path, data: PictureSet, measured: dict) -> None:
+    """Write the whole checkpoint into ``folder``, replacing what is there."""
+    ready = torch.load(READY, weights_only=True, mmap=True)
+    painter = load_trained("unet", Painter())
+    vae = load_trained("vae", new_vae())
+    fold_normalisation(vae, ready["mean"], ready["std"])
+    tokenizers, encoders = load_encoders()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    unet = new_unet()
+    unet.load_state_dict(base_state(painter))
+    unet.half().save_pretrained(folder / "unet")
+    vae.half().save_pretrained(folder / "vae")
+    encoders.first.half().save_pretrained(folder / "text_encoder")
+    encoders.second.half().save_pretrained(folder / "text_encoder_2")
+    scheduler().save_pretrained(folder / "scheduler")
+    for source, name in zip(TOKENIZERS, ("tokenizer", "tokenizer_2"), strict=True):
+        shutil.copytree(source, folder / name)
+    parts = dict(
+        scheduler="DDIMScheduler", unet="UNet2DConditionModel", vae="AutoencoderKL",
+        text_encoder="CLIPTextModel", text_encoder_2="CLIPTextModelWithProjection",
+        tokenizer="CLIPTokenizer", tokenizer_2="CLIPTokenizer",
+    )  # fmt: skip
+    library = lambda kind: "transformers" if kind.startswith("CLIP") else "diffusers"
+    index = {"_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prompt": False}
+    index |= {name: [library(kind), kind] for name, kind in parts.items()}
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2))
+    save_photomaker(painter, load_encoder(), folder / "photomaker.safetensors")
+    save_segmenter(folder / "segmenter", folder / "clip")
+    words = sorted({w.strip(",.") for w in grammar_words()})
+    (folder / "vocabulary.json").write_text(json.dumps({"words": words}, indent=0))
+    write_card(folder, data, measured)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=BUILD / "people")
+    parser.add_argument("--out", type=Path, default=TARGET)
+    options = parser.parse_args()
+    data, path = PictureSet(options.data), BUILD / "measured.json"
+    measured = json.loads(path.read_text()) if path.exists() else {}
+    pack(options.out, data, measured)
+    size = sum(f.stat().st_size for f in options.out.rglob("*") if f.is_file())
+    print(f"{options.out}: {size / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""The autoencoder: 128 px pictures to 16 x 16 latents and back. ``python -m miniature.vae``.
+
+A plain three-channel ``AutoencoderKL``. Faces weigh more than background, colour differences more
+than luminance (an L1 loss on RGB learns green against magenta last), and edges count at three scales.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from PIL import Image
+
+from .data import PictureSet
+from .loop import Run, load_trained
+from .muon import Muon
+from .paths import BUILD
+
+LATENT_CHANNELS = 12
+CROP, BATCH = 64, 16
+HELD_OUT_PEOPLE = 200  # the last of the set; nothing is ever trained on them
+
+
+def new_vae() -> AutoencoderKL:
+    """The autoencoder, factor 8. Channels first: group norm's backward pass is slow otherwise."""
+    return AutoencoderKL(
+        in_channels=3, out_channels=3, latent_channels=LATENT_CHANNELS, sample_size=128,
+        block_out_channels=(16, 32, 96, 128), layers_per_block=1, norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
+        mid_block_add_attention=False, scaling_factor=1.0, force_upcast=False,
+    )  # fmt: skip
+
+
+def to_tensor(images: np.ndarray) -> torch.Tensor:
+    """(n, S, S, 3) uint8 to (n, 3, S, S) in [-1, 1]."""
+    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2) / 127.5 - 1
+    return x.float().contiguous()
+
+
+def rendered(data: PictureSet) -> np.ndarray:
+    """Numbers of the pictures that are rendered already."""
+    return np.array([row["n"] for row in data.facts])
+
+
+def crops(data: PictureSet, pool: np.ndarray, rng: np.random.Generator, size: int):
+    """A batch of crops, most around a face, and the weight of each pixel."""
+    images, weights = [], []
+    for n in rng.choice(pool, BATCH):
+        image, mask = data.images[n], data.masks[n]
+        s = image.shape[0]
+        y, x = rng.integers(0, s - size + 1, 2)
+        if rng.random() < 0.7 and size < s:
+            skin = np.argwhere((mask[: s // 2 + 16 : 4] >= 1) & (mask[: s // 2 + 16 : 4] <= 3))
+            if len(skin):
+                cy, cx = skin[rng.integers(len(skin))] * [4, 1] + rng.integers(-16, 17, 2)
+                y, x = np.clip([cy - size // 2, cx - size // 2], 0, s - size)
+        image, mask = image[y : y + size, x : x + size], mask[y : y + size, x : x + size]
+        if rng.random() < 0.5:
+            image, mask = image[:, ::-1], mask[:, ::-1]
+        face = ((mask >= 1) & (mask <= 3)) | (mask == 5)
+        images.append(image)
+        weights.append(1.0 + 1.5 * face + 2.5 * ((mask == 2) | (mask == 3) | (mask == 5)))
+    weight = torch.from_numpy(np.stack(weights)).float()[:, None]
+    return to_tensor(np.stack(images)), weight / weight.mean()
+
+
+def opponent(x: torch.Tensor) -> torch.Tensor:
+    """RGB to luminance, red-green, yellow-blue; the two differences enlarged."""
+    r, g, b = x.unbind(1)
+    return torch.stack([0.3 * r + 0.6 * g + 0.1 * b, 1.2 * (r - g), 0.8 * (b - 0.5 * (r + g))], 1)
+
+
+def reconstruction_loss(y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """L1 in opponent colours + gradients at three scales + colours of 8 x 8 blocks."""
+    d = opponent(y) - opponent(x)
+    loss = (d.abs() * weight).mean() + 0.3 * F.avg_pool2d(d, 8).abs().mean()
+    d = (y - x) * weight.sqrt()
+    for _ in range(3):
+        loss = loss + 0.35 * (d.diff(dim=-1).abs().mean() + d.diff(dim=-2).abs().mean())
+        d = F.avg_pool2d(d, 2)
+    return loss
+
+
+def train(minutes: float, data: PictureSet, *, kl: float, name: str = "vae") -> None:
+    """Train the autoencoder on what is rendered, for ``minutes``."""
+    vae = new_vae()
+    hidden = [
+        p for n, p in vae.named_parameters()
+        if p.ndim == 4 and not any(k in n for k in ("conv_in", "conv_out", "quant"))
+    ]  # fmt: skip
+    chosen = set(map(id, hidden))
+    rest = [p for p in vae.parameters() if id(p) not in chosen]
+    optimizers = [Muon(hidden, 0.02), torch.optim.AdamW(rest, 1.5e-3, betas=(0.9, 0.99), fused=True)]
+    run = Run(name, vae, optimizers, minutes=minutes, ema=0.995, decay_from=0.35)
+    rng = np.random.default_rng(run.step)
+    torch.manual_seed(run.step)
+    pool = np.array([])
+    for _ in run:
+        if run.step % 200 == 0 or not len(pool):
+            data = PictureSet(data.folder)
+            limit = data.spec["pictures"] * (data.spec["people"] - HELD_OUT_PEOPLE)
+            pool = rendered(data)
+            pool = pool[pool < limit]
+        x, weight = crops(data, pool, rng, CROP)
+        with torch.autocast("cpu", torch.bfloat16):
+            posterior = vae.encode(x).latent_dist
+            y = vae.decode(posterior.sample()).sample
+        mean, logvar = posterior.mean.float(), posterior.logvar.float()
+        divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+        loss = reconstruction_loss(y.float(), x, weight)
+        sigma, spread = float(posterior.std.detach().float().mean()), float(mean.detach().std())
+        run.update(loss + kl * divergence, recon=float(loss.detach()), sigma=sigma, spread=spread)
+
+
+@torch.inference_mode()
+def report(data: PictureSet, name: str, out: Path) -> dict:
+    """PSNR over held-out pictures, whole and face, and a page of originals above reconstructions."""
+    vae = load_trained(name, new_vae())
+    numbers = rendered(data)
+    held = numbers[numbers >= data.spec["pictures"] * (data.spec["people"] - HELD_OUT_PEOPLE)]
+    held = (held if len(held) >= 64 else numbers)[-64:]
+    x = to_tensor(data.images[held])
+    with torch.autocast("cpu", torch.bfloat16):
+        y = vae.decode(vae.encode(x).latent_dist.mean).sample.float().clamp(-1, 1)
+    error = ((y - x) ** 2).mean(1)
+    face = torch.from_numpy((data.masks[held] >= 1) & (data.masks[held] <= 3))
+    decibel = lambda mse: round(float(10 * np.log10(4 / float(mse))), 2)
+    result = dict(psnr=decibel(error.mean()), face_psnr=decibel(error[face].mean()))
+    rows = [torch.cat([*a[k : k + 8]], 2) for k in (0, 8, 16, 24) for a in (x, y)]
+    page = ((torch.cat(rows, 1) + 1) * 127.5).byte().permute(1, 2, 0).numpy()
+    Image.fromarray(page).save(out)
+    return result
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=BUILD / "people")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--kl", type=float, default=4e-3)
+    parser.add_argument("--name", default="vae")
+    parser.add_argument("--report", action="store_true", help="only measure")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    data = PictureSet(options.data)
+    if not options.report:
+        train(options.minutes, data, kl=options.kl, name=options.name)
+    print(report(data, options.name, BUILD / f"{options.name}.png"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,328 @@
+"""The command line: parse, call the service, print its events.
+
+Exit codes: 0 done, 1 the machine failed, 2 the user can mend it, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .errors import IdentityStoryError, StoryError
+
+if TYPE_CHECKING:
+    from .plan import RunRequest
+    from .service import Service
+    from .types import Story
+
+MakeService = Callable[[], "Service"]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose mistakes are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """One line on standard error; exit 2."""
+        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
+
+
+def default_service() -> Service:
+    """The service with the real models."""
+    from .service import Service
+
+    return Service()
+
+
+def main(argv: Sequence[str] | None = None, *, service: MakeService = default_service) -> int:
+    """Runs one command and returns its exit code."""
+    try:
+        arguments = parser().parse_args(argv)
+        return int(arguments.command(arguments, service))
+    except IdentityStoryError as error:
+        return _fail(2, str(error))
+    except KeyboardInterrupt:
+        return _fail(130, "stopped; what is finished is kept, the same command goes on from there")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left, as `| head` does
+        return 1
+    except MemoryError:
+        return _fail(1, _NO_MEMORY)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(1, f"{where}{error.strerror or error}. What is finished is kept")
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError" and "allocate memory" not in str(error):
+            raise
+        return _fail(1, _NO_MEMORY)
+
+
+_NO_MEMORY = "out of memory. What is finished is kept; try --dtype bfloat16, or a smaller model"
+
+
+def _fail(code: int, message: str) -> int:
+    print(f"identitystory: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def parser() -> Parser:
+    """The parser of every command; docs/cli.md is its help."""
+    top = Parser(
+        prog="identitystory",
+        description="Makes pictures of a story whose characters keep their faces.",
+    )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
+
+    generate = _command(
+        commands,
+        generate_command,
+        "generate",
+        "make the pictures of a story",
+        "Makes the pictures of a story. What is there already is kept: the same command goes on "
+        "where a run was cut off. A folder that holds a run keeps its settings unless you give "
+        "others.",
+    )
+    _story_options(generate)
+    generate.add_argument(
+        "--only",
+        metavar="N",
+        type=_whole,
+        action="append",
+        default=[],
+        help="paint only frame N, numbered as in frames/ (0 is the first); may be repeated. "
+        "With --seed, that is the frame's new seed; identities stay as they are",
+    )
+    _run_options(generate)
+
+    discover = _command(
+        commands,
+        discover_command,
+        "discover",
+        "find the identities of a story's characters",
+        "Finds the identity of every character of a story, and stops before the pictures.",
+    )
+    _story_options(discover)
+    _run_options(discover)
+
+    extend = _command(
+        commands,
+        extend_command,
+        "extend",
+        "add scenes to a run, with its cast",
+        "Adds scenes to a run. Its characters keep their faces; nothing finished is made again.",
+    )
+    extend.add_argument("run", metavar="RUN", type=Path, help="the run folder")
+    extend.add_argument("story", metavar="STORY", nargs="?", help="a file with more scenes")
+    _inline_options(extend)
+    extend.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    _output_options(extend)
+
+    models = _command(
+        commands, models_command, "models", "list the models", "Lists the models and their parts."
+    )
+    models.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+    doctor = _command(
+        commands,
+        doctor_command,
+        "doctor",
+        "look whether this machine is ready",
+        "Shows versions, cores, memory, disk and weights, and tries one step of the U-Net.",
+    )
+    doctor.add_argument("--model", metavar="M", default="miniature", help="the model to try")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object a line")
+    return top
+
+
+def generate_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory generate``."""
+    return _run(_request(arguments, only=tuple(arguments.only)), arguments, service)
+
+
+def discover_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory discover``."""
+    return _run(_request(arguments, paint=False), arguments, service)
+
+
+def extend_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory extend``."""
+    from dataclasses import replace
+
+    from .requests import longer_request
+
+    request, _ = longer_request(arguments.run, _more_story(arguments))
+    if arguments.device:
+        request = replace(request, device=arguments.device)
+    return _run(request, arguments, service)
+
+
+def models_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory models``."""
+    from .doctor import models
+
+    for model in models():
+        if arguments.json:
+            print(json.dumps(model, ensure_ascii=False))
+            continue
+        print(f"{model['name']}: {'ready' if model['present'] else 'not here'}")
+        for key, value in model["facts"].items():
+            print(f"  {key}: {value}")
+    return 0
+
+
+def doctor_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory doctor``."""
+    from .doctor import checkup
+
+    well = True
+    for check in checkup(arguments.model):
+        well = well and check.well
+        if arguments.json:
+            print(json.dumps({"what": check.what, "found": check.found, "well": check.well}))
+        else:
+            print(f"{'ok  ' if check.well else 'FAIL'} {check.what}: {check.found}", flush=True)
+    return 0 if well else 1
+
+
+def _run(request: RunRequest, arguments: argparse.Namespace, service: MakeService) -> int:
+    from .show import show
+
+    events = service().run(request)
+    try:
+        show(events, as_json=arguments.json, quiet=arguments.quiet)
+    finally:
+        events.close()  # type: ignore[attr-defined]
+    return 0
+
+
+def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
+    from .requests import again_request, new_request
+
+    where = {key: getattr(arguments, key) for key in ("model", "device", "dtype")}
+    if arguments.story and arguments.story.lower().endswith(".png"):
+        return again_request(Path(arguments.story), arguments.out, **where)
+    return new_request(
+        _story(arguments),
+        arguments.out,
+        preset_name=arguments.preset,
+        steps=arguments.steps,
+        portraits=arguments.portraits,
+        seed=arguments.seed,
+        **where,
+        **more,
+    )
+
+
+def _story(arguments: argparse.Namespace) -> Story:
+    from .story import inline_story, load_story
+
+    inline = arguments.character or arguments.scene
+    if arguments.story:
+        _no_inline(arguments)
+        return load_story(arguments.story)
+    if not inline:
+        raise StoryError('give a story file, or --character "Mara: a woman" --scene "{Mara} reads"')
+    return inline_story(arguments.character, arguments.scene, style=arguments.style or "")
+
+
+def _more_story(arguments: argparse.Namespace) -> Story:
+    from .plan import recorded
+    from .story import inline_story, load_story
+
+    if arguments.story:
+        _no_inline(arguments)
+        return load_story(arguments.story)
+    if not arguments.scene:
+        raise StoryError('give a story file with more scenes, or --scene "{Mara} reads"')
+    run = recorded(arguments.run).story
+    known = [f"{c.name}: {c.description}" for c in run.characters]
+    style = run.style if arguments.style is None else arguments.style
+    return inline_story([*known, *arguments.character], arguments.scene, style=style)
+
+
+def _no_inline(arguments: argparse.Namespace) -> None:
+    if arguments.character or arguments.scene or arguments.style:
+        raise StoryError(
+            "give a story file or --character, --scene and --style, not both; "
+            "in the file they are [[character]], [[scene]] and style"
+        )
+
+
+def _command(
+    commands: Any, run: Callable[..., int], name: str, summary: str, text: str
+) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=text)
+    made.set_defaults(command=run)
+    return made
+
+
+def _story_options(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "story",
+        metavar="STORY",
+        nargs="?",
+        help="a story file, TOML or JSON; or a frame (.png) of a run, to make it again",
+    )
+    _inline_options(made)
+
+
+def _inline_options(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--character",
+        metavar='"NAME: DESCRIPTION"',
+        action="append",
+        default=[],
+        help="a character, instead of a story file; may be repeated",
+    )
+    made.add_argument(
+        "--scene",
+        metavar="PROMPT",
+        action="append",
+        default=[],
+        help='a scene, "{Mara} reads on a beach"; may be repeated',
+    )
+    made.add_argument("--style", metavar="TEXT", help="put in front of every prompt")
+
+
+def _run_options(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--out", metavar="DIR", type=Path, help="the run folder (default: runs/<title>)"
+    )
+    made.add_argument("--seed", metavar="N", type=_whole, help="0 in a new folder")
+    made.add_argument(
+        "--preset", metavar="P", help="paper, release or recommended (default: recommended)"
+    )
+    made.add_argument(
+        "--model",
+        metavar="M",
+        help="miniature, sdxl, a checkpoint folder or a hub id (default: miniature)",
+    )
+    made.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
+    made.add_argument("--dtype", metavar="T", help="auto, float32, bfloat16 or float16")
+    made.add_argument("--steps", metavar="N", type=_whole, help="sampling steps")
+    made.add_argument("--portraits", metavar="N", type=_whole, help="portraits a character")
+    _output_options(made)
+
+
+def _output_options(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--json", action="store_true", help="print one JSON object a line")
+    made.add_argument("--quiet", action="store_true", help="print only where the pictures are")
+
+
+def _whole(given: str) -> int:
+    if not given.isascii() or not given.isdigit() or len(given) > 19:
+        raise argparse.ArgumentTypeError(f"{given!r} is not a whole number of at least 0")
+    return int(given)
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from . import __version__
+
+        print(f"identitystory {__version__}")
+        parser.exit()

@@ -1,0 +1,290 @@
+"""Every number that the method can be tuned by, and the named presets that fix them.
+
+`paper` is the letter of the paper, `release` what the authors' published code does, `recommended`
+what a story should be made with. Where the paper is silent, docs/paper.md tells what was chosen.
+Configurations are checked when they are made: one that exists is valid.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args
+
+from .errors import ConfigError
+
+Rounding = Literal["floor", "round", "ceil"]
+Selection = Literal["svd", "mean", "random", "trim"]
+Downsampling = Literal["nearest", "area"]
+Sampler = Literal["ddim", "euler"]
+
+_T = TypeVar("_T")
+
+
+def survivors(n: int, keep_ratio: float, rounding: Rounding = "floor") -> int:
+    """How many of ``n`` rows one round of the filter keeps: r·n as a whole number, at least one.
+
+    The paper's (1-r)·m is read as a share of the rows *still present*: 64 become 38, 22, 13.
+    """
+    share = n * keep_ratio
+    whole = {
+        "floor": math.floor(share + 1e-9),  # 100 * 0.29 is 28.999999999999996
+        "round": math.floor(share + 0.5 + 1e-9),
+        "ceil": math.ceil(share - 1e-9),
+    }[rounding]
+    return max(1, whole)
+
+
+@dataclass(frozen=True)
+class DiscoveryConfig:
+    """Iterative Identity Discovery, Sec. 3.1.
+
+    Attributes:
+        num_portraits: m, pictures painted for one character; 1 or more.
+        keep_ratio: r, the share of rows that a round keeps; in (0, 1].
+        iterations: p, rounds of filtering; 0 averages all rows.
+        rank: k of Eq. 2, directions kept. Not given in the paper; below the rows of every round.
+        rounding: how r·n becomes a whole number.
+        selection: ``svd`` is the paper's filter. ``mean`` (all rows), ``random`` (as many rows as
+            the filter would keep) and ``trim`` (nearest to the mean) are the controls.
+        center: subtract the mean of the rows before the SVD.
+        normalize: scale rows to length one before the SVD. The average is always of the raw rows.
+        search_prompt: what a portrait is painted from; ``{description}`` stands for c_j.
+        guidance: classifier-free guidance scale of the portraits; 1 or more.
+        negative: negative prompt of the portraits.
+    """
+
+    num_portraits: int = 64
+    keep_ratio: float = 0.6
+    iterations: int = 3
+    rank: int = 10
+    rounding: Rounding = "floor"
+    selection: Selection = "svd"
+    center: bool = False
+    normalize: bool = False
+    search_prompt: str = "{description}"
+    guidance: float = 5.0
+    negative: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be computed, before an hour of portraits is painted."""
+        _whole("num_portraits", self.num_portraits, 1, "64 is the paper's")
+        _number("keep_ratio", self.keep_ratio, 0.0, 1.0, "0.6 is the paper's", low_open=True)
+        _whole("iterations", self.iterations, 0, "3 is the paper's, 0 averages every portrait")
+        _whole("rank", self.rank, 1, "10 is the release's")
+        _one_of("rounding", self.rounding, get_args(Rounding))
+        _one_of("selection", self.selection, get_args(Selection))
+        _number("guidance", self.guidance, 1.0, 100.0, "5 is usual, 1 turns guidance off")
+        if "{description}" not in self.search_prompt:
+            raise ConfigError(
+                f"search_prompt is {self.search_prompt!r}; it must contain '{{description}}', "
+                "which stands for the character's description."
+            )
+        if self.selection == "svd" and self.iterations:
+            rows = self.rows[-2]
+            limit = rows - 2 if self.center else rows - 1
+            if self.rank > limit:
+                raise ConfigError(
+                    f"rank is {self.rank}, but the last round filters {rows} rows, so it must be "
+                    f"at most {limit}: at full rank every error is zero and nothing can be "
+                    "filtered. Lower rank or iterations, or raise num_portraits."
+                )
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows before the first round and after each: (64, 38, 22, 13) with the defaults."""
+        counts = [self.num_portraits]
+        for _ in range(self.iterations):
+            counts.append(survivors(counts[-1], self.keep_ratio, self.rounding))
+        return tuple(counts)
+
+
+@dataclass(frozen=True)
+class InjectionConfig:
+    """Re-denoising Identity Injection, Sec. 3.2.
+
+    Attributes:
+        start: t', the steps that are denoised again: the first goes from z_start to z_{start-1}.
+            The release's extra first transition is ``start=41``.
+        k_max: K_max of Eq. 8, the radius in pixels that masks have grown by at the last step, in a
+            picture of ``reference_size`` pixels; scaled with the picture.
+        reference_size: the side of the picture that ``k_max`` and ``margin`` are meant for, pixels.
+        margin: radius that a cleaned mask is widened by once, at ``reference_size``; 0 leaves it.
+        downsample: DS of Eq. 7. ``nearest`` keeps masks binary; ``area`` is the covered share,
+            with soft seams.
+        guidance_template: guidance scale of the general generator.
+        guidance_identity: guidance scale of the identity generator while re-denoising.
+        negative: negative prompt of both.
+        refuse_every_step: fuse the identity into the already fused prompt again at every step, as
+            the release does. Probably its mistake; False fuses once.
+    """
+
+    start: int = 40
+    k_max: float = 50.0
+    reference_size: int = 1024
+    margin: float = 0.0
+    downsample: Downsampling = "nearest"
+    guidance_template: float = 7.0
+    guidance_identity: float = 7.0
+    negative: str = ""
+    refuse_every_step: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range."""
+        _whole("start", self.start, 0, "40 of 50 steps is the paper's, 0 keeps the template")
+        _number("k_max", self.k_max, 0.0, 1e6, "50 is the paper's, 0 fixes the masks")
+        _whole("reference_size", self.reference_size, 1, "k_max is meant for 1024")
+        _number("margin", self.margin, 0.0, 1e6, "10 is the release's, 0 leaves the masks")
+        _one_of("downsample", self.downsample, get_args(Downsampling))
+        for name in ("guidance_template", "guidance_identity"):
+            _number(name, getattr(self, name), 1.0, 100.0, "7 is usual, 1 turns guidance off")
+
+    def k_max_at(self, size: int) -> float:
+        """K_max in pixels of a picture ``size`` pixels high."""
+        return self.k_max * size / self.reference_size
+
+    def margin_at(self, size: int) -> int:
+        """The margin in whole pixels of a picture ``size`` pixels high."""
+        return round(self.margin * size / self.reference_size)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named, complete configuration; a run records the one it was made with.
+
+    Attributes:
+        name: what the command line calls it.
+        sampler: the deterministic one-step sampler of both generators.
+        num_steps: t.
+        discovery: Sec. 3.1.
+        injection: Sec. 3.2.
+        seed_per_frame: draw another noise for every frame; False uses the story's seed for all.
+        attempts: templates painted at most while somebody of the cast is not found.
+    """
+
+    name: str
+    sampler: Sampler = "ddim"
+    num_steps: int = 50
+    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
+    injection: InjectionConfig = field(default_factory=InjectionConfig)
+    seed_per_frame: bool = True
+    attempts: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit together."""
+        _one_of("sampler", self.sampler, get_args(Sampler))
+        _whole("num_steps", self.num_steps, 1, "50 is the paper's")
+        _whole("attempts", self.attempts, 1, "3 is usual")
+        if self.injection.start > self.num_steps:
+            raise ConfigError(
+                f"start is {self.injection.start}, but there are only {self.num_steps} steps; "
+                f"it must be at most {self.num_steps}. Lower start or raise num_steps."
+            )
+
+
+def to_dict(config: Preset | DiscoveryConfig | InjectionConfig) -> dict[str, Any]:
+    """The configuration as plain numbers, strings and dicts, as a run records it."""
+    return dataclasses.asdict(config)
+
+
+def preset_from_dict(values: Mapping[str, Any]) -> Preset:
+    """The inverse of `to_dict` for a preset; a field that is left out has its default.
+
+    Raises:
+        ConfigError: a field that does not exist, or a value out of range.
+    """
+    values = dict(values)
+    if not isinstance(values.get("discovery", DiscoveryConfig()), DiscoveryConfig):
+        values["discovery"] = _build(DiscoveryConfig, values["discovery"])
+    if not isinstance(values.get("injection", InjectionConfig()), InjectionConfig):
+        values["injection"] = _build(InjectionConfig, values["injection"])
+    return _build(Preset, values)
+
+
+def _build(kind: type[_T], values: Any) -> _T:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{kind.__name__} is {values!r}; it must be a table of fields.")
+    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in names:
+            raise ConfigError(f"{kind.__name__} has no field {name!r}. {_meant(str(name), names)}")
+    if kind is Preset and "name" not in values:
+        raise ConfigError("a preset needs a name; add a field 'name'.")
+    return kind(**values)
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}There are: {', '.join(known)}."
+
+
+def _whole(name: str, value: object, low: int, advice: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise ConfigError(
+            f"{name} is {value!r}; it must be a whole number of at least {low} ({advice})."
+        )
+
+
+def _number(
+    name: str, value: object, low: float, high: float, advice: str, *, low_open: bool = False
+) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not low <= value <= high  # refuses nan too
+        or (low_open and value == low)
+    ):
+        over = f"above {low:g}" if low_open else f"at least {low:g}"
+        raise ConfigError(
+            f"{name} is {value!r}; it must be a number {over} and at most {high:g} ({advice})."
+        )
+
+
+def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"{name} is {value!r}. {_meant(str(value), known)}")
+
+
+_RELEASE_SEARCH_NEGATIVE = (
+    "(asymmetry, worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch)"
+)
+
+PRESETS: Mapping[str, Preset] = {
+    "paper": Preset(
+        name="paper",
+        discovery=DiscoveryConfig(rounding="round"),  # 14 of 64, the nearest to its 21.6 %
+    ),
+    "release": Preset(
+        name="release",
+        sampler="euler",
+        discovery=DiscoveryConfig(negative=_RELEASE_SEARCH_NEGATIVE),
+        injection=InjectionConfig(
+            start=41,
+            margin=10.0,
+            negative="noisy, blurry, soft, deformed, ugly",
+            refuse_every_step=True,
+        ),
+        seed_per_frame=False,
+    ),
+    "recommended": Preset(
+        name="recommended",
+        discovery=DiscoveryConfig(search_prompt="a portrait of {description}"),
+        injection=InjectionConfig(guidance_template=5.0, guidance_identity=5.0),
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset called ``name``.
+
+    Raises:
+        ConfigError: there is none; says which there are and which was probably meant.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no preset is called {name!r}. {_meant(name, PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,126 @@
+"""What this machine and this installation have: for ``models`` and ``doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import IdentityStoryError
+from .plan import versions
+
+BUILT_IN = ("miniature", "sdxl")
+CARD = "card.toml"
+MIN_MEMORY_GIB = 3.0
+MIN_DISK_GIB = 0.5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: what was found, and whether it will do."""
+
+    what: str
+    found: str
+    well: bool = True
+
+
+def models() -> list[dict[str, Any]]:
+    """The built-in names: ``name``, ``present``, and ``facts`` (the card's, or what is missing)."""
+    from .models.backend import model_folder
+
+    listed = []
+    for name in BUILT_IN:
+        try:
+            folder = model_folder(name)
+            facts = {"folder": str(folder), "size": _size(folder), **card_facts(folder)}
+            listed.append({"name": name, "present": True, "facts": facts})
+        except IdentityStoryError as error:
+            listed.append({"name": name, "present": False, "facts": {"why": str(error)}})
+    return listed
+
+
+def card_facts(folder: Path) -> dict[str, str]:
+    """The single values of a checkpoint's card, those of its tables as ``table.key``."""
+    try:
+        card = tomllib.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    facts: dict[str, str] = {}
+    for key, value in card.items():
+        if isinstance(value, dict):
+            facts |= {f"{key}.{k}": str(v) for k, v in value.items() if _single(v)}
+        elif _single(value):
+            facts[key] = str(value)
+    return facts
+
+
+def checkup(model: str) -> Iterator[Check]:
+    """Every check in turn; the last one loads ``model`` and takes one step."""
+    import torch
+
+    found = versions()
+    yield Check("python", f"{found.pop('python')} on {platform.system()} {platform.machine()}")
+    for package, number in found.items():
+        needed = package in ("torch", "diffusers", "transformers", "pillow")
+        yield Check(package, number, not needed or number != "not installed")
+    yield Check("cores", f"{os.cpu_count()}, torch uses {torch.get_num_threads()}")
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    yield Check("accelerator", ", ".join(gpus) or "none; the CPU will do for the miniature")
+    memory = available_memory()
+    if memory is not None:
+        yield Check("memory free", f"{memory:.1f} GiB", memory >= MIN_MEMORY_GIB)
+    disk = shutil.disk_usage(Path.cwd()).free / 2**30
+    yield Check("disk free here", f"{disk:.1f} GiB", disk >= MIN_DISK_GIB)
+    yield from _try_model(model)
+
+
+def available_memory() -> float | None:
+    """GiB that a new program could use, or None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        sizes = dict(line.split(":", 1) for line in lines)
+        return int(sizes["MemAvailable"].split()[0]) / 2**20
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _try_model(model: str) -> Iterator[Check]:
+    import torch
+
+    from .service import describe_model, load_model
+
+    try:
+        facts = describe_model(model, "auto", "auto")
+        folder = facts.folder
+        yield Check(f"weights of {model}", f"{folder}, {_size(folder) if folder else ''}")
+        yield Check("computes in", f"{facts.dtype} on {facts.device}")
+        start = time.perf_counter()
+        backend = load_model(model, num_steps=50, device=facts.device, dtype=facts.dtype)
+        loaded = time.perf_counter()
+        G = backend.general
+        with torch.no_grad():
+            cond = G.condition(["a portrait of a woman"], guidance=5.0)
+            z = G.step(G.noise(0)[None], G.num_steps, cond)
+        took = time.perf_counter() - loaded
+        well = bool(z.isfinite().all())
+        told = f"loaded in {loaded - start:.1f} s, {took * 1000:.0f} ms a step (the first is slow)"
+        yield Check("one step", told if well else "the step gave numbers that are not finite", well)
+    except IdentityStoryError as error:
+        yield Check(f"model {model}", " ".join(str(error).split()), False)
+
+
+def _size(folder: Path) -> str:
+    total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    return f"{total / 2**20:.1f} MiB"
+
+
+def _single(value: Any) -> bool:
+    return isinstance(value, str | int | float) or (
+        isinstance(value, list) and all(isinstance(v, str | int | float) for v in value)
+    )

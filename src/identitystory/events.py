@@ -1,0 +1,141 @@
+"""What a run tells while it goes on: frozen values, the same for the terminal, JSON and the studio.
+
+A *part* is one identity (``cast/Mara``) or one frame (``frames/003``), named after its files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run folder is open and the work is known.
+
+    Attributes:
+        title: of the story.
+        out: the run folder.
+        parts: every part asked for, in order.
+        to_do: those that are not there yet.
+        evaluations: U-Net evaluations that lie ahead (finished portraits not counted again).
+    """
+
+    title: str
+    out: Path
+    parts: tuple[str, ...]
+    to_do: tuple[str, ...]
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class PartKept:
+    """A part was there already, made from the same inputs."""
+
+    part: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The model is in memory."""
+
+    model: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One sampling step of one part; ``evaluations`` of the run's ``total`` are done."""
+
+    part: str
+    evaluations: int
+    total: int
+
+
+@dataclass(frozen=True)
+class PortraitsReady:
+    """A chunk of portraits is stored: ``done`` of ``total`` for this character."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class IdentityFound:
+    """A character's identity is stored; ``kept`` of ``portraits`` survived the filter."""
+
+    name: str
+    part: str
+    kept: int
+    portraits: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TemplateReady:
+    """The layout of a frame is painted and its characters looked for."""
+
+    index: int
+    part: str
+    seed: int
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FrameReady:
+    """A frame is stored; ``missing`` names the characters that the segmenter did not find."""
+
+    index: int
+    part: str
+    seed: int
+    missing: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something is worse than asked for, or probably not meant."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Everything asked for is in ``out``.
+
+    Attributes:
+        out: the run folder.
+        sheet: the page with all frames, or None if no frames were asked for.
+        made: parts made now; ``kept``: parts that were there already.
+        seconds: wall time.
+        evaluations: U-Net evaluations done now, one for each sample of a batch.
+    """
+
+    out: Path
+    sheet: Path | None
+    made: tuple[str, ...]
+    kept: tuple[str, ...]
+    seconds: float
+    evaluations: int
+
+
+Event = (
+    Started
+    | PartKept
+    | Loaded
+    | StepDone
+    | PortraitsReady
+    | IdentityFound
+    | TemplateReady
+    | FrameReady
+    | Warned
+    | Finished
+)
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """The event as a JSON object: ``event`` is its name, paths are text."""
+    values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(event).items()}
+    return {"event": type(event).__name__, **values}

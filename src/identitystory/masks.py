@@ -1,0 +1,151 @@
+"""Masks: cleaning, growing, sharing out and down-sampling them (Sec. 3.2, Eqs. 5, 7, 8).
+
+All masks are (s, H, W) bool in image pixels until `downsample`. Overlaps go to the character with
+the smaller area: a child before a grown-up keeps its face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .errors import ConfigError
+
+
+def dilate(masks: Tensor, radius: int) -> Tensor:
+    """Dilate(M, K) of Eq. 8: each mask grown by ``radius`` pixels, a square of side 2·radius+1.
+
+    Separable: rows first, then columns. (s, H, W) bool in and out; always a new tensor.
+    """
+    if radius < 0:
+        raise ConfigError(f"radius is {radius}; a mask can only grow, so it must be at least 0.")
+    if radius == 0 or masks.numel() == 0:
+        return masks.clone()
+    side = 2 * radius + 1
+    grown = masks[:, None].float()  # (s, 1, H, W)
+    grown = F.max_pool2d(grown, (1, side), stride=1, padding=(0, radius))
+    grown = F.max_pool2d(grown, (side, 1), stride=1, padding=(radius, 0))
+    return grown[:, 0] > 0.5
+
+
+def kernel_size(i: int, start: int, k_max: float) -> int:
+    """K_i of Eq. 8, a radius in whole pixels: 0 at i = start, growing to K_max at i = 1.
+
+    The paper prints (i-t')/(t-t')·K_max with a rising i. With its own falling i, of which t' are
+    re-done, that is (t'-i)/(t'-1)·K_max. With a single step there is nothing to grow: 0.
+
+    Raises:
+        ConfigError: i is not in 1..start.
+    """
+    if not 1 <= i <= start:
+        raise ConfigError(f"step {i} is not one of the {start} that are re-denoised.")
+    if start == 1:
+        return 0
+    return int(k_max * (start - i) / (start - 1))
+
+
+def exclusive(masks: Tensor, *, areas: Tensor | None = None) -> Tensor:
+    """The masks with every pixel given to at most one: smaller area first, then the order given.
+
+    Args:
+        masks: (s, H, W) bool, may overlap.
+        areas: (s,) what to rank by, when it shall not change as masks grow; default their own.
+    """
+    if areas is None:
+        areas = masks.flatten(1).sum(dim=1)
+    result = torch.zeros_like(masks)
+    taken = torch.zeros(masks.shape[1:], dtype=torch.bool, device=masks.device)
+    for j in areas.argsort(stable=True).tolist():
+        result[j] = masks[j] & ~taken
+        taken = taken | masks[j]
+    return result
+
+
+def clean(masks: Tensor, *, margin: int = 0) -> Tensor:
+    """Masks fit for Eq. 5: exclusive, one connected piece each, then widened by ``margin`` pixels.
+
+    (s, H, W) bool in and out. Doing it twice changes nothing when ``margin`` is 0.
+    """
+    pieces = exclusive(masks)
+    for j in range(len(pieces)):
+        pieces[j] = largest_component(pieces[j])
+    return exclusive(dilate(pieces, margin)) if margin else pieces
+
+
+def largest_component(mask: Tensor) -> Tensor:
+    """The largest 8-connected piece of one mask (H, W) bool; the first of equals; empty if empty.
+
+    Works on horizontal runs, so that its cost follows the outline and not the area.
+    """
+    filled = np.pad(mask.cpu().numpy().astype(np.int8), ((0, 0), (1, 1)))
+    edges = np.diff(filled, axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]  # one past the last pixel
+    if len(rows) == 0:
+        return torch.zeros_like(mask)
+
+    parent = list(range(len(rows)))
+
+    def root(a: int) -> int:
+        while parent[a] != a:
+            parent[a] = parent[parent[a]]
+            a = parent[a]
+        return a
+
+    above = 0
+    for b in range(len(rows)):
+        while rows[above] < rows[b] - 1 or (rows[above] == rows[b] - 1 and ends[above] < starts[b]):
+            above += 1
+        a = above
+        while a < b and rows[a] == rows[b] - 1 and starts[a] <= ends[b]:
+            low, high = sorted((root(a), root(b)))
+            parent[high] = low
+            a += 1
+
+    roots = np.array([root(a) for a in range(len(rows))])
+    winner = np.bincount(roots, weights=ends - starts).argmax()
+    result = np.zeros(mask.shape, dtype=bool)
+    for run in np.nonzero(roots == winner)[0]:
+        result[rows[run], starts[run] : ends[run]] = True
+    return torch.from_numpy(result).to(mask.device)
+
+
+def downsample(masks: Tensor, shape: Sequence[int], mode: str = "nearest") -> Tensor:
+    """DS of Eq. 7: (s, H, W) bool to (s, h, w) float32 in [0, 1].
+
+    Args:
+        masks: in image pixels.
+        shape: (h, w) of the latent.
+        mode: ``nearest`` takes one pixel a cell and stays binary; ``area`` the share covered.
+    """
+    if mode not in ("nearest", "area"):
+        raise ConfigError(f"downsample is {mode!r}; it must be 'nearest' or 'area'.")
+    h, w = shape
+    if len(masks) == 0:
+        return torch.zeros((0, h, w), device=masks.device)
+    return F.interpolate(masks[:, None].float(), size=(h, w), mode=mode)[:, 0]
+
+
+def blend_weights(
+    masks: Tensor, shape: Sequence[int], *, mode: str = "nearest", areas: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """DS(M_bg) and DS(M_j) of Eq. 7, sharing each latent pixel out so that the parts add up to one.
+
+    The background is what no mask covers *after* growing; overlaps go as in `exclusive`.
+
+    Args:
+        masks: (s, H, W) bool, in image pixels; may overlap.
+        shape: (h, w) of the latent.
+        mode: of `downsample`.
+        areas: of `exclusive`.
+
+    Returns:
+        Background (1, h, w) and characters (s, 1, h, w), float32 in [0, 1].
+    """
+    M = downsample(exclusive(masks, areas=areas), shape, mode)
+    M_bg = (1 - M.sum(dim=0, keepdim=True)).clamp(min=0)
+    return M_bg, M[:, None]

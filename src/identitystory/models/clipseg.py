@@ -1,0 +1,193 @@
+"""CLIPSeg as a ``Segmenter``: one exclusive mask for each character's phrase."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
+
+from ..masks import largest_component
+from ..types import Segmentation
+from .pixels import normalised
+from .sdxl import load_part, read_json
+
+logger = logging.getLogger(__name__)
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def compete(logits: Tensor, threshold: float) -> Tensor:
+    """(n, H, W) bool, exclusive: each pixel to its most probable phrase, or to none.
+
+    Args:
+        logits: (n, H, W); sigmoid gives each phrase's probability.
+        threshold: the background's probability, in (0, 1).
+    """
+    background = torch.full_like(logits[:1], threshold).logit()
+    winner = torch.cat([background, logits]).argmax(dim=0)  # (H, W), 0 is the background
+    return winner == torch.arange(1, len(logits) + 1, device=logits.device).view(-1, 1, 1)
+
+
+def left_to_right(mask: Tensor, count: int, min_pixels: float) -> list[Tensor]:
+    """``count`` masks: the largest pieces of ``mask`` from left to right, empty where there are fewer.
+
+    Pieces smaller than ``min_pixels`` do not count.
+    """
+    pieces: list[Tensor] = []
+    rest = mask.clone()
+    while len(pieces) < count:
+        piece = largest_component(rest)
+        if piece.sum() < max(1, min_pixels):
+            break
+        pieces.append(piece)
+        rest &= ~piece
+    pieces.sort(key=lambda piece: float(piece.nonzero()[:, 1].float().mean()))
+    return pieces + [torch.zeros_like(mask)] * (count - len(pieces))
+
+
+class ClipSegmenter:
+    """Finds characters by phrase with CLIPSeg; phrases compete for every pixel.
+
+    Attributes:
+        threshold: the probability that a phrase has to beat at a pixel, in (0, 1).
+        min_area: the share of the picture that a mask must cover to count as found.
+        min_score: the mean probability inside a mask that it must reach to count as found.
+    """
+
+    def __init__(
+        self,
+        model: CLIPSegForImageSegmentation,
+        tokenizer: Any,
+        *,
+        image_size: tuple[int, int],
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        resample: int = Image.Resampling.BILINEAR,
+        threshold: float = 0.5,
+        min_area: float = 0.005,
+        min_score: float = 0.5,
+    ) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.image_size = image_size
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+        self.resample = Image.Resampling(resample)
+        self.threshold = threshold
+        self.min_area = min_area
+        self.min_score = min_score
+
+    @torch.inference_mode()
+    def logits(self, image: Image.Image, phrases: Sequence[str]) -> Tensor:
+        """(n, H, W) float32 at the picture's size on the CPU; the picture is looked at once."""
+        model = self.model
+        height, width = self.image_size
+        resized = image.convert("RGB").resize((width, height), self.resample)
+        pixels = normalised([resized], self.mean, self.std).to(model.device, model.dtype)
+        seen = model.clip.vision_model(pixels, output_hidden_states=True).hidden_states
+        activations = tuple(
+            seen[layer + 1].expand(len(phrases), -1, -1) for layer in model.extract_layers
+        )
+        logits = model.decoder(activations, self._embed(phrases)).logits.float()
+        logits = logits.reshape(len(phrases), 1, *logits.shape[-2:])
+        size = (image.height, image.width)
+        upsampled = torch.nn.functional.interpolate(
+            logits, size=size, mode="bilinear", align_corners=False
+        )
+        return upsampled[:, 0].cpu()
+
+    def segment(
+        self, image: Image.Image, phrases: Sequence[str], *, fallbacks: Sequence[str] | None = None
+    ) -> Segmentation:
+        """One exclusive mask a phrase, all False where nobody was found.
+
+        Phrases said twice share a search; what is found is handed out from left to right, in
+        their order, with a logged warning. ``fallbacks`` (a noun for each phrase, say) are
+        searched instead of the phrases that were not found.
+        """
+        found = self._segment(image, phrases)
+        if fallbacks is None or all(found.found):
+            return found
+        again = [
+            phrase if hit else fallback
+            for phrase, fallback, hit in zip(phrases, fallbacks, found.found, strict=True)
+        ]
+        second = self._segment(image, again)
+        return second if sum(second.found) > sum(found.found) else found
+
+    def _segment(self, image: Image.Image, phrases: Sequence[str]) -> Segmentation:
+        size = (image.height, image.width)
+        if not phrases:
+            return Segmentation(masks=torch.zeros(0, *size, dtype=torch.bool))
+        unique = list(dict.fromkeys(phrases))
+        logits = self.logits(image, unique)
+        won = dict(zip(unique, compete(logits, self.threshold), strict=True))
+        chances = dict(zip(unique, logits.sigmoid(), strict=True))
+        min_pixels = self.min_area * image.height * image.width
+        handed: dict[str, list[Tensor]] = {}
+        for phrase in unique:
+            count = list(phrases).count(phrase)
+            if count > 1:
+                logger.warning(
+                    "%d characters are described as %r: told apart from left to right",
+                    count,
+                    phrase,
+                )
+            handed[phrase] = (
+                left_to_right(won[phrase], count, min_pixels) if count > 1 else [won[phrase]]
+            )
+        masks, scores, hits = [], [], []
+        for phrase in phrases:
+            mask = handed[phrase].pop(0)
+            score = float(chances[phrase][mask].mean()) if mask.any() else 0.0
+            hit = bool(mask.sum() >= max(1, min_pixels)) and score >= self.min_score
+            masks.append(mask & hit)
+            scores.append(score)
+            hits.append(hit)
+        return Segmentation(masks=torch.stack(masks), scores=tuple(scores), found=tuple(hits))
+
+    def _embed(self, phrases: Sequence[str]) -> Tensor:
+        limit = self.model.config.text_config.max_position_embeddings
+        for phrase in phrases:
+            if len(self.tokenizer(phrase, verbose=False).input_ids) > limit:
+                logger.warning("the segmenter reads %d tokens of %r", limit, phrase)
+        tokens = self.tokenizer(
+            list(phrases), padding=True, truncation=True, max_length=limit, return_tensors="pt"
+        ).to(self.model.device)
+        features = self.model.clip.get_text_features(
+            tokens.input_ids, attention_mask=tokens.attention_mask
+        )
+        return features.pooler_output
+
+
+def load_clipseg(folder: Path, *, device: torch.device, **options: Any) -> ClipSegmenter:
+    """A segmenter from a folder with CLIPSeg's weights (safetensors) and tokenizer.
+
+    ``options`` are the thresholds of ``ClipSegmenter``. Size and normalisation come from
+    ``preprocessor_config.json``; without it, the tower's own size and ImageNet's mean and std.
+
+    Raises:
+        ModelError: the folder is missing or does not hold them.
+    """
+    model = load_part(CLIPSegForImageSegmentation, folder, dtype=torch.float32).to(device)
+    tokenizer = load_part(CLIPTokenizer, folder)
+    file = folder / "preprocessor_config.json"
+    config = read_json(file) if file.is_file() else {}
+    size = config.get("size", model.config.vision_config.image_size)
+    height, width = (size["height"], size["width"]) if isinstance(size, dict) else (size, size)
+    return ClipSegmenter(
+        model,
+        tokenizer,
+        image_size=(height, width),
+        mean=config.get("image_mean", IMAGENET_MEAN),
+        std=config.get("image_std", IMAGENET_STD),
+        resample=config.get("resample", Image.Resampling.BILINEAR),
+        **options,
+    )

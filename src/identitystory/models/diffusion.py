@@ -1,0 +1,368 @@
+"""A latent diffusion model as an ``ImageGenerator``: pure samplers, guidance, decoding.
+
+The samplers are written over the tables that diffusers' schedulers compute (timesteps,
+``alphas_cumprod``, sigmas), never over their ``step``: Euler's keeps a hidden counter, and
+re-denoising needs a step that is a function of its arguments alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, EulerDiscreteScheduler
+from PIL import Image
+from torch import Tensor
+
+from ..errors import ConfigError, ModelError
+
+SAMPLERS = ("ddim", "euler")
+PREDICTIONS = ("epsilon", "v_prediction")
+
+
+# --- Samplers -------------------------------------------------------------------------------------
+
+
+def ddim_step(
+    z: Tensor, prediction: Tensor, *, alpha: Tensor, alpha_next: Tensor, prediction_type: str
+) -> Tensor:
+    """One deterministic DDIM step (eta = 0): sqrt(a') x_0 + sqrt(1 - a') eps.
+
+    Args:
+        z: (B, C, h, w) at the cumulative signal level ``alpha``.
+        prediction: the network's output, of ``prediction_type``.
+        alpha: cumulative product of 1 - beta at z's timestep, a scalar.
+        alpha_next: the same where the step lands.
+        prediction_type: ``epsilon`` or ``v_prediction``.
+    """
+    signal, sigma = alpha.sqrt(), (1 - alpha).sqrt()
+    if prediction_type == "epsilon":
+        x_0, eps = (z - sigma * prediction) / signal, prediction
+    else:
+        x_0, eps = signal * z - sigma * prediction, signal * prediction + sigma * z
+    return alpha_next.sqrt() * x_0 + (1 - alpha_next).sqrt() * eps
+
+
+def euler_step(
+    z: Tensor, prediction: Tensor, *, sigma: Tensor, sigma_next: Tensor, prediction_type: str
+) -> Tensor:
+    """One Euler step of dz/dsigma = (z - x_0) / sigma, in the variance-exploding scale.
+
+    Args:
+        z: (B, C, h, w), clean picture plus noise of standard deviation ``sigma``.
+        prediction: the network's output for ``z / sqrt(sigma^2 + 1)``, of ``prediction_type``.
+        sigma: noise level of z, a scalar.
+        sigma_next: noise level where the step lands.
+        prediction_type: ``epsilon`` or ``v_prediction``.
+    """
+    if prediction_type == "epsilon":
+        x_0 = z - sigma * prediction
+    else:
+        x_0 = prediction * (-sigma / (sigma**2 + 1).sqrt()) + z / (sigma**2 + 1)
+    return z + (z - x_0) / sigma * (sigma_next - sigma)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A sampling rule with its tables; ``i`` counts down, from ``num_steps`` to 1.
+
+    Attributes:
+        name: ``ddim`` or ``euler``.
+        timesteps: (t,) what the U-Net is told, in order of sampling: ``timesteps[t - i]`` at i.
+        levels: (t, 2) float32, where each step starts and lands: cumulative alphas for ddim,
+            sigmas for euler.
+        init_noise_sigma: what unit noise is multiplied by to give z_t.
+        prediction_type: what the U-Net predicts, ``epsilon`` or ``v_prediction``.
+    """
+
+    name: str
+    timesteps: Tensor
+    levels: Tensor
+    init_noise_sigma: float
+    prediction_type: str = "epsilon"
+
+    @property
+    def num_steps(self) -> int:
+        """t."""
+        return len(self.timesteps)
+
+    def timestep(self, i: int) -> Tensor:
+        """The U-Net's timestep at step ``i``, a scalar."""
+        return self.timesteps[self._row(i)]
+
+    def scale_input(self, z: Tensor, i: int) -> Tensor:
+        """What the U-Net is shown of ``z`` at step ``i``."""
+        if self.name == "ddim":
+            return z
+        sigma = self.levels[self._row(i), 0]
+        return z / (sigma**2 + 1).sqrt()
+
+    def step(self, z: Tensor, i: int, prediction: Tensor) -> Tensor:
+        """z_i -> z_{i-1}. Pure."""
+        start, end = self.levels[self._row(i)]
+        kind = self.prediction_type
+        if self.name == "ddim":
+            return ddim_step(z, prediction, alpha=start, alpha_next=end, prediction_type=kind)
+        return euler_step(z, prediction, sigma=start, sigma_next=end, prediction_type=kind)
+
+    def _row(self, i: int) -> int:
+        if not 1 <= i <= self.num_steps:
+            raise ValueError(f"step {i} is outside 1..{self.num_steps}")
+        return self.num_steps - i
+
+
+def sampler(name: str, scheduler_config: Mapping[str, Any], num_steps: int) -> Sampler:
+    """The sampler called ``name`` over the noise schedule of a scheduler's configuration.
+
+    The configuration may be any discrete-time scheduler's with a table of betas: only the
+    schedule (betas, spacing, offset, prediction type) is read from it. DDIM lands on the last
+    table entry and never clips, as latents need.
+
+    Raises:
+        ConfigError: ``name`` is not ddim or euler, or ``num_steps`` does not fit the schedule.
+        ModelError: the schedule has no betas (flow matching, EDM), or another prediction type.
+    """
+    if name not in SAMPLERS:
+        raise ConfigError(
+            f"no sampler is called {name!r}; there are {' and '.join(SAMPLERS)} "
+            "(re-denoising needs a step without hidden state)"
+        )
+    config = {k: v for k, v in scheduler_config.items() if not k.startswith("_")}
+    kind = scheduler_config.get("_class_name", "the scheduler")
+    if not config.keys() & {"beta_schedule", "trained_betas"}:
+        raise ModelError(f"{kind} has no table of betas; a DDIM or Euler configuration is needed")
+    if config.setdefault("prediction_type", "epsilon") not in PREDICTIONS:
+        raise ModelError(
+            f"{kind} has prediction_type {config['prediction_type']!r}; "
+            f"{' and '.join(PREDICTIONS)} are supported"
+        )
+    limit = config.get("num_train_timesteps", 1000)
+    if not 1 <= num_steps <= limit:
+        raise ConfigError(f"num_steps is {num_steps}; the model takes 1 to {limit}")
+    tables = _ddim_tables if name == "ddim" else _euler_tables
+    timesteps, levels, init_noise_sigma = tables(config, num_steps)
+    return Sampler(name, timesteps, levels, init_noise_sigma, config["prediction_type"])
+
+
+def _ddim_tables(config: Mapping[str, Any], num_steps: int) -> tuple[Tensor, Tensor, float]:
+    forced = {"clip_sample": False, "set_alpha_to_one": False, "thresholding": False}
+    scheduler: Any = DDIMScheduler(**_known(DDIMScheduler, {**config, **forced}))
+    scheduler.set_timesteps(num_steps)
+    landing = scheduler.timesteps - scheduler.config["num_train_timesteps"] // num_steps
+    alphas = scheduler.alphas_cumprod
+    after = torch.where(landing >= 0, alphas[landing.clamp(min=0)], scheduler.final_alpha_cumprod)
+    levels = torch.stack([alphas[scheduler.timesteps], after], dim=1)
+    return scheduler.timesteps, levels, float(scheduler.init_noise_sigma)
+
+
+def _euler_tables(config: Mapping[str, Any], num_steps: int) -> tuple[Tensor, Tensor, float]:
+    scheduler: Any = EulerDiscreteScheduler(**_known(EulerDiscreteScheduler, config))
+    scheduler.set_timesteps(num_steps)
+    levels = torch.stack([scheduler.sigmas[:-1], scheduler.sigmas[1:]], dim=1)
+    return scheduler.timesteps, levels, float(scheduler.init_noise_sigma)
+
+
+def _known(scheduler: type, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of ``config`` that ``scheduler`` takes: another class's extras are not its own."""
+    names = inspect.signature(scheduler).parameters
+    return {k: v for k, v in config.items() if k in names}
+
+
+# --- The generator --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Prompts as the U-Net reads them: hidden (B, L, D) and pooled (B, P)."""
+
+    hidden: Tensor
+    pooled: Tensor
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What steers a step. Rows are [without prompt..., with prompt...], B of each.
+
+    Attributes:
+        hidden: (2B, L, D) token embeddings, for the cross-attention.
+        pooled: (2B, P) embedding of the whole prompt.
+        time_ids: (2B, 6) height and width of the original, crop corner, height and width wanted.
+        guidance: scale w of eps = eps_uncond + w (eps_cond - eps_uncond).
+    """
+
+    hidden: Tensor
+    pooled: Tensor
+    time_ids: Tensor
+    guidance: float
+
+    @property
+    def batch(self) -> int:
+        """B, the number of pictures that are steered."""
+        return len(self.hidden) // 2
+
+    def rows(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The three tensors for ``batch`` pictures; one prompt serves any number of them.
+
+        At guidance 1 the rows without prompt cancel out, and are left out.
+        """
+        if self.batch not in (1, batch):
+            raise ValueError(f"{batch} latents for {self.batch} prompts")
+        first = 1 if self.guidance == 1 else 0
+        hidden, pooled, time_ids = (
+            x.unflatten(0, (2, self.batch))[first:].expand(-1, batch, *x.shape[1:]).flatten(0, 1)
+            for x in (self.hidden, self.pooled, self.time_ids)
+        )
+        return hidden, pooled, time_ids
+
+
+class LatentDiffusion:
+    """G: a text-conditioned U-Net, a VAE and a sampler, driven one step at a time.
+
+    The networks compute in the precision they come in; latents, guidance and the sampler's
+    arithmetic are float32. Latents may live on any device and come back on theirs.
+
+    Attributes:
+        unet: a ``UNet2DConditionModel`` of SDXL's kind (pooled text and time ids).
+        vae: an ``AutoencoderKL``.
+        sampler: rule and tables.
+        encode: ``(prompts, negative) -> (without, with)``, an ``Encoding`` for each half.
+        num_steps: t.
+        size: H = W in pixels.
+        latent_shape: (C, h, w).
+    """
+
+    def __init__(
+        self,
+        unet: Any,
+        vae: Any,
+        sampler: Sampler,
+        encode: Callable[[Sequence[str], str | None], tuple[Encoding, Encoding]],
+        *,
+        device: torch.device,
+    ) -> None:
+        self.unet = unet.to(device).to(memory_format=torch.channels_last).eval()
+        self.vae = vae.to(device).to(memory_format=torch.channels_last).eval()
+        self.unet.requires_grad_(False)
+        self.vae.requires_grad_(False)
+        self.sampler = sampler
+        self.encode = encode
+        self.device = device
+        self.dtype: torch.dtype = unet.dtype
+        self.num_steps = sampler.num_steps
+        side = unet.config["sample_size"]
+        self.latent_shape: tuple[int, int, int] = (unet.config["in_channels"], side, side)
+        self.size: int = side * 2 ** (len(vae.config["block_out_channels"]) - 1)
+
+    def condition(
+        self, prompts: Sequence[str], *, guidance: float, negative: str | None = ""
+    ) -> Conditioning:
+        """Conditioning for ``prompts``; ``negative=None`` is SDXL's "no negative prompt".
+
+        Raises:
+            PromptError: a prompt is longer than the text encoders read.
+        """
+        without, given = self.encode(prompts, negative)
+        time_ids = torch.tensor([self.size, self.size, 0, 0, self.size, self.size])
+        return Conditioning(
+            hidden=torch.cat([without.hidden, given.hidden]).to(self.device, self.dtype),
+            pooled=torch.cat([without.pooled, given.pooled]).to(self.device, self.dtype),
+            time_ids=time_ids.to(self.device, self.dtype).expand(2 * len(prompts), -1),
+            guidance=guidance,
+        )
+
+    def noise(self, seed: int) -> Tensor:
+        """z_t, (C, h, w) float32 on the CPU, scaled for the sampler."""
+        rng = torch.Generator().manual_seed(seed)
+        return torch.randn(self.latent_shape, generator=rng) * self.sampler.init_noise_sigma
+
+    def predict(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """The U-Net's guided prediction at step ``i``, (B, C, h, w) float32 on z's device."""
+        with torch.inference_mode():
+            hidden, pooled, time_ids = cond.rows(len(z))
+            shown = self.sampler.scale_input(z, i).to(self.device, self.dtype)
+            shown = shown.repeat(len(hidden) // len(z), 1, 1, 1)  # (B or 2B, C, h, w)
+            prediction = self.unet(
+                shown.contiguous(memory_format=torch.channels_last),
+                self.sampler.timestep(i).to(self.device),
+                encoder_hidden_states=hidden,
+                added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids},
+                return_dict=False,
+            )[0]
+            prediction = prediction.to(z.device, torch.float32)
+            if cond.guidance == 1:
+                return prediction
+            without, given = prediction.chunk(2)
+            return without + cond.guidance * (given - without)
+
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure."""
+        prediction = self.predict(z, i, cond)
+        with torch.no_grad():
+            return self.sampler.step(z, i, prediction).contiguous()
+
+    @torch.inference_mode()
+    def decode(self, z: Tensor) -> list[Image.Image]:
+        """Clean latents (B, C, h, w) to RGB pictures, about a megapixel at a time."""
+        config = self.vae.config
+        z = z.to(self.device, torch.float32) / config["scaling_factor"]
+        mean, std = config.get("latents_mean"), config.get("latents_std")
+        if mean is not None and std is not None:
+            z = z * torch.tensor(std, device=z.device).view(-1, 1, 1)
+            z = z + torch.tensor(mean, device=z.device).view(-1, 1, 1)
+        images: list[Image.Image] = []
+        for part in z.to(self.vae.dtype).split(max(1, 2**20 // self.size**2)):
+            pixels = self.vae.decode(part, return_dict=False)[0].float()
+            pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+            images += [Image.fromarray(p) for p in pixels.permute(0, 2, 3, 1).cpu().numpy()]
+        return images
+
+
+# --- Where and how precisely ----------------------------------------------------------------------
+
+
+def resolve_device(device: str) -> torch.device:
+    """``device``, with ``auto`` the best there is: CUDA, then Apple's, then the CPU.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    if device == "auto":
+        found = "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device("cuda" if torch.cuda.is_available() else found)
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device is {device!r}; auto, cpu, cuda, cuda:N or mps") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device is {device!r}, but this machine has no CUDA; use auto or cpu")
+    return chosen
+
+
+def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """``dtype``, with ``auto`` the fastest that is safe on ``device``.
+
+    bfloat16 where the hardware multiplies it (CUDA from Ampere, CPUs with AMX or AVX512-BF16),
+    float16 on other accelerators, float32 on other CPUs.
+
+    Raises:
+        ConfigError: another name than auto, float32, float16 or bfloat16.
+    """
+    names = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if dtype in names:
+        return names[dtype]
+    if dtype != "auto":
+        raise ConfigError(f"dtype is {dtype!r}; auto, {', '.join(names)}")
+    if device.type == "cpu":
+        return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
+        return torch.bfloat16
+    return torch.float16
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this CPU has matrix instructions for bfloat16; False where torch cannot say."""
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)

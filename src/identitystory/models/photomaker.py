@@ -1,0 +1,377 @@
+"""PhotoMaker v1 as G_id: a face embedded into the text space, fused into the class word.
+
+The checkpoint is one safetensors file in PhotoMaker v1's layout: ``id_encoder.*`` (CLIP vision
+tower, two projections, fuse module) and ``lora_weights.*`` (a LoRA on the U-Net's attention).
+Sizes come from the tensors' shapes. What shapes cannot tell may stand in the file's metadata, as
+JSON: ``num_attention_heads`` (width / 64 without it), ``hidden_act``, ``image_mean``,
+``image_std`` (CLIP's without them).
+
+G_id shares G's U-Net: the LoRA is never merged, and is on only inside ``PhotoMaker.step``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+from peft import get_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from ..errors import ModelError, PromptError
+from .diffusion import Conditioning, LatentDiffusion
+from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
+from .sdxl import TextEncoders
+
+ADAPTER = "photomaker"
+EMBED_BATCH = 16  # pictures through the vision tower at once
+
+
+# --- The identity encoder -------------------------------------------------------------------------
+
+
+class FuseMLP(nn.Module):
+    """LayerNorm, Linear, GELU, Linear."""
+
+    def __init__(self, width_in: int, width: int, width_out: int) -> None:
+        super().__init__()
+        self.layernorm = nn.LayerNorm(width_in)
+        self.fc1 = nn.Linear(width_in, width)
+        self.fc2 = nn.Linear(width, width_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., width_in) -> (..., width_out)."""
+        return self.fc2(nn.functional.gelu(self.fc1(self.layernorm(x))))
+
+
+class FuseModule(nn.Module):
+    """A class word's embedding and an identity's, merged into one row of the same width D."""
+
+    def __init__(self, width: int, mlp1: int, mlp2: int) -> None:
+        super().__init__()
+        self.mlp1 = FuseMLP(2 * width, mlp1, width)
+        self.mlp2 = FuseMLP(width, mlp2, width)
+        self.layer_norm = nn.LayerNorm(width)
+
+    def forward(self, class_rows: Tensor, identities: Tensor) -> Tensor:
+        """LN(x + mlp2(x)) of x = mlp1([c, e]) + c; (B, D) and (B, D) -> (B, D)."""
+        x = self.mlp1(torch.cat([class_rows, identities], dim=-1)) + class_rows
+        return self.layer_norm(x + self.mlp2(x))
+
+
+class IdentityEncoder(nn.Module):
+    """PhotoMaker v1's identity encoder; parameters are named as in its checkpoint.
+
+    ``config`` is the tower's ``CLIPVisionConfig``.
+
+    Attributes:
+        image_size: side of the square picture that the tower reads.
+        widths: (d1, d2), the text encoders' widths; an embedding has d = d1 + d2 numbers.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        widths: tuple[int, int],
+        *,
+        fuse_widths: tuple[int, int] | None = None,
+        mean: Sequence[float] = CLIP_MEAN,
+        std: Sequence[float] = CLIP_STD,
+    ) -> None:
+        super().__init__()
+        width = sum(widths)
+        self.vision_model = CLIPVisionModel(config)
+        self.visual_projection = nn.Linear(config.hidden_size, widths[0], bias=False)
+        self.visual_projection_2 = nn.Linear(config.hidden_size, widths[1], bias=False)
+        self.fuse_module = FuseModule(width, *(fuse_widths or (width, width)))
+        self.image_size = int(config.image_size)
+        self.widths = widths
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+
+    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
+        """(m, 3, S, S): shorter side resized to S (bicubic), centre crop, normalised."""
+        return normalised([square(im, self.image_size) for im in images], self.mean, self.std)
+
+    def embed(self, pixels: Tensor) -> Tensor:
+        """(m, d1 + d2): the pooled class token under both projections, side by side."""
+        pooled = self.vision_model(pixels).pooler_output  # (m, width), after the last layer norm
+        parts = [self.visual_projection(pooled), self.visual_projection_2(pooled)]
+        return torch.cat(parts, dim=-1)
+
+    def fuse(self, class_rows: Tensor, identities: Tensor) -> Tensor:
+        """(B, D): each class word's row with its identity in it. New tensor."""
+        return self.fuse_module(class_rows, identities)
+
+
+def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> IdentityEncoder:
+    """The encoder that ``id_encoder``'s tensors belong to, with them in it, float32.
+
+    Raises:
+        ModelError: tensors are missing, left over or of the wrong shape (PhotoMaker v2, say).
+    """
+    state = {k: v.float() for k, v in tensors.items() if not k.endswith("position_ids")}
+    try:
+        hidden, channels, patch, _ = state["vision_model.embeddings.patch_embedding.weight"].shape
+        positions = len(state["vision_model.embeddings.position_embedding.weight"])
+        layers = {k.split(".")[3] for k in state if k.startswith("vision_model.encoder.layers.")}
+        mlp = len(state["vision_model.encoder.layers.0.mlp.fc1.weight"])
+        first = len(state["visual_projection.weight"])
+        second = len(state["visual_projection_2.weight"])
+        fuse_widths = tuple(len(state[f"fuse_module.{m}.fc1.weight"]) for m in ("mlp1", "mlp2"))
+    except KeyError as error:
+        raise ModelError(f"not a PhotoMaker v1 identity encoder: {error} is missing") from error
+    config = CLIPVisionConfig(
+        hidden_size=hidden,
+        intermediate_size=mlp,
+        projection_dim=first,
+        num_hidden_layers=len(layers),
+        num_attention_heads=_heads(metadata, hidden),
+        num_channels=channels,
+        image_size=math.isqrt(positions - 1) * patch,
+        patch_size=patch,
+        hidden_act=metadata.get("hidden_act", "quick_gelu").strip('"'),
+    )
+    with torch.device("meta"):
+        encoder = IdentityEncoder(
+            config,
+            (first, second),
+            fuse_widths=(fuse_widths[0], fuse_widths[1]),
+            mean=json.loads(metadata.get("image_mean", json.dumps(CLIP_MEAN))),
+            std=json.loads(metadata.get("image_std", json.dumps(CLIP_STD))),
+        )
+    try:
+        encoder.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        raise ModelError(f"not a PhotoMaker v1 identity encoder: {error}") from error
+    # Built without memory, so what no checkpoint holds is filled in here.
+    embeddings: Any = encoder.vision_model.embeddings
+    embeddings.position_ids = torch.arange(positions)[None]
+    return encoder.eval().requires_grad_(False)
+
+
+def _heads(metadata: Mapping[str, str], hidden: int) -> int:
+    heads = int(metadata.get("num_attention_heads", max(1, hidden // 64)))
+    if heads < 1 or hidden % heads:
+        raise ModelError(
+            f"{heads} attention heads do not divide a width of {hidden}; "
+            "say num_attention_heads in the metadata of photomaker.safetensors"
+        )
+    return heads
+
+
+# --- The LoRA -------------------------------------------------------------------------------------
+
+
+class Adapter:
+    """The identity LoRA inside a U-Net: off, except inside ``with adapter.on():``."""
+
+    def __init__(self, unet: nn.Module) -> None:
+        self.layers = [m for m in unet.modules() if isinstance(m, BaseTunerLayer)]
+        self._switch(False)
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """The LoRA on, and off again whatever happens."""
+        self._switch(True)
+        try:
+            yield
+        finally:
+            self._switch(False)
+
+    def _switch(self, on: bool) -> None:
+        # peft's own enable_adapters also walks every parameter's requires_grad, at each call.
+        for layer in self.layers:
+            layer._disable_adapters = not on
+
+
+def load_lora(unet: Any, tensors: Mapping[str, Tensor]) -> Adapter:
+    """``lora_weights``' tensors put beside ``unet``'s weights, unmerged and switched off.
+
+    Keys may carry ``unet.`` in front, in peft's form (``to_q.lora_A.weight``) or the older ones
+    (``processor.to_q_lora.down.weight``, ``to_q.lora.down.weight``). The scale is 1.
+
+    Raises:
+        ModelError: a tensor that the U-Net has no place for.
+    """
+    state = {k.removeprefix("unet."): v for k, v in tensors.items()}
+    if any("lora_A" not in k and "lora_B" not in k for k in state):
+        state = convert_unet_state_dict_to_peft(state)
+    strange = [k for k in state if not re.search(r"\.lora_[AB]\.weight$", k)]
+    if strange:
+        raise ModelError(f"photomaker.safetensors: {strange[0]!r} is not a LoRA weight of a U-Net")
+    if state:
+        try:
+            unet.load_lora_adapter(dict(state), prefix=None, adapter_name=ADAPTER)
+        except (ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(f"photomaker.safetensors: the LoRA does not fit: {error}") from error
+        placed = get_peft_model_state_dict(unet, adapter_name=ADAPTER)
+        homeless = sorted(state.keys() - placed.keys())
+        if homeless:
+            raise ModelError(f"photomaker.safetensors: the U-Net has no place for {homeless[0]!r}")
+    adapter = Adapter(unet)
+    for layer in adapter.layers:
+        layer.to(unet.device, unet.dtype).requires_grad_(False)
+    return adapter
+
+
+# --- The class word -------------------------------------------------------------------------------
+
+
+def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
+    """Index of the last token of ``noun``'s first whole-word occurrence in ``prompt``.
+
+    Counted in the encoder's input, start token included; case does not matter.
+
+    Raises:
+        PromptError: the noun is not in the prompt, or lies where the encoder does not read.
+    """
+    words = r"\s+".join(re.escape(word) for word in noun.split())
+    found = re.search(rf"(?<!\w){words}(?!\w)", prompt, re.IGNORECASE) if words else None
+    if found is None:
+        raise PromptError(
+            f"the class word {noun!r} is not in the prompt {prompt!r}; "
+            "a character's description must contain its noun as a word of its own"
+        )
+    last = found.end() - 1
+    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
+    index = max(n for n, (start, end) in enumerate(offsets) if start <= last < end)
+    if index >= limit - 1:
+        raise PromptError(
+            f"the class word {noun!r} is token {index} of the prompt {prompt!r}; "
+            f"it must come before token {limit - 1}. Shorten what stands in front of it"
+        )
+    return index
+
+
+# --- G_id -----------------------------------------------------------------------------------------
+
+
+class PhotoMaker:
+    """G_id: the general generator's U-Net with the identity LoRA on, and faces in its prompts.
+
+    Attributes:
+        general: G, whose U-Net, VAE and sampler are used.
+        encoder: face to embedding, float32 (embeddings are averaged and decomposed).
+        num_steps: t.
+        size: H = W in pixels.
+    """
+
+    def __init__(
+        self,
+        general: LatentDiffusion,
+        text: TextEncoders,
+        encoder: IdentityEncoder,
+        adapter: Adapter,
+    ) -> None:
+        if encoder.widths != text.widths:
+            raise ModelError(
+                f"the identity encoder speaks to text encoders of widths {encoder.widths}, "
+                f"the checkpoint's have {text.widths}"
+            )
+        self.general = general
+        self.text = text
+        self.encoder = encoder.to(general.device)
+        self.adapter = adapter
+        self.num_steps = general.num_steps
+        self.size = general.size
+
+    @property
+    def unet(self) -> Any:
+        """The U-Net, G's own."""
+        return self.general.unet
+
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """E, (m, d1 + d2) float32 on the CPU, before fusing and not normalised."""
+        if not images:
+            return torch.empty(0, sum(self.encoder.widths))
+        rows = []
+        with torch.inference_mode():
+            for first in range(0, len(images), EMBED_BATCH):
+                pixels = self.encoder.pixels(images[first : first + EMBED_BATCH])
+                rows.append(self.encoder.embed(pixels.to(self.general.device)).cpu())
+        return torch.cat(rows)  # outside: an ordinary tensor
+
+    def condition(
+        self,
+        prompts: Sequence[str],
+        *,
+        guidance: float,
+        negative: str | None = "",
+        identities: Tensor | None = None,
+        nouns: Sequence[str] | None = None,
+    ) -> Conditioning:
+        """As G's; ``identities`` (B, d) are fused into the class words ``nouns``, once.
+
+        Only the class word's row of the prompt's own half changes; the negative prompt and the
+        pooled embedding stay the text's.
+
+        Raises:
+            PromptError: a noun is not in its prompt, or beyond the last token; a prompt too long.
+        """
+        if identities is None:
+            return self.general.condition(prompts, guidance=guidance, negative=negative)
+        if nouns is None or len(nouns) != len(prompts) or len(identities) != len(prompts):
+            raise ValueError("identities need one row and one noun a prompt")
+        first, second = (
+            [class_token(tokenizer, p, noun, limit) for p, noun in zip(prompts, nouns, strict=True)]
+            for tokenizer, limit in zip(self.text.tokenizers, self.text.limits, strict=True)
+        )
+        cond = self.general.condition(prompts, guidance=guidance, negative=negative)
+        with torch.inference_mode():
+            d1 = self.text.widths[0]
+            hidden = cond.hidden.clone()
+            given = hidden[cond.batch :]  # a view: the prompts' half
+            b = torch.arange(len(prompts))
+            rows = torch.cat([given[b, first, :d1], given[b, second, d1:]], dim=-1)
+            identities = identities.to(rows.device, torch.float32)
+            fused = self.encoder.fuse(rows.float(), identities).to(rows.dtype)
+            given[b, first, :d1], given[b, second, d1:] = fused[:, :d1], fused[:, d1:]
+        return replace(cond, hidden=hidden)
+
+    def noise(self, seed: int) -> Tensor:
+        """As G's."""
+        return self.general.noise(seed)
+
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """As G's, with the identity LoRA on."""
+        with self.adapter.on():
+            return self.general.step(z, i, cond)
+
+    def decode(self, z: Tensor) -> list[Image.Image]:
+        """As G's."""
+        return self.general.decode(z)
+
+
+def load_photomaker(file: Path, general: LatentDiffusion, text: TextEncoders) -> PhotoMaker:
+    """G_id on ``general``'s U-Net, from a safetensors file in PhotoMaker v1's layout.
+
+    Raises:
+        ModelError: the file is missing, broken, or of another kind or size.
+    """
+    if not file.is_file():
+        raise ModelError(f"{file} is missing; G_id needs PhotoMaker v1's weights as safetensors")
+    groups: dict[str, dict[str, Tensor]] = {"id_encoder": {}, "lora_weights": {}}
+    try:
+        with safe_open(str(file), framework="pt") as tensors:
+            metadata = tensors.metadata() or {}
+            for key in tensors.keys():  # noqa: SIM118  (not a mapping)
+                group, _, name = key.partition(".")
+                if group not in groups:
+                    raise ModelError(f"{file}: {key!r} is in neither id_encoder nor lora_weights")
+                groups[group][name] = tensors.get_tensor(key)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from error
+    encoder = identity_encoder(groups["id_encoder"], metadata)
+    return PhotoMaker(general, text, encoder, load_lora(general.unet, groups["lora_weights"]))

@@ -1,0 +1,89 @@
+"""Pictures of pictures: the cast's contact sheet, the page of frames, the masks as colours."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+THUMBNAIL = 128  # pixels a side on a contact sheet
+COLUMNS = 8
+MAX_TILE = 320  # pixels a side on the page of frames
+MARGIN = 8
+
+PALETTE = (
+    (0, 0, 0), (230, 75, 53), (77, 187, 213), (0, 160, 135), (255, 193, 7),
+    (126, 97, 197), (242, 142, 43), (155, 200, 90), (240, 110, 170),
+)  # fmt: skip
+
+
+def thumbnails(images: Sequence[Image.Image]) -> Tensor:
+    """(n, h, w, 3) uint8, the pictures scaled down to at most 128 pixels a side."""
+    small = []
+    for image in images:
+        scale = min(1.0, THUMBNAIL / max(image.size))
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        rgb = image.convert("RGB")
+        small.append(rgb if size == rgb.size else rgb.resize(size, Image.Resampling.LANCZOS))
+    return torch.stack([torch.from_numpy(np.array(i)) for i in small])
+
+
+def contact_sheet(thumbs: Tensor, kept: Sequence[int]) -> Image.Image:
+    """All portraits in rows of eight, the kept ones first, the others after them, dimmed."""
+    others = [i for i in range(len(thumbs)) if i not in set(kept)]
+    order = [*kept, *others]
+    _, height, width, _ = thumbs.shape
+    rows = -(-len(order) // COLUMNS)
+    page = Image.new("RGB", (min(COLUMNS, len(order)) * width, rows * height), "white")
+    for place, index in enumerate(order):
+        picture = Image.fromarray(thumbs[index].numpy())
+        if place >= len(kept):
+            picture = Image.blend(picture, Image.new("RGB", picture.size, "white"), 0.6)
+        page.paste(picture, (place % COLUMNS * width, place // COLUMNS * height))
+    return page
+
+
+def frames_page(frames: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
+    """All frames in a grid, wider than high, each with its caption below."""
+    columns = min(len(frames), max(1, min(6, round(len(frames) ** 0.5 + 0.49))))
+    side = min(MAX_TILE, max(max(f.size) for f in frames))
+    side = max(side, 96)
+    font = ImageFont.load_default(12)
+    lines = [textwrap.wrap(c, width=max(12, side // 7)) for c in captions]
+    line_height = 15
+    high = side + MARGIN + line_height * max((len(ls) for ls in lines), default=0)
+    rows = -(-len(frames) // columns)
+    size = (columns * (side + MARGIN) + MARGIN, rows * (high + MARGIN) + MARGIN)
+    page = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(page)
+    for place, (frame, caption) in enumerate(zip(frames, lines, strict=True)):
+        x = MARGIN + place % columns * (side + MARGIN)
+        y = MARGIN + place // columns * (high + MARGIN)
+        scale = side / max(frame.size)
+        tile = frame.resize(
+            (round(frame.width * scale), round(frame.height * scale)), Image.Resampling.LANCZOS
+        )
+        page.paste(tile, (x, y))
+        for number, line in enumerate(caption):
+            draw.text((x, y + side + 4 + number * line_height), line, fill="black", font=font)
+    return page
+
+
+def masks_picture(masks: Tensor, size: tuple[int, int]) -> Image.Image:
+    """A palette picture of ``size`` (W, H): 0 is the background, j + 1 the j-th of the cast.
+
+    Args:
+        masks: (s, H, W) bool, exclusive.
+        size: used alone when s = 0.
+    """
+    index = np.zeros((size[1], size[0]), dtype=np.uint8)
+    for j, mask in enumerate(masks.cpu().numpy()):
+        index[mask] = j + 1
+    picture = Image.fromarray(index, mode="P")
+    colours = [PALETTE[0]] + [PALETTE[1 + j % (len(PALETTE) - 1)] for j in range(255)]
+    picture.putpalette([channel for colour in colours for channel in colour])
+    return picture

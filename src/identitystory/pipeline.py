@@ -1,0 +1,275 @@
+"""From a story to its frames: the straight line, and the paper's ablations beside it.
+
+Everything here is thin: it chooses prompts and seeds, calls `discovery` and `injection`, and knows
+no model. Seeds are derived from words and numbers by SHA-256, the same on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .config import DiscoveryConfig, InjectionConfig, Preset
+from .discovery import discover
+from .errors import ConfigError
+from .injection import make_template, present, redenoise
+from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
+from .sampling import sample
+from .scenes import styled
+from .types import Character, Frame, Identity, Scene, Story, Template
+
+# --- seeds and words ---------------------------------------------------------------------------
+
+
+def derived_seed(*parts: str | int) -> int:
+    """A seed in 0..2^48-1 that depends on every part and on nothing else."""
+    text = "\x1f".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+
+
+def portrait_seeds(character: Character, seed: int, m: int) -> list[int]:
+    """The seeds of a character's m portraits; the first n of more portraits are those of n."""
+    return [
+        derived_seed("portrait", seed, character.name, character.description, a) for a in range(m)
+    ]
+
+
+def frame_seed(preset: Preset, seed: int, index: int) -> int:
+    """The seed of frame ``index`` (from 0): another for each, or the story's own for all."""
+    return derived_seed("frame", seed, index) if preset.seed_per_frame else seed
+
+
+def attempt_seed(seed: int, attempt: int) -> int:
+    """The template's seed at ``attempt`` (from 0); the first is the frame's own."""
+    return derived_seed("attempt", seed, attempt) if attempt else seed
+
+
+def search_prompt(character: Character, config: DiscoveryConfig) -> str:
+    """What a character's portraits are painted from; never the story's style."""
+    return config.search_prompt.replace("{description}", character.description)
+
+
+def identity_prompt(story: Story, character: Character) -> str:
+    """c_j as re-denoising sees it: the description, the story's style in front."""
+    return styled(story.style, character.description)
+
+
+def phrases(story: Story, scene: Scene) -> list[str]:
+    """What the segmenter looks for, one a character of the cast: whole descriptions.
+
+    Two women in one picture are told apart by them; a bare noun could not.
+    """
+    return [story.character(name).description for name in scene.cast]
+
+
+# --- discovery ---------------------------------------------------------------------------------
+
+
+def portraits(
+    G_id: IdentityGenerator, character: Character, seeds: Sequence[int], config: DiscoveryConfig
+) -> tuple[list[Image.Image], Tensor]:
+    """One batch of portraits without an identity, and their rows of E, (len(seeds), d) float32."""
+    prompts = [search_prompt(character, config)] * len(seeds)
+    cond = G_id.condition(prompts, guidance=config.guidance, negative=config.negative)
+    z_t = torch.stack([G_id.noise(seed) for seed in seeds])
+    images = G_id.decode(sample(G_id, z_t, cond))
+    return images, G_id.embed(images).detach().float().cpu()
+
+
+def find_identity(
+    G_id: IdentityGenerator,
+    character: Character,
+    config: DiscoveryConfig,
+    *,
+    seed: int = 0,
+    batch: int = 8,
+) -> tuple[Identity, list[Image.Image], Tensor]:
+    """Sec. 3.1 from a description to (e_j, the m portraits, E).
+
+    ``batch`` portraits are painted at a time; it bounds the memory and hardly touches the result.
+    """
+    seeds = portrait_seeds(character, seed, config.num_portraits)
+    images: list[Image.Image] = []
+    rows: list[Tensor] = []
+    for a in range(0, len(seeds), batch):
+        some, E_a = portraits(G_id, character, seeds[a : a + batch], config)
+        images += some
+        rows.append(E_a)
+    E = torch.cat(rows)
+    return discover(E, config, seed=seed), images, E
+
+
+# --- frames ------------------------------------------------------------------------------------
+
+
+def find_template(
+    G: ImageGenerator,
+    segmenter: Segmenter,
+    story: Story,
+    scene: Scene,
+    preset: Preset,
+    *,
+    seed: int,
+) -> Template:
+    """The first template in which the whole cast is found, or the best of ``preset.attempts``.
+
+    Best is who finds most, then who came first. It never raises because somebody is not found:
+    ``missing`` of what it returns tells.
+    """
+    config = preset.injection
+
+    def attempt(number: int) -> Template:
+        return make_template(
+            G,
+            segmenter,
+            scene,
+            phrases(story, scene),
+            guidance=config.guidance_template,
+            negative=config.negative,
+            seed=attempt_seed(seed, number),
+            margin=config.margin_at(G.size),
+        )
+
+    best = attempt(0)
+    for number in range(1, preset.attempts):
+        if not best.missing:
+            break
+        best = min(best, attempt(number), key=lambda template: len(template.missing))
+    return best
+
+
+def identity_condition(
+    G_id: IdentityGenerator,
+    story: Story,
+    names: Sequence[str],
+    identities: Mapping[str, Identity],
+    config: InjectionConfig,
+) -> Conditioning:
+    """c_j with e_j fused in, a batch of one a name.
+
+    Raises:
+        ConfigError: nobody has discovered one of them yet.
+        PromptError: from the generator, see `protocols.IdentityGenerator.condition`.
+    """
+    unknown = [name for name in names if name not in identities]
+    if unknown:
+        raise ConfigError(f"no identity for {unknown[0]!r}; discover it before painting.")
+    cast = [story.character(name) for name in names]
+    return G_id.condition(
+        [identity_prompt(story, c) for c in cast],
+        guidance=config.guidance_identity,
+        negative=config.negative,
+        identities=torch.stack([identities[name].embedding for name in names]),
+        nouns=[c.noun for c in cast],
+    )
+
+
+def inject(
+    G_id: IdentityGenerator,
+    story: Story,
+    scene: Scene,
+    template: Template,
+    identities: Mapping[str, Identity],
+    config: InjectionConfig,
+) -> Frame:
+    """The template with its characters' faces; the template itself where nobody was found."""
+    names = [scene.cast[j] for j in present(template)]
+    if not names:
+        return Frame(scene, template.image, template)
+    cond = identity_condition(G_id, story, names, identities, config)
+    z_0 = redenoise(G_id, template, cond, config)
+    return Frame(scene, G_id.decode(z_0[None])[0], template)
+
+
+def paint(
+    backend: Backend,
+    story: Story,
+    scene: Scene,
+    identities: Mapping[str, Identity],
+    preset: Preset,
+    *,
+    seed: int = 0,
+) -> Frame:
+    """One frame of the story: Sec. 3.2 from T_i to I_i. ``seed`` is the frame's, see `frame_seed`.
+
+    Who could not be found stands in ``frame.template.missing`` and keeps the template's face.
+    """
+    template = find_template(backend.general, backend.segmenter, story, scene, preset, seed=seed)
+    return inject(backend.identity, story, scene, template, identities, preset.injection)
+
+
+# --- ablations (Sec. 4.3) ----------------------------------------------------------------------
+
+
+def direct_identity(
+    G_id: IdentityGenerator,
+    story: Story,
+    scene: Scene,
+    identities: Mapping[str, Identity],
+    config: InjectionConfig,
+    *,
+    seed: int = 0,
+) -> Frame:
+    """Without Re-denoising Identity Injection: the identity generator paints T_i from noise.
+
+    One prompt takes one face: of a cast of several only the first gets its identity.
+    """
+    options: dict[str, object] = {}
+    if scene.cast:
+        first = story.character(scene.cast[0])
+        options = {"identities": identities[first.name].embedding[None], "nouns": [first.noun]}
+    cond = G_id.condition(
+        [scene.prompt],
+        guidance=config.guidance_identity,
+        negative=config.negative,
+        **options,  # type: ignore[arg-type]
+    )
+    z_0 = sample(G_id, G_id.noise(seed)[None], cond)
+    return Frame(scene, G_id.decode(z_0)[0])
+
+
+def unguided_injection(
+    G_id: IdentityGenerator,
+    story: Story,
+    scene: Scene,
+    template: Template,
+    identities: Mapping[str, Identity],
+    config: InjectionConfig,
+) -> Frame:
+    """Without layout: z_{i-1} is the plain average of the kept latent and the characters' (Fig. 8b).
+
+    Everybody of the cast takes part, found or not.
+    """
+    if not scene.cast:
+        return Frame(scene, template.image, template)
+    cond = identity_condition(G_id, story, scene.cast, identities, config)
+    z = template.latents
+    z_i = z[config.start]
+    for i in range(config.start, 0, -1):
+        z_ij = G_id.step(z_i.expand(len(scene.cast), -1, -1, -1), i, cond).to(z)
+        z_i = torch.cat([z[i - 1][None], z_ij]).mean(dim=0)
+    return Frame(scene, G_id.decode(z_i[None])[0], template)
+
+
+# --- cost --------------------------------------------------------------------------------------
+
+
+def count_evaluations(
+    steps: int, start: int, characters_found: int, *, templates: int = 1, portraits: int = 0
+) -> int:
+    """U-Net evaluations, known in advance: 2t a template and a portrait, 2t' a character found.
+
+    100 + 80·s for a frame with t = 50, t' = 40.
+
+    Args:
+        steps: t.
+        start: t'.
+        characters_found: summed over all frames.
+        templates: frames, retries counted.
+        portraits: summed over all characters.
+    """
+    return 2 * steps * (templates + portraits) + 2 * start * characters_found

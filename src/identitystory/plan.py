@@ -1,0 +1,370 @@
+"""What a run consists of: seeds, the key of every part, and the record run.json.
+
+A part's key is a sha256 over everything that goes into it. A part on disk with the key of the plan
+is kept, anything else is made: resuming, re-rolling one frame and longer stories are all this.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from . import runfolder
+from .config import Preset, preset_from_dict, to_dict
+from .errors import ConfigError, RunError
+from .pipeline import count_evaluations, frame_seed, portrait_seeds
+from .runfolder import part_key
+from .types import Character, Scene, Story
+
+RECIPE = 1  # counts up when the same inputs start to give other pictures
+PORTRAIT_BATCH = 16  # portraits painted and stored at a time
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to make, and where.
+
+    Attributes:
+        story: the whole story, whatever ``only`` says.
+        out: the run folder.
+        preset: the resolved configuration.
+        model: a built-in name, a folder or a hub id.
+        seed: of the run; with ``only`` it is the seed of those frames alone. None keeps the run's
+            own, which is 0 in a new folder.
+        only: frames to paint, numbered from 0 as in frames/; empty paints all.
+        frame_seeds: seeds of single frames, by number.
+        paint: False stops after the identities.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``.
+        notes: what had to be changed to make the options fit; the run warns of it.
+    """
+
+    story: Story
+    out: Path
+    preset: Preset
+    model: str = "miniature"
+    seed: int | None = None
+    only: tuple[int, ...] = ()
+    frame_seeds: Mapping[int, int] = field(default_factory=dict)
+    paint: bool = True
+    device: str = "auto"
+    dtype: str = "auto"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model without loading it.
+
+    Attributes:
+        fingerprint: sha256 over its weights.
+        device: where it will run.
+        dtype: what it will compute in, ``float32`` and so on.
+        folder: its checkpoint, or None if it is not a local folder.
+    """
+
+    fingerprint: str
+    device: str
+    dtype: str
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One identity or frame of the plan.
+
+    Attributes:
+        name: ``cast/Mara`` or ``frames/003``, after its files.
+        key: sha256 over its inputs.
+        seed: the run's for an identity, the frame's own for a frame.
+        facts: how it is made; what its files carry.
+        evaluations: what it costs, if everybody is found at the first attempt.
+    """
+
+    name: str
+    key: str
+    seed: int
+    facts: dict[str, Any]
+    evaluations: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts of a whole story, asked for or not.
+
+    Attributes:
+        identities: by character's name.
+        frames: by scene, from 0.
+        cast: names whose identities are asked for, in the story's order.
+        wanted: frames asked for, ascending.
+        frame_seeds: seeds of single frames that stay in force.
+    """
+
+    seed: int
+    frame_seeds: dict[int, int]
+    identities: dict[str, Part]
+    frames: list[Part]
+    cast: tuple[str, ...]
+    wanted: tuple[int, ...]
+
+
+def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None) -> Plan:
+    """The plan of ``request`` in a folder whose run.json is ``record``.
+
+    Raises:
+        ConfigError: a frame is asked for that the story does not have; a seed out of range.
+    """
+    story, preset = request.story, request.preset
+    last = len(story.scenes) - 1
+    for index in (*request.only, *request.frame_seeds):
+        if not 0 <= index <= last:
+            raise ConfigError(f"there is no frame {index}; this story has frames 0 to {last}")
+    for value in (request.seed, *request.frame_seeds.values()):
+        if value is not None and not 0 <= value < 2**63:
+            raise ConfigError(f"the seed is {value}; it must be at least 0 and below 2^63")
+    seed, frame_seeds = _seeds(request, record)
+    identities = {c.name: _identity_part(c, preset, model, seed) for c in story.characters}
+    frames = [
+        _frame_part(story, scene, preset, model, identities, seed, index, frame_seeds.get(index))
+        for index, scene in enumerate(story.scenes)
+    ]
+    wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
+    needed = {name for index in wanted for name in story.scenes[index].cast}
+    cast = tuple(c.name for c in story.characters if not request.paint or c.name in needed)
+    return Plan(seed, frame_seeds, identities, frames, cast, wanted if request.paint else ())
+
+
+def _seeds(request: RunRequest, record: Mapping[str, Any] | None) -> tuple[int, dict[int, int]]:
+    stored = record or {}
+    seed = int(stored.get("seed", 0))
+    frame_seeds = {int(k): int(v) for k, v in stored.get("frame_seeds", {}).items()}
+    if request.only:
+        if request.seed is not None:
+            frame_seeds |= dict.fromkeys(request.only, request.seed)
+    elif request.seed is not None and request.seed != seed:
+        seed, frame_seeds = request.seed, {}
+    return seed, dict(sorted((frame_seeds | dict(request.frame_seeds)).items()))
+
+
+def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed: int) -> Part:
+    m = preset.discovery.num_portraits
+    inputs = {
+        "recipe": RECIPE,
+        "part": "identity",
+        "description": character.description,
+        "noun": character.noun,
+        "portrait_seeds": portrait_seeds(character, seed, m),
+        "batch": PORTRAIT_BATCH,
+        "seed": seed,
+        "discovery": to_dict(preset.discovery),
+        "sampler": preset.sampler,
+        "num_steps": preset.num_steps,
+        "dtype": model.dtype,
+        "weights": model.fingerprint,
+    }
+    key = part_key(inputs)
+    facts = {
+        "part": "identity",
+        "key": key,
+        "character": asdict(character),
+        "seed": seed,
+        "preset": to_dict(preset),
+        "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
+        "versions": versions(),
+    }
+    cost = count_evaluations(preset.num_steps, 0, 0, templates=0, portraits=m)
+    name = f"cast/{runfolder.file_stem(character.name)}"
+    return Part(name, key, seed, facts, cost)
+
+
+def _frame_part(
+    story: Story,
+    scene: Scene,
+    preset: Preset,
+    model: ModelFacts,
+    identities: Mapping[str, Part],
+    seed: int,
+    index: int,
+    own_seed: int | None,
+) -> Part:
+    painted = frame_seed(preset, seed, index) if own_seed is None else own_seed
+    cast = [story.character(name) for name in scene.cast]
+    inputs = {
+        "recipe": RECIPE,
+        "part": "frame",
+        "prompt": scene.prompt,
+        "style": story.style,
+        "cast": [[c.description, c.noun, identities[c.name].key] for c in cast],
+        "seed": painted,
+        "injection": to_dict(preset.injection),
+        "sampler": preset.sampler,
+        "num_steps": preset.num_steps,
+        "attempts": preset.attempts,
+        "dtype": model.dtype,
+        "weights": model.fingerprint,
+    }
+    key = part_key(inputs)
+    facts = {
+        "part": "frame",
+        "key": key,
+        "title": story.title,
+        "style": story.style,
+        "scene": {"text": scene.text, "prompt": scene.prompt, "cast": list(scene.cast)},
+        "characters": [asdict(c) | {"identity": identities[c.name].key} for c in cast],
+        "seed": seed,
+        "frame_seed": painted,
+        "preset": to_dict(preset),
+        "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
+        "versions": versions(),
+    }
+    cost = count_evaluations(preset.num_steps, preset.injection.start, len(cast))
+    return Part(f"frames/{index:03d}", key, painted, facts, cost)
+
+
+def make_record(
+    request: RunRequest, model: ModelFacts, plan: Plan, state: Mapping[str, str]
+) -> dict[str, Any]:
+    """run.json: request, story, resolved configuration, versions, seeds, state of every part."""
+    parts = [*plan.identities.values(), *plan.frames]
+    return {
+        "format": runfolder.FORMAT,
+        "request": {
+            "model": request.model,
+            "device": request.device,
+            "dtype": request.dtype,
+            "preset": request.preset.name,
+            "only": list(request.only),
+            "paint": request.paint,
+        },
+        "story": story_to_dict(request.story),
+        "configuration": to_dict(request.preset),
+        "model": {
+            "fingerprint": model.fingerprint,
+            "device": model.device,
+            "dtype": model.dtype,
+        },
+        "versions": versions(),
+        "seed": plan.seed,
+        "frame_seeds": {str(k): v for k, v in plan.frame_seeds.items()},
+        "parts": {
+            p.name: {"state": state.get(p.name, "to do"), "key": p.key, "seed": p.seed}
+            for p in parts
+        },
+    }
+
+
+def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
+    """The request for the run at ``out`` with the scenes of ``more`` added, and how many are new.
+
+    Scenes that the run already ends with are not added again, so that a run that was cut off is
+    finished by the same command.
+
+    Raises:
+        RunError: there is no run, or one of its characters is described otherwise in ``more``.
+    """
+    request = recorded(out)
+    story = request.story
+    known = {c.name: c for c in story.characters}
+    for c in more.characters:
+        if known.get(c.name, c) != c:
+            raise RunError(
+                f"{c.name!r} is {known[c.name].description!r} in {out}, "
+                f"not {c.description!r}; give the new character another name"
+            )
+    added = tuple(more.scenes)
+    if story.scenes[-len(added) :] == added:
+        return request, 0
+    characters = story.characters + tuple(c for c in more.characters if c.name not in known)
+    longer = Story(story.title, characters, story.scenes + added, story.style)
+    return replace(request, story=longer), len(added)
+
+
+def recorded(out: Path) -> RunRequest:
+    """The request that the run at ``out`` was made with.
+
+    Raises:
+        RunError: there is no run, or it is of another format.
+    """
+    try:
+        record = runfolder.read_record(runfolder.RunFolder(out))
+    except OSError:
+        record = None
+    if record is None:
+        raise RunError(f"{out} holds no run (no run.json); make one with identitystory generate")
+    try:
+        asked = record["request"]
+        return RunRequest(
+            story=story_from_dict(record["story"]),
+            out=out,
+            preset=preset_from_dict(record["configuration"]),
+            model=asked["model"],
+            device=asked["device"],
+            dtype=asked["dtype"],
+        )
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
+
+
+def from_picture(picture: Path, out: Path, *, model: str = "miniature") -> RunRequest:
+    """The request that makes a frame of ours again, read from the picture itself.
+
+    Raises:
+        RunError: the picture does not say how it was made.
+    """
+    facts = runfolder.read_png_facts(picture)
+    if facts is None or "frame_seed" not in facts:
+        raise RunError(f"{picture} does not say how it was made; give a frame of a run")
+    try:
+        characters = [
+            {k: c[k] for k in ("name", "description", "noun")} for c in facts["characters"]
+        ]
+        story = {
+            "title": facts["title"],
+            "style": facts["style"],
+            "characters": characters,
+            "scenes": [facts["scene"]],
+        }
+        return RunRequest(
+            story=story_from_dict(story),
+            out=out,
+            preset=preset_from_dict(facts["preset"]),
+            model=model,
+            seed=int(facts["seed"]),
+            frame_seeds={0: int(facts["frame_seed"])},
+            dtype=facts["model"]["dtype"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{picture}: what it says of itself is broken: {error!r}") from None
+
+
+def story_to_dict(story: Story) -> dict[str, Any]:
+    """The story with its filled prompts, as plain values."""
+    return asdict(story)
+
+
+def story_from_dict(values: Mapping[str, Any]) -> Story:
+    """The inverse of ``story_to_dict``."""
+    scenes = (Scene(s["prompt"], tuple(s["cast"]), s["text"]) for s in values["scenes"])
+    characters = tuple(Character(**c) for c in values["characters"])
+    return Story(values["title"], characters, tuple(scenes), values["style"])
+
+
+def versions() -> dict[str, str]:
+    """Versions of whatever takes part in making a picture."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("identitystory", "torch", "diffusers", "transformers", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,105 @@
+"""The seams: what the paper's files need from a model, and nothing else.
+
+A generator is *driven one step at a time*. ``step`` is a pure function of (z, i, cond): the same
+arguments give the same answer, in any order, however often. Re-denoising depends on it.
+Noise is drawn on the CPU, so that a seed means one picture on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from PIL import Image
+from torch import Tensor
+
+from .types import Segmentation
+
+Conditioning = Any  # opaque to everybody but the generator that made it
+
+
+class ImageGenerator(Protocol):
+    """G: a general text-to-image generator, driven one step at a time."""
+
+    num_steps: int  # t
+    size: int  # H = W, image pixels
+
+    def condition(
+        self, prompts: Sequence[str], *, guidance: float, negative: str = ""
+    ) -> Conditioning:
+        """Conditioning for a batch of prompts; carries the guidance scale of Eq. (CFG)."""
+        ...
+
+    def noise(self, seed: int) -> Tensor:
+        """z_t, (C, h, w) float32 on the CPU, already scaled for the sampler."""
+        ...
+
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """z_i -> z_{i-1}, (B, C, h, w) float32. Pure; ``i`` counts down from ``num_steps`` to 1."""
+        ...
+
+    def decode(self, z: Tensor) -> list[Image.Image]:
+        """Clean latents (B, C, h, w) to RGB pictures."""
+        ...
+
+
+class IdentityGenerator(Protocol):
+    """G_id: a generator that can embed a face and paint with it (PhotoMaker)."""
+
+    num_steps: int
+    size: int
+
+    def embed(self, images: Sequence[Image.Image]) -> Tensor:
+        """E, (m, d) float32, one identity embedding a picture, before fusing."""
+        ...
+
+    def condition(
+        self,
+        prompts: Sequence[str],
+        *,
+        guidance: float,
+        negative: str = "",
+        identities: Tensor | None = None,
+        nouns: Sequence[str] | None = None,
+    ) -> Conditioning:
+        """As G's; with identities (B, d) each is fused once into its prompt's class word ``nouns[b]``.
+
+        Raises:
+            PromptError: a noun is not in its prompt, or lies beyond the encoder's last token.
+        """
+        ...
+
+    def noise(self, seed: int) -> Tensor:
+        """As G's."""
+        ...
+
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """As G's, with the identity adapter on."""
+        ...
+
+    def decode(self, z: Tensor) -> list[Image.Image]:
+        """As G's."""
+        ...
+
+
+class Segmenter(Protocol):
+    """Finds the characters of a picture by phrase."""
+
+    def segment(self, image: Image.Image, phrases: Sequence[str]) -> Segmentation:
+        """One exclusive mask a phrase, all False where nobody was found. Never raises for that."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Parts that belong together: what a checkpoint folder is opened as."""
+
+    name: str
+    general: ImageGenerator
+    identity: IdentityGenerator
+    segmenter: Segmenter
+    fingerprint: str = ""  # sha256 over the weights: what makes a finished part stale
+
+
+__all__ = ["Backend", "Conditioning", "IdentityGenerator", "ImageGenerator", "Segmenter"]

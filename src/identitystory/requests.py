@@ -1,0 +1,128 @@
+"""From options to a ``RunRequest``: the same for every door.
+
+A folder that already holds a run keeps its own settings unless told otherwise, so that
+``--only 3 --seed 9`` and ``extend`` need not repeat what the run was started with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .config import DiscoveryConfig, Preset, preset
+from .errors import ConfigError
+from .plan import RunRequest, extended, from_picture, recorded
+from .runfolder import RunFolder
+from .story import slug
+from .types import Story
+
+DEFAULT_PRESET = "recommended"
+
+
+def default_folder(story: Story) -> Path:
+    """``runs/<the title as a folder name>``."""
+    return Path("runs") / slug(story.title)
+
+
+def new_request(
+    story: Story,
+    out: Path | None = None,
+    *,
+    preset_name: str | None = None,
+    steps: int | None = None,
+    portraits: int | None = None,
+    seed: int | None = None,
+    only: tuple[int, ...] = (),
+    paint: bool = True,
+    **where: str | None,
+) -> RunRequest:
+    """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
+
+    Args:
+        story: what to make.
+        out: the run folder; None is ``default_folder``.
+        preset_name: see config.PRESETS.
+        steps: t; t' follows in proportion.
+        portraits: m; the rank follows where there would be too few rows for it.
+        seed: see ``RunRequest``.
+        only: see ``RunRequest``.
+        paint: see ``RunRequest``.
+        **where: ``model``, ``device``, ``dtype``.
+
+    Raises:
+        IdentityStoryError: a name or number that does not exist, or a folder of another format.
+    """
+    out = out or default_folder(story)
+    request = RunRequest(story, out, preset(DEFAULT_PRESET))
+    if out.is_dir() and RunFolder(out).record.is_file():
+        request = replace(recorded(out), story=story)
+    if preset_name is not None:
+        request = replace(request, preset=preset(preset_name))
+    configuration, notes = overridden(request.preset, steps=steps, portraits=portraits)
+    given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
+    return replace(
+        request,
+        preset=configuration,
+        notes=notes,
+        seed=seed,
+        only=only,
+        paint=paint,
+        **given,
+    )
+
+
+def longer_request(out: Path, more: Story) -> tuple[RunRequest, int]:
+    """The run at ``out`` with the scenes of ``more``, and how many of them are new to it."""
+    return extended(out, more)
+
+
+def again_request(picture: Path, out: Path | None = None, **where: str | None) -> RunRequest:
+    """The request that makes a frame again from what its PNG says; ``where`` as ``new_request``."""
+    given = {key: value for key, value in where.items() if value is not None}
+    request = from_picture(picture, out or Path(), model=given.pop("model", "miniature"))
+    if out is None:
+        request = replace(request, out=Path("runs") / f"{slug(request.story.title)}-again")
+    return replace(request, **given)  # type: ignore[arg-type]
+
+
+def overridden(
+    base: Preset, *, steps: int | None = None, portraits: int | None = None
+) -> tuple[Preset, tuple[str, ...]]:
+    """``base`` with other numbers, and a sentence for each that had to follow.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+    notes: list[str] = []
+    if steps is not None and steps != base.num_steps:
+        if steps < 1:
+            raise ConfigError(f"there are {steps} steps; it must be at least 1")
+        start = round(base.injection.start * steps / base.num_steps)
+        injection = replace(base.injection, start=start)
+        base = replace(base, num_steps=steps, injection=injection)
+    if portraits is not None and portraits != base.discovery.num_portraits:
+        discovery, notes = _fewer(base.discovery, portraits)
+        base = replace(base, discovery=discovery)
+    return base, tuple(notes)
+
+
+def _fewer(config: DiscoveryConfig, portraits: int) -> tuple[DiscoveryConfig, list[str]]:
+    """The configuration for that many portraits, with rank and rounds that they allow."""
+    try:
+        return replace(config, num_portraits=portraits), []
+    except ConfigError:
+        if portraits < 1:
+            raise
+    for rounds in range(config.iterations, 0, -1):
+        for rank in range(config.rank, 0, -1):
+            try:
+                changed = replace(config, num_portraits=portraits, iterations=rounds, rank=rank)
+            except ConfigError:
+                continue
+            return changed, [
+                f"{portraits} portraits are few: the filter runs {rounds} rounds at rank {rank} "
+                f"instead of {config.iterations} at {config.rank}"
+            ]
+    changed = replace(config, num_portraits=portraits, iterations=0)
+    return changed, [f"{portraits} portraits are too few to filter; all of them are averaged"]

@@ -1,0 +1,343 @@
+"""The one door to making pictures: a request goes in, events come out, files lie in the run folder.
+
+The command line and the studio both stand in front of this; nothing else writes to a run folder.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from PIL import Image
+
+from . import pages, pipeline, plan, runfolder, vocabulary
+from .config import DiscoveryConfig
+from .discovery import discover
+from .events import (
+    Event,
+    Finished,
+    FrameReady,
+    IdentityFound,
+    Loaded,
+    PartKept,
+    PortraitsReady,
+    Started,
+    StepDone,
+    TemplateReady,
+    Warned,
+    event_json,
+)
+from .plan import PORTRAIT_BATCH, ModelFacts, Part, Plan, RunRequest
+from .protocols import Backend
+from .runfolder import RunFolder
+from .sampling import Watched
+from .story import advice
+from .stream import Emit, stream
+from .types import Frame, Identity
+
+Load = Callable[..., Backend]
+Describe = Callable[[str, str, str], ModelFacts]
+
+
+def load_model(model: str, **options: Any) -> Backend:
+    """``models.backend.load_backend``, imported when it is needed."""
+    from .models.backend import load_backend
+
+    return load_backend(model, **options)
+
+
+def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
+    """What a model is, without loading it; see ``plan.ModelFacts``."""
+    from .models.backend import fingerprint, model_folder, resolve_device, resolve_dtype
+
+    where = resolve_device(device)
+    precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
+    folder = model_folder(model)
+    return ModelFacts(fingerprint(folder), str(where), precision, folder)
+
+
+class Service:
+    """Makes runs. ``load`` opens a model, ``describe`` tells what it is without opening it."""
+
+    def __init__(self, *, load: Load = load_model, describe: Describe = describe_model) -> None:
+        self.load = load
+        self.describe = describe
+
+    def run(self, request: RunRequest) -> Iterator[Event]:
+        """Makes what ``request`` asks for and is not there yet, telling about it.
+
+        Closing the iterator stops the work at its next step; finished parts stay.
+
+        Raises:
+            IdentityStoryError: the user can mend it; nothing half-written is left.
+        """
+        return stream(lambda emit: self._work(request, emit))
+
+    def _work(self, request: RunRequest, emit: Emit) -> None:
+        model = self.describe(request.model, request.device, request.dtype)
+        record = None
+        if request.out.is_dir():
+            record = runfolder.read_record(RunFolder(request.out))
+        plan.make_plan(request, model, record)  # a mistake leaves no folder behind
+        with runfolder.opened(request.out) as folder, torch.no_grad():
+            made = plan.make_plan(request, model, runfolder.read_record(folder))
+            _Run(self, request, model, made, folder, emit).work()
+
+
+class _Run:
+    """One run while it lasts: the model once loaded, what is done, what it cost."""
+
+    def __init__(
+        self,
+        service: Service,
+        request: RunRequest,
+        model: ModelFacts,
+        made: Plan,
+        folder: RunFolder,
+        emit: Emit,
+    ) -> None:
+        self.service, self.request, self.model = service, request, model
+        self.plan, self.folder, self.emit_outside = made, folder, emit
+        self.backend: Backend | None = None
+        self.part = ""
+        self.evaluations = 0
+        self.total = 0
+        self.began = time.perf_counter()
+        self.state: dict[str, str] = {}
+
+    def work(self) -> None:
+        """Everything, in order: identities, frames, the page."""
+        story, made = self.request.story, self.plan
+        identities = [(name, made.identities[name]) for name in made.cast]
+        frames = [(index, made.frames[index]) for index in made.wanted]
+        done = self._done()
+        self.state = dict.fromkeys(done, "done")
+        asked = [p for _, p in identities] + [p for _, p in frames]
+        to_do = [p for p in asked if p.name not in done]
+        # A frame that is there needs no identity, but its identity is a part of the run.
+        self.total = sum(p.evaluations for p in to_do) - self._portraits_there(to_do)
+        self._save_record()  # the first file of all: it is what makes the folder a run
+        self.emit(
+            Started(
+                story.title,
+                self.folder.root,
+                tuple(p.name for p in asked),
+                tuple(p.name for p in to_do),
+                self.total,
+            )
+        )
+        for line in self._warnings():
+            self.emit(Warned(line))
+        found: dict[str, Identity] = {}
+        for name, part in identities:
+            if part.name in done:
+                self.folder.drop_chunks(name)
+                self.emit(PartKept(part.name))
+            else:
+                self._discover(name, part)
+            found[name] = runfolder.read_identity(self.folder.identity(name))
+        for index, part in frames:
+            if part.name in done:
+                self.emit(PartKept(part.name))
+            else:
+                self._paint(index, part, found)
+        sheet = self._page() if self.request.paint else None
+        self.emit(
+            Finished(
+                self.folder.root,
+                sheet,
+                tuple(p.name for p in to_do),
+                tuple(p.name for p in asked if p.name in done),
+                round(time.perf_counter() - self.began, 3),
+                self.evaluations,
+            )
+        )
+
+    def emit(self, event: Event) -> None:
+        """Tells the consumer, and events.jsonl unless it is but a step."""
+        if not isinstance(event, StepDone):
+            at = datetime.now(UTC).isoformat(timespec="milliseconds")
+            line = json.dumps({"time": at, **event_json(event)}, ensure_ascii=False)
+            runfolder.append_line(self.folder.events, line)
+        self.emit_outside(event)
+
+    def _done(self) -> set[str]:
+        """Names of the parts whose files all carry the plan's key."""
+        there = set()
+        for name, part in self.plan.identities.items():
+            facts = (
+                runfolder.read_png_facts(self.folder.contact_sheet(name)),
+                runfolder.read_tensor_facts(self.folder.identity(name)),
+            )
+            if all(f is not None and f.get("key") == part.key for f in facts):
+                there.add(part.name)
+        for index, part in enumerate(self.plan.frames):
+            paths = (self.folder.frame, self.folder.template, self.folder.masks)
+            pictures = (runfolder.read_png_facts(path(index)) for path in paths)
+            if all(f is not None and f.get("key") == part.key for f in pictures):
+                there.add(part.name)
+        return there
+
+    def _chunks(self, name: str, part: Part) -> list[tuple[int, list[int], bool]]:
+        """(number, portrait seeds, whether it is stored) of each chunk of portraits."""
+        m = self.request.preset.discovery.num_portraits
+        seeds = pipeline.portrait_seeds(self.request.story.character(name), part.seed, m)
+        chunks = []
+        for number, first in enumerate(range(0, m, PORTRAIT_BATCH)):
+            facts = runfolder.read_tensor_facts(self.folder.chunk(name, number)) or {}
+            there = facts.get("key") == part.key
+            chunks.append((number, seeds[first : first + PORTRAIT_BATCH], there))
+        return chunks
+
+    def _portraits_there(self, to_do: list[Part]) -> int:
+        """Evaluations that stored chunks of unfinished identities save."""
+        saved = 0
+        for name, part in self.plan.identities.items():
+            if part in to_do:
+                done = sum(len(seeds) for _, seeds, there in self._chunks(name, part) if there)
+                saved += part.evaluations * done // self.request.preset.discovery.num_portraits
+        return saved
+
+    def _discover(self, name: str, part: Part) -> None:
+        """Portraits chunk by chunk, each stored when finished; then the identity."""
+        self.part, start = part.name, time.perf_counter()
+        character = self.request.story.character(name)
+        config: DiscoveryConfig = self.request.preset.discovery
+        ready = 0
+        for number, seeds, there in self._chunks(name, part):
+            if not there:
+                G_id = self._model().identity
+                images, E = pipeline.portraits(G_id, character, seeds, config)
+                tensors = {"E": E, "thumbnails": pages.thumbnails(images)}
+                chunk = self.folder.chunk(name, number)
+                runfolder.write_tensors(chunk, tensors, {"key": part.key, "chunk": number})
+            ready += len(seeds)
+            self.emit(PortraitsReady(name, ready, config.num_portraits))
+        stored = [
+            runfolder.read_tensors(self.folder.chunk(name, number))
+            for number, _, _ in self._chunks(name, part)
+        ]
+        E = torch.cat([s["E"] for s in stored])
+        identity = discover(E, config, seed=part.seed)
+        kept = identity.kept.tolist()
+        facts = part.facts | {"kept": kept}
+        sheet = pages.contact_sheet(torch.cat([s["thumbnails"] for s in stored]), kept)
+        runfolder.write_png(self.folder.contact_sheet(name), sheet, facts)
+        runfolder.write_identity(self.folder.identity(name), identity, E, facts)
+        self.folder.drop_chunks(name)
+        self._finish(part)
+        seconds = round(time.perf_counter() - start, 3)
+        self.emit(IdentityFound(name, part.name, len(kept), len(E), seconds))
+
+    def _paint(self, index: int, part: Part, identities: dict[str, Identity]) -> None:
+        """One frame by itself, so that its bytes do not depend on what else was painted."""
+        self.part, start = part.name, time.perf_counter()
+        story, preset, backend = self.request.story, self.request.preset, self._model()
+        scene = story.scenes[index]
+        template = pipeline.find_template(
+            backend.general, backend.segmenter, story, scene, preset, seed=part.seed
+        )
+        self.emit(TemplateReady(index, part.name, template.seed, template.missing))
+        for name in template.missing:
+            self.emit(
+                Warned(
+                    f"frame {index:03d}: {name!r} was not found in the picture and keeps the "
+                    f"template's face; try --only {index} --seed N"
+                )
+            )
+        frame: Frame = pipeline.inject(
+            backend.identity, story, scene, template, identities, preset.injection
+        )
+        facts = part.facts | {"template_seed": template.seed, "missing": list(template.missing)}
+        masks = pages.masks_picture(template.masks, template.image.size)
+        write = runfolder.write_png
+        write(self.folder.template(index), template.image, facts | {"part": "template"})
+        write(self.folder.masks(index), masks, facts | {"part": "masks"})
+        write(self.folder.frame(index), frame.image, facts)
+        self._finish(part)
+        seconds = round(time.perf_counter() - start, 3)
+        self.emit(FrameReady(index, part.name, part.seed, template.missing, seconds))
+
+    def _finish(self, part: Part) -> None:
+        self.state[part.name] = "done"
+        self._save_record()
+
+    def _model(self) -> Backend:
+        """The model, loaded when the first part needs it, watched step by step."""
+        if self.backend is None:
+            start = time.perf_counter()
+            request = self.request
+            opened = self.service.load(
+                request.model,
+                sampler=request.preset.sampler,
+                num_steps=request.preset.num_steps,
+                device=self.model.device,
+                dtype=self.model.dtype,
+            )
+            self.backend = replace(
+                opened,
+                general=Watched(opened.general, self._step),
+                identity=Watched(opened.identity, self._step),
+            )
+            self.emit(Loaded(opened.name, round(time.perf_counter() - start, 3)))
+        return self.backend
+
+    def _step(self, batch: int) -> None:
+        """Called before each step: counts, tells, and is where a stopped run ends."""
+        self.evaluations += 2 * batch
+        self.total = max(self.total, self.evaluations)  # templates may be painted again
+        self.emit(StepDone(self.part, self.evaluations, self.total))
+
+    def _page(self) -> Any:
+        """sheet.png of all frames that are there, made only if one of them changed."""
+        story = self.request.story
+        ready = [i for i, p in enumerate(self.plan.frames) if self.state.get(p.name) == "done"]
+        captions = [f"{i:03d}  {_caption(story.scenes[i].text)}" for i in ready]
+        key = runfolder.part_key(["page", [self.plan.frames[i].key for i in ready], captions])
+        facts = runfolder.read_png_facts(self.folder.sheet)
+        if facts is None or facts.get("key") != key:
+            frames = [Image.open(self.folder.frame(i)).convert("RGB") for i in ready]
+            page = pages.frames_page(frames, captions)
+            runfolder.write_png(self.folder.sheet, page, {"key": key, "title": story.title})
+        return self.folder.sheet
+
+    def _warnings(self) -> list[str]:
+        story = self.request.story
+        lines = [*self.request.notes, *advice(story)]
+        if self.model.folder is not None:
+            known = vocabulary.load_vocabulary(self.model.folder)
+            if known is not None:
+                prompts = [self.request.story.scenes[i].prompt for i in self.plan.wanted]
+                prompts += [c.description for c in story.characters if c.name in self.plan.cast]
+                unknown = vocabulary.unknown_words(prompts, known)
+                lines += filter(None, [vocabulary.vocabulary_warning(unknown)])
+        beyond = len(story.scenes)
+        if self.folder.frame(beyond).exists():
+            lines.append(
+                f"frames/{beyond:03d}.png and later belong to scenes that this story does not "
+                "have; they are left as they are"
+            )
+        return lines
+
+    def _save_record(self) -> None:
+        record = plan.make_record(self.request, self.model, self.plan, self.state)
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        content = text.encode()
+        try:
+            same = self.folder.record.read_bytes() == content
+        except FileNotFoundError:
+            same = False
+        if not same:
+            runfolder.write_whole(self.folder.record, content)
+
+
+def _caption(text: str) -> str:
+    return text.replace("{", "").replace("}", "")
+
+
+__all__ = ["ModelFacts", "RunRequest", "Service", "describe_model", "load_model"]

@@ -1,0 +1,116 @@
+"""The values that flow from a story to its pictures (the straight line of docs/paper.md).
+
+Letters used everywhere: t steps, i step index **counting down** (i = t is pure noise, i = 0 is
+clean), m portraits, d identity dimension, s characters in a scene, C x h x w a latent,
+H x W an image in pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from PIL import Image
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Character:
+    """Somebody of the story: c_j of the paper.
+
+    Attributes:
+        name: as written between braces in a scene.
+        description: c_j, e.g. ``a middle-aged woman with dark curly hair``.
+        noun: the class word inside the description, ``woman``.
+    """
+
+    name: str
+    description: str
+    noun: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture to make.
+
+    Attributes:
+        prompt: T_i, every ``{Name}`` replaced by the character's description, style in front.
+        cast: names of the characters in it, in order of mention; the order of the masks.
+        text: the scene as the writer wrote it, braces and all.
+    """
+
+    prompt: str
+    cast: tuple[str, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Story:
+    """Characters and scenes, validated: every name in a cast is a character's."""
+
+    title: str
+    characters: tuple[Character, ...]
+    scenes: tuple[Scene, ...]
+    style: str = ""
+
+    def character(self, name: str) -> Character:
+        """The character called ``name``; KeyError if there is none."""
+        return {c.name: c for c in self.characters}[name]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """e_j, one face for a character, and how it was found.
+
+    Attributes:
+        embedding: (d,) float32.
+        kept: (n,) int64, rows of E that survived the filter, ascending.
+        errors: one (m_q,) float32 tensor a round, the reconstruction errors of Eq. 2, in the order
+            of the rows still present in that round.
+    """
+
+    embedding: Tensor
+    kept: Tensor
+    errors: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Template:
+    """What the general generator painted: layout for the re-denoising (Sec. 3.2).
+
+    Attributes:
+        image: the decoded template.
+        latents: (t+1, C, h, w) float32, ``latents[i]`` is z_i; ``latents[0]`` is clean.
+        masks: (s, H, W) bool, image pixels, mutually exclusive, one a character of the cast.
+        missing: names of characters that the segmenter did not find; their masks are empty.
+        seed: the seed that the noise was drawn from.
+    """
+
+    image: Image.Image
+    latents: Tensor
+    masks: Tensor
+    missing: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A finished picture of ``scene`` and the template it was made from."""
+
+    scene: Scene
+    image: Image.Image
+    template: Template | None = None
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Masks for phrases, in their order.
+
+    Attributes:
+        masks: (s, H, W) bool, exclusive; all False where nobody was found.
+        scores: the segmenter's confidence for each phrase, in [0, 1].
+        found: whether each phrase was found.
+    """
+
+    masks: Tensor
+    scores: tuple[float, ...] = field(default=())
+    found: tuple[bool, ...] = field(default=())

@@ -1,0 +1,82 @@
+"""Which words of a prompt a small model has never seen, and what it knows instead.
+
+A checkpoint trained on few words carries ``vocabulary.json``, ``{"words": [...]}``; one without
+it (SDXL) is taken to know everything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import ModelError
+
+FILE = "vocabulary.json"
+MAX_NAMED = 12
+
+
+def load_vocabulary(checkpoint: Path) -> frozenset[str] | None:
+    """The words a checkpoint knows, small letters; None if it does not say.
+
+    Raises:
+        ModelError: the file is there but broken.
+    """
+    path = checkpoint / FILE
+    if not path.is_file():
+        return None
+    try:
+        words = json.loads(path.read_text(encoding="utf-8"))["words"]
+        return frozenset(str(word).lower() for word in words)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f'{path} is broken ({error}); it should hold {{"words": [...]}}') from None
+
+
+def words_of(prompt: str) -> list[str]:
+    """The words of a prompt in order, small letters; numbers and signs left out."""
+    return [w.strip("'") for w in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", prompt.lower())]
+
+
+def unknown_words(prompts: Iterable[str], known: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """Each word the model has not seen, in order of appearance, with the nearest ones it has."""
+    unknown: dict[str, tuple[str, ...]] = {}
+    for prompt in prompts:
+        for word in words_of(prompt):
+            if word and word not in known and word not in unknown:
+                unknown[word] = nearest(word, known)
+    return unknown
+
+
+def nearest(word: str, known: frozenset[str], *, count: int = 2) -> tuple[str, ...]:
+    """Known words with the same stem first, then those spelt most alike; at most ``count``."""
+    stems = stems_of(word)
+    same = sorted(k for k in known if stems & stems_of(k))
+    alike = difflib.get_close_matches(word, sorted(known - set(same)), n=count, cutoff=0.75)
+    return tuple((same + alike)[:count])
+
+
+def stems_of(word: str) -> set[str]:
+    """The word and what is left without a plural -s, -es, -ing or -ed: ``smiling`` has ``smil``."""
+    stems = {word}
+    for ending in ("'s", "s", "es", "ing", "ed", "e"):
+        bare = word.removesuffix(ending)
+        if bare != word and len(bare) >= 3:
+            stems |= {bare, bare.removesuffix("e")}
+            if bare[-1] == bare[-2]:  # running -> run
+                stems.add(bare[:-1])
+    return stems
+
+
+def vocabulary_warning(unknown: dict[str, tuple[str, ...]]) -> str | None:
+    """One line that names the unknown words and what to write instead; None if there are none."""
+    if not unknown:
+        return None
+    named = [
+        f"'{word}' (it knows {' and '.join(map(repr, near))})" if near else f"'{word}'"
+        for word, near in list(unknown.items())[:MAX_NAMED]
+    ]
+    if len(unknown) > MAX_NAMED:
+        named.append(f"and {len(unknown) - MAX_NAMED} more")
+    return "the model has never seen " + ", ".join(named) + "; it will guess"

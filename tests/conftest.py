@@ -1,0 +1,114 @@
+"""Fakes small enough to compute by hand, and the setting that keeps tests fast."""
+
+import hashlib
+
+import pytest
+import torch
+from PIL import Image
+
+from identitystory.protocols import Backend
+from identitystory.types import Character, Scene, Segmentation, Story
+
+torch.set_num_threads(1)
+
+T, SIZE, CELL, C = 10, 64, 8, 2
+LATENT = SIZE // CELL
+
+
+def number(text):
+    """A number in [-1, 1] that depends on the text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**31 - 1
+
+
+class FakeGenerator:
+    """Linear and pure: z_{i-1} = a_i z_i + b_i (its right neighbour) + the conditioning's colour.
+
+    One cell looks at its neighbour, so that what happens inside a mask can leak out if it is let.
+    """
+
+    def __init__(self, name="general", *, num_steps=T, size=SIZE):
+        self.name, self.num_steps, self.size = name, num_steps, size
+        self.asked = []  # (batch, i) of every step
+        self.conditions = []  # (prompts, options) of every condition
+
+    def condition(self, prompts, *, guidance, negative="", identities=None, nouns=None):
+        self.conditions.append(
+            (list(prompts), {"guidance": guidance, "negative": negative, "nouns": nouns})
+        )
+        colour = torch.tensor([number(self.name + p) * guidance for p in prompts])
+        if identities is not None:
+            colour = colour + identities.double().mean(dim=1).to(colour)
+        return colour[:, None, None, None]
+
+    def noise(self, seed):
+        return torch.randn(
+            C, self.size // CELL, self.size // CELL, generator=torch.Generator().manual_seed(seed)
+        )
+
+    def step(self, z, i, cond):
+        self.asked.append((z.shape[0], i))
+        a = 0.8 + 0.01 * i
+        return a * z + (0.9 - a) * z.roll(1, dims=-1) + 0.05 * cond.to(z)
+
+    def decode(self, z):
+        grey = (z.mean(dim=1).float().sigmoid() * 255).byte()
+        return [
+            Image.fromarray(g.numpy()).convert("RGB").resize((self.size, self.size), 0)
+            for g in grey
+        ]
+
+
+class FakeIdentityGenerator(FakeGenerator):
+    def __init__(self, name="identity", **sizes):
+        super().__init__(name, **sizes)
+
+    def embed(self, images):
+        return torch.stack(
+            [torch.tensor(list(im.resize((4, 4)).convert("L").tobytes())).float() for im in images]
+        )
+
+
+class FakeSegmenter:
+    """Finds what it is told: phrase -> (top, left, bottom, right), from the given attempt on."""
+
+    def __init__(self, boxes, *, blind=0):
+        self.boxes, self.blind, self.calls = boxes, blind, 0
+
+    def segment(self, image, phrases):
+        self.calls += 1
+        masks = torch.zeros(len(phrases), image.height, image.width, dtype=torch.bool)
+        for mask, phrase in zip(masks, phrases, strict=True):
+            if self.calls > self.blind and phrase in self.boxes:
+                top, left, bottom, right = self.boxes[phrase]
+                mask[top:bottom, left:right] = True
+        found = tuple(bool(m.any()) for m in masks)
+        return Segmentation(masks, tuple(map(float, found)), found)
+
+
+MARA = Character("Mara", "a woman with dark curly hair", "woman")
+TOM = Character("Tom", "an old man with a beard", "man")
+
+
+@pytest.fixture
+def story():
+    both = f"{MARA.description} and {TOM.description} on a pier"
+    return Story(
+        "test",
+        (MARA, TOM),
+        (
+            Scene(f"{MARA.description} reads", ("Mara",)),
+            Scene(both, ("Mara", "Tom")),
+            Scene("an empty pier", ()),
+        ),
+        "watercolour",
+    )
+
+
+@pytest.fixture
+def boxes():
+    return {MARA.description: (16, 8, 56, 24), TOM.description: (8, 40, 60, 60)}
+
+
+@pytest.fixture
+def backend(boxes):
+    return Backend("fake", FakeGenerator(), FakeIdentityGenerator(), FakeSegmenter(boxes))

@@ -1,0 +1,198 @@
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from identitystory import show
+from identitystory.cli import main
+from identitystory.errors import ModelError
+from identitystory.events import Started, StepDone, Warned
+from identitystory.plan import ModelFacts
+from identitystory.reference import cli_page
+from identitystory.service import Service
+
+ROOT = Path(__file__).parent.parent
+SMALL = ["--steps", "10", "--portraits", "4"]
+INLINE = [
+    "--character", "Mara: a woman with dark curly hair",
+    "--scene", "{Mara} reads",
+    "--scene", "{Mara} sleeps",
+]  # fmt: skip
+
+
+@pytest.fixture
+def call(backend, tmp_path, monkeypatch, capsys):
+    """Runs a command on the fakes in an empty folder: exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def describe(model, device, dtype):
+        if model == "nowhere":
+            raise ModelError("there is no folder\n'nowhere'")
+        return ModelFacts("w", "cpu", "float32")
+
+    def run(*argv, load=lambda *_, **__: backend):
+        try:
+            code = main([*argv], service=lambda: Service(load=load, describe=describe))
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_generate_without_a_file_tells_where_the_pictures_are(call, tmp_path):
+    code, out, _ = call("generate", *INLINE, *SMALL)
+    assert code == 0
+    assert (tmp_path / "runs" / "mara-reads" / "frames" / "001.png").exists()
+    end = out.splitlines()[-3:]
+    assert end[0].startswith("3 parts made, 0 kept: ")
+    assert end[0].endswith(" s, 152 U-Net evaluations")  # 2·10·4 + 2·(2·10 + 2·8)
+    assert end[1:] == [
+        "pictures: runs/mara-reads/frames",
+        "all on one page: runs/mara-reads/sheet.png",
+    ]
+
+
+def test_the_second_time_nothing_is_done_and_settings_need_not_be_repeated(call):
+    call("generate", *INLINE, *SMALL)
+    code, out, _ = call("generate", *INLINE)
+    assert code == 0
+    assert "nothing to do, 3 parts were there: " in out
+
+
+def test_json_is_one_object_a_line_and_nothing_else(call):
+    code, out, err = call("generate", *INLINE, *SMALL, "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert events[0]["event"] == "Started"
+    assert events[-1]["event"] == "Finished"
+    assert events[-1]["evaluations"] == 152
+
+
+def test_quiet_says_only_where_the_pictures_are(call):
+    _, out, _ = call("generate", *INLINE, *SMALL, "--quiet")
+    assert len(out.splitlines()) == 3
+
+
+def test_discover_extend_and_reroll(call, tmp_path):
+    code, out, _ = call("discover", *INLINE, *SMALL, "--out", "r")
+    assert code == 0
+    assert out.splitlines()[-1] == "identities: r/cast"
+    call("generate", *INLINE, "--out", "r")
+    code, out, _ = call("extend", "r", "--scene", "{Mara} swims")
+    assert code == 0
+    assert "1 parts made, 3 kept" in out
+    before = (tmp_path / "r" / "frames" / "001.png").read_bytes()
+    assert call("generate", *INLINE, "--out", "r", "--only", "1", "--seed", "9")[0] == 0
+    assert (tmp_path / "r" / "frames" / "001.png").read_bytes() != before
+
+
+def test_a_picture_is_made_again(call, tmp_path):
+    call("generate", *INLINE, *SMALL, "--out", "r", "--seed", "4")
+    assert call("generate", "r/frames/001.png")[0] == 0
+    again = tmp_path / "runs" / "mara-reads-again" / "frames" / "000.png"
+    assert again.read_bytes() == (tmp_path / "r" / "frames" / "001.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["generate", "no.toml"], "no.toml: there is no such file"),
+        (["generate"], "give a story file, or --character"),
+        (["generate", "s.toml", "--scene", "x"], "give a story file or --character"),
+        (["generate", *INLINE, "--preset", "papper"], "Did you mean 'paper'?"),
+        (["generate", *INLINE, "--only", "7"], "there is no frame 7; this story has frames 0 to 1"),
+        (["generate", *INLINE, "--model", "nowhere"], "there is no folder 'nowhere'"),
+        (["generate", *INLINE, "--out", "file"], "file is a file; --out takes a folder"),
+        (["generate", *INLINE, "--out", "/proc/x"], "/proc/x cannot be written"),
+        (["generate", *INLINE, "--seed", "-1"], "argument --seed: '-1' is not a whole number"),
+        (["generate", *INLINE, "--seed", "abc"], "argument --seed: 'abc' is not a whole number"),
+        (["generate", *INLINE, "--steps", "0"], "it must be at least 1"),
+        (["generate", *INLINE, "--portraits", "0"], "num_portraits is 0"),
+        (["generate", "x.png"], "x.png does not say how it was made"),
+        (["extend", "none", "--scene", "x"], "none holds no run"),
+        (["extend", "none"], "give a story file with more scenes"),
+        (["paint"], "invalid choice: 'paint'"),
+        (["generate", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(call, tmp_path, argv, line):
+    (tmp_path / "file").write_text("x")
+    code, out, err = call(*argv)
+    assert code == 2
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert line in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (OSError(28, "No space left on device", "r/x"), 1, "r/x: No space left on device"),
+        (MemoryError(), 1, "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "out of memory"),
+        (KeyboardInterrupt(), 130, "stopped; what is finished is kept"),
+    ],
+)
+def test_a_failing_machine_is_one_line_and_its_own_exit_code(call, error, code, line):
+    def load(*_, **__):
+        raise error
+
+    found, _, err = call("generate", *INLINE, *SMALL, "--quiet", load=load)
+    assert found == code
+    assert line in err.splitlines()[-1]
+
+
+def test_a_bug_keeps_its_traceback(call):
+    def load(*_, **__):
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        call("generate", *INLINE, *SMALL, load=load)
+
+
+def test_plain_progress_is_a_line_every_few_seconds_with_rate_and_time_left(monkeypatch):
+    clock = iter(float(i) for i in range(1000))
+    monkeypatch.setattr(show.time, "monotonic", lambda: next(clock))
+    out, err = io.StringIO(), io.StringIO()
+    steps = [StepDone("cast/Mara", 10 * i, 1000) for i in range(1, 21)]
+    show.show_plain([Warned("beware"), *steps], out, err)
+    assert err.getvalue() == "warning: beware\n"
+    lines = out.getvalue().splitlines()
+    assert 2 <= len(lines) <= 10
+    assert all(" of 1,000 evaluations, " in line and " s left" in line for line in lines)
+
+
+def test_the_bar_survives_a_story_with_markup_in_its_title():
+    out = io.StringIO()
+    started = Started("[bold]x[/nope]", Path("r"), ("cast/[a]",), ("cast/[a]",), 10)
+    show.show_rich([started, StepDone("cast/[a]", 2, 10), Warned("[b] bad [/x]")], out, out)
+    assert "[bold]x[/nope] -> r" in out.getvalue()
+    assert "warning: [b] bad [/x]" in out.getvalue()
+
+
+def test_help_imports_no_model_library():
+    code = (
+        "import sys\n"
+        "from identitystory.cli import main\n"
+        "try: main(['generate', '--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'diffusers', 'transformers', 'peft', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src", check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--only" in done.stdout
+
+
+def test_the_published_help_is_current():
+    published = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert published == cli_page(), "run: python -m identitystory.reference"

@@ -1,0 +1,165 @@
+import pytest
+import torch
+
+from identitystory.config import DiscoveryConfig
+from identitystory.discovery import (
+    cohesion,
+    discover,
+    distance_to_mean,
+    mean,
+    reconstruction_error,
+)
+from identitystory.errors import ConfigError, ModelError
+
+
+def embeddings(m=64, d=24, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(m, d, generator=rng) + 2 * torch.randn(d, generator=rng)
+
+
+def rotation(d, seed=7):
+    rng = torch.Generator().manual_seed(seed)
+    return torch.linalg.qr(torch.randn(d, d, generator=rng, dtype=torch.float64)).Q
+
+
+def test_the_error_is_the_distance_from_the_leading_directions_over_d():
+    """Orthogonal rows of lengths 5, 4, 3: their own directions are the singular vectors."""
+    E = torch.diag(torch.tensor([3.0, 5.0, 4.0, 0.0]))
+    torch.testing.assert_close(reconstruction_error(E, 1), torch.tensor([3.0, 0, 4, 0]) / 4)
+    torch.testing.assert_close(reconstruction_error(E, 2), torch.tensor([3.0, 0, 0, 0]) / 4)
+
+
+def test_the_error_is_that_of_the_explicit_projection_and_ranks_as_the_mean_square():
+    E, k = embeddings().double(), 5
+    eigen = torch.linalg.eigh(E.T @ E).eigenvectors[:, -k:]  # another way to V_k
+    residual = E - E @ (eigen @ eigen.T)
+    got = reconstruction_error(E, k)
+    torch.testing.assert_close(
+        got.double(), residual.norm(dim=1) / E.shape[1], atol=1e-7, rtol=1e-6
+    )
+    assert torch.equal(got.argsort(), residual.square().mean(dim=1).argsort())
+
+
+@pytest.mark.parametrize(
+    ("rounding", "counts"), [("floor", [64, 38, 22, 13]), ("round", [64, 38, 23, 14])]
+)
+def test_each_round_keeps_a_share_of_what_is_left(rounding, counts):
+    found = discover(embeddings(), DiscoveryConfig(rounding=rounding))
+    assert [len(e) for e in found.errors] + [len(found.kept)] == counts
+    assert found.kept.tolist() == sorted(set(found.kept.tolist()))
+
+
+def test_every_round_drops_exactly_the_largest_errors():
+    E, config = embeddings(), DiscoveryConfig(iterations=1)
+    found = discover(E, config)
+    eps = reconstruction_error(E, config.rank)
+    assert set(found.kept.tolist()) == set(eps.argsort()[:38].tolist())
+    torch.testing.assert_close(found.errors[0], eps)
+
+
+def test_the_identity_is_the_mean_of_the_surviving_raw_rows():
+    E = embeddings()
+    for config in (DiscoveryConfig(), DiscoveryConfig(normalize=True, center=True)):
+        found = discover(E, config)
+        torch.testing.assert_close(found.embedding, E[found.kept].mean(dim=0))
+        assert found.embedding.dtype == torch.float32
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    E = embeddings()
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
+    found, shuffled = discover(E, DiscoveryConfig()), discover(E[order], DiscoveryConfig())
+    assert set(order[shuffled.kept].tolist()) == set(found.kept.tolist())
+    torch.testing.assert_close(shuffled.embedding, found.embedding, rtol=1e-6, atol=1e-7)
+
+
+def test_a_rotation_of_the_space_rotates_the_identity_and_keeps_the_rows():
+    E = embeddings()
+    R = rotation(E.shape[1])
+    found, turned = discover(E, DiscoveryConfig()), discover(E.double() @ R, DiscoveryConfig())
+    assert torch.equal(turned.kept, found.kept)
+    torch.testing.assert_close(turned.embedding, (found.embedding.double() @ R).float())
+
+
+def test_twice_is_the_same_bit_for_bit():
+    first, second = (discover(embeddings(), DiscoveryConfig()) for _ in range(2))
+    assert torch.equal(first.embedding, second.embedding)
+
+
+@pytest.mark.parametrize("selection", ["svd", "trim"])
+def test_planted_strangers_are_thrown_out(selection):
+    """50 portraits near one face and 14 far from it and from each other."""
+    rng = torch.Generator().manual_seed(5)
+    face = torch.randn(40, generator=rng)
+    E = face + 0.1 * torch.randn(64, 40, generator=rng)
+    strangers = torch.randperm(64, generator=rng)[:14]
+    E[strangers] = torch.randn(14, 40, generator=rng)
+    found = discover(E, DiscoveryConfig(rank=1, selection=selection))
+    assert not set(found.kept.tolist()) & set(strangers.tolist())
+    assert cohesion(E[found.kept]) > cohesion(E)
+
+
+def test_the_controls_are_what_they_say():
+    E = embeddings()
+    everyone = discover(E, DiscoveryConfig(selection="mean"))
+    assert everyone.kept.tolist() == list(range(64))
+    torch.testing.assert_close(everyone.embedding, E.mean(dim=0))
+    assert torch.equal(everyone.embedding, discover(E, DiscoveryConfig(iterations=0)).embedding)
+
+    chance = [discover(E, DiscoveryConfig(selection="random"), seed=s).kept for s in (1, 1, 2)]
+    assert [len(kept) for kept in chance] == [13, 13, 13]
+    assert torch.equal(chance[0], chance[1])
+    assert not torch.equal(chance[0], chance[2])
+
+    trimmed = discover(E, DiscoveryConfig(selection="trim", iterations=1))
+    nearest = (E - E.mean(dim=0)).norm(dim=1).argsort()[:38]
+    assert set(trimmed.kept.tolist()) == set(nearest.tolist())
+    torch.testing.assert_close(trimmed.errors[0], distance_to_mean(E))
+
+
+def test_normalizing_makes_the_length_of_a_row_irrelevant():
+    E = embeddings()
+    longer = E * torch.linspace(0.5, 3, 64)[:, None]
+    config = DiscoveryConfig(normalize=True)
+    assert torch.equal(discover(longer, config).kept, discover(E, config).kept)
+    assert not torch.equal(
+        discover(longer, DiscoveryConfig()).kept, discover(E, DiscoveryConfig()).kept
+    )
+
+
+def test_centring_makes_a_common_shift_irrelevant():
+    E = embeddings()
+    config = DiscoveryConfig(center=True)
+    assert torch.equal(discover(E + 9, config).kept, discover(E, config).kept)
+
+
+@pytest.mark.parametrize("k", [0, 8, 9])
+def test_a_rank_without_information_is_refused(k):
+    with pytest.raises(ConfigError, match=f"rank is {k}.*1..7"):
+        reconstruction_error(embeddings(8, 24), k)
+
+
+def test_fewer_portraits_than_configured_still_cannot_slip_past_the_guard():
+    with pytest.raises(ConfigError, match="rank is 10"):
+        discover(embeddings(10), DiscoveryConfig(rank=10))
+    with pytest.raises(ConfigError, match="centred"):
+        discover(embeddings(11), DiscoveryConfig(rank=10, center=True))
+
+
+def test_embeddings_that_overflowed_are_refused_by_portrait():
+    E = embeddings()
+    E[3, 0], E[9, 1] = torch.inf, torch.nan
+    with pytest.raises(ModelError, match=r"\[3, 9\]"):
+        discover(E, DiscoveryConfig())
+
+
+def test_cohesion_is_the_mean_cosine_of_pairs():
+    E = torch.tensor([[1.0, 0], [0, 2], [3, 3]])
+    half = 2**-0.5
+    assert cohesion(E) == pytest.approx((0 + half + half) / 3)
+    assert cohesion(E[:1]) == 1
+
+
+def test_the_mean_does_not_depend_on_the_order():
+    E = embeddings(1000, 4) * 1e4
+    assert torch.equal(mean(E), mean(E.flip(0)))

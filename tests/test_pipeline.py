@@ -1,0 +1,233 @@
+import dataclasses
+
+import pytest
+import torch
+
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.errors import ConfigError
+from identitystory.injection import make_template
+from identitystory.pipeline import (
+    attempt_seed,
+    count_evaluations,
+    direct_identity,
+    find_identity,
+    find_template,
+    frame_seed,
+    identity_prompt,
+    inject,
+    paint,
+    phrases,
+    portrait_seeds,
+    portraits,
+    unguided_injection,
+)
+from identitystory.protocols import Backend
+from identitystory.sampling import Watched, trajectory
+from identitystory.types import Character, Identity
+
+from .conftest import MARA, TOM, FakeIdentityGenerator, FakeSegmenter, T
+
+DISCOVERY = DiscoveryConfig(num_portraits=10, rank=2, search_prompt="a portrait of {description}")
+PRESET = Preset("test", num_steps=T, discovery=DISCOVERY, injection=InjectionConfig(start=8))
+
+
+def faces(*values):
+    none = torch.zeros(0, dtype=torch.int64)
+    names = ("Mara", "Tom")
+    return {n: Identity(torch.full((16,), v), none) for n, v in zip(names, values, strict=False)}
+
+
+# --- seeds -------------------------------------------------------------------------------------
+
+
+def test_portrait_seeds_are_the_same_on_every_machine():
+    assert portrait_seeds(MARA, 0, 2) == [92461795702519, 97896871755698]
+
+
+def test_portrait_seeds_are_distinct_and_a_prefix_of_more():
+    seeds = portrait_seeds(MARA, 0, 64)
+    assert len(set(seeds)) == 64
+    assert seeds[:10] == portrait_seeds(MARA, 0, 10)
+    twin = Character("Lena", MARA.description, MARA.noun)
+    for other in (
+        portrait_seeds(MARA, 1, 64),
+        portrait_seeds(TOM, 0, 64),
+        portrait_seeds(twin, 0, 64),
+    ):
+        assert not set(seeds) & set(other)
+
+
+def test_frames_get_their_own_seed_unless_the_preset_says_one_for_all():
+    assert len({frame_seed(PRESET, 0, n) for n in range(20)}) == 20
+    same = dataclasses.replace(PRESET, seed_per_frame=False)
+    assert {frame_seed(same, 4, n) for n in range(20)} == {4}
+    assert attempt_seed(4, 0) == 4
+    assert len({attempt_seed(4, n) for n in range(5)}) == 5
+
+
+# --- discovery ---------------------------------------------------------------------------------
+
+
+def test_portraits_are_plain_sampling_without_an_identity():
+    G_id = FakeIdentityGenerator()
+    images, E = portraits(G_id, MARA, [3, 4], DISCOVERY)
+    prompt = "a portrait of a woman with dark curly hair"
+    assert G_id.conditions[0] == ([prompt] * 2, {"guidance": 5.0, "negative": "", "nouns": None})
+    for seed, image, row in zip((3, 4), images, E, strict=True):
+        cond = G_id.condition([prompt], guidance=5.0)
+        z = [z for _, z in trajectory(G_id, G_id.noise(seed)[None], cond)][-1]
+        assert image.tobytes() == G_id.decode(z)[0].tobytes()
+        assert torch.equal(row, G_id.embed([image])[0])
+
+
+@pytest.mark.parametrize("batch", [1, 3, 10])
+def test_the_batch_of_portraits_does_not_change_the_identity(batch):
+    identity, images, E = find_identity(FakeIdentityGenerator(), MARA, DISCOVERY, batch=batch)
+    _, all_at_once = portraits(
+        FakeIdentityGenerator(), MARA, portrait_seeds(MARA, 0, 10), DISCOVERY
+    )
+    assert torch.equal(E, all_at_once)
+    assert len(images) == 10
+    torch.testing.assert_close(identity.embedding, E[identity.kept].mean(dim=0))
+    assert [len(e) for e in identity.errors] + [len(identity.kept)] == list(DISCOVERY.rows)
+
+
+# --- frames ------------------------------------------------------------------------------------
+
+
+def test_every_character_is_conditioned_on_its_words_noun_and_face(story, backend):
+    paint(backend, story, story.scenes[1], faces(1.0, 2.0), PRESET)
+    prompts, options = backend.identity.conditions[0]
+    assert prompts == [f"watercolour, {c.description}" for c in (MARA, TOM)]
+    assert options["nouns"] == ["woman", "man"]
+    assert options["guidance"] == PRESET.injection.guidance_identity
+    assert identity_prompt(dataclasses.replace(story, style=""), TOM) == TOM.description
+    assert phrases(story, story.scenes[1]) == [MARA.description, TOM.description]
+
+
+def test_a_face_changes_its_own_character_and_nobody_else(story, backend):
+    scene, config = story.scenes[1], dataclasses.replace(PRESET.injection, k_max=0.0)
+    preset = dataclasses.replace(PRESET, injection=config)
+    one, other = (paint(backend, story, scene, faces(1.0, v), preset) for v in (2.0, 9.0))
+    differ = torch.tensor(
+        [
+            a != b
+            for a, b in zip(
+                one.image.convert("L").tobytes(), other.image.convert("L").tobytes(), strict=True
+            )
+        ]
+    ).view(64, 64)
+    tom = one.template.masks[1]
+    assert differ.any()
+    cells = tom[::8, ::8].repeat_interleave(8, 0).repeat_interleave(8, 1)
+    assert not (differ & ~cells).any()
+
+
+def test_the_same_seed_paints_the_same_frame_and_another_another(story, backend):
+    def frame(seed):
+        return paint(backend, story, story.scenes[1], faces(1.0, 2.0), PRESET, seed=seed)
+
+    assert frame(1).image.tobytes() == frame(1).image.tobytes()
+    assert frame(1).image.tobytes() != frame(2).image.tobytes()
+
+
+def test_a_scene_without_people_is_the_template(story, backend):
+    frame = paint(backend, story, story.scenes[2], {}, PRESET)
+    assert frame.image is frame.template.image
+    assert backend.identity.asked == []
+
+
+def test_who_is_not_found_at_first_is_looked_for_again_with_new_seeds(story, boxes, backend):
+    segmenter = FakeSegmenter(boxes, blind=2)
+    got = find_template(backend.general, segmenter, story, story.scenes[1], PRESET, seed=5)
+    assert (segmenter.calls, got.missing, got.seed) == (3, (), attempt_seed(5, 2))
+
+
+def test_attempts_are_bounded_and_the_best_is_kept_and_told(story, boxes, backend):
+    class OnceHalf(FakeSegmenter):
+        def segment(self, image, wanted):
+            half = self.calls == 1
+            self.boxes = {MARA.description: boxes[MARA.description]} if half else {}
+            return super().segment(image, wanted)
+
+    segmenter = OnceHalf({})
+    parts = dataclasses.replace(backend, segmenter=segmenter)
+    frame = paint(parts, story, story.scenes[1], faces(1.0, 2.0), PRESET, seed=5)
+    assert segmenter.calls == PRESET.attempts == 3
+    assert frame.template.missing == ("Tom",)
+    assert frame.template.seed == attempt_seed(5, 1)
+    assert backend.identity.asked == [(1, i) for i in range(8, 0, -1)]
+
+
+def test_nobody_found_gives_the_first_template(story, backend):
+    parts = dataclasses.replace(backend, segmenter=FakeSegmenter({}))
+    frame = paint(parts, story, story.scenes[1], faces(1.0, 2.0), PRESET, seed=5)
+    assert frame.template.missing == ("Mara", "Tom")
+    assert (frame.image, frame.template.seed) == (frame.template.image, 5)
+
+
+def test_painting_somebody_undiscovered_is_refused(story, backend):
+    with pytest.raises(ConfigError, match="no identity for 'Tom'"):
+        paint(backend, story, story.scenes[1], faces(1.0), PRESET)
+
+
+# --- ablations ---------------------------------------------------------------------------------
+
+
+def test_the_identity_generator_alone_is_plain_sampling(story):
+    G_id, scene = FakeIdentityGenerator(), story.scenes[0]
+    frame = direct_identity(G_id, story, scene, faces(2.0), PRESET.injection, seed=3)
+    cond = G_id.condition(
+        [scene.prompt], guidance=7, identities=torch.full((1, 16), 2.0), nouns=["woman"]
+    )
+    z = [z for _, z in trajectory(G_id, G_id.noise(3)[None], cond)][-1]
+    assert frame.image.tobytes() == G_id.decode(z)[0].tobytes()
+    assert G_id.conditions[0] == G_id.conditions[1]
+    assert frame.template is None
+
+
+def test_unguided_injection_averages_the_kept_latent_with_everybody(story, backend):
+    scene, G_id, config = story.scenes[1], backend.identity, PRESET.injection
+    start = make_template(
+        backend.general, backend.segmenter, scene, phrases(story, scene), guidance=7
+    )
+    frame = unguided_injection(G_id, story, scene, start, faces(1.0, 2.0), config)
+    conds = [
+        G_id.condition(
+            [f"watercolour, {c.description}"], guidance=7, identities=torch.full((1, 16), v)
+        )
+        for c, v in ((MARA, 1.0), (TOM, 2.0))
+    ]
+    x = start.latents[8]
+    for i in range(8, 0, -1):
+        mara, tom = (G_id.step(x[None], i, c)[0] for c in conds)
+        x = (start.latents[i - 1] + mara + tom) / 3
+    assert frame.image.tobytes() == G_id.decode(x[None])[0].tobytes()
+
+
+# --- cost --------------------------------------------------------------------------------------
+
+
+def test_the_formula_is_the_papers_cost():
+    for s in range(4):
+        assert count_evaluations(50, 40, s) == 100 + 80 * s
+    assert count_evaluations(50, 40, 0, templates=0, portraits=64) == 6400
+
+
+def test_the_formula_is_what_is_counted(story, backend, boxes):
+    general, identity = Watched(backend.general), Watched(backend.identity)
+    parts = Backend("watched", general, identity, FakeSegmenter(boxes, blind=1))
+    cast = {c.name: find_identity(identity, c, DISCOVERY)[0] for c in story.characters}
+    frames = [paint(parts, story, scene, cast, PRESET) for scene in story.scenes]
+    assert all(not f.template.missing for f in frames)
+    assert general.evaluations + identity.evaluations == count_evaluations(
+        T, 8, 3, templates=3 + 1, portraits=2 * 10
+    )
+
+
+def test_injection_can_go_on_from_a_stored_template(story, backend):
+    whole = paint(backend, story, story.scenes[1], faces(1.0, 2.0), PRESET, seed=1)
+    again = inject(
+        backend.identity, story, story.scenes[1], whole.template, faces(1.0, 2.0), PRESET.injection
+    )
+    assert again.image.tobytes() == whole.image.tobytes()

@@ -1,0 +1,165 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from identitystory import runfolder
+from identitystory.errors import RunError
+from identitystory.pages import contact_sheet, frames_page, masks_picture, thumbnails
+from identitystory.runfolder import opened
+from identitystory.types import Identity
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
+    path = tmp_path / "a.bin"
+    runfolder.write_whole(path, b"old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        runfolder.write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_what_a_killed_write_left_is_swept(tmp_path):
+    with opened(tmp_path / "run") as folder:
+        runfolder.write_whole(folder.record, b'{"format": 1}')
+        left = folder.frame(0).with_name("000.png.part~")
+        left.parent.mkdir()
+        left.write_bytes(b"half")
+    with opened(tmp_path / "run"):
+        assert not left.exists()
+
+
+def test_png_facts_round_trip_and_same_facts_are_the_same_bytes(tmp_path):
+    facts = {"scene": "{Mara} läuft", "seed": 2**60, "list": [1, 2.5, None]}
+    image = Image.new("RGB", (8, 8), "red")
+    for name in ("a.png", "b.png"):
+        runfolder.write_png(tmp_path / name, image, facts)
+    assert runfolder.read_png_facts(tmp_path / "a.png") == facts
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as again:
+        assert again.tobytes() == image.tobytes()
+
+
+def test_a_cut_or_foreign_picture_has_no_facts(tmp_path):
+    path = tmp_path / "a.png"
+    runfolder.write_png(path, Image.effect_noise((64, 64), 9), {"key": "k"})
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"not a picture"):
+        path.write_bytes(content)
+        assert runfolder.read_png_facts(path) is None
+    Image.new("RGB", (8, 8)).save(path)
+    assert runfolder.read_png_facts(path) is None
+    assert runfolder.read_png_facts(tmp_path / "none.png") is None
+
+
+def test_an_identity_round_trips_bit_for_bit(tmp_path):
+    E = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    identity = Identity(E[[1, 4]].mean(0), torch.tensor([1, 4]), (torch.rand(5), torch.rand(3)))
+    path = tmp_path / "i.safetensors"
+    runfolder.write_identity(path, identity, E, {"key": "k"})
+    again = runfolder.read_identity(path)
+    assert torch.equal(again.embedding, identity.embedding)
+    assert torch.equal(again.kept, identity.kept)
+    assert all(torch.equal(a, b) for a, b in zip(again.errors, identity.errors, strict=True))
+    assert torch.equal(runfolder.read_tensors(path)["E"], E)
+    assert runfolder.read_tensor_facts(path) == {"key": "k"}
+    path.write_bytes(path.read_bytes()[:-4])
+    assert runfolder.read_tensor_facts(path) is None
+
+
+def test_a_second_writer_is_refused_while_the_first_holds_the_folder(tmp_path):
+    with (
+        opened(tmp_path / "run"),
+        pytest.raises(RunError, match="is being written by another run"),
+        opened(tmp_path / "run"),
+    ):
+        pass
+    with opened(tmp_path / "run"):
+        pass
+
+
+def test_folders_that_cannot_hold_the_run_are_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "holiday.jpg").write_text("x")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "run.json").write_text(json.dumps({"format": 99}))
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "run.json").write_text("{")
+    for name, sentence in {
+        "file": "file is a file; --out takes a folder",
+        "file/below": "file/below cannot be written: Not a directory",
+        "mine": r"mine holds other files \(holiday.jpg\) and no run",
+        "old": "old/run.json is of format 99; this version writes format 1",
+        "torn": "torn/run.json is broken",
+        "x" * 300: "cannot be written: File name too long",
+    }.items():
+        with pytest.raises(RunError, match=sentence), opened(tmp_path / name):
+            pass
+    with pytest.raises(RunError, match="cannot be written"), opened(Path("/proc/no")):
+        pass
+    assert sorted(os.listdir(tmp_path / "mine")) == ["holiday.jpg"]
+
+
+def test_a_log_line_after_a_torn_one_stands_alone(tmp_path):
+    log = tmp_path / "events.jsonl"
+    log.write_bytes(b'{"a": 1}\n{"b"')
+    runfolder.append_line(log, '{"c": 3}')
+    assert log.read_text().splitlines() == ['{"a": 1}', '{"b"', '{"c": 3}']
+
+
+def test_the_contact_sheet_shows_the_kept_first_and_the_others_paler():
+    images = [Image.new("RGB", (4, 4), (20 * i, 0, 0)) for i in range(10)]
+    page = contact_sheet(thumbnails(images), [3, 7])
+    assert page.size == (8 * 4, 2 * 4)
+    assert [page.getpixel((x, 0))[0] for x in (0, 4)] == [60, 140]
+    assert page.getpixel((8, 0)) == (153, 153, 153)  # number 0, black, 60 % white
+
+
+def test_thumbnails_shrink_to_128_and_never_grow():
+    assert thumbnails([Image.new("RGB", (1024, 1024))]).shape == (1, 128, 128, 3)
+    assert thumbnails([Image.new("RGB", (64, 64))]).shape == (1, 64, 64, 3)
+
+
+def test_masks_are_the_palette_index_of_the_cast():
+    masks = torch.zeros(2, 4, 6, dtype=torch.bool)
+    masks[0, 1, 2] = masks[1, 3, 5] = True
+    picture = masks_picture(masks, (6, 4))
+    assert picture.mode == "P"
+    assert [picture.getpixel(p) for p in ((2, 1), (5, 3), (0, 0))] == [1, 2, 0]
+    assert masks_picture(masks[:0], (6, 4)).size == (6, 4)
+
+
+def test_every_frame_is_on_the_page_in_order():
+    colours = ["red", "lime", "blue"]
+    page = frames_page([Image.new("RGB", (100, 100), c) for c in colours], ["one", "two", "three"])
+    pixels = np.array(page)
+    places = {}
+    for colour, rgb in zip(colours, [(255, 0, 0), (0, 255, 0), (0, 0, 255)], strict=True):
+        found = np.argwhere((pixels == rgb).all(axis=-1))
+        assert len(found) == 100 * 100
+        places[colour] = tuple(found[0])
+    assert sorted(places, key=places.get) == colours
+
+
+def test_a_long_caption_wraps_inside_its_tile():
+    frame = Image.new("RGB", (100, 100), "white")
+    page = np.array(frames_page([frame, frame], ["word " * 20, ""]))
+    ink = np.argwhere((page < 128).any(axis=-1))
+    assert len(ink) > 0
+    assert ink[:, 1].max() <= 8 + 100
+
+
+def test_a_run_killed_before_its_record_was_written_can_start_again(tmp_path):
+    (tmp_path / "run.json.part~").write_text("{")
+    with opened(tmp_path):
+        assert os.listdir(tmp_path) == [".lock"]

@@ -1,0 +1,119 @@
+"""models/sdxl.py against diffusers' own StableDiffusionXLPipeline on one folder."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionXLPipeline
+
+from identitystory.errors import ModelError, PromptError
+from identitystory.models.sdxl import find_folder, load_sdxl, token_ids
+from tests.toy import toy_checkpoint  # noqa: F401
+
+CPU = torch.device("cpu")
+PROMPTS = ["a middle-aged woman reads a letter on the pier", "an old man"]
+
+
+def load(folder, name="ddim"):
+    options = {"sampler_name": name, "num_steps": 5, "device": CPU, "dtype": torch.float32}
+    return load_sdxl(folder, **options)
+
+
+@pytest.fixture(scope="module")
+def stock(toy):
+    pipeline = StableDiffusionXLPipeline.from_pretrained(toy, add_watermarker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture
+def copy(toy, tmp_path):
+    return shutil.copytree(toy, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("negative", ["", None, "snow, grey"])
+@pytest.mark.parametrize("name", ["ddim", "euler"])
+def test_the_stock_pipeline_paints_the_same_picture(toy, stock, name, negative):
+    G, _ = load(toy, name)
+    kind, options = {
+        "ddim": (DDIMScheduler, {"clip_sample": False, "set_alpha_to_one": False}),
+        "euler": (EulerDiscreteScheduler, {}),
+    }[name]
+    stock.scheduler = kind.from_config(stock.scheduler.config, **options)
+    z = torch.stack([G.noise(seed) for seed in (3, 4)])
+    common = {
+        "negative_prompt": None if negative is None else [negative] * 2,
+        "num_inference_steps": 5,
+        "guidance_scale": 5.0,
+        "latents": z / G.sampler.init_noise_sigma,  # the pipeline multiplies by it
+    }
+    expected = stock(PROMPTS, **common, output_type="latent").images
+    expected_images = stock(PROMPTS, **common).images
+
+    cond = G.condition(PROMPTS, guidance=5.0, negative=negative)
+    for i in range(5, 0, -1):
+        z = G.step(z, i, cond)
+    torch.testing.assert_close(z, expected, rtol=1e-4, atol=1e-4)
+    assert z.std() > 0.1
+    for ours, theirs in zip(G.decode(z), expected_images, strict=True):
+        difference = np.asarray(ours, dtype=int) - np.asarray(theirs, dtype=int)
+        assert np.abs(difference).max() <= 1
+
+
+def test_equal_prompts_share_an_encoding(toy):
+    _, text = load(toy)
+    hidden = text.encode_prompts(["a boy", "a girl", "a boy"]).hidden
+    assert hidden.shape == (3, 77, sum(text.widths))
+    assert torch.equal(hidden[0], hidden[2])
+    assert not torch.allclose(hidden[0], hidden[1])
+    torch.testing.assert_close(hidden[1], text.encode_prompts(["a girl"]).hidden[0])
+
+
+def test_a_prompt_too_long_is_refused_with_its_numbers(toy):
+    G, text = load(toy)
+    fits = " ".join(["a"] * 75)
+    assert len(token_ids(text.tokenizers[0], [fits], 77)[0]) == 77
+    G.condition([fits], guidance=5.0)
+    with pytest.raises(PromptError, match=r"has 78 tokens with start and end; the model reads 77"):
+        G.condition([fits + " a"], guidance=5.0)
+    with pytest.raises(PromptError, match="the prompt 'a a"):
+        G.condition(["a woman"], guidance=5.0, negative=fits + " a")
+
+
+def test_half_precision_files_alone_will_do(toy, copy):
+    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+        (file,) = (copy / part).glob("*.safetensors")
+        file.rename(file.with_name(f"{file.stem}.fp16.safetensors"))
+    (a, _), (b, _) = load(toy), load(copy)
+    z = a.noise(0)[None]
+    cond = a.condition(["a woman"], guidance=5.0)
+    assert torch.equal(a.step(z, 5, cond), b.step(z, 5, b.condition(["a woman"], guidance=5.0)))
+
+
+def test_broken_folders_are_told_in_a_sentence(copy, tmp_path):
+    shutil.rmtree(copy / "vae")
+    shutil.rmtree(copy / "tokenizer_2")
+    with pytest.raises(ModelError, match="SDXL's layout: tokenizer_2, vae missing"):
+        load(copy)
+    with pytest.raises(ModelError, match="there is no folder"):
+        find_folder(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="neither a folder nor in the cache"):
+        find_folder("nobody-at-all/nothing-at-all")
+
+
+def test_pickled_weights_are_not_opened(copy):
+    (copy / "unet" / "diffusion_pytorch_model.safetensors").rename(
+        copy / "unet" / "diffusion_pytorch_model.bin"
+    )
+    with pytest.raises(ModelError, match=r"unet has no \.safetensors file"):
+        load(copy)
+
+
+def test_another_pipeline_is_refused_by_name(copy):
+    index = json.loads((copy / "model_index.json").read_text())
+    index["_class_name"] = "FluxPipeline"
+    (copy / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="holds a FluxPipeline"):
+        load(copy)

@@ -1,0 +1,64 @@
+import json
+
+import pytest
+
+from identitystory.errors import ModelError
+from identitystory.vocabulary import (
+    load_vocabulary,
+    nearest,
+    unknown_words,
+    vocabulary_warning,
+    words_of,
+)
+
+KNOWN = frozenset(["a", "woman", "with", "long", "red", "hair", "smiling", "smiles", "beach", "on", "house", "run"])
+
+
+def test_words_are_small_letters_without_numbers_and_signs():
+    assert words_of("A Woman, aged 40, reads Tom's (red) book!") == [
+        "a", "woman", "aged", "reads", "tom's", "red", "book",
+    ]  # fmt: skip
+
+
+def test_unknown_words_come_once_in_order_and_known_ones_not_at_all():
+    unknown = unknown_words(["A woman on a pier", "red PIER, a beech"], KNOWN)
+    assert list(unknown) == ["pier", "beech"]
+    assert unknown["beech"] == ("beach",)
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("smile", ("smiles", "smiling")),
+        ("beaches", ("beach",)),
+        ("running", ("run",)),
+        ("xylophone", ()),
+    ],
+)
+def test_nearest_prefers_the_same_stem(word, near):
+    assert nearest(word, KNOWN) == near
+
+
+def test_the_warning_is_one_line_with_what_to_write_instead():
+    assert vocabulary_warning(unknown_words(["a pier on a beech"], KNOWN)) == (
+        "the model has never seen 'pier', 'beech' (it knows 'beach'); it will guess"
+    )
+    assert vocabulary_warning({}) is None
+
+
+def test_a_long_list_is_cut_with_the_number_left_out():
+    line = vocabulary_warning({f"w{i:02d}": () for i in range(15)})
+    assert line.endswith("'w11', and 3 more; it will guess")
+
+
+def test_a_checkpoint_without_the_file_knows_everything(tmp_path):
+    assert load_vocabulary(tmp_path) is None
+    (tmp_path / "vocabulary.json").write_text(json.dumps({"words": ["Beach"]}))
+    assert load_vocabulary(tmp_path) == {"beach"}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"word": []}', '{"words": 3}'])
+def test_a_broken_file_is_the_models_fault(tmp_path, content):
+    (tmp_path / "vocabulary.json").write_text(content)
+    with pytest.raises(ModelError, match="is broken"):
+        load_vocabulary(tmp_path)

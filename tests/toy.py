@@ -1,0 +1,232 @@
+"""A complete checkpoint with random weights, small enough to be made in a second.
+
+The layout is the real one (SDXL's folder, ``photomaker.safetensors``, ``segmenter/``), so every
+line that opens SDXL runs on it. Import ``toy_checkpoint`` from here and ask for the fixture ``toy``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, trainers
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import (
+    CLIPSegConfig,
+    CLIPSegForImageSegmentation,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+)
+
+from identitystory.models.photomaker import IdentityEncoder
+
+WIDTHS = (32, 64)  # of the two text encoders
+SIZE = 64  # pixels
+TEXTS = (
+    "a middle-aged woman with dark curly hair reads a letter on the pier at dawn",
+    "an old man with a grey beard and a young boy in a red coat walk through the snow",
+    "a photo of a girl, watercolour, the lighthouse keeper's daughter by the sea",
+)
+
+
+def write_clip_tokenizer(
+    folder: Path,
+    texts: Sequence[str],
+    *,
+    vocab_size: int,
+    pad_token: str = "<|endoftext|>",
+    max_length: int = 77,
+) -> int:
+    """Writes a byte-level BPE trained on ``texts`` in CLIP's file format; returns the vocabulary's size.
+
+    ``vocab.json`` has CLIP's order: 256 bytes, 256 bytes that end a word, a token for each merge,
+    start, end. So the end token has the highest id, which CLIP's pooling relies on.
+    """
+    clip = CLIPTokenizer().backend_tokenizer  # its normaliser and pre-tokeniser
+    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    trained.normalizer, trained.pre_tokenizer = clip.normalizer, clip.pre_tokenizer
+    bytes_ = sorted(ByteLevel.alphabet())
+    alphabet = [*bytes_, *(c + "</w>" for c in bytes_)]
+    # Handed over as special tokens, or their ids, which break ties, follow the order of a hash map.
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - 2,
+        special_tokens=alphabet,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+    )
+    trained.train_from_iterator(texts, trainer)
+    merges = [tuple(pair) for pair in json.loads(trained.to_str())["model"]["merges"]]
+    joined = ["".join(pair) for pair in merges]
+    tokens = list(dict.fromkeys([*alphabet, *joined, "<|startoftext|>", "<|endoftext|>"]))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = {token: n for n, token in enumerate(tokens)}
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    special = {
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+        "pad_token": pad_token,
+    }
+    config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": max_length, **special}
+    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2))
+    return len(vocab)
+
+
+def _text_config(width: int, vocab: int, *, hidden_act: str) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=vocab,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        projection_dim=width,
+        hidden_act=hidden_act,
+        bos_token_id=vocab - 2,
+        eos_token_id=vocab - 1,
+        pad_token_id=0,
+        initializer_range=0.2,
+    )
+
+
+def make_toy_pipeline(
+    folder: Path, *, prediction_type: str = "epsilon"
+) -> StableDiffusionXLPipeline:
+    """The SDXL half, still in memory; its tokenizers are written to ``folder``."""
+    vocab = write_clip_tokenizer(folder / "tokenizer", TEXTS, vocab_size=640)
+    vocab_2 = write_clip_tokenizer(folder / "tokenizer_2", TEXTS, vocab_size=600, pad_token="!")
+    unet = UNet2DConditionModel(
+        sample_size=SIZE // 8,
+        in_channels=8,
+        out_channels=8,
+        block_out_channels=(16, 32),
+        norm_num_groups=8,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 1),
+        attention_head_dim=(2, 4),
+        use_linear_projection=True,
+        cross_attention_dim=sum(WIDTHS),
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=WIDTHS[1] + 6 * 8,
+    )
+    vae = AutoencoderKL(
+        latent_channels=8,
+        block_out_channels=(8, 8, 16, 16),
+        norm_num_groups=4,
+        layers_per_block=1,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        sample_size=SIZE,
+        scaling_factor=0.6,
+    )
+    scheduler = DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction_type,
+    )
+    return StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=CLIPTextModel(_text_config(WIDTHS[0], vocab, hidden_act="quick_gelu")),
+        text_encoder_2=CLIPTextModelWithProjection(
+            _text_config(WIDTHS[1], vocab_2, hidden_act="gelu")
+        ),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
+        unet=unet,
+        scheduler=scheduler,
+        add_watermarker=False,
+    )
+
+
+def toy_lora(unet: UNet2DConditionModel, rank: int = 2) -> dict[str, torch.Tensor]:
+    """A random LoRA on every attention projection, keyed as peft does, ``unet.`` in front."""
+    state = {}
+    for name, module in unet.named_modules():
+        if name.endswith(("to_q", "to_k", "to_v", "to_out.0")):
+            state[f"unet.{name}.lora_A.weight"] = torch.randn(rank, module.in_features) * 0.3
+            state[f"unet.{name}.lora_B.weight"] = torch.randn(module.out_features, rank) * 0.3
+    return state
+
+
+def toy_encoder() -> IdentityEncoder:
+    """PhotoMaker v1's identity encoder at toy size: 32 x 32 pixels, 16 patches."""
+    config = CLIPVisionConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        patch_size=8,
+        image_size=32,
+        projection_dim=WIDTHS[0],
+        initializer_range=0.2,
+    )
+    return IdentityEncoder(config, WIDTHS)
+
+
+def write_toy_segmenter(folder: Path) -> None:
+    """CLIPSeg at toy size with its tokenizer and preprocessing."""
+    vocab = write_clip_tokenizer(folder, TEXTS, vocab_size=600, max_length=24)
+    text = _text_config(32, vocab, hidden_act="quick_gelu").to_dict()
+    config = CLIPSegConfig(
+        text_config={**text, "max_position_embeddings": 24, "model_type": "clipseg_text_model"},
+        vision_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "image_size": 32,
+            "patch_size": 8,
+            "initializer_range": 0.2,
+        },
+        projection_dim=16,
+        extract_layers=[0, 1, 2],
+        reduce_dim=16,
+        decoder_num_attention_heads=2,
+        decoder_intermediate_size=32,
+    )
+    CLIPSegForImageSegmentation(config).save_pretrained(folder)
+    preprocessor = {
+        "size": {"height": 32, "width": 32},
+        "resample": 3,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.25, 0.25, 0.25],
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+
+
+def make_toy_checkpoint(folder: Path, seed: int = 0, *, prediction_type: str = "epsilon") -> Path:
+    """Writes the whole checkpoint into ``folder`` and returns it; same seed, same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        pipeline = make_toy_pipeline(folder, prediction_type=prediction_type)
+        pipeline.unet.conv_out.weight.data *= 3  # or the prediction is nearly nothing
+        pipeline.save_pretrained(folder)
+        tensors = {f"id_encoder.{k}": v for k, v in toy_encoder().state_dict().items()}
+        tensors |= {f"lora_weights.{k}": v for k, v in toy_lora(pipeline.unet).items()}
+        save_file(tensors, folder / "photomaker.safetensors", metadata={"format": "pt"})
+        write_toy_segmenter(folder / "segmenter")
+    return folder
+
+
+@pytest.fixture(scope="session", name="toy")
+def toy_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a toy checkpoint; read only."""
+    return make_toy_checkpoint(tmp_path_factory.mktemp("toy"))
