@@ -37,7 +37,7 @@ def new_vae() -> AutoencoderKL:
 
 def to_tensor(images: np.ndarray) -> torch.Tensor:
     """(n, S, S, 3) uint8 to (n, 3, S, S) in [-1, 1]."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2) / 127.5 - 1
+    x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2) / 127.5 - 1
     return x.float().contiguous()
 
 
@@ -46,24 +46,31 @@ def rendered(data: PictureSet) -> np.ndarray:
     return np.array([row["n"] for row in data.facts])
 
 
-def crops(data: PictureSet, pool: np.ndarray, rng: np.random.Generator, size: int):
+def face_box(row: dict, size: int) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) in pixels from above the brows to below the mouth."""
+    x, y = np.clip(row["eyes_at"][0], 0, size - 1)
+    r = (24 if row["framing"] == "portrait" else 15) * size / 128
+    top, bottom, left, right = y - 0.6 * r, y + 1.6 * r, x - r, x + r
+    return max(0, int(top)), min(size, int(bottom)), max(0, int(left)), min(size, int(right))
+
+
+def crops(data: PictureSet, pool: np.ndarray, rows: dict, rng: np.random.Generator, size: int):
     """A batch of crops, most around a face, and the weight of each pixel."""
     images, weights = [], []
     for n in rng.choice(pool, BATCH):
         image, mask = data.images[n], data.masks[n]
         s = image.shape[0]
+        weight = 1.0 + 3.0 * ((mask == 2) | (mask == 3) | (mask == 5))
+        top, bottom, left, right = face_box(rows[n], s)
+        weight[top:bottom, left:right] += 3.0
         y, x = rng.integers(0, s - size + 1, 2)
-        if rng.random() < 0.7 and size < s:
-            skin = np.argwhere((mask[: s // 2 + 16 : 4] >= 1) & (mask[: s // 2 + 16 : 4] <= 3))
-            if len(skin):
-                cy, cx = skin[rng.integers(len(skin))] * [4, 1] + rng.integers(-16, 17, 2)
-                y, x = np.clip([cy - size // 2, cx - size // 2], 0, s - size)
-        image, mask = image[y : y + size, x : x + size], mask[y : y + size, x : x + size]
-        if rng.random() < 0.5:
-            image, mask = image[:, ::-1], mask[:, ::-1]
-        face = ((mask >= 1) & (mask <= 3)) | (mask == 5)
-        images.append(image)
-        weights.append(1.0 + 1.5 * face + 2.5 * ((mask == 2) | (mask == 3) | (mask == 5)))
+        if rng.random() < 0.8 and size < s:
+            centre = np.array([top + bottom, left + right]) // 2 + rng.integers(-20, 21, 2)
+            y, x = np.clip(centre - size // 2, 0, s - size)
+        image, weight = image[y : y + size, x : x + size], weight[y : y + size, x : x + size]
+        mirrored = rng.random() < 0.5
+        images.append(image[:, ::-1] if mirrored else image)
+        weights.append(weight[:, ::-1] if mirrored else weight)
     weight = torch.from_numpy(np.stack(weights)).float()[:, None]
     return to_tensor(np.stack(images)), weight / weight.mean()
 
@@ -105,7 +112,8 @@ def train(minutes: float, data: PictureSet, *, kl: float, name: str = "vae") -> 
             limit = data.spec["pictures"] * (data.spec["people"] - HELD_OUT_PEOPLE)
             pool = rendered(data)
             pool = pool[pool < limit]
-        x, weight = crops(data, pool, rng, CROP)
+            rows = {r["n"]: r for r in data.facts}
+        x, weight = crops(data, pool, rows, rng, CROP)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(x).latent_dist
             y = vae.decode(posterior.sample()).sample
@@ -140,9 +148,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--minutes", type=float, default=34)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--kl", type=float, default=4e-3)
+    parser.add_argument("--kl", type=float, default=1e-3)
     parser.add_argument("--name", default="vae")
     parser.add_argument("--report", action="store_true", help="only measure")
     options = parser.parse_args()

@@ -152,6 +152,18 @@ def test_characters_do_not_depend_on_their_order():
     assert torch.equal(ab, ba)
 
 
+def test_who_takes_an_overlap_is_settled_by_the_cleaned_masks_not_by_how_they_grow():
+    """The pole is smaller than the square, but outgrows it: the picture's edge stops the square."""
+    pole, square = box(0, 24, SIZE, 32), box(40, 40, SIZE, SIZE)
+    assert pole.sum() < square.sum()
+    grown = masks.dilate(torch.stack([pole, square]), 8)
+    assert grown[0].sum() > grown[1].sum()
+    assert (grown[0] & grown[1]).any()
+    both = redenoise(FakeIdentityGenerator(), template(square, pole), identity(-2.0, 3.0), CONFIG)
+    alone = redenoise(FakeIdentityGenerator(), template(pole), identity(3.0), CONFIG)
+    assert torch.equal(both[..., 2:5], alone[..., 2:5])  # the cells of the grown pole
+
+
 def test_evaluations_are_one_batch_of_those_present_a_step():
     G_id = FakeIdentityGenerator()
     redenoise(G_id, template(MARA, NOTHING, TOM), identity(3.0, -2.0), CONFIG)

@@ -277,7 +277,7 @@ def test_extending_paints_only_the_new_scenes_and_twice_is_once(workshop, reques
 def test_extending_with_somebody_else_of_that_name_is_refused(workshop, request_):
     workshop.run(request_)
     with pytest.raises(
-        RunError, match="'Mara' is 'a woman with dark curly hair' in .*not 'a girl'"
+        RunError, match=r"'Mara' is 'a woman with dark curly hair' in .*not 'a girl'"
     ):
         extended(request_.out, inline_story(["Mara: a girl"], ["{Mara} swims"]))
 
@@ -369,7 +369,7 @@ def test_unknown_words_are_warned_about(backend, request_, tmp_path):
     workshop.service.describe = lambda *_: ModelFacts("w1", "cpu", "float32", tmp_path)
     short = inline_story(["Mara: a woman"], ["{Mara} reads"])
     events = workshop.run(replace(request_, story=short))
-    assert [w.message for w in kinds(events, Warned)][0] == (
+    assert next(w.message for w in kinds(events, Warned)) == (
         "the model has never seen 'reads' (it knows 'reading'); it will guess"
     )
 

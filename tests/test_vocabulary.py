@@ -11,7 +11,22 @@ from identitystory.vocabulary import (
     words_of,
 )
 
-KNOWN = frozenset(["a", "woman", "with", "long", "red", "hair", "smiling", "smiles", "beach", "on", "house", "run"])
+KNOWN = frozenset(
+    [
+        "a",
+        "woman",
+        "with",
+        "long",
+        "red",
+        "hair",
+        "smiling",
+        "smiles",
+        "beach",
+        "on",
+        "house",
+        "run",
+    ]
+)
 
 
 def test_words_are_small_letters_without_numbers_and_signs():

@@ -1,0 +1,150 @@
+"""models/clipseg.py: parity with transformers, competition, and pictures where nobody is."""
+
+import logging
+
+import pytest
+import torch
+from PIL import Image
+from transformers import ViTImageProcessorPil
+
+from identitystory.errors import ModelError
+from identitystory.models.clipseg import ClipSegmenter, compete, left_to_right, load_clipseg
+from tests.toy import toy_checkpoint  # noqa: F401
+
+
+@pytest.fixture
+def segmenter(toy) -> ClipSegmenter:
+    return load_clipseg(toy / "segmenter", device=torch.device("cpu"))
+
+
+@pytest.fixture
+def image():
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (48, 64, 3), generator=rng, dtype=torch.uint8)
+    return Image.fromarray(noise.numpy())
+
+
+def blob(rows, columns, *, height=20, width=30):
+    mask = torch.zeros(height, width, dtype=torch.bool)
+    mask[rows, columns] = True
+    return mask
+
+
+def planted(segmenter, monkeypatch, chances):
+    """The segmenter seeing ``chances[phrase]``, (H, W) probabilities."""
+    see = lambda image, phrases: torch.stack([chances[p] for p in phrases]).logit()
+    monkeypatch.setattr(segmenter, "logits", see)
+    height, width = next(iter(chances.values())).shape
+    return Image.new("RGB", (width, height))
+
+
+def test_logits_are_transformers_own(segmenter, image):
+    """One look at the picture for all phrases equals the stock forward, upsampled."""
+    phrases = ["a woman with dark hair", "an old man"]
+    processor = ViTImageProcessorPil(
+        size={"height": 32, "width": 32},
+        resample=3,
+        image_mean=[0.5] * 3,
+        image_std=[0.25] * 3,
+    )
+    pixels = processor([image] * 2, return_tensors="pt").pixel_values
+    text = segmenter.tokenizer(phrases, padding=True, return_tensors="pt")
+    expected = segmenter.model(pixel_values=pixels, **text).logits[:, None]
+    expected = torch.nn.functional.interpolate(expected, (48, 64), mode="bilinear")[:, 0]
+    logits = segmenter.logits(image, phrases)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(segmenter.logits(image, phrases[:1])[0], logits[0])
+
+
+def test_a_pixel_goes_to_the_likeliest_or_to_nobody():
+    chances = torch.tensor([[[0.9, 0.4, 0.55, 0.2]], [[0.8, 0.45, 0.7, 0.1]]])
+    won = compete(chances.logit(), 0.5)
+    assert won[0, 0].tolist() == [True, False, False, False]
+    assert won[1, 0].tolist() == [False, False, True, False]
+    assert compete(chances.logit(), 0.42)[1, 0].tolist() == [False, True, True, False]
+
+
+def test_found_masks_are_the_planted_ones(segmenter, monkeypatch):
+    left, right = blob(slice(2, 12), slice(1, 9)), blob(slice(2, 12), slice(15, 28))
+    chances = {"a man": 0.05 + 0.9 * right.float(), "a woman": 0.05 + 0.7 * left.float()}
+    picture = planted(segmenter, monkeypatch, chances)
+    result = segmenter.segment(picture, ["a woman", "a man"])
+    assert torch.equal(result.masks, torch.stack([left, right]))
+    assert result.found == (True, True)
+    assert result.scores == pytest.approx((0.75, 0.95))
+
+
+def test_who_is_too_small_or_too_doubtful_is_not_found(segmenter, monkeypatch):
+    speck, pale = blob(slice(0, 1), slice(0, 2)), blob(slice(5, 15), slice(5, 15))
+    chances = {"a mouse": 0.05 + 0.9 * speck.float(), "a ghost": 0.05 + 0.5 * pale.float()}
+    picture = planted(segmenter, monkeypatch, chances)
+    segmenter.min_score = 0.6
+    result = segmenter.segment(picture, ["a mouse", "a ghost", "a ghost"])
+    assert result.found == (False, False, False)
+    assert not result.masks.any()
+    assert result.scores[1] == pytest.approx(0.55)
+    segmenter.min_area, segmenter.min_score = 2 / 600, 0.55
+    assert segmenter.segment(picture, ["a mouse", "a ghost"]).found == (True, True)
+
+
+def test_an_empty_picture_and_an_empty_cast_are_no_error(segmenter, monkeypatch):
+    picture = planted(segmenter, monkeypatch, {"a man": torch.full((20, 30), 0.1)})
+    result = segmenter.segment(picture, ["a man"])
+    assert result.found == (False,)
+    assert result.scores == (0.0,)
+    assert result.masks.shape == (1, 20, 30)
+    assert segmenter.segment(picture, []).masks.shape == (0, 20, 30)
+
+
+def test_twins_are_told_apart_from_left_to_right(segmenter, monkeypatch, caplog):
+    first, second = blob(slice(2, 12), slice(1, 9)), blob(slice(2, 18), slice(15, 28))
+    speck = blob(slice(19, 20), slice(12, 13))
+    chances = {"a boy": 0.05 + 0.9 * (first | second | speck).float()}
+    picture = planted(segmenter, monkeypatch, chances)
+    with caplog.at_level(logging.WARNING):
+        result = segmenter.segment(picture, ["a boy", "a boy"])
+    assert torch.equal(result.masks, torch.stack([first, second]))
+    assert "told apart from left to right" in caplog.text
+    third = segmenter.segment(picture, ["a boy"] * 3)
+    assert third.found == (True, True, False)
+
+
+def test_left_to_right_keeps_the_largest():
+    small, middle, large = (
+        blob(slice(0, 3), slice(0, 3)),
+        blob(slice(5, 10), slice(20, 25)),
+        blob(slice(5, 15), slice(5, 15)),
+    )
+    pieces = left_to_right(small | middle | large, 2, 1)
+    assert torch.equal(torch.stack(pieces), torch.stack([large, middle]))
+
+
+def test_a_fallback_is_searched_for_who_was_not_found(segmenter, monkeypatch):
+    here = blob(slice(2, 12), slice(1, 9))
+    nowhere = torch.full((20, 30), 0.1)
+    chances = {"a tall man": nowhere, "man": 0.05 + 0.9 * here.float(), "a cat": nowhere}
+    picture = planted(segmenter, monkeypatch, chances)
+    result = segmenter.segment(picture, ["a tall man", "a cat"], fallbacks=["man", "a cat"])
+    assert result.found == (True, False)
+    assert torch.equal(result.masks[0], here)
+
+
+def test_long_phrases_are_cut_not_refused(segmenter, image, caplog):
+    """24 tokens are read; what comes after the cut makes no difference."""
+    long = " ".join(["a woman by the sea"] * 8)
+    with caplog.at_level(logging.WARNING):
+        logits = segmenter.logits(image, [long, long + " and a man"])
+    assert torch.equal(logits[0], logits[1])
+    assert "reads 24 tokens" in caplog.text
+
+
+def test_masks_are_exclusive_on_any_weights(segmenter, image):
+    segmenter.threshold, segmenter.min_score = 1e-4, 0.0
+    result = segmenter.segment(image, ["a woman", "an old man", "the sea"])
+    assert result.masks.sum(dim=0).max() == 1
+    assert result.masks.shape == (3, 48, 64)
+
+
+def test_a_missing_segmenter_is_told(tmp_path):
+    with pytest.raises(ModelError, match=r"no \.safetensors file"):
+        load_clipseg(tmp_path, device=torch.device("cpu"))

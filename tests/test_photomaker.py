@@ -1,0 +1,321 @@
+"""models/photomaker.py: PhotoMaker v1's encoder, class words, and a LoRA that leaves G alone."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from identitystory.errors import ModelError, PromptError
+from identitystory.models.photomaker import (
+    IdentityEncoder,
+    class_token,
+    identity_encoder,
+    load_lora,
+    load_photomaker,
+)
+from identitystory.models.sdxl import load_sdxl
+from tests.toy import WIDTHS, toy_checkpoint, toy_encoder  # noqa: F401
+
+PROMPT = "a photo of a middle-aged woman with dark curly hair"
+
+
+def randn(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def pictures(count, size=(40, 50)):
+    rng = np.random.default_rng(0)
+    shape = (size[1], size[0], 3)
+    return [Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)) for _ in range(count)]
+
+
+def general(folder):
+    options = {"sampler_name": "ddim", "num_steps": 6}
+    return load_sdxl(folder, **options, device=torch.device("cpu"), dtype=torch.float32)
+
+
+@pytest.fixture(scope="module")
+def G_id(toy):
+    return load_photomaker(toy / "photomaker.safetensors", *general(toy))
+
+
+@pytest.fixture(scope="module")
+def tensors(toy):
+    return load_file(toy / "photomaker.safetensors")
+
+
+def group(tensors, name):
+    return {k.removeprefix(name + "."): v for k, v in tensors.items() if k.startswith(name + ".")}
+
+
+# --- the encoder -------------------------------------------------------------------------------
+
+
+def test_at_full_size_it_is_photomaker_v1():
+    """407 tensors and 326,273,024 parameters (methods.md 1.2)."""
+    vit_l = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        patch_size=14,
+        image_size=224,
+        projection_dim=768,
+    )
+    with torch.device("meta"):
+        state = IdentityEncoder(vit_l, (768, 1280)).state_dict()
+    assert len(state) == 407
+    assert sum(x.numel() for x in state.values()) == 326_273_024
+    assert state["fuse_module.mlp1.fc1.weight"].shape == (2048, 4096)
+
+
+def test_embedding_is_the_tower_under_both_projections(G_id, tensors):
+    """Parity with transformers' tower with one projection, given each of the two in turn."""
+    state = group(tensors, "id_encoder")
+    images = pictures(3)
+    pixels = CLIPImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )(images, return_tensors="pt").pixel_values
+    torch.testing.assert_close(G_id.encoder.pixels(images), pixels)
+    parts = []
+    for name, width in zip(("visual_projection", "visual_projection_2"), WIDTHS, strict=True):
+        tower = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=64,
+                intermediate_size=128,
+                num_hidden_layers=2,
+                num_attention_heads=1,
+                patch_size=8,
+                image_size=32,
+                projection_dim=width,
+            )
+        )
+        kept = {k: v for k, v in state.items() if k.startswith("vision_model.")}
+        tower.load_state_dict({**kept, "visual_projection.weight": state[f"{name}.weight"]})
+        parts.append(tower.eval()(pixels).image_embeds)
+    E = G_id.embed(images)
+    torch.testing.assert_close(E, torch.cat(parts, dim=1))
+    torch.testing.assert_close(E[1:2], G_id.embed(images[1:2]))
+    assert E.dtype == torch.float32
+    assert G_id.embed([]).shape == (0, sum(WIDTHS))
+
+
+@pytest.mark.parametrize("size", [(33, 97), (97, 33), (20, 20), (200, 131)])
+def test_preprocessing_is_clips(size):
+    """Bit for bit what transformers' PIL processor gives, at odd sizes and shapes."""
+    encoder = toy_encoder()
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
+    images = pictures(1, size)
+    expected = processor(images, return_tensors="pt").pixel_values
+    torch.testing.assert_close(encoder.pixels(images), expected)
+
+
+def test_more_pictures_than_a_batch_keep_their_order(G_id):
+    images = pictures(19)
+    torch.testing.assert_close(G_id.embed(images)[17], G_id.embed([images[17]])[0])
+
+
+def test_fuse_is_photomakers_formula(G_id, tensors):
+    """LN(x + mlp2(x)), x = mlp1([c, e]) + c, from the tensors alone."""
+    state = group(tensors, "id_encoder.fuse_module")
+    c, e = randn(2, sum(WIDTHS)), randn(2, sum(WIDTHS), seed=1)
+
+    def norm(x, name):
+        centred = x - x.mean(-1, keepdim=True)
+        scaled = centred / (centred.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()
+        return scaled * state[f"{name}.weight"] + state[f"{name}.bias"]
+
+    def mlp(x, name):
+        x = norm(x, f"{name}.layernorm")
+        x = x @ state[f"{name}.fc1.weight"].T + state[f"{name}.fc1.bias"]
+        x = x * (1 + torch.erf(x / 2**0.5)) / 2
+        return x @ state[f"{name}.fc2.weight"].T + state[f"{name}.fc2.bias"]
+
+    x = mlp(torch.cat([c, e], dim=1), "mlp1") + c
+    expected = norm(x + mlp(x, "mlp2"), "layer_norm")
+    torch.testing.assert_close(G_id.encoder.fuse(c, e), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_shapes_cannot_tell_stands_in_the_metadata(tensors):
+    state = group(tensors, "id_encoder")
+    metadata = {
+        "num_attention_heads": "4",
+        "hidden_act": "gelu",
+        "image_mean": json.dumps([0.5] * 3),
+        "image_std": json.dumps([0.25] * 3),
+    }
+    encoder = identity_encoder(state, metadata)
+    assert encoder.vision_model.config.num_attention_heads == 4
+    assert encoder.vision_model.config.hidden_act == "gelu"
+    white = encoder.pixels([Image.new("RGB", (32, 32), "white")])
+    assert torch.equal(white, torch.full_like(white, 2.0))
+    assert identity_encoder(state, {}).vision_model.config.num_attention_heads == 1
+    with pytest.raises(ModelError, match="5 attention heads do not divide a width of 64"):
+        identity_encoder(state, {"num_attention_heads": "5"})
+
+
+def test_other_checkpoints_are_refused(toy, tensors, tmp_path):
+    state = group(tensors, "id_encoder")
+    with pytest.raises(ModelError, match="visual_projection_2"):
+        identity_encoder({k: v for k, v in state.items() if "projection_2" not in k}, {})
+    with pytest.raises(ModelError, match="qformer_perceiver"):
+        identity_encoder({**state, "qformer_perceiver.token_norm.weight": randn(3)}, {})
+    file = tmp_path / "photomaker.safetensors"
+    with pytest.raises(ModelError, match="is missing"):
+        load_photomaker(file, *general(toy))
+    save_file({**tensors, "stray.weight": randn(2)}, file)
+    with pytest.raises(ModelError, match=r"'stray\.weight'"):
+        load_photomaker(file, *general(toy))
+    file.write_bytes(b"not safetensors")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_photomaker(file, *general(toy))
+
+
+# --- the class word ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prompt", "noun", "word"),
+    [
+        (PROMPT, "woman", "woman"),
+        ("a woman and a man", "man", "man"),  # not the end of woman
+        ("A Woman, smiling", "woman", "woman"),
+        ("the lighthouse keeper's zebra", "keeper", "keeper"),
+        ("a man, an old man and a man", "man", "man"),  # the first
+        ("a young  police officer walks", "police officer", "officer"),
+        ("café owner, 40 years", "owner", "owner"),
+    ],
+)
+@pytest.mark.parametrize("which", [0, 1])
+def test_class_token_ends_the_noun(G_id, which, prompt, noun, word):
+    """Decoding up to the token ends with the word, at its first place; and one less does not."""
+    tokenizer = G_id.text.tokenizers[which]
+    ids = tokenizer(prompt).input_ids
+    index = class_token(tokenizer, prompt, noun, 77)
+    upto = tokenizer.decode(ids[1 : index + 1]).replace(" ", "")
+    flat = prompt.lower().replace(" ", "")
+    start = 5 if prompt.startswith("a woman and") else 0
+    assert upto == flat[: flat.index(word, start) + len(word)]
+
+
+def test_a_class_word_of_many_pieces_counts_its_last(G_id):
+    tokenizer = G_id.text.tokenizers[0]
+    assert len(tokenizer("xylophonist").input_ids) > 4  # no such merges
+    assert class_token(tokenizer, "xylophonist", "xylophonist", 77) == (
+        len(tokenizer("xylophonist").input_ids) - 2
+    )
+
+
+def test_class_words_that_are_missing_or_too_late_are_refused(G_id):
+    tokenizer = G_id.text.tokenizers[0]
+    with pytest.raises(PromptError, match=r"'man' is not in the prompt 'a woman'"):
+        class_token(tokenizer, "a woman", "man", 77)
+    with pytest.raises(PromptError, match="'' is not in"):
+        class_token(tokenizer, "a woman", "", 77)
+    assert class_token(tokenizer, "a " * 74 + "boy", "boy", 77) == 75
+    with pytest.raises(PromptError, match=r"'boy' is token 76 of the prompt .* before token 76"):
+        class_token(tokenizer, "a " * 75 + "boy", "boy", 77)
+    with pytest.raises(PromptError, match="'boy'"):
+        G_id.condition(["a girl"], guidance=5.0, identities=randn(1, 96), nouns=["boy"])
+
+
+# --- fusing ------------------------------------------------------------------------------------
+
+
+def test_only_the_class_words_row_changes(G_id):
+    prompts, nouns = [PROMPT, "an old man, xylophonist"], ["woman", "xylophonist"]
+    e = randn(2, sum(WIDTHS))
+    plain = G_id.condition(prompts, guidance=5.0)
+    fused = G_id.condition(prompts, guidance=5.0, identities=e, nouns=nouns)
+    assert torch.equal(fused.pooled, plain.pooled)
+    d1 = WIDTHS[0]
+    expected = plain.hidden.clone()
+    for b, (prompt, noun) in enumerate(zip(prompts, nouns, strict=True)):
+        first, second = (class_token(t, prompt, noun, 77) for t in G_id.text.tokenizers)
+        row = torch.cat([plain.hidden[2 + b, first, :d1], plain.hidden[2 + b, second, d1:]])
+        new = G_id.encoder.fuse(row[None], e[b][None])[0]
+        expected[2 + b, first, :d1], expected[2 + b, second, d1:] = new[:d1], new[d1:]
+    changed = fused.hidden != plain.hidden
+    assert torch.equal(changed, expected != plain.hidden)  # all else bit for bit
+    torch.testing.assert_close(fused.hidden, expected)
+    again = G_id.condition(prompts, guidance=5.0, identities=e, nouns=nouns)
+    assert torch.equal(again.hidden, fused.hidden)  # nothing compounds
+
+
+def test_without_identities_it_is_plain_text(G_id):
+    ours = G_id.condition([PROMPT], guidance=5.0)
+    assert torch.equal(ours.hidden, G_id.general.condition([PROMPT], guidance=5.0).hidden)
+    with pytest.raises(ValueError, match="one row and one noun a prompt"):
+        G_id.condition([PROMPT], guidance=5.0, identities=randn(1, 96))
+
+
+# --- the LoRA ----------------------------------------------------------------------------------
+
+
+def test_the_general_generator_never_feels_the_lora(toy, G_id):
+    alone, _ = general(toy)
+    cond = alone.condition([PROMPT], guidance=5.0)
+    z = alone.noise(0)[None]
+    expected = alone.step(z, 6, cond)
+    assert torch.equal(G_id.general.step(z, 6, cond), expected)
+    assert not torch.allclose(G_id.step(z, 6, cond), expected)
+    assert torch.equal(G_id.general.step(z, 6, cond), expected)
+    with pytest.raises(RuntimeError), G_id.adapter.on():
+        raise RuntimeError
+    assert torch.equal(G_id.general.step(z, 6, cond), expected)
+    assert G_id.unet is G_id.general.unet
+
+
+def test_the_lora_is_w_plus_b_a(toy, G_id, tensors):
+    """Parity with a U-Net whose weights had the product added by hand."""
+    merged, _ = general(toy)
+    lora = group(tensors, "lora_weights.unet")
+    for key in lora:
+        if key.endswith("lora_A.weight"):
+            layer = merged.unet.get_submodule(key.removesuffix(".lora_A.weight"))
+            layer.weight += lora[key.replace("lora_A", "lora_B")] @ lora[key]
+    cond = merged.condition([PROMPT], guidance=5.0)
+    z = merged.noise(0)[None]
+    ours, expected = G_id.step(z, 4, cond), merged.step(z, 4, cond)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def older(key, form):
+    """A peft key as diffusers wrote it before."""
+    for new, old in (("lora_A", "down"), ("lora_B", "up")):
+        key = key.replace(f".{new}.", f".lora.{old}.") if form == "layer" else key
+        for name in ("to_q", "to_k", "to_v", "to_out.0"):
+            plain = name.removesuffix(".0")
+            key = key.replace(f".{name}.{new}.", f".processor.{plain}_lora.{old}.")
+    return key
+
+
+@pytest.mark.parametrize("form", ["layer", "processor"])
+@pytest.mark.parametrize("prefix", ["unet.", ""])
+def test_older_names_of_the_lora_are_the_same_lora(toy, G_id, tensors, form, prefix):
+    lora = group(tensors, "lora_weights.unet")
+    renamed = {prefix + older(k, form): v for k, v in lora.items()}
+    assert not any("lora_A" in k for k in renamed)
+    G, _ = general(toy)
+    adapter = load_lora(G.unet, renamed)
+    cond = G.condition([PROMPT], guidance=5.0)
+    z = G.noise(0)[None]
+    with adapter.on():
+        assert torch.equal(G.step(z, 4, cond), G_id.step(z, 4, cond))
+
+
+def test_a_lora_for_another_unet_is_refused(toy, tensors):
+    lora = group(tensors, "lora_weights")
+    G, _ = general(toy)
+    with pytest.raises(ModelError, match=r"is not a LoRA weight"):
+        load_lora(copy.deepcopy(G.unet), {**lora, "unet.mid_block.alpha": randn(1)})
+    stranger = {k.replace("mid_block", "down_blocks.9"): v for k, v in lora.items()}
+    with pytest.raises(ModelError, match=r"down_blocks\.9"):
+        load_lora(G.unet, stranger)
