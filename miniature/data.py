@@ -60,7 +60,12 @@ class PictureSet:
     def _map(self, name: str, channels: int | None, mode: str = "r") -> np.ndarray:
         s = self.spec
         shape = (s["people"] * s["pictures"], s["size"], s["size"])
-        return np.memmap(self.folder / name, np.uint8, mode, shape=shape if channels is None else (*shape, channels))
+        return np.memmap(
+            self.folder / name,
+            np.uint8,
+            mode,
+            shape=shape if channels is None else (*shape, channels),
+        )
 
 
 def describe(person, moment, view) -> dict:
@@ -124,7 +129,13 @@ def render_share(folder: Path, worker: int, workers: int, world) -> None:
 def render_set(folder: Path, options: argparse.Namespace) -> PictureSet:
     """Make the set in ``folder`` with ``options.workers`` single-threaded processes."""
     folder.mkdir(parents=True, exist_ok=True)
-    spec = dict(people=options.people, pictures=options.pictures, size=options.size, seed=options.seed, two=options.two)
+    spec = dict(
+        people=options.people,
+        pictures=options.pictures,
+        size=options.size,
+        seed=options.seed,
+        two=options.two,
+    )
     path = folder / "spec.json"
     if path.exists() and json.loads(path.read_text()) != spec:
         raise SystemExit(f"{folder} holds another set ({path.read_text()}); give another --out")
@@ -133,7 +144,12 @@ def render_set(folder: Path, options: argparse.Namespace) -> PictureSet:
             with open(folder / name, "wb") as f:
                 f.truncate(spec["people"] * spec["pictures"] * spec["size"] ** 2 * channels)
         path.write_text(json.dumps(spec))
-    environment = {**os.environ, "LP_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "LP_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-m", "miniature.data", *sys.argv[1:]]
     workers = [
         subprocess.Popen([*command, "--worker", str(k)], env=environment)

@@ -119,7 +119,10 @@ def train(minutes: float, data: PictureSet) -> None:
     matrices = [p for n, p in tower.named_parameters() if p.ndim == 2 and "encoder.layers" in n]
     chosen = set(map(id, matrices))
     rest = [p for p in tower.parameters() if id(p) not in chosen and p.requires_grad]
-    optimizers = [Muon(matrices, 0.02, weight_decay=0.02), torch.optim.AdamW(rest, 2e-3, weight_decay=0.02, fused=True)]
+    optimizers = [
+        Muon(matrices, 0.02, weight_decay=0.02),
+        torch.optim.AdamW(rest, 2e-3, weight_decay=0.02, fused=True),
+    ]
     run = Run("tower", tower, optimizers, minutes=minutes, ema=0.99, decay_from=0.3)
     rng = np.random.default_rng(run.step + 1)
     eyes = {row["n"]: row["eyes_at"][0] for row in data.facts}
@@ -138,7 +141,11 @@ def train(minutes: float, data: PictureSet) -> None:
         told = F.smooth_l1_loss(guess.float(), numbers[groups])
         size = (e.float().square().mean(1) - 1).square().mean()  # rows of a size that fusing likes
         who_loss = contrast(e, groups)
-        run.update(who_loss + 2.0 * told + 0.02 * size, who=float(who_loss.detach()), told=float(told.detach()))
+        run.update(
+            who_loss + 2.0 * told + 0.02 * size,
+            who=float(who_loss.detach()),
+            told=float(told.detach()),
+        )
 
 
 def load_encoder() -> IdentityEncoder:
@@ -148,16 +155,14 @@ def load_encoder() -> IdentityEncoder:
 
 
 @torch.inference_mode()
-def embed_all(data: PictureSet, encoder: IdentityEncoder) -> Tensor:
-    """E of every rendered picture, whole pictures, (N, d) float32; zeros where none is rendered yet."""
-    numbers = rendered(data)
-    out = torch.zeros(len(data.images), sum(WIDTHS))
+def embed_all(data: PictureSet, numbers: np.ndarray, encoder: IdentityEncoder) -> Tensor:
+    """E of whole pictures, (len(numbers), d) float32."""
+    parts = []
     for k in range(0, len(numbers), 256):
-        batch = numbers[k : k + 256]
-        views = [view_of(data.images[n], None, None) for n in batch]
+        views = [view_of(data.images[n], None, None) for n in numbers[k : k + 256]]
         with torch.autocast("cpu", torch.bfloat16):
-            out[batch] = encoder.embed(pixels(views)).float()
-    return out
+            parts.append(encoder.embed(pixels(views)).float())
+    return torch.cat(parts)
 
 
 def auc(same: np.ndarray, different: np.ndarray) -> float:
@@ -173,14 +178,16 @@ def report(data: PictureSet) -> dict:
     people = len(numbers) // data.spec["pictures"]
     held = numbers[numbers >= data.spec["pictures"] * (people - HELD_OUT_PEOPLE)]
     rows = {r["n"]: r for r in data.facts}
-    e = F.normalize(embed_all(data, load_encoder())[held], dim=1)
+    e = F.normalize(embed_all(data, held, load_encoder()), dim=1)
     cosine = (e @ e.T).numpy()
     who = np.array([rows[n]["index"] for n in held])
     kind = np.array([hash(tuple(rows[n][k] for k in ("sex", "age", "skin"))) for n in held])
     i, j = np.triu_indices(len(held), 1)
     same, alike = who[i] == who[j], kind[i] == kind[j]
     c = cosine[i, j]
-    result = dict(people=len(set(who)), auc=auc(c[same], c[~same]), auc_alike=auc(c[same], c[~same & alike]))
+    result = dict(
+        people=len(set(who)), auc=auc(c[same], c[~same]), auc_alike=auc(c[same], c[~same & alike])
+    )
     for framing in ("portrait", "half-body"):
         f = np.array([rows[n]["framing"] == framing for n in held])
         both = f[i] & f[j]

@@ -100,7 +100,7 @@ class Run:
         self.step += 1
         if self.decay:
             decay = min(self.decay, (1 + self.step) / (10 + self.step))
-            ours = [p for p in self.model.parameters()]
+            ours = list(self.model.parameters())
             torch._foreach_lerp_(list(self.average.parameters()), ours, 1 - decay)
         for name, value in {"loss": float(loss.detach()), **shown}.items():
             self.means[name] = 0.98 * self.means.get(name, value) + 0.02 * value

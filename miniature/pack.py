@@ -54,7 +54,9 @@ def fold_normalisation(vae: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
 def save_photomaker(painter: Painter, encoder: IdentityEncoder, path: Path) -> None:
     """PhotoMaker v1's file: ``id_encoder.*`` and ``lora_weights.*``."""
     encoder.fuse_module.load_state_dict(painter.fuse.state_dict())
-    tensors = {f"id_encoder.{k}": v for k, v in encoder.state_dict().items() if "position_ids" not in k}
+    tensors = {
+        f"id_encoder.{k}": v for k, v in encoder.state_dict().items() if "position_ids" not in k
+    }
     lora = get_peft_model_state_dict(painter.unet, adapter_name="photomaker")
     tensors |= {f"lora_weights.unet.{k}": v for k, v in lora.items()}
     half = {k: v.detach().half().contiguous() for k, v in tensors.items()}
@@ -128,7 +130,9 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
         "[training]  # optimizer steps, minutes on the machine below",
         f"machine = {json.dumps(measured.pop('machine', 'two CPU cores with bfloat16 matrix units'))}",
     ]
-    lines += [f"{n} = {{ steps = {s}, minutes = {m} }}" for n, (s, m) in training_facts(data).items()]
+    lines += [
+        f"{n} = {{ steps = {s}, minutes = {m} }}" for n, (s, m) in training_facts(data).items()
+    ]
     lines += ["", "[measured]"]
     lines += [f"{k} = {json.dumps(v)}" for k, v in measured.items()]
     lines += ["", "[sha256]"]
@@ -144,7 +148,7 @@ def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     painter = load_trained("unet", Painter())
     vae = load_trained("vae", new_vae())
     fold_normalisation(vae, ready["mean"], ready["std"])
-    tokenizers, encoders = load_encoders()
+    _, encoders = load_encoders()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     unet = new_unet()

@@ -54,7 +54,9 @@ def phrase(facts: dict, rng: np.random.Generator) -> str:
     return said
 
 
-def batch(sets: list[PictureSet], pools: list[np.ndarray], rows: list[dict], rng: np.random.Generator):
+def batch(
+    sets: list[PictureSet], pools: list[np.ndarray], rows: list[dict], rng: np.random.Generator
+):
     """Pixels, captions, phrases and the true masks of the people they speak of."""
     views, texts, phrases, masks = [], [], [], []
     for _ in range(BATCH):
@@ -97,7 +99,9 @@ def train(minutes: float, folders: list[Path]) -> None:
             image = F.normalize(model.clip.visual_projection(seen.pooler_output).float(), dim=1)
             said = model.clip.text_model(tokens(tokenizer, texts)).pooler_output
             text = F.normalize(model.clip.text_projection(said).float(), dim=1)
-            asked = model.clip.text_projection(model.clip.text_model(tokens(tokenizer, phrases)).pooler_output)
+            asked = model.clip.text_projection(
+                model.clip.text_model(tokens(tokenizer, phrases)).pooler_output
+            )
             features = tuple(seen.hidden_states[i + 1] for i in model.extract_layers)
             logits = model.decoder(features, asked).logits.float()
         similarity = model.clip.logit_scale.clamp(max=4).exp() * text @ image.T
@@ -106,7 +110,12 @@ def train(minutes: float, folders: list[Path]) -> None:
         logits = logits.view_as(masks)
         drawn = F.binary_cross_entropy_with_logits(logits, masks)
         hit = float(iou(logits > 0, masks > 0.5).mean())
-        run.update(0.15 * match + 2 * drawn, match=float(match.detach()), drawn=float(drawn.detach()), iou=hit)
+        run.update(
+            0.15 * match + 2 * drawn,
+            match=float(match.detach()),
+            drawn=float(drawn.detach()),
+            iou=hit,
+        )
 
 
 def iou(a: Tensor, b: Tensor) -> Tensor:

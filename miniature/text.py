@@ -35,7 +35,18 @@ FACTS = {
     "colour": tuple(people.CLOTH_COLOURS), "place": places.PLACES, "hour": places.HOURS,
     "framing": places.FRAMINGS,
 }  # fmt: skip
-PERSON = ("sex", "age", "ancestry", "skin", "hair", "hair_colour", "beard", "glasses", "freckles", "eyes")
+PERSON = (
+    "sex",
+    "age",
+    "ancestry",
+    "skin",
+    "hair",
+    "hair_colour",
+    "beard",
+    "glasses",
+    "freckles",
+    "eyes",
+)
 
 
 def make_tokenizers() -> list[CLIPTokenizer]:
@@ -52,8 +63,12 @@ def make_tokenizers() -> list[CLIPTokenizer]:
 def random_facts(rng: np.random.Generator) -> dict:
     """Facts of a picture that need not exist: each one drawn by itself, women without beards."""
     facts = {key: values[int(rng.integers(len(values)))] for key, values in FACTS.items()}
-    facts["place"] = PLACES_V0[int(rng.integers(len(PLACES_V0)))] if rng.random() < 0.8 else facts["place"]
-    facts["pose"] = POSES_V0[int(rng.integers(len(POSES_V0)))] if rng.random() < 0.8 else facts["pose"]
+    facts["place"] = (
+        PLACES_V0[int(rng.integers(len(PLACES_V0)))] if rng.random() < 0.8 else facts["place"]
+    )
+    facts["pose"] = (
+        POSES_V0[int(rng.integers(len(POSES_V0)))] if rng.random() < 0.8 else facts["pose"]
+    )
     if facts["sex"] == "woman" or facts["age"] == "child" or rng.random() < 0.4:
         facts["beard"] = "none"
     for key, odds in (("glasses", 0.7), ("freckles", 0.7)):
@@ -101,7 +116,9 @@ class Reader(nn.Module):
         self.encoders = TextEncoders(vocabulary)
         classes = sum(len(v) for v in FACTS.values())
         a, b = WIDTHS
-        self.heads = nn.ModuleList([nn.Linear(a + b, classes), nn.Linear(b, classes), nn.Linear(a, classes)])
+        self.heads = nn.ModuleList(
+            [nn.Linear(a + b, classes), nn.Linear(b, classes), nn.Linear(a, classes)]
+        )
 
     def forward(self, ids_1: Tensor, ids_2: Tensor) -> list[Tensor]:
         """Logits of all facts, (B, classes), from states, pooled, and first pooled."""

@@ -88,13 +88,17 @@ class Painter(nn.Module):
     def __init__(self):
         super().__init__()
         self.unet = new_unet()
-        self.unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is slow on a CPU
+        self.unet.set_attn_processor(
+            AttnProcessor()
+        )  # the fused kernel's backward pass is slow on a CPU
         add_lora(self.unet)
         self.unet.requires_grad_(True)
         self.fuse = FuseModule(sum(WIDTHS), sum(WIDTHS), sum(WIDTHS))
         self._switches = [m for m in self.unet.modules() if isinstance(m, BaseTunerLayer)]
 
-    def forward(self, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor, *, identity: bool) -> Tensor:
+    def forward(
+        self, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor, *, identity: bool
+    ) -> Tensor:
         """Predicted velocity; ``identity`` switches the LoRA on."""
         for layer in self._switches:
             layer._disable_adapters = not identity
@@ -152,11 +156,11 @@ def prepare(data: PictureSet) -> dict:
         where[k : k + 256] = torch.isin(ids[0], noun_ids).float().argmax(1)
     print(f"captions {time.time() - began:.0f} s", flush=True)
 
-    e = embed_all(data, load_encoder())
+    e = embed_all(data, np.array(kept), load_encoder())
     ready = dict(
         numbers=torch.tensor(kept), people=torch.tensor([rows[n]["index"] for n in kept]),
         latents=latents, mean=mean, std=std, weight=weight, states=states, pooled=pooled,
-        where=where, embeddings=e[torch.tensor(kept)],
+        where=where, embeddings=e,
     )  # fmt: skip
     torch.save(ready, READY)
     print(f"prepared {len(kept)} pictures, {time.time() - began:.0f} s", flush=True)
@@ -168,7 +172,9 @@ def companions(people: Tensor) -> list[np.ndarray]:
     of: dict[int, list[int]] = {}
     for k, who in enumerate(people.tolist()):
         of.setdefault(who, []).append(k)
-    return [np.array([j for j in of[who] if j != k] or [k]) for k, who in enumerate(people.tolist())]
+    return [
+        np.array([j for j in of[who] if j != k] or [k]) for k, who in enumerate(people.tolist())
+    ]
 
 
 def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -> None:
@@ -181,7 +187,10 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
     ]  # fmt: skip
     chosen = set(map(id, body))
     rest = [p for p in painter.parameters() if id(p) not in chosen]
-    optimizers = [Muon(body, 0.02, weight_decay=0.01), torch.optim.AdamW(rest, 1e-3, betas=(0.9, 0.99), fused=True)]
+    optimizers = [
+        Muon(body, 0.02, weight_decay=0.01),
+        torch.optim.AdamW(rest, 1e-3, betas=(0.9, 0.99), fused=True),
+    ]
     run = Run(name, painter, optimizers, minutes=minutes, ema=0.997, decay_from=0.45, warmup=100)
     alpha_bar = scheduler().alphas_cumprod
     others = companions(ready["people"])
@@ -208,7 +217,9 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
 
         e = []
         for k in i[half:].tolist():
-            pick = rng.choice(others[k], min(len(others[k]), int(rng.integers(1, 4))), replace=False)
+            pick = rng.choice(
+                others[k], min(len(others[k]), int(rng.integers(1, 4))), replace=False
+            )
             e.append(ready["embeddings"][torch.from_numpy(pick)].mean(0))
         e = torch.stack(e)
         e = e + 0.1 * e.std() * torch.randn_like(e)
@@ -218,7 +229,9 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
             fused = painter.fuse(states[rows, ready["where"][text[half:]]], e)
             cast = (~dropped[half:] & (ready["where"][text[half:]] > 0))[:, None]
             mixed = states.clone()
-            mixed[rows, ready["where"][text[half:]]] = torch.where(cast, fused.float(), mixed[rows, ready["where"][text[half:]]])
+            mixed[rows, ready["where"][text[half:]]] = torch.where(
+                cast, fused.float(), mixed[rows, ready["where"][text[half:]]]
+            )
             faced = painter(x[half:], t[half:], mixed[half:], pooled[half:], identity=True)
         snr = (alpha_bar / (1 - alpha_bar))[t]
         w = ready["weight"][i]
@@ -227,7 +240,9 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
         error = ((torch.cat([plain, faced]).float() - target).square().mean(1) * w).mean((1, 2))
         error = error * snr.clamp(max=5) / (snr + 1)
         run.update(
-            error.mean(), plain=float(error[:half].detach().mean()), faced=float(error[half:].detach().mean())
+            error.mean(),
+            plain=float(error[:half].detach().mean()),
+            faced=float(error[half:].detach().mean()),
         )
         if time.time() - drawn > 600:
             run.save()
@@ -236,34 +251,63 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
 
 
 @torch.inference_mode()
-def sample(painter: Painter, states: Tensor, pooled: Tensor, *, identity: bool, guidance: float, steps: int, seed: int) -> Tensor:
+def sample(
+    painter: Painter,
+    states: Tensor,
+    pooled: Tensor,
+    *,
+    identity: bool,
+    guidance: float,
+    steps: int,
+    seed: int,
+) -> Tensor:
     """DDIM samples (B, C, h, w) from rows [conditions..., empty]."""
     s = scheduler()
     s.set_timesteps(steps)
     n = len(states) - 1
-    z = torch.randn(n, LATENT_CHANNELS, SIZE // 8, SIZE // 8, generator=torch.Generator().manual_seed(seed))
+    z = torch.randn(
+        n, LATENT_CHANNELS, SIZE // 8, SIZE // 8, generator=torch.Generator().manual_seed(seed)
+    )
     h = torch.cat([states[-1:].expand(n, -1, -1), states[:-1]])
     p = torch.cat([pooled[-1:].expand(n, -1), pooled[:-1]])
     for t in s.timesteps:
         with torch.autocast("cpu", torch.bfloat16):
-            u, c = painter(torch.cat([z, z]), t.expand(2 * n), h, p, identity=identity).float().chunk(2)
+            u, c = (
+                painter(torch.cat([z, z]), t.expand(2 * n), h, p, identity=identity)
+                .float()
+                .chunk(2)
+            )
         z = s.step(u + guidance * (c - u), t, z).prev_sample
     return z
 
 
 @torch.inference_mode()
-def sheet(data: PictureSet, ready: dict, out: Path, name: str = "unet", *, columns: int = 8, guidance: float = 4.0) -> None:
+def sheet(
+    data: PictureSet,
+    ready: dict,
+    out: Path,
+    name: str = "unet",
+    *,
+    columns: int = 8,
+    guidance: float = 4.0,
+) -> None:
     """Three rows: training pictures, the general generator from their captions, and the identity
     generator from captions and another picture of the person."""
     painter, vae = load_trained(name, Painter()), load_trained("vae", new_vae())
     others = companions(ready["people"])
     k = torch.arange(columns) * 997 % len(others)
     rows = torch.cat([k * WORDINGS, torch.tensor([len(ready["states"]) - 1])])
-    states, pooled, where = ready["states"][rows].float(), ready["pooled"][rows], ready["where"][rows]
+    states, pooled, where = (
+        ready["states"][rows].float(),
+        ready["pooled"][rows],
+        ready["where"][rows],
+    )
     plain = sample(painter, states, pooled, identity=False, guidance=guidance, steps=25, seed=1)
     e = torch.stack([ready["embeddings"][torch.from_numpy(others[j])].mean(0) for j in k.tolist()])
     fused = states.clone()
-    fused[torch.arange(columns), where[:-1]] = painter.fuse(states[torch.arange(columns), where[:-1]], e)
+    fused[torch.arange(columns), where[:-1]] = painter.fuse(
+        states[torch.arange(columns), where[:-1]], e
+    )
     faced = sample(painter, fused, pooled, identity=True, guidance=guidance, steps=25, seed=1)
     m, s = ready["mean"].view(-1, 1, 1), ready["std"].view(-1, 1, 1)
     pictures = [torch.from_numpy(data.images[ready["numbers"][j]]) for j in k.tolist()]

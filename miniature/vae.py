@@ -101,7 +101,10 @@ def train(minutes: float, data: PictureSet, *, kl: float, name: str = "vae") -> 
     ]  # fmt: skip
     chosen = set(map(id, hidden))
     rest = [p for p in vae.parameters() if id(p) not in chosen]
-    optimizers = [Muon(hidden, 0.02), torch.optim.AdamW(rest, 1.5e-3, betas=(0.9, 0.99), fused=True)]
+    optimizers = [
+        Muon(hidden, 0.02),
+        torch.optim.AdamW(rest, 1.5e-3, betas=(0.9, 0.99), fused=True),
+    ]
     run = Run(name, vae, optimizers, minutes=minutes, ema=0.995, decay_from=0.35)
     rng = np.random.default_rng(run.step)
     torch.manual_seed(run.step)

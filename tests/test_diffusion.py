@@ -27,8 +27,8 @@ def randn(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.fixture(scope="module")
-def G(toy) -> LatentDiffusion:
+@pytest.fixture(scope="module", name="G")
+def general_generator(toy) -> LatentDiffusion:
     cpu = torch.device("cpu")
     options = {"sampler_name": "ddim", "num_steps": 6, "device": cpu, "dtype": torch.float32}
     return load_sdxl(toy, **options)[0]

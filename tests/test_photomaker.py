@@ -39,8 +39,8 @@ def general(folder):
     return load_sdxl(folder, **options, device=torch.device("cpu"), dtype=torch.float32)
 
 
-@pytest.fixture(scope="module")
-def G_id(toy):
+@pytest.fixture(scope="module", name="G_id")
+def identity_generator(toy):
     return load_photomaker(toy / "photomaker.safetensors", *general(toy))
 
 
@@ -247,6 +247,16 @@ def test_only_the_class_words_row_changes(G_id):
     torch.testing.assert_close(fused.hidden, expected)
     again = G_id.condition(prompts, guidance=5.0, identities=e, nouns=nouns)
     assert torch.equal(again.hidden, fused.hidden)  # nothing compounds
+
+
+def test_fusing_leaves_the_conditioning_it_starts_from_alone(G_id, monkeypatch):
+    plain = G_id.condition([PROMPT], guidance=5.0)
+    kept = plain.hidden.clone()
+    monkeypatch.setattr(G_id.general, "condition", lambda *args, **options: plain)
+    e = randn(1, sum(WIDTHS))
+    fused = G_id.condition([PROMPT], guidance=5.0, identities=e, nouns=["woman"])
+    assert torch.equal(plain.hidden, kept)
+    assert not torch.equal(fused.hidden, kept)
 
 
 def test_without_identities_it_is_plain_text(G_id):

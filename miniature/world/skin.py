@@ -122,7 +122,9 @@ def paint_skin(maps: SkinMaps, person: Person, *, paint_brows: bool) -> np.ndarr
         skin = skin * (1 - cover) + cover * np.array(person.lip_colour) * 0.62
     if paint_brows:
         strength = 1.0 + 0.5 * (person.brow % 4)
-        hair(np.clip(maps.brow * strength * (0.55 + 0.6 * fine) - 0.12, 0, 0.93), person.brow_colour)
+        hair(
+            np.clip(maps.brow * strength * (0.55 + 0.6 * fine) - 0.12, 0, 0.93), person.brow_colour
+        )
     chin = np.abs(np.arange(SIZE)[:, None] - maps.mouth_row) < 26
     whole = np.maximum(maps.beard, maps.moustache)
     beard = {

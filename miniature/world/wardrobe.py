@@ -84,7 +84,10 @@ def outfit_layers(moment: Moment, person: Person) -> list[Layer]:
             bib = Layer("top", colour, 0.10, (0.95, 0.75, 5.9, 1.0), (0.62, 5.7, 4.6), gloss=0.2)
             return [Layer(**{**vars(legs), "tint": colour}), shirt, bib]
         case _:  # work clothes: one colour, high collar
-            return [Layer(**{**vars(legs), "tint": colour}), top(4.3, (0.35, 5.95, 5.3), offset=0.12, gloss=0.2)]
+            return [
+                Layer(**{**vars(legs), "tint": colour}),
+                top(4.3, (0.35, 5.95, 5.3), offset=0.12, gloss=0.2),
+            ]
 
 
 class Shells:
@@ -124,7 +127,9 @@ class Shells:
         helper = body.groups["helper-hair"]
         corner_y, centre = t[helper[:, :, 0]][:, :, 1], t[helper[:, :, 0]].mean(1)
         slope = 0.25 * np.clip(np.abs(centre[:, 0]) - 0.3, 0, 1)
-        front = (centre[:, 2] > 0.30) & (np.abs(centre[:, 0]) < 0.80) & (centre[:, 1] < 7.95 - slope)
+        front = (
+            (centre[:, 2] > 0.30) & (np.abs(centre[:, 0]) < 0.80) & (centre[:, 1] < 7.95 - slope)
+        )
         for style, end in (("long", 3.6), ("ponytail", 5.2), ("bob", 6.25)):
             mesh = self._hair_mesh(helper[(corner_y > end).all(1) & ~front], 8.5 - end, 0.5)
             self.parts[style] = mesh

@@ -19,6 +19,7 @@ from .config import Preset, preset_from_dict, to_dict
 from .errors import ConfigError, RunError
 from .pipeline import count_evaluations, frame_seed, portrait_seeds
 from .runfolder import part_key
+from .story import file_stem
 from .types import Character, Scene, Story
 
 RECIPE = 1  # counts up when the same inputs start to give other pictures
@@ -178,7 +179,7 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
         "versions": versions(),
     }
     cost = count_evaluations(preset.num_steps, 0, 0, templates=0, portraits=m)
-    name = f"cast/{runfolder.file_stem(character.name)}"
+    name = f"cast/{file_stem(character.name)}"
     return Part(name, key, seed, facts, cost)
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from .cli import parser
 from .story import json_schema
@@ -14,7 +15,7 @@ from .story import json_schema
 def cli_page() -> str:
     """docs/cli.md: the help of every command."""
     top = parser()
-    commands = next(a for a in top._actions if a.dest == "name").choices or {}
+    commands: Any = next(a for a in top._actions if a.dest == "name").choices
     pages = [("identitystory", top), *((f"identitystory {n}", p) for n, p in commands.items())]
     text = [
         "# Command line",

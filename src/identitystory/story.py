@@ -331,8 +331,9 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
     key = loc[-1]
     field = f"{entry}: {key!r}" if len(loc) > 2 else (entry or repr(key))
     owner = entry or "the story"
-    known = {"character": CharacterEntry, "scene": SceneEntry}.get(str(loc[0]), StoryFile)
-    keys = list((known if len(loc) > 1 else StoryFile).model_fields)
+    entries: dict[str, type[BaseModel]] = {"character": CharacterEntry, "scene": SceneEntry}
+    table = entries.get(str(loc[0]), StoryFile) if len(loc) > 1 else StoryFile
+    keys = list(table.model_fields)
     keys = [k for k in keys if k != "schema_"]
     if kind == "missing":
         return f"{owner} has no {key!r}"

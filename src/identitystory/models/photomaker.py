@@ -11,12 +11,13 @@ G_id shares G's U-Net: the LoRA is never merged, and is on only inside ``PhotoMa
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,19 @@ def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
 # --- G_id -----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Fused(Conditioning):
+    """Conditioning with faces in it, and what it takes to put them in once more.
+
+    Attributes:
+        places: for each text encoder, the index of each prompt's class word.
+        identities: (B, d) float32.
+    """
+
+    places: tuple[list[int], list[int]]
+    identities: Tensor
+
+
 class PhotoMaker:
     """G_id: the general generator's U-Net with the identity LoRA on, and faces in its prompts.
 
@@ -329,13 +343,21 @@ class PhotoMaker:
             for tokenizer, limit in zip(self.text.tokenizers, self.text.limits, strict=True)
         )
         cond = self.general.condition(prompts, guidance=guidance, negative=negative)
+        fields = {f.name: getattr(cond, f.name) for f in dataclasses.fields(cond)}
+        return self.fuse_again(Fused(**fields, places=(first, second), identities=identities))
+
+    def fuse_again(self, cond: Fused) -> Fused:
+        """``cond`` with its identities fused into its class rows, which may be fused already.
+
+        The authors' released code does this at every re-denoised step; the paper's way is once.
+        """
         with torch.inference_mode():
-            d1 = self.text.widths[0]
+            (first, second), d1 = cond.places, self.text.widths[0]
             hidden = cond.hidden.clone()
             given = hidden[cond.batch :]  # a view: the prompts' half
-            b = torch.arange(len(prompts))
+            b = torch.arange(cond.batch)
             rows = torch.cat([given[b, first, :d1], given[b, second, d1:]], dim=-1)
-            identities = identities.to(rows.device, torch.float32)
+            identities = cond.identities.to(rows.device, torch.float32)
             fused = self.encoder.fuse(rows.float(), identities).to(rows.dtype)
             given[b, first, :d1], given[b, second, d1:] = fused[:, :d1], fused[:, d1:]
         return replace(cond, hidden=hidden)

@@ -1,0 +1,55 @@
+"""The miniature, from nothing: ``make miniature`` or ``python -m miniature.train [--scale S]``.
+
+Renders the people, trains every part in turn and packs the checkpoint into the package. Each stage
+stores what it has done and goes on there, so the command may be broken off and given again. The
+budget of a stage is training time; ``--scale 2`` doubles them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages that just end)
+    "data": (["--people", "3200", "--pictures", "4"], 0),
+    "data --two": (
+        ["--people", "300", "--pictures", "4", "--seed", "7", "--out", "build/pairs"],
+        0,
+    ),
+    "text": ([], 3),
+    "vae": ([], 20),
+    "identity": ([], 13),
+    "segmenter": ([], 6),
+    "unet": ([], 70),
+    "pack": ([], 0),
+}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies every budget")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--only", choices=[s.split()[0] for s in STAGES], nargs="*")
+    options = parser.parse_args()
+    for stage, (arguments, minutes) in STAGES.items():
+        name, *flags = stage.split()
+        if options.only and name not in options.only:
+            continue
+        command = [sys.executable, "-m", f"miniature.{name}", *flags, *arguments]
+        if minutes:
+            command += [
+                "--minutes",
+                str(minutes * options.scale),
+                "--threads",
+                str(options.threads),
+            ]
+        print(" ".join(command[1:]), flush=True)
+        if subprocess.run(command).returncode:
+            raise SystemExit(f"{name} failed; what is done is kept, give the command again")
+
+
+if __name__ == "__main__":
+    main()
