@@ -26,7 +26,7 @@ from identitystory.models.photomaker import FuseModule
 
 from .data import PictureSet
 from .identity import embed_all, load_encoder
-from .loop import Run, load_trained
+from .loop import Run, load_trained, spawn
 from .muon import Muon
 from .paths import BUILD
 from .text import WIDTHS, load_encoders, tokens
@@ -196,8 +196,8 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
     others = companions(ready["people"])
     count, half = len(others), batch // 2
     empty = len(ready["states"]) - 1
-    rng = np.random.default_rng([run.step, 5])
-    torch.manual_seed(run.step)
+    rng = np.random.default_rng([run.step, 5, run.rank])
+    torch.manual_seed(run.step * 16 + run.rank)
     drawn = time.time()
     for _ in run:
         i = torch.from_numpy(rng.integers(0, count, batch))
@@ -244,7 +244,7 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
             plain=float(error[:half].detach().mean()),
             faced=float(error[half:].detach().mean()),
         )
-        if time.time() - drawn > 600:
+        if time.time() - drawn > 600 and not run.rank:
             run.save()
             sheet(data, ready, BUILD / f"{name}_{run.step:05d}.png")
             drawn = time.time()
@@ -324,17 +324,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=BUILD / "people")
     parser.add_argument("--minutes", type=float, default=70)
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=32, help="of each process")
+    parser.add_argument("--threads", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--sheet", type=Path, help="only draw samples")
     parser.add_argument("--guidance", type=float, default=4.0)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     data = PictureSet(options.data)
     if options.sheet:
+        torch.set_num_threads(options.threads)
         sheet(data, prepare(data), options.sheet, guidance=options.guidance)
-    else:
-        train(options.minutes, data, batch=options.batch)
+        return
+    if not READY.exists():
+        torch.set_num_threads(options.threads)
+        prepare(data)
+    spawn(options.threads)
+    train(options.minutes, data, batch=options.batch)
 
 
 if __name__ == "__main__":
