@@ -153,7 +153,7 @@ def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     folder.mkdir(parents=True)
     unet = new_unet()
     unet.load_state_dict(base_state(painter))
-    unet.half().save_pretrained(folder / "unet")
+    unet.half().save_pretrained(folder / "unet", max_shard_size="12MB")
     vae.half().save_pretrained(folder / "vae")
     encoders.first.half().save_pretrained(folder / "text_encoder")
     encoders.second.half().save_pretrained(folder / "text_encoder_2")

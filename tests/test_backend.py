@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from identitystory.errors import ConfigError, ModelError
-from identitystory.models.backend import fingerprint, load_backend
+from identitystory.models.backend import load_backend
+from identitystory.models.folder import fingerprint
 from tests.toy import make_toy_checkpoint, toy_checkpoint  # noqa: F401
 
 OPTIONS = {"device": "cpu", "num_steps": 4}

@@ -6,7 +6,8 @@ from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscr
 from PIL import Image
 
 from identitystory.errors import ConfigError, ModelError
-from identitystory.models.diffusion import LatentDiffusion, resolve_device, resolve_dtype, sampler
+from identitystory.models.diffusion import LatentDiffusion, sampler
+from identitystory.models.hardware import resolve_device, resolve_dtype
 from identitystory.models.sdxl import load_sdxl
 from tests.toy import toy_checkpoint  # noqa: F401
 

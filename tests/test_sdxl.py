@@ -9,7 +9,8 @@ import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionXLPipeline
 
 from identitystory.errors import ModelError, PromptError
-from identitystory.models.sdxl import find_folder, load_sdxl, token_ids
+from identitystory.models.folder import find_folder
+from identitystory.models.sdxl import load_sdxl, token_ids
 from tests.toy import toy_checkpoint  # noqa: F401
 
 CPU = torch.device("cpu")

@@ -32,7 +32,7 @@ class Check:
 
 def models() -> list[dict[str, Any]]:
     """The built-in names: ``name``, ``present``, and ``facts`` (the card's, or what is missing)."""
-    from .models.backend import model_folder
+    from .models.folder import model_folder
 
     listed = []
     for name in BUILT_IN:

@@ -53,8 +53,8 @@ def load_model(model: str, **options: Any) -> Backend:
 
 def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     """What a model is, without loading it; see ``plan.ModelFacts``."""
-    from .models.backend import fingerprint, model_folder
-    from .models.diffusion import resolve_device, resolve_dtype
+    from .models.folder import fingerprint, model_folder
+    from .models.hardware import resolve_device, resolve_dtype
 
     where = resolve_device(device)
     precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")

@@ -14,8 +14,9 @@ from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
 from ..masks import largest_component
 from ..types import Segmentation
+from .folder import read_json
 from .pixels import normalised
-from .sdxl import load_part, read_json
+from .sdxl import load_part
 
 logger = logging.getLogger(__name__)
 

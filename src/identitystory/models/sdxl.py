@@ -6,7 +6,6 @@ The layout is the hub's (``model_index.json``, ``tokenizer``, ``tokenizer_2``, `
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 from ..errors import ModelError, PromptError
 from .diffusion import Encoding, LatentDiffusion, sampler
-
-PARTS = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "unet", "vae", "scheduler")
+from .folder import check_layout, read_json
 
 
 @dataclass(frozen=True)
@@ -103,66 +101,6 @@ def token_ids(tokenizer: Any, prompts: Sequence[str], limit: int) -> Tensor:
 
 
 # --- Opening a folder -----------------------------------------------------------------------------
-
-
-def find_folder(model: str | Path, *, local_files_only: bool = True) -> Path:
-    """The folder of a checkpoint given by path or by hub id, fetched if that is allowed.
-
-    Raises:
-        ModelError: there is no such folder, and no such id in the cache (or on the hub).
-    """
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder
-    name = str(model)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise ModelError(f"there is no folder {name!r}; give a folder or a hub id like owner/name")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    wanted = ["model_index.json", "photomaker.safetensors"]
-    for part in (*PARTS, "segmenter"):
-        wanted += [f"{part}/*.json", f"{part}/*.txt", f"{part}/*.safetensors"]
-    try:
-        return Path(
-            snapshot_download(name, allow_patterns=wanted, local_files_only=local_files_only)
-        )
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        where = "in the cache of the hub" if local_files_only else "on the hub"
-        raise ModelError(f"model {name!r} is neither a folder nor {where}") from error
-
-
-def check_layout(folder: Path) -> None:
-    """Nothing, if ``folder`` holds SDXL's layout.
-
-    Raises:
-        ModelError: naming every part that is missing, or the pipeline that it is instead.
-    """
-    missing = [part for part in PARTS if not (folder / part).is_dir()]
-    if not (folder / "model_index.json").is_file():
-        missing = ["model_index.json", *missing]
-    if missing:
-        raise ModelError(
-            f"{folder} is not a checkpoint in SDXL's layout: {', '.join(missing)} missing"
-        )
-    kind = read_json(folder / "model_index.json").get("_class_name", "")
-    if not str(kind).startswith("StableDiffusionXL"):
-        raise ModelError(f"{folder} holds a {kind or 'nameless pipeline'}; SDXL is supported")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``.
-
-    Raises:
-        ModelError: the file is missing, or is not a JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} does not hold a JSON object")
-    return content
 
 
 def load_part(kind: Any, folder: Path, *, dtype: torch.dtype | None = None) -> Any:
