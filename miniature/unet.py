@@ -35,6 +35,7 @@ from .world.captions import FRAMING, caption, description
 
 CHANNELS, RANK = (96, 192), 16
 SIZE = 128
+BARE = 0.4  # share of identity samples whose caption is the class word alone
 WORDINGS = 4  # captions of each picture; the last is the description alone
 TIME_IDS = (SIZE, SIZE, 0, 0, SIZE, SIZE)
 HELD_OUT_SCENES = frozenset({  # never painted in training: (place, expression)
@@ -82,6 +83,29 @@ def add_lora(unet: UNet2DConditionModel) -> None:
     unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets), "photomaker")
 
 
+def speak_up(fuse: FuseModule) -> None:
+    """Start the fuse module so that the identity can be heard.
+
+    By default it would be a tenth of one row of 77, and no attention would ever find it: after
+    60,000 pictures the right identity and a wrong one gave the same loss.
+    """
+    with torch.no_grad():
+        fuse.mlp1.fc2.weight *= 10
+        fuse.layer_norm.weight.fill_(8.0)
+
+
+def calm_attention(unet: UNet2DConditionModel) -> None:
+    """Queries and keys of the cross attention of about unit size, for states of size three.
+
+    With the default start and Muon on these weights the attention saturated within minutes: every
+    pixel looked at the first token alone, and neither words nor the identity were heard.
+    """
+    for name, module in unet.named_modules():
+        if name.endswith("attn2"):
+            nn.init.normal_(module.to_q.weight, std=module.to_q.in_features**-0.5)
+            nn.init.normal_(module.to_k.weight, std=module.to_k.in_features**-0.5 / 3)
+
+
 class Painter(nn.Module):
     """The U-Net with its LoRA, and the fuse module."""
 
@@ -91,9 +115,11 @@ class Painter(nn.Module):
         self.unet.set_attn_processor(
             AttnProcessor()
         )  # the fused kernel's backward pass is slow on a CPU
+        calm_attention(self.unet)
         add_lora(self.unet)
         self.unet.requires_grad_(True)
         self.fuse = FuseModule(sum(WIDTHS), sum(WIDTHS), sum(WIDTHS))
+        speak_up(self.fuse)
         self._switches = [m for m in self.unet.modules() if isinstance(m, BaseTunerLayer)]
 
     def forward(
@@ -167,6 +193,29 @@ def prepare(data: PictureSet) -> dict:
     return ready
 
 
+@torch.inference_mode()
+def bare_captions(data: PictureSet, ready: dict) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Captions that say nothing but the class word: "a portrait of a woman".
+
+    With such a caption everything about the face must come from the identity, which teaches the
+    attention to listen to the class word.
+
+    Returns:
+        states (12, 77, D), pooled (12, P), place of the class word (12,), and for each training
+        picture the first of the three captions that fit it (N,).
+    """
+    fronts = ("", FRAMING["portrait"][0] + " ", FRAMING["half-body"][0] + " ")
+    texts = [f"{front}a {noun}" for noun in CLASS_WORDS for front in fronts]
+    tokenizers, encoders = load_encoders()
+    ids = [tokens(t, texts) for t in tokenizers]
+    states, pooled, _ = encoders(*ids)
+    nouns = torch.tensor([tokenizers[0].convert_tokens_to_ids(w + "</w>") for w in CLASS_WORDS])
+    rows = {r["n"]: r for r in data.facts}
+    noun_of = lambda r: 2 * (r["age"] == "child") + (r["sex"] == "woman")
+    fitting = torch.tensor([noun_of(rows[n]) * len(fronts) for n in ready["numbers"].tolist()])
+    return states, pooled, torch.isin(ids[0], nouns).float().argmax(1), fitting
+
+
 def companions(people: Tensor) -> list[np.ndarray]:
     """For each picture, the other pictures of its person."""
     of: dict[int, list[int]] = {}
@@ -177,22 +226,29 @@ def companions(people: Tensor) -> list[np.ndarray]:
     ]
 
 
+def new_optimizers(painter: Painter) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices; AdamW for the rest, slower for queries and keys."""
+    names = dict(painter.named_parameters())
+    by_adam = ("conv_in", "conv_out", "lora", "fuse", "to_q", "to_k")
+    body = [p for n, p in names.items() if p.ndim >= 2 and not any(k in n for k in by_adam)]
+    looking = [p for n, p in names.items() if ("to_q" in n or "to_k" in n) and "lora" not in n]
+    chosen = {id(p) for p in (*body, *looking)}
+    rest = [p for p in names.values() if id(p) not in chosen]
+    groups = [dict(params=rest), dict(params=looking, lr=5e-4)]
+    return [
+        Muon(body, 0.02, weight_decay=0.01),
+        torch.optim.AdamW(groups, 1e-3, betas=(0.9, 0.99), fused=True),
+    ]
+
+
 def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -> None:
     """Both halves of every batch, for ``minutes``."""
     ready = prepare(data)
     painter = Painter()
-    body = [
-        p for n, p in painter.named_parameters()
-        if p.ndim >= 2 and not any(k in n for k in ("conv_in", "conv_out", "lora", "fuse"))
-    ]  # fmt: skip
-    chosen = set(map(id, body))
-    rest = [p for p in painter.parameters() if id(p) not in chosen]
-    optimizers = [
-        Muon(body, 0.02, weight_decay=0.01),
-        torch.optim.AdamW(rest, 1e-3, betas=(0.9, 0.99), fused=True),
-    ]
-    run = Run(name, painter, optimizers, minutes=minutes, ema=0.997, decay_from=0.45, warmup=100)
+    optimizers = new_optimizers(painter)
+    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.65, warmup=100)
     alpha_bar = scheduler().alphas_cumprod
+    bare_states, bare_pooled, bare_where, fitting = bare_captions(data, ready)
     others = companions(ready["people"])
     count, half = len(others), batch // 2
     empty = len(ready["states"]) - 1
@@ -204,7 +260,8 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
         mirrored = torch.from_numpy(rng.integers(0, 2, batch))
         z = ready["latents"][mirrored, i].float()
         noise = torch.randn_like(z)
-        t = ((torch.arange(batch) + torch.rand(batch)) / batch * 1000).long()
+        u = (torch.arange(batch) + torch.rand(batch)) / batch
+        t = (1000 * u**0.75).long()  # the noisier half decides what the picture is of
         t = t[torch.from_numpy(rng.permutation(batch))]
         a = alpha_bar[t].view(-1, 1, 1, 1)
         x, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
@@ -214,31 +271,35 @@ def train(minutes: float, data: PictureSet, *, batch: int, name: str = "unet") -
         dropped = torch.from_numpy(rng.random(batch) < 0.1)
         text[dropped] = empty
         states, pooled = ready["states"][text].float(), ready["pooled"][text]
+        where = ready["where"][text]
+        bare = ~dropped & torch.from_numpy(rng.random(batch) < BARE) & (torch.arange(batch) >= half)
+        if bare.any():
+            said = fitting[i[bare]] + torch.from_numpy(rng.integers(0, 3, int(bare.sum())))
+            states[bare], pooled[bare] = bare_states[said], bare_pooled[said]
+            where[bare] = bare_where[said]
 
         e = []
         for k in i[half:].tolist():
-            pick = rng.choice(
-                others[k], min(len(others[k]), int(rng.integers(1, 4))), replace=False
-            )
+            count_of = min(len(others[k]), int(rng.integers(1, 4)))
+            pick = rng.choice(others[k], count_of, replace=False)
             e.append(ready["embeddings"][torch.from_numpy(pick)].mean(0))
         e = torch.stack(e)
         e = e + 0.1 * e.std() * torch.randn_like(e)
         with torch.autocast("cpu", torch.bfloat16):
             plain = painter(x[:half], t[:half], states[:half], pooled[:half], identity=False)
             rows = torch.arange(half, batch)
-            fused = painter.fuse(states[rows, ready["where"][text[half:]]], e)
-            cast = (~dropped[half:] & (ready["where"][text[half:]] > 0))[:, None]
+            class_rows = states[rows, where[half:]]
+            fused = painter.fuse(class_rows, e).float()
+            worded = (~dropped[half:] & (where[half:] > 0))[:, None]
             mixed = states.clone()
-            mixed[rows, ready["where"][text[half:]]] = torch.where(
-                cast, fused.float(), mixed[rows, ready["where"][text[half:]]]
-            )
+            mixed[rows, where[half:]] = torch.where(worded, fused, class_rows)
             faced = painter(x[half:], t[half:], mixed[half:], pooled[half:], identity=True)
         snr = (alpha_bar / (1 - alpha_bar))[t]
         w = ready["weight"][i]
         w = torch.where(mirrored.bool()[:, None, None], w.flip(2), w)
         w = w / w.mean((1, 2), keepdim=True)
         error = ((torch.cat([plain, faced]).float() - target).square().mean(1) * w).mean((1, 2))
-        error = error * snr.clamp(max=5) / (snr + 1)
+        error = error * (5 / (snr + 1)).clamp(max=1)
         run.update(
             error.mean(),
             plain=float(error[:half].detach().mean()),
