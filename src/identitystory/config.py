@@ -273,8 +273,8 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "recommended": Preset(
         name="recommended",
-        discovery=DiscoveryConfig(search_prompt="a portrait of {description}"),
-        injection=InjectionConfig(guidance_template=5.0, guidance_identity=5.0),
+        discovery=DiscoveryConfig(search_prompt="a portrait of {description}", guidance=3.5),
+        injection=InjectionConfig(guidance_template=3.5, guidance_identity=3.5),
     ),
 }
 
