@@ -4,6 +4,7 @@ import pytest
 
 from identitystory.errors import ModelError
 from identitystory.vocabulary import (
+    crowd_warning,
     load_vocabulary,
     nearest,
     unknown_words,
@@ -77,3 +78,11 @@ def test_a_broken_file_is_the_models_fault(tmp_path, content):
     (tmp_path / "vocabulary.json").write_text(content)
     with pytest.raises(ModelError, match="is broken"):
         load_vocabulary(tmp_path)
+
+
+@pytest.mark.parametrize(("casts", "warned"), [([1, 0], False), ([1, 2], True), ([], False)])
+def test_more_people_than_the_model_has_learned_are_told(tmp_path, casts, warned):
+    """Only a card says a limit, and only a scene above it is warned of."""
+    assert crowd_warning(tmp_path, casts) is None
+    (tmp_path / "card.toml").write_text("[data]\npeople_in_a_picture = 1\n")
+    assert (crowd_warning(tmp_path, casts) is not None) == warned

@@ -317,6 +317,8 @@ class _Run:
                 prompts += [c.description for c in story.characters if c.name in self.plan.cast]
                 unknown = vocabulary.unknown_words(prompts, known)
                 lines += filter(None, [vocabulary.vocabulary_warning(unknown)])
+            casts = [len(story.scenes[i].cast) for i in self.plan.wanted]
+            lines += filter(None, [vocabulary.crowd_warning(self.model.folder, casts)])
         beyond = len(story.scenes)
         if self.folder.frame(beyond).exists():
             lines.append(

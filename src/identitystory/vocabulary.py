@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .errors import ModelError
 
 FILE = "vocabulary.json"
+CARD = "card.toml"
 MAX_NAMED = 12
 
 
@@ -80,3 +82,30 @@ def vocabulary_warning(unknown: dict[str, tuple[str, ...]]) -> str | None:
     if len(unknown) > MAX_NAMED:
         named.append(f"and {len(unknown) - MAX_NAMED} more")
     return "the model has never seen " + ", ".join(named) + "; it will guess"
+
+
+def crowd_warning(checkpoint: Path, casts: Sequence[int]) -> str | None:
+    """A sentence if a scene has more people than the checkpoint's card says it has learned to paint.
+
+    Args:
+        checkpoint: the folder; its card may hold ``data.people_in_a_picture``.
+        casts: how many characters each scene has.
+
+    Raises:
+        ModelError: the card is there but broken.
+    """
+    path = checkpoint / CARD
+    if not path.is_file():
+        return None
+    try:
+        limit = tomllib.loads(path.read_text(encoding="utf-8"))["data"]["people_in_a_picture"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{path} is broken ({error}); data.people_in_a_picture is missing"
+        ) from None
+    if max(casts, default=0) <= limit:
+        return None
+    return (
+        f"a scene has {max(casts)} people, but this model has learned {limit} in a picture: "
+        "they will probably merge into one. Give each a scene of their own"
+    )
