@@ -113,9 +113,8 @@ class Painter(nn.Module):
     def __init__(self):
         super().__init__()
         self.unet = new_unet()
-        self.unet.set_attn_processor(
-            AttnProcessor()
-        )  # the fused kernel's backward pass is slow on a CPU
+        # The fused kernel's backward pass is slow on a CPU.
+        self.unet.set_attn_processor(AttnProcessor())
         calm_attention(self.unet)
         add_lora(self.unet)
         self.unet.requires_grad_(True)

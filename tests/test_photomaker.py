@@ -57,7 +57,7 @@ def group(tensors, name):
 
 
 def test_at_full_size_it_is_photomaker_v1():
-    """407 tensors and 326,273,024 parameters (methods.md 1.2)."""
+    """407 tensors and 326,273,024 parameters."""
     vit_l = CLIPVisionConfig(
         hidden_size=1024,
         intermediate_size=4096,
