@@ -27,6 +27,7 @@ PLACES_V0 = (
 )  # fmt: skip
 POSES_V0 = ("stand", "wave", "lean")
 CHUNK = 20  # people written at a time
+HELD_OUT_PEOPLE, HELD_OUT_PAIRS = 200, 25  # the last of a set; nothing is ever trained on them
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class PictureSet:
     def spec(self) -> dict:
         """What it was drawn from: people, pictures, size, seed."""
         return json.loads((self.folder / "spec.json").read_text())
+
+    @property
+    def held_out_from(self) -> int:
+        """The number of the first picture of held-out people; the pictures after it are theirs too."""
+        held = HELD_OUT_PAIRS if self.spec["two"] else HELD_OUT_PEOPLE
+        return self.spec["pictures"] * (self.spec["people"] - held)
 
     @cached_property
     def facts(self) -> list[dict]:

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import PLACES_V0, POSES_V0, PictureSet
+from .data import HELD_OUT_PEOPLE, PLACES_V0, POSES_V0, PictureSet
 from .paths import BUILD
+from .ready import HELD_OUT_SCENES
 from .text import random_facts
-from .unet import HELD_OUT_SCENES
-from .vae import HELD_OUT_PEOPLE
 from .world.captions import FRAMING, description, scene
 
 

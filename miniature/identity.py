@@ -20,12 +20,12 @@ from transformers import CLIPVisionConfig
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
-from .data import PictureSet
+from .data import HELD_OUT_PEOPLE, PictureSet
 from .loop import Run, load_trained
 from .muon import Muon
 from .paths import BUILD
 from .text import WIDTHS
-from .vae import HELD_OUT_PEOPLE, rendered
+from .vae import rendered
 from .world.people import draw_person, face_targets
 
 SIZE, PATCH, WIDTH, LAYERS = 96, 12, 192, 6

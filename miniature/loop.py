@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from .muon import all_summed
 from .paths import BUILD
 
 CHECKPOINTS = BUILD / "checkpoints"
@@ -81,6 +82,10 @@ class Run:
         self.rank = dist.get_rank() if self.together else 0
         if self.path.exists() and not fresh:
             self._load()
+        elif self.together:
+            for p in model.parameters():
+                dist.broadcast(p.data, 0)
+            self.average.load_state_dict(model.state_dict())
 
     def _load(self) -> None:
         state = torch.load(self.path, weights_only=True)
@@ -136,11 +141,8 @@ class Run:
 
     def _average_gradients(self) -> None:
         grads = [p.grad for p in self.model.parameters() if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in grads])
-        dist.all_reduce(flat)
-        flat /= dist.get_world_size()
-        for g, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-            g.copy_(part.view_as(g))
+        for g, total in zip(grads, all_summed(grads), strict=True):
+            torch.div(total, dist.get_world_size(), out=g)
 
     def update(self, loss: Tensor, **shown: float) -> None:
         """Step down the gradient of ``loss``."""

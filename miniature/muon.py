@@ -6,6 +6,7 @@ torch.optim.Muon takes matrices only; this one folds a convolution's kernel into
 from __future__ import annotations
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 
@@ -29,14 +30,30 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
-        """One update."""
+        """One update. Processes that train together share the work: each makes every n-th matrix
+        orthogonal, and the sum of what they made is everybody's update."""
+        together = dist.is_initialized()
+        rank, world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
+            chosen = [p for p in group["params"] if p.grad is not None]
+            updates = [torch.zeros_like(p) for p in chosen]
+            for k, (p, made) in enumerate(zip(chosen, updates, strict=True)):
                 m = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 m.lerp_(p.grad, 1 - group["momentum"])
-                u = p.grad.lerp(m, group["momentum"]).reshape(p.shape[0], -1)
-                o = orthogonalized(u) * max(1, u.shape[0] / u.shape[1]) ** 0.5
+                if k % world == rank:
+                    u = p.grad.lerp(m, group["momentum"]).reshape(p.shape[0], -1)
+                    o = orthogonalized(u) * max(1, u.shape[0] / u.shape[1]) ** 0.5
+                    made.copy_(o.view_as(p))
+            if together:
+                updates = all_summed(updates)
+            for p, made in zip(chosen, updates, strict=True):
                 p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(o.view_as(p), alpha=-group["lr"])
+                p.add_(made, alpha=-group["lr"])
+
+
+def all_summed(tensors: list[Tensor]) -> list[Tensor]:
+    """The sums over the processes that train together."""
+    flat = torch.cat([x.flatten() for x in tensors])
+    dist.all_reduce(flat)
+    parts = flat.split([x.numel() for x in tensors])
+    return [part.view_as(x) for part, x in zip(parts, tensors, strict=True)]

@@ -22,14 +22,15 @@ from torch import Tensor
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
-from .data import PLACES_V0, POSES_V0, PictureSet
+from .data import HELD_OUT_PEOPLE, PLACES_V0, POSES_V0, PictureSet
 from .identity import WIDTH, load_encoder
 from .loop import CHECKPOINTS, load_trained
 from .paths import BUILD, ROOT
+from .ready import HELD_OUT_SCENES, LATENTS
 from .segmenter import MEAN, SIZE, STD, new_segmenter
 from .text import TOKENIZERS, load_encoders
-from .unet import HELD_OUT_SCENES, READY, Painter, new_unet, scheduler
-from .vae import HELD_OUT_PEOPLE, new_vae
+from .unet import Painter, new_unet, scheduler
+from .vae import new_vae
 from .world.captions import grammar_words
 
 TARGET = ROOT / "src" / "identitystory" / "weights" / "miniature"
@@ -144,10 +145,10 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
 
 def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     """Write the whole checkpoint into ``folder``, replacing what is there."""
-    ready = torch.load(READY, weights_only=True, mmap=True)
+    stored = torch.load(LATENTS, weights_only=True, mmap=True)
     painter = load_trained("unet", Painter())
     vae = load_trained("vae", new_vae())
-    fold_normalisation(vae, ready["mean"], ready["std"])
+    fold_normalisation(vae, stored["mean"], stored["std"])
     _, encoders = load_encoders()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -17,7 +17,8 @@ from torch import Tensor
 from .data import PictureSet
 from .loop import CHECKPOINTS
 from .paths import BUILD
-from .unet import WORDINGS, Painter, bare_captions, companions, prepare, scheduler
+from .ready import WORDINGS, bare_captions, companions, prepare
+from .unet import Painter, scheduler
 
 
 def quarters(error: Tensor) -> str:
@@ -48,19 +49,21 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=BUILD / "people")
+    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--count", type=int, default=96, help="pictures, a multiple of 4")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    data, n = PictureSet(options.data), options.count
-    ready, painter = prepare(data), Painter().eval()
+    n = options.count
+    pairs = PictureSet(options.pairs) if options.pairs.exists() else None
+    ready, painter = prepare(PictureSet(options.data), pairs), Painter().eval()
     state = torch.load(CHECKPOINTS / "unet.pt", weights_only=True)
     painter.load_state_dict(state["model"])
     seen = look(painter)
 
     rng = torch.Generator().manual_seed(0)
-    i = torch.randint(0, len(ready["people"]), (n,), generator=rng)
-    z = ready["latents"][0, i].float()
+    i = torch.randint(0, len(ready.people), (n,), generator=rng)
+    z = ready.latents[0, i].float()
     noise = torch.randn(z.shape, generator=rng)
     t = torch.linspace(100, 950, n).long()
     a = scheduler().alphas_cumprod[t].view(-1, 1, 1, 1)
@@ -71,14 +74,14 @@ def main() -> None:
             y = painter(x, t, states, pooled, identity=identity).float()
         return quarters((y - target).square().mean((1, 2, 3)))
 
-    text, empty = i * WORDINGS, torch.full((n,), len(ready["states"]) - 1)
+    text, empty = i * WORDINGS, torch.full((n,), len(ready.states) - 1)
     for name, rows in (("right", text), ("wrong", text.roll(7)), ("no", empty)):
-        states, pooled = ready["states"][rows].float(), ready["pooled"][rows]
+        states, pooled = ready.states[rows].float(), ready.pooled[rows]
         print(f"{name:6s} caption   {error(states, pooled, identity=False)}")
-    bare_states, bare_pooled, where, fitting = bare_captions(data, ready)
+    bare_states, bare_pooled, where, fitting = bare_captions(ready)
     said, every = fitting[i], torch.arange(n)
-    others = companions(ready["people"])
-    e = torch.stack([ready["embeddings"][others[k]].mean(0) for k in i.tolist()])
+    others = companions(ready.people)
+    e = torch.stack([ready.embeddings[others[k]].mean(0) for k in i.tolist()])
     for name, identity in (("right", e), ("wrong", e.roll(7, 0)), ("no", None)):
         states = bare_states[said].clone()
         if identity is not None:

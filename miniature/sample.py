@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .data import PictureSet
+from .data import HELD_OUT_PEOPLE, PictureSet
 from .paths import BUILD, ROOT
-from .vae import HELD_OUT_PEOPLE
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from .data import PictureSet
 from .loop import Run, load_trained
 from .paths import BUILD
 from .text import make_tokenizers, tokens
-from .vae import HELD_OUT_PEOPLE, rendered
+from .vae import rendered
 from .world.captions import caption, description
 
 SIZE, PATCH, WIDTH, BATCH = 128, 8, 96, 40
@@ -88,10 +88,7 @@ def train(minutes: float, folders: list[Path]) -> None:
     rng = np.random.default_rng(run.step + 3)
     sets = [PictureSet(f) for f in folders if f.exists()]
     rows = [{r["n"]: r for r in s.facts} for s in sets]
-    pools = [
-        (n := rendered(s))[: len(n) - HELD_OUT_PEOPLE * s.spec["pictures"] // (1 + 3 * k)]
-        for k, s in enumerate(sets)
-    ]
+    pools = [(n := rendered(s))[n < s.held_out_from] for s in sets]
     for _ in run:
         x, texts, phrases, masks = batch(sets, pools, rows, rng)
         with torch.autocast("cpu", torch.bfloat16):
@@ -129,10 +126,9 @@ def report(folders: list[Path]) -> dict:
     """Mean IoU on held-out people, one and two in the picture."""
     tokenizer = make_tokenizers()[0]
     model, result = load_trained("segmenter", new_segmenter(len(tokenizer))), {}
-    for k, folder in enumerate(f for f in folders if f.exists()):
+    for folder in (f for f in folders if f.exists()):
         s = PictureSet(folder)
-        n = rendered(s)
-        held = n[len(n) - HELD_OUT_PEOPLE * s.spec["pictures"] // (1 + 3 * k) :]
+        held = (n := rendered(s))[n >= s.held_out_from]
         rng, scores = np.random.default_rng(0), []
         for _ in range(5):
             x, _, phrases, masks = batch([s], [held], [{r["n"]: r for r in s.facts}], rng)

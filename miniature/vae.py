@@ -20,15 +20,14 @@ from .loop import Run, load_trained
 from .muon import Muon
 from .paths import BUILD
 
-LATENT_CHANNELS = 12
+SIZE, LATENT_CHANNELS = 128, 12
 CROP, BATCH = 64, 16
-HELD_OUT_PEOPLE = 200  # the last of the set; nothing is ever trained on them
 
 
 def new_vae() -> AutoencoderKL:
     """The autoencoder, factor 8. Channels first: group norm's backward pass is slow otherwise."""
     return AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=LATENT_CHANNELS, sample_size=128,
+        in_channels=3, out_channels=3, latent_channels=LATENT_CHANNELS, sample_size=SIZE,
         block_out_channels=(16, 32, 96, 128), layers_per_block=1, norm_num_groups=8,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
         mid_block_add_attention=False, scaling_factor=1.0, force_upcast=False,
@@ -112,9 +111,8 @@ def train(minutes: float, data: PictureSet, *, kl: float, name: str = "vae") -> 
     for _ in run:
         if run.step % 200 == 0 or not len(pool):
             data = PictureSet(data.folder)
-            limit = data.spec["pictures"] * (data.spec["people"] - HELD_OUT_PEOPLE)
             pool = rendered(data)
-            pool = pool[pool < limit]
+            pool = pool[pool < data.held_out_from]
             rows = {r["n"]: r for r in data.facts}
         x, weight = crops(data, pool, rows, rng, CROP)
         with torch.autocast("cpu", torch.bfloat16):
@@ -132,7 +130,7 @@ def report(data: PictureSet, name: str, out: Path) -> dict:
     """PSNR over held-out pictures, whole and face, and a page of originals above reconstructions."""
     vae = load_trained(name, new_vae())
     numbers = rendered(data)
-    held = numbers[numbers >= data.spec["pictures"] * (data.spec["people"] - HELD_OUT_PEOPLE)]
+    held = numbers[numbers >= data.held_out_from]
     held = (held if len(held) >= 64 else numbers)[-64:]
     x = to_tensor(data.images[held])
     with torch.autocast("cpu", torch.bfloat16):

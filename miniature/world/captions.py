@@ -175,15 +175,16 @@ def scene(facts: dict, rng: np.random.Generator) -> str:
     return ", ".join(x for x in parts if x)
 
 
+def cast(facts: dict, rng: np.random.Generator) -> str:
+    """Who is in the picture: "an old man with a white beard and a girl with brown hair"."""
+    everybody = [facts, *({**facts, **other} for other in facts.get("others", ()))]
+    return " and ".join(description(person, rng) for person in everybody)
+
+
 def caption(facts: dict, seed: int) -> str:
     """One wording for a picture's facts, drawn from ``seed``."""
     rng = np.random.default_rng([seed, 6])
-    who = description(facts, rng)
-    others = facts.get("others") or []
-    if others:
-        second = description({**facts, **others[0]}, rng)
-        who = f"{who} and {second}"
-        facts = {**facts, "pose": "stand"}
+    who = cast(facts, rng)
     what = scene(facts, rng)
     text = f"{_one(rng, FRAMING[facts['framing']])} {who} {what}".strip()
     return text if rng.random() < 0.8 else text.replace(f"{who} ", f"{who}, ", 1)

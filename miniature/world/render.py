@@ -111,12 +111,15 @@ class World:
         return self._shapes[key]
 
     def _skin(self, person: Person) -> moderngl.Texture:
+        """The painted skin, kept for the people drawn last: those of one picture among them."""
         key = (person.seed, person.index)
-        if key not in self._skins:
-            while len(self._skins) >= 4:
-                self._skins.pop(next(iter(self._skins))).release()
-            pixels = paint_skin(self.maps, person, paint_brows=self.pack is None)
-            self._skins[key] = self.canvas.texture(pixels)
+        if key in self._skins:
+            self._skins[key] = self._skins.pop(key)
+            return self._skins[key]
+        while len(self._skins) >= 4:
+            self._skins.pop(next(iter(self._skins))).release()
+        pixels = paint_skin(self.maps, person, paint_brows=self.pack is None)
+        self._skins[key] = self.canvas.texture(pixels)
         return self._skins[key]
 
     def _place(self, slot: int, person: Person, moment: Moment, shift: np.ndarray):

@@ -1,0 +1,178 @@
+"""What the U-Net trains on, computed once: latents, loss weights, embeddings, and text states.
+
+Text encoders, autoencoder and tower are frozen by then. Two stores, each made when it is not there:
+``build/latents.pt`` of the pictures and ``build/captions.pt`` of their wordings.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from .data import PictureSet
+from .identity import embed_all, load_encoder
+from .loop import load_trained
+from .paths import BUILD
+from .text import WIDTHS, load_encoders, tokens
+from .vae import LATENT_CHANNELS, SIZE, new_vae, to_tensor
+from .world.captions import FRAMING, caption, cast
+
+WORDINGS = 4  # captions of each picture; the last says only who is in it
+HELD_OUT_SCENES = frozenset({  # never painted in training: (place, expression)
+    ("beach", "surprise"), ("library", "anger"), ("forest", "laugh"), ("kitchen", "sadness"),
+    ("harbour", "laugh"),
+})  # fmt: skip
+CLASS_WORDS = ("man", "woman", "boy", "girl")
+LATENTS, CAPTIONS = BUILD / "latents.pt", BUILD / "captions.pt"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What the U-Net trains on, computed once: N pictures of one person, then P pairs.
+
+    Attributes:
+        rows: facts of the pictures, N + P.
+        people: (N,) who is in each picture of one person.
+        latents: (2, N + P, C, h, w) half, normalised, as rendered and mirrored; weight: (N + P, h, w).
+        mean, std: (C,) what the latents were normalised by.
+        embeddings: (N, D) of the tower.
+        states: ((N + P) * WORDINGS + 1, 77, D) bfloat16 and pooled, (..., P'), of every picture's
+            wordings, the empty prompt last; where: (...,) place of the class word.
+    """
+
+    rows: list[dict]
+    people: Tensor
+    latents: Tensor
+    weight: Tensor
+    mean: Tensor
+    std: Tensor
+    embeddings: Tensor
+    states: Tensor
+    pooled: Tensor
+    where: Tensor
+
+
+def prepare(singles: PictureSet, pairs: PictureSet | None) -> Ready:
+    """Latents, embeddings and text states of the training pictures; from the store where it has them."""
+    sets = [s for s in (singles, pairs) if s]
+    chosen = [training_numbers(s) for s in sets]
+    facts = [{r["n"]: r for r in s.facts} for s in sets]
+    rows = [f[n] for f, numbers in zip(facts, chosen, strict=True) for n in numbers]
+    for path, make in (
+        (LATENTS, lambda: encode_pictures(sets, chosen)),
+        (CAPTIONS, lambda: encode_captions(rows)),
+    ):
+        if not path.exists():
+            began = time.time()
+            torch.save(make(), path)
+            print(f"{path.name}: {len(rows)} pictures, {time.time() - began:.0f} s", flush=True)
+    people = torch.tensor([r["index"] for r in rows[: len(chosen[0])]])
+    stored = {
+        k: v
+        for p in (LATENTS, CAPTIONS)
+        for k, v in torch.load(p, weights_only=True, mmap=True).items()
+    }
+    if len(stored["weight"]) != len(rows) or len(stored["pooled"]) != len(rows) * WORDINGS + 1:
+        raise SystemExit(f"{LATENTS} or {CAPTIONS} is of another set of pictures; delete both")
+    return Ready(rows, people, **stored)
+
+
+def training_numbers(data: PictureSet) -> list[int]:
+    """The pictures that may be trained on: no held-out people, no held-out scenes."""
+    return [
+        r["n"]
+        for r in data.facts
+        if r["n"] < data.held_out_from and (r["place"], r["expression"]) not in HELD_OUT_SCENES
+    ]
+
+
+@torch.inference_mode()
+def encode_pictures(sets: list[PictureSet], chosen: list[list[int]]) -> dict[str, Tensor]:
+    """Latents, loss weights and embeddings."""
+    vae = load_trained("vae", new_vae())
+    latents, weights = [], []
+    for data, numbers in zip(sets, chosen, strict=True):
+        part = torch.empty(2, len(numbers), LATENT_CHANNELS, SIZE // 8, SIZE // 8)
+        for k in range(0, len(numbers), 64):
+            images = data.images[numbers[k : k + 64]]
+            for mirrored in (0, 1):
+                x = to_tensor(images[:, :, ::-1] if mirrored else images)
+                with torch.autocast("cpu", torch.bfloat16):
+                    part[mirrored, k : k + 64] = vae.encode(x).latent_dist.mean.float()
+        masks = torch.from_numpy(data.masks[numbers] & 7).view(len(numbers), 16, 8, 16, 8)
+        skin = ((masks >= 1) & (masks <= 3)).float().mean((2, 4))
+        fine = ((masks == 2) | (masks == 3) | (masks == 5)).float().mean((2, 4))
+        latents.append(part)
+        weights.append(1 + 1.5 * skin + 6 * fine)
+    mean, std = latents[0].mean((0, 1, 3, 4)), latents[0].std((0, 1, 3, 4))
+    normal = ((torch.cat(latents, 1) - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)).half()
+    e = embed_all(sets[0], np.array(chosen[0]), load_encoder())
+    return dict(latents=normal, weight=torch.cat(weights), mean=mean, std=std, embeddings=e)
+
+
+@torch.inference_mode()
+def encode_captions(rows: list[dict]) -> dict[str, Tensor]:
+    """States, pooled vectors and places of the class word of all wordings, and of the empty prompt."""
+    tokenizers, encoders = load_encoders()
+    texts = [wording(row, k) for row in rows for k in range(WORDINGS)] + [""]
+    states = torch.empty(len(texts), 77, sum(WIDTHS), dtype=torch.bfloat16)
+    pooled, where = torch.empty(len(texts), WIDTHS[1]), torch.zeros(len(texts), dtype=torch.long)
+    for k in range(0, len(texts), 256):
+        ids = [tokens(t, texts[k : k + 256]) for t in tokenizers]
+        with torch.autocast("cpu", torch.bfloat16):
+            s, p, _ = encoders(*ids)
+        states[k : k + 256], pooled[k : k + 256] = s.bfloat16(), p.float()
+        where[k : k + 256] = place_of_class_word(ids[0], tokenizers[0])
+    return dict(states=states, pooled=pooled, where=where)
+
+
+def place_of_class_word(ids: Tensor, tokenizer: CLIPTokenizer) -> Tensor:
+    """(B,) where the first class word stands in ids (B, L); 0 where there is none."""
+    nouns = torch.tensor([tokenizer.convert_tokens_to_ids(w + "</w>") for w in CLASS_WORDS])
+    return torch.isin(ids, nouns).float().argmax(1)
+
+
+def wording(facts: dict, k: int) -> str:
+    """Wording ``k`` of a picture's caption; the last one says only who is in it."""
+    seed = facts["n"] * WORDINGS + k
+    if k < WORDINGS - 1:
+        return caption(facts, seed)
+    rng = np.random.default_rng([seed, 8])
+    front = FRAMING[facts["framing"]][int(rng.integers(4))]
+    return f"{front} {cast(facts, rng)}".strip()
+
+
+@torch.inference_mode()
+def bare_captions(ready: Ready) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Captions that say nothing but the class word: "a portrait of a woman".
+
+    With such a caption everything about the face must come from the identity, which teaches the
+    attention to listen to the class word.
+
+    Returns:
+        states (12, 77, D), pooled (12, P), place of the class word (12,), and for each training
+        picture the first of the three captions that fit it (N,).
+    """
+    fronts = ("", FRAMING["portrait"][0] + " ", FRAMING["half-body"][0] + " ")
+    texts = [f"{front}a {noun}" for noun in CLASS_WORDS for front in fronts]
+    tokenizers, encoders = load_encoders()
+    ids = [tokens(t, texts) for t in tokenizers]
+    states, pooled, _ = encoders(*ids)
+    noun_of = lambda r: 2 * (r["age"] == "child") + (r["sex"] == "woman")
+    fitting = torch.tensor([noun_of(r) * len(fronts) for r in ready.rows[: len(ready.people)]])
+    return states, pooled, place_of_class_word(ids[0], tokenizers[0]), fitting
+
+
+def companions(people: Tensor) -> list[np.ndarray]:
+    """For each picture, the other pictures of its person."""
+    of: dict[int, list[int]] = {}
+    for k, who in enumerate(people.tolist()):
+        of.setdefault(who, []).append(k)
+    return [
+        np.array([j for j in of[who] if j != k] or [k]) for k, who in enumerate(people.tolist())
+    ]
