@@ -72,7 +72,9 @@ def test_every_site_is_visited_once_a_step_with_its_shapes(backend, step):
 
 
 def test_a_mask_hides_keys():
-    q, k, v = (torch.randn(2, 3, n, 8, generator=torch.Generator().manual_seed(n)) for n in (4, 5, 5))
+    q, k, v = (
+        torch.randn(2, 3, n, 8, generator=torch.Generator().manual_seed(n)) for n in (4, 5, 5)
+    )
     mask = torch.tensor([True, False, True, True, False])
     seen = attend(q, k, v, mask.view(1, 1, 1, 5))
     weights = (q @ k[:, :, mask].mT / 8**0.5).softmax(-1)

@@ -140,12 +140,12 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     seed, frame_seeds = _seeds(request, record)
     compared = None if request.method == OURS else method(request.method, preset)
     faces = compared is None or compared.needs_identities or not request.paint
-    identities = {
-        c.name: _identity_part(c, preset, model, seed) for c in story.characters if faces
-    }
+    identities = {c.name: _identity_part(c, preset, model, seed) for c in story.characters if faces}
     if compared is None:
         frames = [
-            _frame_part(story, scene, preset, model, identities, seed, index, frame_seeds.get(index))
+            _frame_part(
+                story, scene, preset, model, identities, seed, index, frame_seeds.get(index)
+            )
             for index, scene in enumerate(story.scenes)
         ]
     else:

@@ -64,4 +64,3 @@ def method(name: str, preset: Preset) -> StoryMethod:
 def settings(made: StoryMethod) -> dict[str, Any]:
     """The settings of a method as plain values, as a run records them."""
     return asdict(made)  # type: ignore[call-overload]
-
