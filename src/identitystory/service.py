@@ -186,9 +186,9 @@ class _Run:
             if all(f is not None and f.get("key") == part.key for f in facts):
                 there.add(part.name)
         for index, part in enumerate(self.plan.frames):
-            paths = [self.folder.frame]
+            paths = [self.folder.frame, self.folder.masks]
             if self.plan.compared is None:
-                paths += [self.folder.template, self.folder.masks]
+                paths.append(self.folder.template)
             pictures = (runfolder.read_png_facts(path(index)) for path in paths)
             if all(f is not None and f.get("key") == part.key for f in pictures):
                 there.add(part.name)
@@ -277,7 +277,10 @@ class _Run:
     def _paint_compared(
         self, method: StoryMethod, left: tuple[int, ...], identities: dict[str, Identity]
     ) -> None:
-        """Frames that look at one another, painted by another method; no template, no masks."""
+        """Frames that look at one another, painted by another method, without templates.
+
+        Their characters are looked for afterwards, so that all methods are measured alike.
+        """
         if not left:
             return
         work = Work(
@@ -288,16 +291,20 @@ class _Run:
             self.model.folder,
         )
         self.part, start = self.plan.frames[left[0]].name, time.perf_counter()
-        pictures = method.paint(self._model(), work)
+        pictures, find = method.paint(self._model(), work), self._model().segmenter
         for count, (index, image) in enumerate(pictures, 1):
             part = self.plan.frames[index]
-            runfolder.write_png(self.folder.frame(index), image, part.facts)
-            for other in (self.folder.template(index), self.folder.masks(index)):
-                other.unlink(missing_ok=True)  # another method's
+            scene = work.story.scenes[index]
+            found, missing = pipeline.find_cast(find, work.story, scene, image)
+            self.folder.template(index).unlink(missing_ok=True)  # another method's
+            facts = part.facts | {"missing": list(missing)}
+            masks = pages.masks_picture(found, image.size)
+            runfolder.write_png(self.folder.masks(index), masks, facts | {"part": "masks"})
+            runfolder.write_png(self.folder.frame(index), image, facts)
             self._finish(part)
             self.part = self.plan.frames[left[min(count, len(left) - 1)]].name
             seconds, start = round(time.perf_counter() - start, 3), time.perf_counter()
-            self.emit(FrameReady(index, part.name, part.seed, (), seconds))
+            self.emit(FrameReady(index, part.name, part.seed, missing, seconds))
 
     def _finish(self, part: Part) -> None:
         self.state[part.name] = "done"
