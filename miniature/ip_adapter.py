@@ -33,7 +33,6 @@ from .loop import Run, load_trained, spawn
 from .pack import TARGET
 from .paths import BUILD
 from .ready import WORDINGS, Ready, companions, prepare
-from .text import WIDTHS
 from .unet import TIME_IDS, Painter, scheduler
 
 TOKENS = 4
@@ -49,7 +48,7 @@ class Adapter(nn.Module):
 
     def __init__(self, unet: nn.Module, width: int) -> None:
         super().__init__()
-        text = sum(WIDTHS)
+        text = unet.config["cross_attention_dim"]
         self.proj = nn.Linear(width, TOKENS * text)
         self.norm = nn.LayerNorm(text)
         self.places: dict[str, str] = {}  # layer -> its number, as text
@@ -100,11 +99,7 @@ def plain_unet() -> nn.Module:
     painter = load_trained("unet", Painter())
     for layer in painter._switches:
         layer._disable_adapters = True
-    unet = painter.unet
-    for module in unet.modules():  # the adapter's start copies the base weights
-        if hasattr(module, "base_layer"):
-            module.weight = module.base_layer.weight
-    return unet
+    return painter.unet
 
 
 def train(minutes: float, ready: Ready, *, batch: int) -> None:

@@ -139,3 +139,33 @@ def test_another_unets_or_another_kind_of_adapter_is_refused(backend, folder, tm
         save_file(broken, copy / ADAPTER)
         with pytest.raises(ModelError, match=message):
             load_ip_adapter(copy, backend.general.unet)
+
+
+def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_path):
+    """miniature/ip_adapter.py at toy size: the same attention, written to and read from the files."""
+    from miniature.ip_adapter import Adapter, pack
+    from tests.toy import toy_encoder
+
+    G = backend.general
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        trained, encoder = Adapter(G.unet, 96), toy_encoder()
+        for p in trained.parameters():
+            torch.nn.init.normal_(p, std=0.2)
+    copy = shutil.copytree(toy, tmp_path / "copy")
+    pack(trained, encoder, copy)
+    loaded = load_ip_adapter(copy, G.unet)
+
+    picture = paint(General(), backend, story=SHORT, wanted=(0,))[0]
+    e = encoder.embed(encoder.pixels([picture])).detach()
+    torch.testing.assert_close(loaded.embed(picture), e[0], rtol=2e-2, atol=2e-2)  # float16
+
+    cond = G.condition(["an old man"], guidance=1.0)
+    z = G.noise(7)[None]
+    with torch.no_grad():
+        with edited(G.unet, GlobalReference(loaded, e, 1.0, guided=False)):
+            ours = G.step(z, 2, cond)
+        with edited(G.unet, trained.edit(trained.tokens(e))):
+            theirs = G.step(z, 2, cond)
+    torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2)
+    assert not torch.allclose(ours, G.step(z, 2, cond), atol=5e-2)

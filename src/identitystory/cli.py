@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .cli_compare import add_commands
 from .errors import ConfigError, IdentityStoryError, StoryError
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def parser() -> Parser:
     _inline_options(extend)
     extend.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     _output_options(extend)
+
+    add_commands(_command, commands, _whole)
 
     models = _command(
         commands, models_command, "models", "list the models", "Lists the models and their parts."
@@ -263,10 +266,11 @@ def _no_inline(arguments: argparse.Namespace) -> None:
 
 
 def _command(
-    commands: Any, run: Callable[..., int], name: str, summary: str, text: str
+    commands: Any, run: Callable[..., int] | None, name: str, summary: str, text: str
 ) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=text)
-    made.set_defaults(command=run)
+    if run is not None:  # else its own commands have theirs
+        made.set_defaults(command=run)
     return made
 
 
