@@ -176,3 +176,5 @@ def test_guidance_is_the_authors_in_the_papers_presets_and_the_models_in_others(
     assert method("consistory", PRESETS["paper"]).guidance == 5.0
     assert method("consistory", PRESETS["recommended"]).guidance == 3.5
     assert method("direct-identity", PRESETS["recommended"]).guidance == 3.5
+    assert not method("one-prompt-one-story", PRESETS["paper"]).own_pooled
+    assert method("one-prompt-one-story", PRESETS["recommended"]).own_pooled

@@ -112,6 +112,10 @@ def test_the_prompt_is_reweighted_as_the_release_does(backend):
     identity = G.encode.encode_prompts(["a woman with dark curly hair"]).hidden[0]
     torch.testing.assert_close(cond.hidden[1, 77:], identity)
     torch.testing.assert_close(cond.pooled[1:], G.encode.encode_prompts([whole]).pooled)
+    other, _ = replace(METHOD, own_pooled=True).condition(G, STORY, 4)
+    assert torch.equal(other.hidden, cond.hidden)
+    own_prompt = G.encode.encode_prompts([STORY.scenes[4].prompt])
+    torch.testing.assert_close(other.pooled[1:], own_prompt.pooled)
 
 
 def test_identity_preserving_attention_is_the_joined_text_with_its_masked_columns_left_out(backend):

@@ -123,10 +123,10 @@ class _Run:
         to_do = [p for p in asked if p.name not in done]
         # A frame that is there needs no identity, but its identity is a part of the run.
         self.total = sum(p.evaluations for p in to_do) - self._portraits_there(to_do)
-        if made.compared is not None and (left := [n for n, p in frames if p in to_do]):
-            self.total -= sum(made.frames[n].evaluations for n in left)
+        if made.compared is not None and (ahead := [n for n, p in frames if p in to_do]):
+            self.total -= sum(made.frames[n].evaluations for n in ahead)
             steps = self.request.preset.num_steps
-            self.total += made.compared.evaluations(story, left, steps)
+            self.total += made.compared.evaluations(story, ahead, steps)
         self._save_record()  # the first file of all: it is what makes the folder a run
         self.emit(
             Started(

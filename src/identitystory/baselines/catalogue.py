@@ -44,7 +44,7 @@ def method(name: str, preset: Preset) -> StoryMethod:
 
     In ``paper`` and ``release`` a method keeps the guidance of its own authors. Any other preset is
     made for the checkpoint at hand, and every method is painted with its guidance, so that methods
-    are compared and not scales.
+    are compared and not scales; 1Prompt1Story then takes each frame's own pooled vector.
 
     Raises:
         ConfigError: there is none, or it is IdentityStory itself, which ``pipeline`` paints.
@@ -58,7 +58,10 @@ def method(name: str, preset: Preset) -> StoryMethod:
     config = preset.injection
     faced = name == "direct-identity"
     guidance = config.guidance_identity if faced else config.guidance_template
-    return replace(made, guidance=guidance)
+    changes: dict[str, Any] = {"guidance": guidance}
+    if name == "one-prompt-one-story":
+        changes["own_pooled"] = True
+    return replace(made, **changes)
 
 
 def settings(made: StoryMethod) -> dict[str, Any]:

@@ -159,7 +159,7 @@ class SharedSubject:
         self.maps = {n: deque[Tensor](maxlen=settings.remembered) for n in concepts}
         self.pending: dict[int, dict[int, list[Tensor]]] = {n: {} for n in concepts}
         self.coarse = 0  # image tokens of the smallest grid, and of the largest
-        self.fine = first.fine if first else 0
+        self.fine: int = first.fine if first else 0
         self.masks: dict[tuple[int, int], Tensor] = {}  # (frame, tokens) -> bool (tokens,)
         self.features: dict[int, Tensor] = {}
         self.bank: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}

@@ -30,6 +30,7 @@ class EditableGenerator(Protocol):
     size: int
     unet: Any
     encode: Any  # the pair of text encoders, see models.sdxl.TextEncoders
+    sampler: Any  # its timesteps, see models.diffusion.Sampler
 
     def condition(
         self, prompts: Sequence[str], *, guidance: float, negative: str | None = ""

@@ -44,6 +44,9 @@ class OnePromptOneStory:
         express_beta: beta of the same.
         suppress_alpha: alpha for the other frames' tokens.
         suppress_beta: beta of the same.
+        own_pooled: give each frame the pooled vector of its own prompt. The release gives all the
+            consolidated prompt's, which SDXL hardly heeds; a U-Net that reads the scenery off it,
+            as the miniature's does, would paint the last frame's scenery everywhere.
     """
 
     name: ClassVar[str] = "one-prompt-one-story"
@@ -57,6 +60,7 @@ class OnePromptOneStory:
     express_beta: float = 1.0
     suppress_alpha: float = 0.01
     suppress_beta: float = 0.05
+    own_pooled: bool = False
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The same noise for every frame."""
@@ -118,7 +122,12 @@ class OnePromptOneStory:
         seen[:, :length] = True
         kept = len(G.encode.tokenizers[0](identity).input_ids) - 1  # start and words, no end
         seen[1, length : length + kept] = True
-        return replace(cond, hidden=hidden), seen
+        cond = replace(cond, hidden=hidden)
+        if self.own_pooled:
+            own_prompt = [story.scenes[n].prompt]
+            cond_n = G.condition(own_prompt, guidance=self.guidance, negative=self.negative)
+            cond = replace(cond, pooled=cond_n.pooled)
+        return cond, seen
 
 
 class IdentityPreserving:
