@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from identitystory.baselines.catalogue import METHODS
 from identitystory.bench import BenchRequest, chosen_methods, load_stories, make_table, paint
 from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
-from identitystory.errors import ConfigError, RunError, StoryError
+from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.plan import ModelFacts
 from identitystory.service import Service
 from identitystory.story import inline_story
@@ -179,6 +180,17 @@ def test_names_of_methods_are_checked():
     assert chosen_methods("general, identitystory,general") == ("general", "identitystory")
     with pytest.raises(ConfigError, match="no method is called 'sdxl'"):
         chosen_methods("general,sdxl")
+
+
+def test_a_method_that_the_model_has_no_weights_for_is_refused_before_anything_is_painted(
+    backend, request_, tmp_path
+):
+    workshop = Workshop(backend)
+    bare = ModelFacts("w1", "cpu", "float32", tmp_path)
+    workshop.service.describe = lambda *_: bare
+    with pytest.raises(ModelError, match="holds no IP-Adapter"):
+        paint(replace(request_, methods=("general", "story-adapter")), workshop.service)
+    assert not request_.out.exists()
 
 
 def test_the_command_paints_and_prints(backend, tmp_path, capsys):

@@ -123,7 +123,7 @@ def test_a_frame_is_the_same_whatever_is_asked_for_and_costs_what_is_counted(
 def test_a_checkpoint_without_an_ip_adapter_is_refused_in_one_line(backend, toy):
     with pytest.raises(ModelError, match=r"holds no IP-Adapter \(sdxl_models/ip-adapter_sdxl"):
         adapter_fingerprint(toy)
-    with pytest.raises(ModelError, match="choose another --method"):
+    with pytest.raises(ModelError, match="choose other methods"):
         paint(QUICK, backend, story=SHORT, folder=toy)
     with pytest.raises(ConfigError, match="reads an IP-Adapter from a checkpoint folder"):
         paint(QUICK, backend, story=SHORT)

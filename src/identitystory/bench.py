@@ -26,7 +26,7 @@ from .config import Preset
 from .errors import RunError, StoryError
 from .events import Finished
 from .pipeline import count_evaluations
-from .plan import RunRequest
+from .plan import RunRequest, make_plan
 from .runfolder import RunFolder, canonical, write_png, write_whole
 from .service import Service
 from .story import load_story, make_story, slug
@@ -128,7 +128,14 @@ def _stories_of(file: Path) -> Iterator[Story]:
 
 
 def paint(request: BenchRequest, service: Service, say: Say = lambda line: None) -> None:
-    """Every run that is not finished yet. Identities are searched once for all methods."""
+    """Every run that is not finished yet. Identities are searched once for all methods.
+
+    Raises:
+        ModelError: a method has weights of its own and the model lacks them; before any painting.
+    """
+    facts = service.describe(request.model, request.device, request.dtype)
+    for name in request.methods:
+        make_plan(request.run(name, request.stories[0]), facts, None)
     for story in request.stories:
         for name in request.methods:
             run = request.run(name, story)

@@ -91,7 +91,7 @@ def adapter_fingerprint(folder: Path) -> str:
     if missing:
         raise ModelError(
             f"{folder} holds no IP-Adapter ({' and '.join(missing)} missing), which Story-Adapter "
-            "needs; put the files of h94/IP-Adapter there, or choose another --method"
+            "needs; put the files of h94/IP-Adapter there, or choose other methods"
         )
     digest = hashlib.sha256()
     for file in [weights, *sorted(encoder.glob("*.safetensors")), *sorted(encoder.glob("*.json"))]:
