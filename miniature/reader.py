@@ -99,6 +99,14 @@ def targets(rows: list[dict]) -> Tensor:
     return torch.tensor(table)
 
 
+def places(rows: list[dict]) -> Tensor:
+    """(N, 3) where the face is: x, y and reach as ``AttributeNet`` counts them."""
+    reach = {"portrait": 24 / 64, "half-body": 15 / 64}
+    return torch.tensor(
+        [[*(2 * v / SIZE - 1 for v in row["eyes_at"][0]), reach[row["framing"]]] for row in rows]
+    )
+
+
 def soften(x: Tensor, rng: np.random.Generator) -> Tensor:
     """``x`` (B, 3, S, S) with half its pictures made softer, as generated pictures are."""
     soft = torch.from_numpy(rng.random(len(x)) < 0.5)
@@ -133,14 +141,19 @@ def train(minutes: float, folder: Path) -> None:
     data = PictureSet(folder)
     pool = (n := rendered(data))[n < data.held_out_from]
     truth = targets(data.facts)
-    where = {int(n): k for k, n in enumerate(rendered(data))}
+    faces = places(data.facts)
+    row_of = {int(n): k for k, n in enumerate(rendered(data))}
     for _ in run:
         numbers = np.sort(rng.choice(pool, BATCH))
-        x = soften(pixels(data, numbers), rng)
-        x = x.flip(3) if rng.random() < 0.5 else x
+        rows = [row_of[int(n)] for n in numbers]
+        x, where = soften(pixels(data, numbers), rng), faces[rows]
+        if rng.random() < 0.5:
+            x, where = x.flip(3), where * torch.tensor([-1.0, 1.0, 1.0])
+        shaken = where + torch.from_numpy(rng.normal(0, 0.03, where.shape)).float()
         with torch.autocast("cpu", torch.bfloat16):
-            answers = model(x)
-        run.update(loss_of(answers, truth[[where[int(n)] for n in numbers]]))
+            answers, guess = model(x, shaken)
+        apart = (guess.float() - where).abs().mean()
+        run.update(loss_of(answers, truth[rows]) + 20 * apart, apart=float(apart.detach()))
 
 
 @torch.inference_mode()
@@ -151,7 +164,7 @@ def report(folder: Path) -> dict[str, float]:
     truth, right, rng = targets(rows), [], np.random.default_rng(0)
     for k in range(0, len(rows), BATCH):
         numbers = np.array([row["n"] for row in rows[k : k + BATCH]])
-        answers = model(soften(pixels(data, numbers), rng))
+        answers, _ = model(soften(pixels(data, numbers), rng))
         guess = torch.stack([a.argmax(1) for a in answers], 1)
         right.append((guess == truth[k : k + BATCH]).float())
     hit, there = torch.cat(right), truth >= 0

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -24,7 +25,9 @@ from torch import Tensor, nn
 from ..errors import ModelError
 
 FOLDER, WEIGHTS, TABLE = "attributes", "model.safetensors", "attributes.json"
-WIDTHS = (32, 64, 96, 128)  # channels after each halving of the picture
+WIDTHS = (32, 64, 96, 96)  # channels after each halving of the picture
+FACE_WIDTH = 48  # channels of what is seen of the face, at 5 x 5 places
+FACE = 40  # pixels a side of the face's second look
 
 Phrases = Mapping[str, Mapping[str, Sequence[str]]]  # attribute -> phrase -> values it may mean
 
@@ -32,29 +35,75 @@ _BETWEEN = r"(?:(?!(?:and|with|in|a|an|the|of|wearing)\b)[\w-]+ ){0,3}?"  # what
 
 
 class AttributeNet(nn.Module):
-    """A small convolutional network with one answer for each attribute.
+    """A small convolutional network with one answer for each attribute, and a second look at the face.
 
-    Each attribute looks at the places of the picture that tell it: a softmax over the last map's
-    positions weighs them, and a linear layer reads the sum.
+    The whole picture is looked at first. Each attribute weighs the places that tell it with a
+    softmax over the last map's positions. The same maps say where the eyes are and how large the
+    face is; the face is cut out of the picture at its full resolution, since an expression is a
+    few pixels, and looked at by itself. A linear layer for each attribute reads both.
     """
 
     def __init__(self, counts: Sequence[int]) -> None:
         """``counts``: how many values each attribute has."""
         super().__init__()
         a, b, c, d = WIDTHS
-        self.stem = nn.Sequential(_block(3, a, 2), _block(a, b, 2))
-        self.stages = nn.Sequential(
-            _Residual(b, 1), _block(b, c, 2), _Residual(c, 2), _block(c, d, 2), _Residual(d, 1)
+        self.near = nn.Sequential(
+            _block(3, a, 2), _block(a, b, 2), _Residual(b, 1), _block(b, c, 2), _Residual(c, 2)
         )
+        self.far = nn.Sequential(_block(c, d, 2), _Residual(d, 1))
         self.look = nn.Conv2d(d, len(counts), 1)
-        self.answer = nn.ModuleList(nn.Linear(d, n) for n in counts)
+        self.eyes = nn.Conv2d(c, 1, 1)
+        self.reach = nn.Linear(d, 1)
+        self.face = nn.Sequential(
+            _block(3, a, 1),
+            _block(a, b, 2),
+            _Residual(b, 1),
+            _block(b, c, 2),
+            _block(c, FACE_WIDTH, 2),
+        )
+        self.answer = nn.ModuleList(
+            nn.Linear(d + FACE_WIDTH * (FACE // 8) ** 2, count) for count in counts
+        )
 
-    def forward(self, pixels: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) in [-1, 1] -> logits (B, values) of each attribute."""
-        features = self.stages(self.stem(pixels))  # (B, d, H/16, W/16)
+    def forward(self, pixels: Tensor, where: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
+        """What is seen, and where the face is.
+
+        Args:
+            pixels: (B, 3, S, S) in [-1, 1].
+            where: (B, 3) the face to look at, if it is known; the network's own guess if not.
+
+        Returns:
+            logits (B, values) of each attribute; the guess (B, 3): x and y of the point between
+            the eyes, from -1 at the left and top edge to 1, and half the face's width as a share
+            of half the picture's.
+        """
+        maps = self.near(pixels)  # (B, c, S/8, S/8)
+        features = self.far(maps)  # (B, d, S/16, S/16)
         weights = self.look(features).flatten(2).softmax(dim=2)  # (B, attributes, positions)
         seen = weights @ features.flatten(2).mT  # (B, attributes, d)
-        return [answer(seen[:, k]) for k, answer in enumerate(self.answer)]
+        guess = torch.cat([self._eyes(maps), self.reach(features.mean((2, 3))).sigmoid()], dim=1)
+        face = self.face(faces_at(pixels, guess.detach() if where is None else where)).flatten(1)
+        answers = [
+            answer(torch.cat([seen[:, k], face], dim=1)) for k, answer in enumerate(self.answer)
+        ]
+        return answers, guess
+
+    def _eyes(self, maps: Tensor) -> Tensor:
+        """(B, 2) the mean position under the softmax of the map of eyes."""
+        chance = self.eyes(maps).float().flatten(1).softmax(dim=1)
+        side = maps.shape[-1]
+        line = (torch.arange(side, device=maps.device) * 2 + 1) / side - 1
+        y, x = torch.meshgrid(line, line, indexing="ij")
+        return torch.stack([(chance * x.flatten()).sum(1), (chance * y.flatten()).sum(1)], dim=1)
+
+
+def faces_at(pixels: Tensor, where: Tensor) -> Tensor:
+    """(B, 3, 40, 40), a square from above the brows to below the mouth; ``where`` as in the network."""
+    x, y, reach = where.float().unbind(1)
+    scale, zero = 1.1 * reach, torch.zeros_like(x)
+    rows = torch.stack([scale, zero, x, zero, scale, y + 0.5 * reach], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(rows, [len(pixels), 3, FACE, FACE], align_corners=False)
+    return F.grid_sample(pixels.float(), grid, padding_mode="border", align_corners=False)
 
 
 class _Residual(nn.Module):
@@ -102,7 +151,7 @@ class AttributeReader:
         if rgb.size != (self.size, self.size):
             rgb = rgb.resize((self.size, self.size), Image.Resampling.BICUBIC)
         pixels = torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None].float() / 127.5 - 1
-        answers = self.network(pixels)
+        answers, _ = self.network(pixels)
         return {
             attribute: values[int(logits.argmax())]
             for (attribute, values), logits in zip(self.values.items(), answers, strict=True)
