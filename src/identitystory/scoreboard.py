@@ -35,7 +35,7 @@ def show(evaluation: Evaluation, out: TextIO, *, width: int | None = None) -> No
             table.add_row(label(row[0].name), *(cell(s) for s in row))
     console.print(table, markup=False)
     for line in below(evaluation):
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def label(name: str) -> str:
@@ -60,8 +60,15 @@ def below(evaluation: Evaluation) -> Sequence[str]:
     """The lines under the table."""
     lines = []
     if evaluation.attributes:
-        read = ", ".join(f"{s.name} {s.value * 100:.0f}" for s in evaluation.attributes)
-        lines.append(f"attributes read right: {read}")
+        known = evaluation.measured_with.get("attributes", {}).get("held-out accuracy", {})
+        read = ", ".join(
+            f"{s.name} {s.value * 100:.0f}"
+            + (f" ({known[s.name] * 100:.0f})" if s.name in known else "")
+            for s in evaluation.attributes
+        )
+        lines.append(
+            f"attributes read right (in brackets, by the reader on held-out renders): {read}"
+        )
     for what, facts in evaluation.measured_with.items():
         licence = f"; licence: {facts['licence']}" if "licence" in facts else ""
         scale = f"; scale: {facts['scale']}" if "scale" in facts else ""

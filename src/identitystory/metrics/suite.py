@@ -263,7 +263,7 @@ FACES: Mapping[str, Measure] = {
     "all faces of a crowd": _crowds,
     "nearest to own": _nearest_own,
 }
-ACROSS = ("Face-Sim different", "Face-Sim different alike", "AUC", "AUC alike")
+ACROSS = ("Face-Sim different", "AUC", "Face-Sim different alike", "AUC alike")
 QUALITY: Mapping[str, Measure] = {
     "Q-Align-Aes": lambda seen, _: _mean(seen.aesthetic),
     "Q-Align-Gen": lambda seen, _: _mean(seen.quality),
