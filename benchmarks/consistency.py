@@ -12,11 +12,9 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-from faces import Faces, auc
-from PIL import Image
-
 from identitystory.cli import default_service
+from identitystory.evaluation import Wanted, evaluate
+from identitystory.metrics.faces import DLIB_THRESHOLD
 from identitystory.requests import new_request
 from identitystory.story import inline_story
 
@@ -36,30 +34,22 @@ def paint(out: Path, count: int, **options) -> list[Path]:
     return folders
 
 
-def measure(folders: list[Path], suffix: str, faces: Faces) -> dict[str, float]:
-    """Detection rate and AUC over the pictures that end in ``suffix``.
+def measure(folders: list[Path], *, templates: bool) -> dict[str, float]:
+    """Detection rate, AUC and mean distances; the package's own measures (``metrics/suite.py``).
 
     ``auc``: every pair of one character against every pair of two, over pictures with a face.
-    ``within``, ``between``: mean distances of these pairs.
+    ``within``, ``between``: mean distances of these pairs, the first averaged story by story.
     """
-    embeddings, who, frames = [], [], 0
-    for k, folder in enumerate(folders):
-        for path in sorted((folder / "frames").glob(f"[0-9][0-9][0-9]{suffix}")):
-            frames += 1
-            found = faces.embed(Image.open(path))
-            if found is not None:
-                embeddings.append(found)
-                who.append(k)
-    e, w = np.array(embeddings), np.array(who)
-    distance = np.linalg.norm(e[:, None] - e[None], axis=2)
-    i, j = np.triu_indices(len(e), 1)
-    same, d = w[i] == w[j], distance[i, j]
+    wanted = Wanted(tuple(folders), templates=templates, clip="none", faces="dlib")
+    result = evaluate(wanted)
+    score = {s.name: s.value for s in result.groups["all"]}
+    distance = lambda similarity: round((1 - similarity) * 2 * DLIB_THRESHOLD, 3)
     return {
-        "frames": frames,
-        "detection": round(len(e) / frames, 3),
-        "auc": round(auc(d[same], d[~same]), 3),
-        "within": round(float(d[same].mean()), 3),
-        "between": round(float(d[~same].mean()), 3),
+        "frames": result.sizes["all"][1],
+        "detection": round(score["face detection"], 3),
+        "auc": round(score["AUC"], 3),
+        "within": distance(score["Face-Sim"]),
+        "between": distance(score["Face-Sim different"]),
     }
 
 
@@ -76,10 +66,9 @@ def main() -> None:
         options.out, options.stories, model=options.model, preset_name=options.preset,
         portraits=options.portraits,
     )  # fmt: skip
-    faces = Faces()
     result = {
-        "with identity": measure(folders, ".png", faces),
-        "without (template)": measure(folders, ".template.png", faces),
+        "with identity": measure(folders, templates=False),
+        "without (template)": measure(folders, templates=True),
     }
     (options.out / "consistency.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, numbers in result.items():

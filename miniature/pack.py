@@ -1,8 +1,8 @@
 """Put the trained parts together: ``python -m miniature.pack``.
 
 Writes ``src/identitystory/weights/miniature`` in SDXL's layout on the hub, with
-``photomaker.safetensors`` (PhotoMaker v1's layout), ``segmenter/``, ``clip/``, ``vocabulary.json``
-and ``card.toml``. Weights are float16.
+``photomaker.safetensors`` (PhotoMaker v1's layout), ``segmenter/``, ``clip/``, ``attributes/``,
+``vocabulary.json`` and ``card.toml``. Weights are float16.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor
 
+from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
+from identitystory.metrics.attributes import TABLE
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
@@ -26,6 +28,7 @@ from .data import HELD_OUT_PEOPLE, PLACES_V0, POSES_V0, PictureSet
 from .identity import WIDTH, load_encoder
 from .loop import CHECKPOINTS, load_trained, trained
 from .paths import BUILD, ROOT
+from .reader import save_reader
 from .ready import HELD_OUT_SCENES, LATENTS
 from .segmenter import MEAN, SIZE, STD, new_segmenter
 from .text import TOKENIZERS, load_encoders
@@ -101,7 +104,8 @@ def save_segmenter(folder: Path, clip_folder: Path) -> None:
 def training_facts(data: PictureSet) -> dict:
     """What the checkpoints say of themselves: steps and minutes of each stage."""
     stages = {}
-    for name in filter(trained, ("vae", DECODER, "text", "tower", "segmenter", "unet")):
+    parts = ("vae", DECODER, "text", "tower", "segmenter", "unet", "reader")
+    for name in filter(trained, parts):
         state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
         stages[name] = (state["step"], round(state["spent"] / 60, 1))
     return stages
@@ -136,6 +140,12 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
     ]
     lines += ["", "[measured]"]
     lines += [f"{k} = {json.dumps(v)}" for k, v in measured.items()]
+    lines += [
+        "",
+        "[attributes]  # how often attributes/ reads them right off held-out people's pictures",
+    ]
+    accuracy = json.loads((folder / ATTRIBUTES / TABLE).read_text(encoding="utf-8"))["accuracy"]
+    lines += [f"{k} = {v}" for k, v in accuracy.items()]
     lines += ["", "[sha256]"]
     for file in sorted(folder.rglob("*.safetensors")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -172,6 +182,7 @@ def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     (folder / "model_index.json").write_text(json.dumps(index, indent=2))
     save_photomaker(painter, load_encoder(), folder / "photomaker.safetensors")
     save_segmenter(folder / "segmenter", folder / "clip")
+    save_reader(folder / ATTRIBUTES, data.folder)
     words = sorted({w.strip(",.") for w in grammar_words()})
     (folder / "vocabulary.json").write_text(json.dumps({"words": words}, indent=0))
     write_card(folder, data, measured)

@@ -23,6 +23,7 @@ STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages 
     "vae --decoder": ([], 15),
     "identity": ([], 13),
     "segmenter": ([], 6),
+    "reader": ([], 6),
     "unet": ([], 70),
     "pack": ([], 0),
 }

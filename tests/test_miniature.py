@@ -17,10 +17,9 @@ from identitystory.injection import make_template
 from identitystory.models.backend import load_backend
 from identitystory.protocols import Backend
 from identitystory.types import Scene
+from tests.people import PICTURES, tiles
 
 FOLDER = Path(str(resources.files("identitystory") / "weights" / "miniature"))
-DATA = Path(__file__).parent / "data"
-PICTURES = 3  # of each person in tests/data/people.png
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +30,7 @@ def miniature() -> Backend:
 @pytest.fixture(scope="module")
 def people() -> list[list[Image.Image]]:
     """Eight people that the miniature was never trained on, three rendered portraits each."""
-    return _tiles("people.png", "RGB")
-
-
-def _tiles(name: str, mode: str) -> list[list[Image.Image]]:
-    page = Image.open(DATA / name).convert(mode)
-    s = page.width // PICTURES
-    return [
-        [page.crop((x * s, y * s, x * s + s, y * s + s)) for x in range(PICTURES)]
-        for y in range(page.height // s)
-    ]
+    return tiles()
 
 
 def test_the_card_knows_every_weight_file() -> None:
@@ -88,7 +78,7 @@ def test_embeddings_know_people(miniature: Backend, people: list[list[Image.Imag
 def test_segmenter_finds_the_person(miniature: Backend, people: list[list[Image.Image]]) -> None:
     """Mean IoU with the renderer's own masks of unseen people."""
     overlap = []
-    for row, truths in zip(people, _tiles("people_masks.png", "L"), strict=True):
+    for row, truths in zip(people, tiles("people_masks.png", "L"), strict=True):
         for image, truth in zip(row, truths, strict=True):
             inside = torch.from_numpy(np.asarray(truth) > 127)
             mask = miniature.segmenter.segment(image, ["a person with a face"]).masks[0]
@@ -115,7 +105,7 @@ def test_an_identity_changes_the_face_and_not_the_background(miniature: Backend)
     from identitystory.injection import redenoise
     from identitystory.masks import dilate, downsample
 
-    people = _tiles("people.png", "RGB")
+    people = tiles()
     G, G_id = miniature.general, miniature.identity
     said = "a portrait of a woman smiling in a kitchen"
     template = make_template(

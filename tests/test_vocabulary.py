@@ -86,3 +86,9 @@ def test_more_people_than_the_model_has_learned_are_told(tmp_path, casts, warned
     assert crowd_warning(tmp_path, casts) is None
     (tmp_path / "card.toml").write_text("[data]\npeople_in_a_picture = 1\n")
     assert (crowd_warning(tmp_path, casts) is not None) == warned
+
+
+def test_the_parts_of_a_known_word_with_a_hyphen_are_known():
+    known = KNOWN | {"half-body", "photo", "of"}
+    assert unknown_words(["a half-body photo of a woman"], known) == {}
+    assert list(unknown_words(["half a body, full-body"], known)) == ["full"]

@@ -130,6 +130,7 @@ def parser() -> Parser:
     _output_options(extend)
 
     add_commands(_command, commands, _whole)
+    _evaluate_options(commands)
 
     models = _command(
         commands, models_command, "models", "list the models", "Lists the models and their parts."
@@ -169,6 +170,26 @@ def extend_command(arguments: argparse.Namespace, service: MakeService) -> int:
     if arguments.device:
         request = replace(request, device=arguments.device)
     return _run(request, arguments, service)
+
+
+def evaluate_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory evaluate``."""
+    from . import scoreboard
+    from .evaluation import Wanted, as_json, evaluate, write
+
+    names = ("templates", "clip", "faces", "face_models", "qalign", "device")
+    wanted = Wanted(tuple(arguments.run), **{key: getattr(arguments, key) for key in names})
+    told = arguments.quiet or arguments.json
+    result = evaluate(wanted, lambda line: None if told else print(line, file=sys.stderr))
+    files = write(result, arguments.out)
+    if arguments.json:
+        print(json.dumps(as_json(result), ensure_ascii=False))
+        return 0
+    if not arguments.quiet:
+        scoreboard.show(result, sys.stdout)
+    for file in files:
+        print(file)
+    return 0
 
 
 def models_command(arguments: argparse.Namespace, service: MakeService) -> int:
@@ -263,6 +284,60 @@ def _no_inline(arguments: argparse.Namespace) -> None:
             "give a story file or --character, --scene and --style, not both; "
             "in the file they are [[character]], [[scene]] and style"
         )
+
+
+def _evaluate_options(commands: Any) -> None:
+    made = _command(
+        commands,
+        evaluate_command,
+        "evaluate",
+        "measure the pictures of runs",
+        "Measures the pictures of runs as the paper does (CLIP-T, CLIP-T-C, CLIP-I, Face-Sim, "
+        "Q-Align), and what keeps Face-Sim honest: missing faces, different characters, pasted "
+        "faces. Prints a table and writes metrics.json and metrics.csv. Nothing is downloaded.",
+    )
+    made.add_argument(
+        "run", metavar="RUN", type=Path, nargs="+", help="a run folder, or a folder that holds some"
+    )
+    made.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("runs/evaluation"),
+        help="where metrics.json and metrics.csv go (default: runs/evaluation)",
+    )
+    made.add_argument(
+        "--templates",
+        action="store_true",
+        help="measure the templates, the general generator's pictures without identity",
+    )
+    made.add_argument(
+        "--clip",
+        metavar="C",
+        default="auto",
+        help="a folder with a CLIP, a hub id in the cache, or none (default: the checkpoint's own)",
+    )
+    made.add_argument(
+        "--faces",
+        metavar="F",
+        default="auto",
+        help="dlib (extra: faces), sface (faces-sface), arcface (faces-arcface; its weights are "
+        "for non-commercial research only), or none (default: dlib if it is installed)",
+    )
+    made.add_argument(
+        "--face-models",
+        metavar="FOLDER",
+        type=Path,
+        help="the weights of sface (YuNet's and SFace's .onnx files) or of arcface (buffalo_l)",
+    )
+    made.add_argument(
+        "--qalign",
+        metavar="PYTHON",
+        help="the Python of an environment with pyiqa, to measure Q-Align (non-commercial terms)",
+    )
+    made.add_argument("--device", metavar="D", default="auto", help="auto, cpu, cuda or mps")
+    made.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    made.add_argument("--quiet", action="store_true", help="print only where the files are")
 
 
 def _command(

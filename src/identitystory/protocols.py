@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image
 from torch import Tensor
 
-from .types import Segmentation
+from .types import Face, Segmentation
 
 Conditioning = Any  # opaque to everybody but the generator that made it
 
@@ -91,6 +92,47 @@ class Segmenter(Protocol):
         ...
 
 
+class PictureEncoder(Protocol):
+    """Pictures and texts in one space: CLIP."""
+
+    name: str  # model and version, for the results
+    limit: int  # tokens of a text that it reads
+
+    def pictures(self, images: Sequence[Image.Image]) -> Tensor:
+        """(n, d) float32 on the CPU."""
+        ...
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """(n, d) float32 on the CPU; what lies beyond ``limit`` tokens is not read."""
+        ...
+
+
+class FaceRecogniser(Protocol):
+    """Finds faces and tells how alike two are."""
+
+    name: str  # model and version, for the results
+    licence: str  # of its weights
+    scale: str  # what its similarity means
+
+    def faces(self, image: Image.Image) -> list[Face]:
+        """Every face found in ``image``."""
+        ...
+
+    def similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        """(n, m) float64 of embeddings (n, d) and (m, d); 1 for equal faces."""
+        ...
+
+
+class QualityJudge(Protocol):
+    """Rates pictures in files."""
+
+    name: str  # model and version, for the results
+
+    def rate(self, pictures: Sequence[Path]) -> tuple[Tensor, Tensor]:
+        """(n,) aesthetic and (n,) general quality, each in [1, 5]."""
+        ...
+
+
 @dataclass(frozen=True)
 class Backend:
     """Parts that belong together: what a checkpoint folder is opened as."""
@@ -102,4 +144,13 @@ class Backend:
     fingerprint: str = ""  # sha256 over the weights: what makes a finished part stale
 
 
-__all__ = ["Backend", "Conditioning", "IdentityGenerator", "ImageGenerator", "Segmenter"]
+__all__ = [
+    "Backend",
+    "Conditioning",
+    "FaceRecogniser",
+    "IdentityGenerator",
+    "ImageGenerator",
+    "PictureEncoder",
+    "QualityJudge",
+    "Segmenter",
+]

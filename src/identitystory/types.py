@@ -114,3 +114,20 @@ class Segmentation:
     masks: Tensor
     scores: tuple[float, ...] = field(default=())
     found: tuple[bool, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face that a recogniser found in a picture.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the picture; may reach beyond it.
+        score: the detector's confidence, larger is surer; comparable within one detector only.
+        embedding: (d,) float32, what the recogniser compares.
+        chip: (48, 48) float32, grey values in [0, 1] of the face turned upright and scaled.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    embedding: Tensor
+    chip: Tensor

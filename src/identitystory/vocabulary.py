@@ -53,11 +53,15 @@ def words_of(prompt: str) -> list[str]:
 
 
 def unknown_words(prompts: Iterable[str], known: frozenset[str]) -> dict[str, tuple[str, ...]]:
-    """Each word the model has not seen, in order of appearance, with the nearest ones it has."""
+    """Each word the model has not seen, in order of appearance, with the nearest ones it has.
+
+    The parts of a known word with a hyphen (``half-body``) count as seen.
+    """
     unknown: dict[str, tuple[str, ...]] = {}
+    seen = known | {part for word in known for part in word.split("-")}
     for prompt in prompts:
         for word in words_of(prompt):
-            if word and word not in known and word not in unknown:
+            if word and word not in seen and word not in unknown:
                 unknown[word] = nearest(word, known)
     return unknown
 

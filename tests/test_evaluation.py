@@ -1,0 +1,265 @@
+"""``identitystory evaluate``: runs painted by the fakes, measured with what the miniature brings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from identitystory import evaluation, pages, scoreboard
+from identitystory.cli import main
+from identitystory.errors import ConfigError, RunError
+from identitystory.evaluation import (
+    Evaluation,
+    Wanted,
+    as_csv,
+    as_json,
+    evaluate,
+    find_runs,
+    read_run,
+)
+from identitystory.metrics.scores import cosine
+from identitystory.metrics.suite import Score
+from identitystory.plan import ModelFacts
+from identitystory.requests import new_request
+from identitystory.service import Service
+from identitystory.types import Face
+
+
+@pytest.fixture
+def run(backend, story, tmp_path):
+    """Paints the story of the fixtures, two characters and three scenes, into a run folder."""
+
+    def paint(name, **options):
+        service = Service(
+            load=lambda *_, **__: backend, describe=lambda *_: ModelFacts("w", "cpu", "float32")
+        )
+        folder = tmp_path / name
+        options = {"steps": 10, "portraits": 4, **options}
+        for _ in service.run(new_request(story, folder, **options)):
+            pass
+        return folder
+
+    return paint
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*argv):
+        try:
+            code = main(["evaluate", *map(str, argv)])
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run_command
+
+
+def no_dlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dlib", None)
+
+
+class OneFaceEach:
+    """Finds one face in every 64-pixel picture, where the boxes of the fixtures put each person."""
+
+    name, licence, scale = "boxes 1", "none", "cosine"
+
+    def faces(self, image):
+        rows = {"Mara": (8, 16, 24, 56), "Tom": (40, 8, 60, 60)}
+        return [
+            Face(box, 1.0, torch.eye(2)[k], torch.rand(48, 48))
+            for k, box in enumerate(rows.values())
+        ]
+
+    def similarity(self, a, b):
+        return cosine(a, b)
+
+
+def test_a_run_is_read_with_what_its_pictures_say_of_themselves(run, story, boxes):
+    folder = run("one")
+    told = read_run(folder)
+    assert [p.file.name for p in told.pictures] == ["000.png", "001.png", "002.png"]
+    assert [p.prompt for p in told.pictures] == [s.prompt for s in story.scenes]
+    assert [[m.name for m in p.cast] for p in told.pictures] == [["Mara"], ["Mara", "Tom"], []]
+    top, left, bottom, right = boxes[story.characters[1].description]
+    second = told.pictures[1].masks[1]
+    expected = torch.zeros(64, 64, dtype=torch.bool)
+    expected[top:bottom, left:right] = True
+    assert torch.equal(second, expected)
+    assert told.pictures[2].masks.shape == (0, 64, 64)
+    assert told.people == 2
+    templates = read_run(folder, templates=True)
+    assert templates.pictures[0].file.name == "000.template.png"
+
+
+def test_another_seed_is_another_person_and_the_same_seed_the_same(run):
+    identity = lambda told: told.pictures[0].cast[0].identity
+    one, other, again = (read_run(run(n, seed=s)) for n, s in (("a", 0), ("b", 1), ("c", 0)))
+    assert identity(one) == identity(again) != identity(other)
+
+
+def test_masks_come_back_as_they_were_written(tmp_path):
+    masks = torch.rand(3, 8, 9) < 0.3
+    masks[1] &= ~masks[0]
+    masks[2] &= ~masks[0] & ~masks[1]
+    pages.masks_picture(masks, (9, 8)).save(tmp_path / "m.png")
+    assert torch.equal(evaluation.read_masks(tmp_path / "m.png", 3), masks)
+
+
+def test_runs_inside_a_folder_are_found_once_and_a_folder_without_is_refused(run, tmp_path):
+    one, two = run("a/one"), run("a/two")
+    assert find_runs([tmp_path / "a", one]) == [one, two]
+    with pytest.raises(RunError, match="holds no run"):
+        find_runs([tmp_path / "nowhere"])
+
+
+def test_missing_frames_are_noted_and_a_run_without_any_is_refused(run):
+    folder = run("one")
+    (folder / "frames" / "001.png").unlink()
+    notes = []
+    assert len(read_run(folder, notes=notes).pictures) == 2
+    assert notes == [f"{folder}: 2 of 3 frames are there"]
+    for file in (folder / "frames").iterdir():
+        file.unlink()
+    with pytest.raises(RunError, match="no finished picture"):
+        read_run(folder)
+
+
+def test_evaluate_prints_a_table_and_writes_both_files(run, call, monkeypatch, tmp_path):
+    """With the miniature's own CLIP; without a recogniser it says which extra brings one."""
+    no_dlib(monkeypatch)
+    run("runs/a"), run("runs/b", seed=1)
+    code, out, err = call("runs")
+    assert code == 0
+    assert "CLIP-T-C" in out
+    assert "CLIP: miniature/clip (sha256 " in out
+    assert "not measured: faces: dlib is not installed" in out
+    assert "pip install 'identitystory[faces]'" in out
+    assert "1 of 2: runs/a, 3 pictures" in err
+    written = json.loads((tmp_path / "runs/evaluation/metrics.json").read_text())
+    scores = written["groups"]["all"]["scores"]
+    assert scores["segmented"]["value"] == 1
+    assert 0 <= scores["CLIP-I"]["value"] <= 1
+    assert scores["CLIP-T"]["low"] <= scores["CLIP-T"]["value"] <= scores["CLIP-T"]["high"]
+    assert set(written["stories"]) == {"runs/a", "runs/b"}
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "runs/evaluation/metrics.csv").read_text())))
+    (row,) = [r for r in rows if (r["level"], r["measure"]) == ("group", "CLIP-T")]
+    assert float(row["value"]) == pytest.approx(scores["CLIP-T"]["value"], abs=1e-6)
+
+
+def test_a_recogniser_that_was_asked_for_and_is_missing_is_one_line(run, call, monkeypatch):
+    no_dlib(monkeypatch)
+    run("a")
+    code, out, err = call("a", "--clip", "none", "--faces", "dlib")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "pip install 'identitystory[faces]'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere"], "holds no run"),
+        (["a", "--faces", "facenet"], "no recogniser is called 'facenet'"),
+        (["a", "--clip", "./nowhere"], "there is no folder"),
+        (["a", "--clip", "none", "--faces", "none", "--qalign", "no-python"], "make one with"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(run, call, arguments, sentence):
+    run("a")
+    code, _, err = call(*arguments, "--quiet")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert sentence in err
+
+
+def test_json_is_one_object(run, call):
+    run("a")
+    code, out, err = call("a", "--clip", "none", "--faces", "none", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["not_measured"]["CLIP"] == "--clip none"
+
+
+def test_the_whole_way_with_faces(run, monkeypatch):
+    """Every person keeps one face; two runs with other seeds share descriptions but not people."""
+    monkeypatch.setattr(evaluation, "load_recogniser", lambda *_: OneFaceEach())
+    folders = (run("a"), run("b", seed=1))
+    result = evaluate(Wanted(folders, clip="none", faces="dlib", samples=20))
+    scores = {s.name: s.value for s in result.groups["all"]}
+    assert scores["Face-Sim"] == scores["face detection"] == scores["all faces of a crowd"] == 1
+    # Mara's box of faces is the same in both runs, so "alike" people look alike: chance
+    assert scores["Face-Sim different alike"] == 1
+    assert scores["AUC alike"] == 0.5
+    assert scores["AUC"] > 0.5
+    assert result.measured_with["faces"]["name"] == "boxes 1"
+    assert result.sizes["all"] == (2, 6)
+
+
+def test_runs_of_two_models_need_a_clip_by_name(run, tmp_path):
+    one, two = run("a"), run("b")
+    record = json.loads((two / "run.json").read_text())
+    record["request"]["model"] = "sdxl"
+    (two / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ConfigError, match="different models"):
+        evaluate(Wanted((one, two), faces="none"))
+
+
+def made(value=0.5, low=0.25, high=0.75, stories=2):
+    nothing = Score("Face-Sim", math.nan, None, None, 0)
+    all_ = [Score("CLIP-T", value, low, high, stories), Score("AUC", 0.9, None, None, 1), nothing]
+    return Evaluation(
+        groups={"all": all_, "1 character": all_},
+        stories={"runs/a": [Score("CLIP-T", 0.5, None, None, 1), nothing]},
+        attributes=[Score("place", 0.75, None, None, 1)],
+        sizes={"all": (2, 6), "1 character": (1, 3), "runs/a": (1, 3)},
+        measured_with={
+            "CLIP": {"name": "c"},
+            "attributes": {"name": "r", "held-out accuracy": {"place": 0.9}},
+        },
+        not_measured={"faces": "why"},
+        pictures="frames",
+        samples=10,
+        notes=["a note"],
+    )
+
+
+def test_the_table_shows_percent_with_intervals_and_leaves_out_what_was_not_measured():
+    out = io.StringIO()
+    scoreboard.show(made(), out, width=120)
+    text = out.getvalue()
+    assert "50.0 [25.0, 75.0]" in text
+    assert "AUC (0-1) ↑" in text
+    assert "0.900" in text
+    assert "Face-Sim" not in text
+    assert "all: 2 stories, 6 pictures" in text
+    assert "1 character: 1 story, 3 pictures" in text
+    assert "held-out renders): place 75 (90)" in text
+    assert text.rstrip().endswith("a note")
+
+
+def test_json_and_csv_have_null_where_nothing_was_measured():
+    content = as_json(made())
+    assert content["groups"]["all"]["scores"]["Face-Sim"]["value"] is None
+    json.dumps(content, allow_nan=False)
+    assert "story,runs/a,Face-Sim,,,,0" in as_csv(made()).splitlines()
+
+
+def test_a_picture_whose_facts_are_broken_is_named(run):
+    folder = run("one")
+    file = folder / "frames" / "000.png"
+    from identitystory import runfolder
+
+    facts = runfolder.read_png_facts(file)
+    del facts["characters"]
+    runfolder.write_png(file, Image.open(file), facts)
+    with pytest.raises(RunError, match=r"000\.png: what it says of itself is broken"):
+        read_run(folder)

@@ -1,0 +1,152 @@
+"""The stories to measure on: their numbers, their words, and what else is read as a set."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from benchmarks import write_stories
+from identitystory.errors import StoryError
+from identitystory.story import file_stem
+from identitystory.story_sets import load_sets
+from identitystory.vocabulary import load_vocabulary, unknown_words
+from miniature import stories
+from miniature.data import PLACES_V0
+from miniature.world.captions import PLACE, SKIN
+
+PACKAGE = Path(str(resources.files("identitystory")))
+
+
+def test_consistory_human_has_100_sets_of_10_prompts_in_the_papers_sizes():
+    sets = load_sets("consistory_human")
+    assert Counter(len(story.characters) for story in sets) == {1: 80, 2: 10, 3: 10}
+    assert {len(story.scenes) for story in sets} == {10}
+    people = [c for story in sets for c in story.characters]
+    assert len({c.description for c in people}) == len(people) == 130
+    prompts = [scene.prompt for story in sets for scene in story.scenes]
+    assert len(set(prompts)) == 1000
+    assert len({story.style for story in sets}) == 10
+    for story in sets:
+        names = {c.name for c in story.characters}
+        assert all(set(scene.cast) == names for scene in story.scenes)
+        assert all(len(scene.prompt.split()) <= 45 for scene in story.scenes)  # CLIP's 77 tokens
+
+
+def test_its_people_are_of_both_sexes_and_every_age():
+    nouns = Counter(c.noun for s in load_sets("consistory_human") for c in s.characters)
+    assert set(nouns) == {"woman", "man", "girl", "boy"}
+    said = [c.description for s in load_sets("consistory_human") for c in s.characters]
+    for words in (r"\b(old|elderly)\b", r"\bmiddle-aged\b", r"\byoung\b", r"\b(girl|boy)\b"):
+        assert sum(bool(re.search(words, s)) for s in said) >= 10
+
+
+def test_her_and_his_agree_with_the_person():
+    for story in load_sets("consistory_human"):
+        if len(story.characters) == 1:
+            wrong = "her" if story.characters[0].noun in ("man", "boy") else "his"
+            assert not any(re.search(rf"\b{wrong}\b", s.text) for s in story.scenes), story.title
+
+
+def test_little_people_speaks_the_miniatures_words_and_shows_its_places():
+    sets = load_sets("little_people")
+    assert Counter(len(story.characters) for story in sets) == {1: 30, 2: 10}
+    known = load_vocabulary(PACKAGE / "weights" / "miniature")
+    assert known is not None
+    prompts = [scene.prompt for story in sets for scene in story.scenes]
+    assert unknown_words(prompts, known) == {}
+    assert len(set(prompts)) == 400
+    for story in sets:
+        for place in PLACES_V0:
+            assert any(w in s.text for s in story.scenes for w in PLACE[place]), (story, place)
+    elsewhere = [w for p, words in PLACE.items() if p not in PLACES_V0 for w in words]
+    assert not any(w in prompt for prompt in prompts for w in elsewhere)
+
+
+def test_little_people_are_of_every_age_skin_and_sex():
+    sets = load_sets("little_people")[:24]
+    said = [story.characters[0].description for story in sets]
+    assert len(set(said)) == 24
+    kinds = {
+        (skin, re.search(r"elder|old|middle|girl|boy", s) and re.search(r"elder|old|middle|girl|boy", s)[0])
+        for s in said
+        for skin, words in SKIN.items()
+        if any(w in s for w in words)
+    }  # fmt: skip
+    for skin in SKIN:
+        assert {age for s, age in kinds if s == skin} >= {None, "middle", "girl", "boy"}
+
+
+@pytest.mark.parametrize(
+    ("name", "made"), [("consistory_human", write_stories.toml), ("little_people", stories.toml)]
+)
+def test_the_files_are_what_their_scripts_write(name, made):
+    assert (PACKAGE / "data" / f"{name}.toml").read_text(encoding="utf-8") == made()
+
+
+def test_titles_are_run_folders_of_their_own():
+    for name in ("consistory_human", "little_people"):
+        stems = [file_stem(story.title) for story in load_sets(name)]
+        assert len(set(stems)) == len(stems)
+
+
+def test_the_public_benchmarks_folder_is_read_in_the_order_of_its_numbers(tmp_path):
+    for folder, numbers in (("single", (2, 10, 1)), ("multi-2", (1,))):
+        (tmp_path / folder).mkdir()
+        for number in numbers:
+            two = folder == "multi-2"
+            entry = {
+                "prompts": ["A photo of a young girl, running"] * 2,
+                "token": ["girl", "man"] if two else "girl",
+                "character": ["a young girl", "an old man"] if two else "a young girl",
+                "style": "A photo of",
+                "settings": ["running"] * 2,
+                "settings_types": ["action"] * 2,
+            }
+            (tmp_path / folder / f"story_{number}.json").write_text(json.dumps(entry))
+    found = load_sets(tmp_path)
+    assert [s.title for s in found] == [
+        "multi-2/story_1", "single/story_1", "single/story_2", "single/story_10",
+    ]  # fmt: skip
+    assert [len(s.characters) for s in found] == [2, 1, 1, 1]
+
+
+def test_a_single_story_file_is_a_set_of_one():
+    (story,) = load_sets(Path(__file__).parent.parent / "examples" / "lighthouse.toml")
+    assert story.title == "The lighthouse"
+
+
+ENTRY = """[[story]]
+title = "One"
+character = [{ name = "Ann", description = "a woman" }]
+scenes = ["{Ann} reads"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (ENTRY + ENTRY, "'One' is missing or given twice"),
+        (ENTRY.replace("{Ann}", "{Eve}"), "story 1: scene 1 names 'Eve'"),
+        (ENTRY.replace('["{Ann} reads"]', '"{Ann} reads"'), "'scenes' must be a list"),
+        (ENTRY + "style = ", "not valid TOML"),
+        ("more = 1\n" + ENTRY, "nothing else"),
+    ],
+)
+def test_a_mistake_names_the_story(tmp_path, text, sentence):
+    file = tmp_path / "sets.toml"
+    file.write_text(text)
+    with pytest.raises(StoryError, match=re.escape(sentence)) as caught:
+        load_sets(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_name_that_is_nothing_tells_what_there_is(tmp_path):
+    with pytest.raises(StoryError, match="Did you mean 'little_people'"):
+        load_sets("litle_people")
+    with pytest.raises(StoryError, match="holds no story file"):
+        load_sets(tmp_path)

@@ -1,0 +1,254 @@
+"""The table on planted truth: stories whose faces, crops and words are known numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.testing import assert_close
+
+from identitystory.metrics.crops import GREY, cut_out
+from identitystory.metrics.scores import cosine
+from identitystory.metrics.suite import (
+    Instruments,
+    Member,
+    Picture,
+    Seen,
+    Told,
+    attribute_scores,
+    look,
+    score,
+)
+from identitystory.types import Face
+
+RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
+ANN, BOB = Member("Ann", "a tall woman", "key-ann"), Member("Bob", "a short man", "key-bob")
+
+
+class Colours:
+    """An encoder whose vector of a picture is its mean colour, of a text the colours it names."""
+
+    name, limit = "colours 1", 77
+
+    def pictures(self, images):
+        means = [np.asarray(i.convert("RGB")).mean((0, 1)) for i in images]
+        rows = [torch.from_numpy(mean) for mean in means]
+        return torch.stack(rows).float() if rows else torch.zeros(0, 3)
+
+    def texts(self, texts):
+        names = ("red", "green", "blue")
+        return torch.tensor([[float(n in t) for n in names] for t in texts]).reshape(-1, 3)
+
+
+class Squares:
+    """A recogniser that sees a face wherever there is a coloured square; its colour is who it is."""
+
+    name, licence, scale = "squares 1", "CC0", "cosine"
+
+    def faces(self, image):
+        found = []
+        pixels = np.asarray(image)
+        for colour in (RED, BLUE):
+            ys, xs = np.nonzero((pixels == colour).all(2))
+            if len(xs):
+                edges = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+                chip = torch.arange(4.0).view(2, 2) + len(xs)
+                found.append(Face(edges, 1.0, torch.tensor(colour).float(), chip))
+        return found
+
+    def similarity(self, a, b):
+        return cosine(a, b)
+
+
+def mask(left):
+    """(1, 12, 12), the left or the right half."""
+    columns = torch.arange(12).expand(12, 12)
+    return (columns < 6 if left else columns >= 6)[None]
+
+
+def paint(path, *squares, ground=BLACK):
+    """A 12 x 12 picture with a 4 x 4 square of a colour in its left or right half."""
+    image = Image.new("RGB", (12, 12), ground)
+    for left, colour in squares:
+        image.paste(colour, (1, 4, 5, 8) if left else (7, 4, 11, 8))
+    image.save(path)
+    return path
+
+
+def told(name, *pictures, people=1):
+    return Told(name, tuple(pictures), people)
+
+
+def single(path, member, colour, prompt="a red thing"):
+    squares = [(True, colour)] if colour else []
+    return Picture(paint(path, *squares), prompt, (member,), mask(True))
+
+
+def table(seen, instruments, **options):
+    return {s.name: s for s in score(seen, instruments, samples=50, **options)}
+
+
+@pytest.fixture
+def with_faces():
+    return Instruments(recogniser=Squares())
+
+
+def test_one_face_kept_has_face_sim_1_and_a_missing_one_lowers_only_the_strict_score(
+    tmp_path, with_faces
+):
+    pictures = [single(tmp_path / f"{k}.png", ANN, c) for k, c in enumerate((RED, RED, RED, None))]
+    values = table([look(told("one", *pictures), with_faces)], with_faces)
+    assert values["Face-Sim"].value == pytest.approx(1)
+    assert values["Face-Sim strict"].value == pytest.approx(3 / 6)
+    assert values["face detection"].value == pytest.approx(3 / 4)
+    assert values["face diversity"].value == pytest.approx(0, abs=1e-9)
+    assert math.isnan(values["AUC"].value)
+    assert values["AUC"].stories == 0
+
+
+def test_a_character_that_changes_its_face_drops(tmp_path, with_faces):
+    pictures = [single(tmp_path / f"{k}.png", ANN, c) for k, c in enumerate((RED, BLUE, RED))]
+    values = table([look(told("one", *pictures), with_faces)], with_faces)
+    assert values["Face-Sim"].value == pytest.approx(1 / 3)
+
+
+def story_of(folder, name, member, colours):
+    folder = folder / name
+    folder.mkdir()
+    pictures = [single(folder / f"{k}.png", member, c) for k, c in enumerate(colours)]
+    return told(name, *pictures)
+
+
+def test_two_runs_of_one_description_are_different_people(tmp_path, with_faces):
+    """Apart they have AUC 1; looking all alike gives chance; others' words do not enter "alike"."""
+    twin = Member("Ann", "A tall woman", "key-ann-2")
+    apart = [
+        look(story_of(tmp_path, "a", ANN, (RED, RED)), with_faces),
+        look(story_of(tmp_path, "b", twin, (BLUE, BLUE)), with_faces),
+        look(story_of(tmp_path, "c", BOB, (RED, RED)), with_faces),
+    ]
+    values = table(apart, with_faces)
+    assert values["AUC alike"].value == 1
+    assert values["Face-Sim different alike"].value == pytest.approx(0)
+    # 12 pairs of different people: red Ann and red Bob alike in 4 of them, same pairs all 1
+    assert values["Face-Sim different"].value == pytest.approx(4 / 12)
+    assert values["AUC"].value == pytest.approx((8 + 4 / 2) / 12)
+    alike = [apart[0], look(story_of(tmp_path, "d", twin, (RED, RED)), with_faces)]
+    assert table(alike, with_faces)["AUC alike"].value == 0.5
+
+
+def test_one_identity_in_two_runs_is_one_person(tmp_path, with_faces):
+    runs = [look(story_of(tmp_path, n, ANN, (RED, RED)), with_faces) for n in ("a", "b")]
+    assert math.isnan(table(runs, with_faces)["Face-Sim different"].value)
+
+
+def crowd(path, left, right):
+    masks = torch.cat([mask(True), mask(False)])
+    squares = [(True, left)] if left else []
+    squares += [(False, right)] if right else []
+    return Picture(paint(path, *squares), "a red and a blue thing", (ANN, BOB), masks)
+
+
+def test_faces_of_a_crowd_are_matched_by_mask(tmp_path, with_faces):
+    pictures = [crowd(tmp_path / f"{k}.png", RED, BLUE) for k in range(3)]
+    values = table([look(told("two", *pictures, people=2), with_faces)], with_faces)
+    assert values["Face-Sim"].value == pytest.approx(1)
+    assert values["all faces of a crowd"].value == 1
+    assert values["nearest to own"].value == 1
+    assert values["Face-Sim different"].value == pytest.approx(0)
+    assert values["AUC"].value == 1
+
+
+def test_exchanged_faces_and_lost_ones_in_a_crowd_are_seen(tmp_path, with_faces):
+    pictures = [crowd(tmp_path / f"{k}.png", RED, BLUE) for k in range(3)]
+    pictures += [crowd(tmp_path / "x.png", BLUE, RED), crowd(tmp_path / "y.png", RED, None)]
+    values = table([look(told("two", *pictures, people=2), with_faces)], with_faces)
+    assert values["all faces of a crowd"].value == pytest.approx(4 / 5)
+    assert values["nearest to own"].value == pytest.approx(6 / 8)  # a face alone is not asked
+    # Ann: red 4, blue 1 (10 pairs, 6 alike); Bob: blue 3, red 1 (6 pairs, 3 alike)
+    assert values["Face-Sim"].value == pytest.approx(9 / 16)
+    assert values["Face-Sim strict"].value == pytest.approx(9 / 20)
+
+
+def test_clip_scores_are_of_whole_pictures_and_of_cut_out_characters(tmp_path):
+    instruments = Instruments(encoder=Colours())
+    red = Member("Ann", "a red woman", "key-ann")
+    picture = Picture(paint(tmp_path / "a.png", (True, RED)), "a red thing", (red,), mask(True))
+    lost = Picture(picture.file, "a blue thing", (red,), torch.zeros(1, 12, 12, dtype=torch.bool))
+    values = table([look(told("one", picture, picture, lost), instruments)], instruments)
+    assert values["CLIP-T"].value == pytest.approx((1 + 1 + 0) / 3)
+    assert values["segmented"].value == pytest.approx(2 / 3)
+    assert values["CLIP-I"].value == pytest.approx(1)
+    cut = cut_out(Image.open(picture.file), mask(True)[0])
+    expected = cosine(Colours().pictures([cut]), torch.tensor([[1.0, 0, 0]]))
+    assert values["CLIP-T-C"].value == pytest.approx(float(expected))
+
+
+def test_a_character_is_cut_out_onto_grey_in_a_square():
+    image = Image.new("RGB", (10, 8), RED)
+    image.putpixel((3, 2), BLUE)
+    here = torch.zeros(8, 10, dtype=torch.bool)
+    here[2:6, 3:5] = True
+    here[3, 4] = False
+    cut = cut_out(image, here)
+    assert cut.size == (4, 4)
+    rows = [[cut.getpixel((x, y)) for x in range(4)] for y in range(4)]
+    assert rows[0] == [GREY, BLUE, RED, GREY]
+    assert rows[1] == [GREY, RED, GREY, GREY]
+    assert cut_out(image, torch.zeros(8, 10, dtype=torch.bool)) is None
+
+
+def test_a_group_is_the_mean_of_its_stories_and_its_interval_holds_it():
+    class Fixed:
+        name, licence, scale = "fixed", "", ""
+
+        def similarity(self, a, b):
+            return cosine(a, b)
+
+    seen = []
+    for k, angle in enumerate((0.0, 0.5, 1.0, 1.5)):
+        faces = torch.tensor([[1.0, 0.0], [math.cos(angle), math.sin(angle)]])
+        story = Seen(told(str(k)), faces=faces, face_who=["a", "a"], face_words=["a", "a"])
+        story.face_frame, story.chips, story.wanted = [0, 1], torch.rand(2, 3, 3), {"a": 2}
+        seen.append(story)
+    values = table(seen, Instruments(recogniser=Fixed()))
+    expected = sum(math.cos(angle) for angle in (0.0, 0.5, 1.0, 1.5)) / 4
+    found = values["Face-Sim"]
+    assert found.value == pytest.approx(expected)
+    assert found.low < expected < found.high
+    assert found.stories == 4
+
+
+def test_attribute_scores_count_each_attribute_where_it_is_said():
+    verdicts = [[{"place": True}, {"place": False, "sex": True}], [{"sex": True}]]
+    seen = [Seen(told(str(k)), verdicts=v) for k, v in enumerate(verdicts)]
+    found = {s.name: (s.value, s.stories) for s in attribute_scores(seen, samples=10)}
+    assert found == {"place": (0.5, 1), "sex": (1.0, 2)}
+
+
+def test_quality_is_the_mean_of_the_judges_rates(tmp_path):
+    class Judge:
+        name = "judge"
+
+        def rate(self, pictures):
+            n = len(pictures)
+            return torch.arange(1.0, n + 1), torch.full((n,), 5.0)
+
+    instruments = Instruments(judge=Judge())
+    pictures = [single(tmp_path / f"{k}.png", ANN, RED) for k in range(3)]
+    values = table([look(told("one", *pictures), instruments)], instruments)
+    assert (values["Q-Align-Aes"].value, values["Q-Align-Gen"].value) == (2, 5)
+    assert set(values) == {"Q-Align-Aes", "Q-Align-Gen"}
+
+
+def test_drawing_a_story_twice_makes_no_pairs_of_it_with_itself(tmp_path, with_faces):
+    """The interval of the similarity between two people whose pairs are all equal has no width."""
+    runs = [
+        look(story_of(tmp_path, "a", ANN, (RED, RED)), with_faces),
+        look(story_of(tmp_path, "b", BOB, (BLUE, BLUE)), with_faces),
+    ]
+    found = table(runs, with_faces)["Face-Sim different"]
+    assert_close(torch.tensor([found.low, found.high]), torch.zeros(2))
