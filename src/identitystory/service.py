@@ -53,13 +53,13 @@ def load_model(model: str, **options: Any) -> Backend:
 
 def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     """What a model is, without loading it; see ``plan.ModelFacts``."""
-    from .models.folder import fingerprint, model_folder
+    from .models.folder import find_checkpoint, fingerprint
     from .models.hardware import resolve_device, resolve_dtype
 
     where = resolve_device(device)
     precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
-    folder = model_folder(model)
-    return ModelFacts(fingerprint(folder), str(where), precision, folder)
+    checkpoint = find_checkpoint(model)
+    return ModelFacts(fingerprint(checkpoint), str(where), precision, checkpoint.base)
 
 
 class Service:
