@@ -155,7 +155,8 @@ def train(minutes: float, ready: Ready, *, batch: int, name: str = "unet") -> No
         two = np.flatnonzero(rng.random(half) < TWO) if len(ready.rows) > singles else []
         i[two] = rng.integers(singles, len(ready.rows), len(two))
         i = torch.from_numpy(i)
-        mirrored = torch.from_numpy(rng.integers(0, 2, batch))
+        # Pairs as they are: who is named first stands on the left.
+        mirrored = torch.from_numpy(rng.integers(0, 2, batch)) * (i < singles)
         z = ready.latents[mirrored, i].float()
         noise = torch.randn_like(z)
         u = (torch.arange(batch) + torch.rand(batch)) / batch

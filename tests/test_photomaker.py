@@ -19,7 +19,7 @@ from identitystory.models.photomaker import (
     load_photomaker,
 )
 from identitystory.models.sdxl import load_sdxl
-from tests.toy import WIDTHS, toy_checkpoint, toy_encoder  # noqa: F401
+from tests.toy import WIDTHS, toy_checkpoint, toy_encoder, toy_vision_config  # noqa: F401
 
 PROMPT = "a photo of a middle-aged woman with dark curly hair"
 
@@ -84,17 +84,7 @@ def test_embedding_is_the_tower_under_both_projections(G_id, tensors):
     torch.testing.assert_close(G_id.encoder.pixels(images), pixels)
     parts = []
     for name, width in zip(("visual_projection", "visual_projection_2"), WIDTHS, strict=True):
-        tower = CLIPVisionModelWithProjection(
-            CLIPVisionConfig(
-                hidden_size=64,
-                intermediate_size=128,
-                num_hidden_layers=2,
-                num_attention_heads=1,
-                patch_size=8,
-                image_size=32,
-                projection_dim=width,
-            )
-        )
+        tower = CLIPVisionModelWithProjection(toy_vision_config(width))
         kept = {k: v for k, v in state.items() if k.startswith("vision_model.")}
         tower.load_state_dict({**kept, "visual_projection.weight": state[f"{name}.weight"]})
         parts.append(tower.eval()(pixels).image_embeds)

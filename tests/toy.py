@@ -117,19 +117,23 @@ def toy_lora(unet: UNet2DConditionModel, rank: int = 2) -> dict[str, torch.Tenso
     return state
 
 
-def toy_encoder() -> IdentityEncoder:
-    """PhotoMaker v1's identity encoder at toy size: 32 x 32 pixels, 16 patches."""
-    config = CLIPVisionConfig(
+def toy_vision_config(width: int) -> CLIPVisionConfig:
+    """A CLIP vision tower at toy size: 32 x 32 pixels, 16 patches, projected to ``width``."""
+    return CLIPVisionConfig(
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=1,
         patch_size=8,
         image_size=32,
-        projection_dim=WIDTHS[0],
+        projection_dim=width,
         initializer_range=0.2,
     )
-    return IdentityEncoder(config, WIDTHS)
+
+
+def toy_encoder() -> IdentityEncoder:
+    """PhotoMaker v1's identity encoder at toy size."""
+    return IdentityEncoder(toy_vision_config(WIDTHS[0]), WIDTHS)
 
 
 def write_toy_segmenter(folder: Path) -> None:

@@ -10,8 +10,9 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from .errors import ModelError
 
@@ -26,14 +27,24 @@ def load_vocabulary(checkpoint: Path) -> frozenset[str] | None:
     Raises:
         ModelError: the file is there but broken.
     """
-    path = checkpoint / FILE
+    words = _stated(checkpoint / FILE, json.loads, list, "words")
+    return None if words is None else frozenset(str(word).lower() for word in words)
+
+
+def _stated(path: Path, parse: Callable[[str], Any], kind: type, *keys: str) -> Any:
+    """What a checkpoint's file says under ``keys``, a ``kind``; None if it has no such file."""
     if not path.is_file():
         return None
     try:
-        words = json.loads(path.read_text(encoding="utf-8"))["words"]
-        return frozenset(str(word).lower() for word in words)
+        value = parse(path.read_text(encoding="utf-8"))
+        for key in keys:
+            value = value[key]
+        if not isinstance(value, kind):
+            raise TypeError(f"{value!r} is not a {kind.__name__}")
+        return value
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f'{path} is broken ({error}); it should hold {{"words": [...]}}') from None
+        name = ".".join(keys)
+        raise ModelError(f"{path} is broken: {name} cannot be read ({error})") from None
 
 
 def words_of(prompt: str) -> list[str]:
@@ -94,16 +105,8 @@ def crowd_warning(checkpoint: Path, casts: Sequence[int]) -> str | None:
     Raises:
         ModelError: the card is there but broken.
     """
-    path = checkpoint / CARD
-    if not path.is_file():
-        return None
-    try:
-        limit = tomllib.loads(path.read_text(encoding="utf-8"))["data"]["people_in_a_picture"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{path} is broken ({error}); data.people_in_a_picture is missing"
-        ) from None
-    if max(casts, default=0) <= limit:
+    limit = _stated(checkpoint / CARD, tomllib.loads, int, "data", "people_in_a_picture")
+    if limit is None or max(casts, default=0) <= limit:
         return None
     return (
         f"a scene has {max(casts)} people, but this model has learned {limit} in a picture: "

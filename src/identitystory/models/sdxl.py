@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
@@ -178,14 +179,15 @@ def load_part(kind: Any, folder: Path, *, dtype: torch.dtype | None = None) -> A
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bars of transformers' own: a part is read in a moment."""
-    showed = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
+    """No progress bars of the libraries' own: a part is read in a moment."""
+    showing = [x for x in (diffusers_logging, transformers_logging) if x.is_progress_bar_enabled()]
+    for library in showing:
+        library.disable_progress_bar()
     try:
         yield
     finally:
-        if showed:
-            transformers_logging.enable_progress_bar()
+        for library in showing:
+            library.enable_progress_bar()
 
 
 def load_text_encoders(folder: Path, *, room: Room, dtype: torch.dtype) -> TextEncoders:
