@@ -78,13 +78,15 @@ def test_a_toy_is_a_function_of_its_seed(toy, tmp_path):
 def test_missing_parts_are_named_with_the_recipe(copy):
     (copy / "photomaker.safetensors").unlink()
     shutil.rmtree(copy / "segmenter")
-    with pytest.raises(ModelError, match=r"lacks photomaker\.safetensors and segmenter/; .* --base"):
+    with pytest.raises(
+        ModelError, match=r"lacks photomaker\.safetensors and segmenter/; .* --base"
+    ):
         load_backend(copy, **OPTIONS)
 
 
 def test_what_is_not_there_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="'sdxl' lacks stabilityai/.*models fetch sdxl"):
+    with pytest.raises(ModelError, match=r"'sdxl' lacks stabilityai/.*models fetch sdxl"):
         load_backend("sdxl", **OPTIONS)
     with pytest.raises(ModelError, match="there is no folder"):
         load_backend(tmp_path / "nowhere", **OPTIONS)

@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None, *, service: MakeService = default_se
         return _fail(1, _NO_MEMORY)
 
 
-_NO_MEMORY = "out of memory. What is finished is kept; try --dtype bfloat16, or a smaller model"
+_NO_MEMORY = "out of memory. What is finished is kept; try --preset low-vram or --dtype bfloat16"
 
 
 def _fail(code: int, message: str) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from . import runfolder
 from .config import Preset, preset_from_dict, to_dict
 from .errors import ConfigError, RunError
-from .pipeline import count_evaluations, frame_seed, portrait_seeds
+from .pipeline import count_evaluations, frame_seed, portrait_seeds, search_evaluations
 from .runfolder import part_key
 from .story import file_stem
 from .types import Character, Scene, Story
@@ -167,6 +167,7 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
         "num_steps": preset.num_steps,
         "dtype": model.dtype,
         "weights": model.fingerprint,
+        **_later(preset),
     }
     key = part_key(inputs)
     facts = {
@@ -178,9 +179,14 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
         "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
         "versions": versions(),
     }
-    cost = count_evaluations(preset.num_steps, 0, 0, templates=0, portraits=m)
+    cost = search_evaluations(preset)
     name = f"cast/{file_stem(character.name)}"
     return Part(name, key, seed, facts, cost)
+
+
+def _later(preset: Preset) -> dict[str, Any]:
+    """What else of a preset decides the pictures, where it is not the default."""
+    return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled")}
 
 
 def _frame_part(
@@ -208,6 +214,7 @@ def _frame_part(
         "attempts": preset.attempts,
         "dtype": model.dtype,
         "weights": model.fingerprint,
+        **_later(preset),
     }
     key = part_key(inputs)
     facts = {
@@ -223,7 +230,12 @@ def _frame_part(
         "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
         "versions": versions(),
     }
-    cost = count_evaluations(preset.num_steps, preset.injection.start, len(cast))
+    cost = count_evaluations(
+        preset.num_steps,
+        preset.injection.start,
+        len(cast),
+        interval=preset.injection.guidance_interval,
+    )
     return Part(f"frames/{index:03d}", key, painted, facts, cost)
 
 

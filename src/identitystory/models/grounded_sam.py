@@ -59,7 +59,9 @@ def assign(scores: Tensor, allowed: Tensor) -> list[int | None]:
     return boxes
 
 
-def in_order(phrases: Sequence[str], boxes: Sequence[int | None], corners: Tensor) -> list[int | None]:
+def in_order(
+    phrases: Sequence[str], boxes: Sequence[int | None], corners: Tensor
+) -> list[int | None]:
     """``boxes`` with those of identical phrases from left to right, in the order of the phrases.
 
     Args:
@@ -215,7 +217,9 @@ class GroundedSegmenter:
             out = self.detector(**pixels.to(device), **tokens.to(device))
         chances = out.logits[0].float().sigmoid().cpu()  # (n, tokens)
         centre = out.pred_boxes[0].float().cpu()  # (n, 4): x, y, width, height of the picture
-        corners = torch.cat([centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2], 1)
+        corners = torch.cat(
+            [centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2], 1
+        )
         corners = corners.clamp(0, 1) * torch.tensor([image.width, image.height] * 2)
         own = [
             [n for n, (a, b) in enumerate(offsets) if a < b and start <= a and b <= end]
@@ -246,9 +250,7 @@ class GroundedSegmenter:
             drawn = self.sam_images.post_process_masks(out.pred_masks.cpu(), sizes, reshaped)[0]
             masks[here] = drawn[:, 0].bool()
         masks = exclusive(masks)
-        given = [
-            float(scores[j, box]) if box is not None else 0.0 for j, box in enumerate(found)
-        ]
+        given = [float(scores[j, box]) if box is not None else 0.0 for j, box in enumerate(found)]
         how = tuple(o if m.any() else "missing" for o, m in zip(outcomes, masks, strict=True))
         return Segmentation(
             masks, tuple(given), tuple(outcome != "missing" for outcome in how), how
@@ -280,7 +282,9 @@ def joined(phrases: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
     return caption, spans
 
 
-def load_grounded_sam(detector: Path, sam: Path, *, room: Room, **options: Any) -> GroundedSegmenter:
+def load_grounded_sam(
+    detector: Path, sam: Path, *, room: Room, **options: Any
+) -> GroundedSegmenter:
     """A segmenter from two folders as the hub has them (safetensors), in float32.
 
     ``options`` are ``GroundedSegmenter``'s.

@@ -121,8 +121,10 @@ def content_hash(file: Path) -> str:
     (``verify`` reads the content itself).
     """
     target = file.resolve()
-    if file.is_symlink() and target.parent.name == "blobs" and re.fullmatch(
-        r"[0-9a-f]{64}", target.name
+    if (
+        file.is_symlink()
+        and target.parent.name == "blobs"
+        and re.fullmatch(r"[0-9a-f]{64}", target.name)
     ):
         return target.name
     return sha256(file)
@@ -294,7 +296,7 @@ def _check_space(entry: Entry, files: list[Wanted], commit: str) -> None:
 @contextmanager
 def _told(entry: Entry, revision: str | None) -> Iterator[None]:
     """The hub's exceptions as sentences; the user's mistakes and the machine's apart."""
-    from huggingface_hub.errors import (
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]
         EntryNotFoundError,
         GatedRepoError,
         HfHubHTTPError,
