@@ -9,12 +9,13 @@ from transformers import ViTImageProcessorPil
 
 from identitystory.errors import ModelError
 from identitystory.models.clipseg import ClipSegmenter, compete, left_to_right, load_clipseg
+from identitystory.models.hardware import Room
 from tests.toy import toy_checkpoint  # noqa: F401
 
 
 @pytest.fixture
 def segmenter(toy) -> ClipSegmenter:
-    return load_clipseg(toy / "segmenter", device=torch.device("cpu"))
+    return load_clipseg(toy / "segmenter", room=Room(torch.device("cpu")))
 
 
 @pytest.fixture
@@ -147,4 +148,4 @@ def test_masks_are_exclusive_on_any_weights(segmenter, image):
 
 def test_a_missing_segmenter_is_told(tmp_path):
     with pytest.raises(ModelError, match=r"no \.safetensors file"):
-        load_clipseg(tmp_path, device=torch.device("cpu"))
+        load_clipseg(tmp_path, room=Room(torch.device("cpu")))

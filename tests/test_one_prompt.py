@@ -140,7 +140,7 @@ def test_the_stock_unet_gives_the_same_with_joined_text_and_its_own_mask(backend
     G = backend.general
     cond, seen = METHOD.condition(G, STORY, 0)
     z = G.noise(1)[None].repeat(2, 1, 1, 1)
-    hidden, pooled, time_ids = cond.rows(1)
+    hidden, pooled, time_ids = (x.flatten(0, 1) for x in cond.rows(1))
     given = {
         "encoder_hidden_states": hidden,
         "added_cond_kwargs": {"text_embeds": pooled, "time_ids": time_ids},

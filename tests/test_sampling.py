@@ -48,7 +48,7 @@ def test_watching_changes_nothing_and_counts_two_evaluations_a_sample_and_step()
     watched = [z_i for _, z_i in trajectory(W, z, cond)]
     plain = [z_i for _, z_i in trajectory(G, z, cond)]
     assert all(torch.equal(a, b) for a, b in zip(watched, plain, strict=True))
-    assert seen == [3] * T
+    assert seen == [6] * T
     assert W.evaluations == 2 * 3 * T
     assert W.name == "identity"  # anything else is the wrapped one's
     assert copy.copy(W).wrapped is G

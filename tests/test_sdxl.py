@@ -10,7 +10,7 @@ from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionXLPi
 
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.folder import find_folder
-from identitystory.models.sdxl import load_sdxl, token_ids
+from identitystory.models.sdxl import chunk_starts, load_sdxl, token_ids
 from tests.toy import toy_checkpoint  # noqa: F401
 
 CPU = torch.device("cpu")
@@ -72,15 +72,51 @@ def test_equal_prompts_share_an_encoding(toy):
     torch.testing.assert_close(hidden[1], text.encode_prompts(["a girl"]).hidden[0])
 
 
-def test_a_prompt_too_long_is_refused_with_its_numbers(toy):
+def test_a_long_prompt_is_read_in_chunks_that_end_before_words(toy):
+    """Chunk by chunk it is the encoding of the pieces; the pooled vector is the first one's."""
     G, text = load(toy)
-    fits = " ".join(["a"] * 75)
-    assert len(token_ids(text.tokenizers[0], [fits], 77)[0]) == 77
-    G.condition([fits], guidance=5.0)
-    with pytest.raises(PromptError, match=r"has 78 tokens with start and end; the model reads 77"):
-        G.condition([fits + " a"], guidance=5.0)
-    with pytest.raises(PromptError, match="the prompt 'a a"):
-        G.condition(["a woman"], guidance=5.0, negative=fits + " a")
+    words = ["a middle-aged woman with dark curly hair", "an old man", "a letter on the pier"] * 9
+    prompt = ", ".join(words)
+    count = text.chunks(prompt)
+    assert count > 1
+    long = text.encode_prompts([prompt])
+    assert long.hidden.shape == (1, count * 77, sum(text.widths))
+    at = 0
+    for tokenizer, width in zip(text.tokenizers, text.widths, strict=True):
+        offsets = tokenizer(prompt, return_offsets_mapping=True).offset_mapping[1:-1]
+        starts = [offsets[n][0] for n in chunk_starts(tokenizer, prompt, 77)]
+        assert starts[0] == 0
+        assert all(prompt[n - 1] in " ," or prompt[n] in " ,-" for n in starts[1:])
+        pieces = [prompt[x:y] for x, y in zip(starts, [*starts[1:], None], strict=True)]
+        alone = text.encode_prompts(pieces)
+        hidden = alone.hidden[:, :77].flatten(0, 1)[None]  # of this encoder, one chunk each
+        same = slice(at, at + width)
+        torch.testing.assert_close(long.hidden[:, : len(pieces) * 77, same], hidden[..., same])
+        at += width
+    torch.testing.assert_close(long.pooled, alone.pooled[:1])  # of the second encoder's pieces
+    changed = text.encode_prompts([prompt + " girl"])
+    assert not torch.equal(changed.hidden, long.hidden)
+
+    cond = G.condition([prompt, "an old man"], guidance=5.0)
+    assert cond.hidden.shape == (4, count * 77, sum(text.widths))
+    assert G.step(torch.stack([G.noise(0)] * 2), 5, cond).isfinite().all()
+    short = text.encode_prompts(["an old man"])
+    torch.testing.assert_close(cond.hidden[3, :77], short.hidden[0])
+
+
+def test_a_prompt_of_one_chunk_is_the_tokenizers_own(toy):
+    _, text = load(toy)
+    for tokenizer in text.tokenizers:
+        for prompt in ("", "an old man", " ".join(["a"] * 75)):
+            own = tokenizer([prompt], padding="max_length", max_length=77, return_tensors="pt")
+            assert torch.equal(token_ids(tokenizer, prompt, 77), own.input_ids)
+
+
+def test_a_prompt_without_end_is_refused_with_its_numbers(toy):
+    _, text = load(toy)
+    assert text.chunks("a " * 600) == 8
+    with pytest.raises(PromptError, match=r"has 601 tokens; about 600 are read at most"):
+        text.encode_prompts(["a " * 601])
 
 
 def test_half_precision_files_alone_will_do(toy, copy):
@@ -100,7 +136,9 @@ def test_broken_folders_are_told_in_a_sentence(copy, tmp_path):
         load(copy)
     with pytest.raises(ModelError, match="there is no folder"):
         find_folder(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="neither a folder nor in the cache"):
+    with pytest.raises(
+        ModelError, match=r"is not on this machine.* models fetch nobody-at-all/nothing-at-all"
+    ):
         find_folder("nobody-at-all/nothing-at-all")
 
 

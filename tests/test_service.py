@@ -412,3 +412,18 @@ def test_fewer_steps_and_portraits_take_start_and_rank_along():
 
 def test_keys_do_not_depend_on_the_order_of_dictionaries():
     assert plan.part_key({"a": 1, "b": [2]}) == plan.part_key({"b": [2], "a": 1})
+
+
+def test_a_settled_search_ends_early_and_is_not_begun_again(workshop, request_):
+    """Two chunks of 16 agree enough; the third is never painted, now or later."""
+    discovery = replace(PRESET.discovery, num_portraits=48, settle=1.99)
+    request = replace(request_, preset=replace(PRESET, discovery=discovery), paint=False)
+    events = workshop.run(request)
+    found = kinds(events, IdentityFound)
+    assert [event.portraits for event in found] == [32, 32]
+    assert kinds(events, Started)[0].evaluations == 2 * 48 * 2 * STEPS
+    assert kinds(events, Finished)[0].evaluations == 2 * 32 * 2 * STEPS
+    last = kinds(events, StepDone)[-1]
+    assert last.evaluations == 2 * 32 * 2 * STEPS
+    again = workshop.run(request)
+    assert kinds(again, Finished)[0].evaluations == 0

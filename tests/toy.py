@@ -14,6 +14,8 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import (
+    BertConfig,
+    BertTokenizer,
     CLIPSegConfig,
     CLIPSegForImageSegmentation,
     CLIPTextConfig,
@@ -22,6 +24,13 @@ from transformers import (
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
+    GroundingDinoConfig,
+    GroundingDinoForObjectDetection,
+    GroundingDinoImageProcessorPil,
+    SamConfig,
+    SamImageProcessorPil,
+    SamModel,
+    SwinConfig,
 )
 
 from identitystory.models.photomaker import IdentityEncoder
@@ -220,4 +229,74 @@ def add_toy_ip_adapter(folder: Path, seed: int = 1) -> Path:
                     key = f"ip_adapter.{number}.to_{which}_ip.weight"
                     state[key] = torch.randn(inner, width) * 0.3
         save_file(state, folder / "sdxl_models" / "ip-adapter_sdxl.safetensors")
+
+
+def write_toy_grounded(folder: Path) -> Path:
+    """Grounding DINO and SAM at toy size, in ``folder``/detector and ``folder``/sam."""
+    detector, sam = folder / "detector", folder / "sam"
+    detector.mkdir(parents=True)
+    words = sorted({w.strip(",.'") for text in TEXTS for w in text.replace("-", " ").split()})
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", "-", "'"]
+    (detector / "vocab.txt").write_text("\n".join(special + words) + "\n")
+    tokenizer = BertTokenizer(vocab=str(detector / "vocab.txt"))
+    tokenizer.save_pretrained(detector)
+    config = GroundingDinoConfig(
+        backbone_config=SwinConfig(
+            embed_dim=8,
+            depths=[1, 1, 1, 1],
+            num_heads=[1, 2, 2, 2],
+            window_size=4,
+            image_size=64,
+            out_indices=[2, 3, 4],
+        ),
+        text_config=BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=32,
+        ),
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_n_points=2,
+        decoder_n_points=2,
+        num_queries=12,
+        max_text_len=64,
+        init_std=0.3,
+    )
+    GroundingDinoForObjectDetection(config).save_pretrained(detector)
+    size = {"shortest_edge": 96, "longest_edge": 160}
+    GroundingDinoImageProcessorPil(size=size).save_pretrained(detector)
+    vision = {
+        "hidden_size": 16,
+        "mlp_dim": 32,
+        "output_channels": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 64,
+        "patch_size": 8,
+        "window_size": 4,
+        "global_attn_indexes": [1],
+        "num_pos_feats": 8,
+        "initializer_range": 0.2,
+    }
+    prompt = {"hidden_size": 16, "image_size": 64, "patch_size": 8, "mask_input_channels": 4}
+    decoder = {
+        "hidden_size": 16,
+        "mlp_dim": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "iou_head_hidden_dim": 16,
+    }
+    SamModel(
+        SamConfig(vision_config=vision, prompt_encoder_config=prompt, mask_decoder_config=decoder)
+    ).save_pretrained(sam)
+    SamImageProcessorPil(
+        size={"longest_edge": 64}, pad_size={"height": 64, "width": 64}
+    ).save_pretrained(sam)
     return folder

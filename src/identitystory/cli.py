@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None, *, service: MakeService = default_se
         return _fail(1, _NO_MEMORY)
 
 
-_NO_MEMORY = "out of memory. What is finished is kept; try --dtype bfloat16, or a smaller model"
+_NO_MEMORY = "out of memory. What is finished is kept; try --preset low-vram or --dtype bfloat16"
 
 
 def _fail(code: int, message: str) -> int:
@@ -133,8 +133,22 @@ def parser() -> Parser:
     _evaluate_options(commands)
 
     models = _command(
-        commands, models_command, "models", "list the models", "Lists the models and their parts."
+        commands,
+        models_command,
+        "models",
+        "list, fetch and verify the models",
+        "Lists the models and their parts with size and licence; fetches them from the hub, which "
+        "is the only command that uses the network; or verifies every file against its hash.",
     )
+    models.add_argument("action", nargs="?", choices=["list", "fetch", "verify"], default="list")
+    models.add_argument(
+        "names",
+        metavar="NAME",
+        nargs="*",
+        help="sdxl, sdxl-light, one of their parts, or the hub id of another base in SDXL's layout",
+    )
+    models.add_argument("--revision", metavar="R", help="fetch this commit or branch, and pin it")
+    _offline_option(models)
     models.add_argument("--json", action="store_true", help="print one JSON object a line")
 
     doctor = _command(
@@ -196,6 +210,8 @@ def models_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory models``."""
     from .doctor import models
 
+    if arguments.action != "list":
+        return _fetch_or_verify(arguments)
     for model in models():
         if arguments.json:
             print(json.dumps(model, ensure_ascii=False))
@@ -203,7 +219,53 @@ def models_command(arguments: argparse.Namespace, service: MakeService) -> int:
         print(f"{model['name']}: {'ready' if model['present'] else 'not here'}")
         for key, value in model["facts"].items():
             print(f"  {key}: {value}")
+        for part in model["parts"]:
+            here = "here" if part["present"] else "not here"
+            sold = "commercial use: yes" if part["commercial"] else "commercial use: no"
+            size = f"{part['gigabytes']:.1f} GB"
+            told = f"{part['repo']}, {size}, {part['licence']}, {sold}, {here}"
+            print(f"  {part['name']}: {told}")
     return 0
+
+
+def _fetch_or_verify(arguments: argparse.Namespace) -> int:
+    from .errors import ModelError
+    from .models import catalogue, hub
+
+    if not arguments.names:
+        raise ModelError(f"name what to {arguments.action}: identitystory models lists the models")
+    entries = [entry for name in arguments.names for entry in catalogue.entries_of(name)]
+    if arguments.action == "fetch":
+        _offline(arguments)
+        for entry in entries:
+            _say(arguments, entry.name, f"{entry.licence}: {entry.terms}")
+            for line in hub.fetch(entry, revision=arguments.revision or ""):
+                _say(arguments, entry.name, line)
+        return 0
+    wrong = [(entry, line) for entry in entries for line in hub.verify(entry)]
+    for entry, line in wrong:
+        _say(arguments, entry.name, line)
+    if wrong:
+        names = " ".join(dict.fromkeys(entry.name for entry, _ in wrong))
+        raise ModelError(f"delete these files and run: identitystory models fetch {names}")
+    for entry in entries:
+        _say(arguments, entry.name, "every file is what was fetched")
+    return 0
+
+
+def _say(arguments: argparse.Namespace, name: str, line: str) -> None:
+    told = json.dumps({"model": name, "line": line.strip()}, ensure_ascii=False)
+    print(told if arguments.json else f"{name}: {line}", flush=True)
+
+
+def _offline_option(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--offline", action="store_true", help="never use the network")
+
+
+def _offline(arguments: argparse.Namespace) -> None:
+    """Tells the hub's library, before it is imported, to stay off the network."""
+    if arguments.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def doctor_command(arguments: argparse.Namespace, service: MakeService) -> int:
@@ -234,7 +296,8 @@ def _run(request: RunRequest, arguments: argparse.Namespace, service: MakeServic
 def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
     from .requests import again_request, new_request
 
-    where = {key: getattr(arguments, key) for key in ("model", "device", "dtype")}
+    where = {key: getattr(arguments, key) for key in ("device", "dtype")}
+    where["model"] = _model(arguments)
     if arguments.story and arguments.story.lower().endswith(".png"):
         if more.get("method") is not None:
             raise ConfigError("a frame is made again by its own method; leave --method out")
@@ -249,6 +312,21 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
         **where,
         **more,
     )
+
+
+def _model(arguments: argparse.Namespace) -> str | None:
+    """``--model`` and ``--base`` as one name: ``sdxl:owner/name``."""
+    from .errors import ConfigError
+    from .models.catalogue import split_name
+
+    _offline(arguments)
+    model: str | None = arguments.model
+    if arguments.base is None:
+        return model
+    bundle, base = split_name(model or "sdxl")
+    if bundle is None or base:
+        raise ConfigError(f"--base goes with --model sdxl or sdxl-light, not with {model}")
+    return f"{bundle}:{arguments.base}"
 
 
 def _story(arguments: argparse.Namespace) -> Story:
@@ -383,13 +461,23 @@ def _run_options(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--seed", metavar="N", type=_whole, help="0 in a new folder")
     made.add_argument(
-        "--preset", metavar="P", help="paper, release or recommended (default: recommended)"
+        "--preset",
+        metavar="P",
+        help="paper, release, recommended, fast or low-vram (default: recommended)",
     )
     made.add_argument(
         "--model",
         metavar="M",
-        help="miniature, sdxl, a checkpoint folder or a hub id (default: miniature)",
+        help="miniature, sdxl, sdxl-light (CLIPSeg finds the characters), a complete checkpoint "
+        "folder, or the hub id of one (default: miniature)",
     )
+    made.add_argument(
+        "--base",
+        metavar="B",
+        help="another base in SDXL's layout for --model sdxl or sdxl-light: a folder or a hub id "
+        "that was fetched, such as SG161222/RealVisXL_V4.0",
+    )
+    _offline_option(made)
     made.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     made.add_argument("--dtype", metavar="T", help="auto, float32, bfloat16 or float16")
     made.add_argument("--steps", metavar="N", type=_whole, help="sampling steps")

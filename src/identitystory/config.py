@@ -20,6 +20,11 @@ Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
 Downsampling = Literal["nearest", "area"]
 Sampler = Literal["ddim", "euler"]
+Memory = Literal["all", "low"]
+Interval = tuple[float, float]
+
+WHOLE: Interval = (0.0, 1.0)
+_LATER = {"later": True}  # not recorded at its default, see `to_dict`
 
 _T = TypeVar("_T")
 
@@ -55,6 +60,11 @@ class DiscoveryConfig:
         search_prompt: what a portrait is painted from; ``{description}`` stands for c_j.
         guidance: classifier-free guidance scale of the portraits; 1 or more.
         negative: negative prompt of the portraits.
+        search_steps: steps of a portrait; None takes the preset's t.
+        guidance_interval: the part of a portrait's steps that guidance is on in, from noise (0) to
+            clean (1); outside it a step costs one evaluation instead of two.
+        settle: the search ends before m portraits when the identity's direction has moved by less
+            than this cosine distance since the last batch of portraits; 0 always paints m.
     """
 
     num_portraits: int = 64
@@ -68,9 +78,16 @@ class DiscoveryConfig:
     search_prompt: str = "{description}"
     guidance: float = 5.0
     negative: str = ""
+    search_steps: int | None = field(default=None, metadata=_LATER)
+    guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
+    settle: float = field(default=0.0, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed, before an hour of portraits is painted."""
+        if self.search_steps is not None:
+            _whole("search_steps", self.search_steps, 1, "None takes as many as a frame")
+        object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
+        _number("settle", self.settle, 0.0, 2.0, "0 paints all portraits")
         _whole("num_portraits", self.num_portraits, 1, "64 is the paper's")
         _number("keep_ratio", self.keep_ratio, 0.0, 1.0, "0.6 is the paper's", low_open=True)
         _whole("iterations", self.iterations, 0, "3 is the paper's, 0 averages every portrait")
@@ -118,6 +135,9 @@ class InjectionConfig:
         guidance_template: guidance scale of the general generator.
         guidance_identity: guidance scale of the identity generator while re-denoising.
         negative: negative prompt of both.
+        guidance_interval: as in `DiscoveryConfig`, for templates and re-denoising.
+        fallback_nouns: look for the bare noun of a character whose description was not found.
+            Grounding DINO + SAM does so in any case.
         refuse_every_step: fuse the identity into the already fused prompt again at every step, as
             the release does. Probably its mistake; False fuses once.
     """
@@ -131,9 +151,12 @@ class InjectionConfig:
     guidance_identity: float = 7.0
     negative: str = ""
     refuse_every_step: bool = False
+    guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
+    fallback_nouns: bool = field(default=False, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
+        object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
         _whole("start", self.start, 0, "40 of 50 steps is the paper's, 0 keeps the template")
         _number("k_max", self.k_max, 0.0, 1e6, "50 is the paper's, 0 fixes the masks")
         _whole("reference_size", self.reference_size, 1, "k_max is meant for 1024")
@@ -163,6 +186,9 @@ class Preset:
         injection: Sec. 3.2.
         seed_per_frame: draw another noise for every frame; False uses the story's seed for all.
         attempts: templates painted at most while somebody of the cast is not found.
+        memory: ``all`` keeps every network on the device; ``low`` brings one at a time and decodes
+            pictures in tiles.
+        compiled: compile the U-Net (``torch.compile``).
     """
 
     name: str
@@ -172,12 +198,15 @@ class Preset:
     injection: InjectionConfig = field(default_factory=InjectionConfig)
     seed_per_frame: bool = True
     attempts: int = 3
+    memory: Memory = field(default="all", metadata=_LATER)
+    compiled: bool = field(default=False, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
         _one_of("sampler", self.sampler, get_args(Sampler))
         _whole("num_steps", self.num_steps, 1, "50 is the paper's")
         _whole("attempts", self.attempts, 1, "3 is usual")
+        _one_of("memory", self.memory, get_args(Memory))
         if self.injection.start > self.num_steps:
             raise ConfigError(
                 f"start is {self.injection.start}, but there are only {self.num_steps} steps; "
@@ -186,8 +215,18 @@ class Preset:
 
 
 def to_dict(config: Preset | DiscoveryConfig | InjectionConfig) -> dict[str, Any]:
-    """The configuration as plain numbers, strings and dicts, as a run records it."""
-    return dataclasses.asdict(config)
+    """The configuration as plain numbers, strings and dicts, as a run records it.
+
+    A field that came after version 0 is left out at its default, so that older runs keep their keys
+    and their bytes.
+    """
+    plain: dict[str, Any] = {}
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        if f.metadata.get("later") and value == f.default:
+            continue
+        plain[f.name] = to_dict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
+    return plain
 
 
 def preset_from_dict(values: Mapping[str, Any]) -> Preset:
@@ -245,6 +284,17 @@ def _number(
         )
 
 
+def _interval(value: object) -> Interval:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ConfigError(f"guidance_interval is {value!r}; it must be two numbers, (0, 1) is all.")
+    low, high = value
+    _number("guidance_interval", low, 0.0, 1.0, "0 is the first step")
+    _number("guidance_interval", high, 0.0, 1.0, "1 is the last step")
+    if low > high:
+        raise ConfigError(f"guidance_interval is {value!r}; the first number must be the smaller.")
+    return float(low), float(high)
+
+
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ConfigError(f"{name} is {value!r}. {_meant(str(value), known)}")
@@ -275,6 +325,31 @@ PRESETS: Mapping[str, Preset] = {
         name="recommended",
         discovery=DiscoveryConfig(search_prompt="a portrait of {description}", guidance=3.5),
         injection=InjectionConfig(guidance_template=3.5, guidance_identity=3.5),
+    ),
+}
+_RECOMMENDED = PRESETS["recommended"]
+PRESETS = {
+    **PRESETS,
+    # At most 48 portraits of 10 steps, 3 of them guided: 624 evaluations a character.
+    "fast": dataclasses.replace(
+        _RECOMMENDED,
+        name="fast",
+        discovery=dataclasses.replace(
+            _RECOMMENDED.discovery,
+            num_portraits=48,
+            search_steps=10,
+            guidance_interval=(0.1, 0.4),
+            settle=0.01,
+        ),
+        injection=dataclasses.replace(
+            _RECOMMENDED.injection, guidance_interval=(0.0, 0.6), fallback_nouns=True
+        ),
+    ),
+    "low-vram": dataclasses.replace(
+        _RECOMMENDED,
+        name="low-vram",
+        injection=dataclasses.replace(_RECOMMENDED.injection, fallback_nouns=True),
+        memory="low",
     ),
 }
 

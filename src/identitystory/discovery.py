@@ -6,6 +6,8 @@ embeddings that a few shared directions describe best, and averages what is left
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -87,6 +89,29 @@ def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
     return Identity(mean(E[kept]), kept, tuple(errors))
 
 
+def settled(E: Tensor, before: int, config: DiscoveryConfig, *, seed: int = 0) -> bool:
+    """Whether the last portraits hardly moved the identity, so that more are not needed.
+
+    The identity of all rows is compared with that of the first ``before``: their cosine distance
+    must be below ``config.settle``. Never with too few rows for the filter, or with ``settle`` 0.
+
+    Args:
+        E: (n, d), the portraits so far.
+        before: how many of them there were at the last look.
+        config: as for `discover`.
+        seed: of `discover`.
+    """
+    if config.settle == 0 or before < 1 or before >= len(E):
+        return False
+    try:
+        for n in (before, len(E)):
+            replace(config, num_portraits=n)  # refuses a rank that so few rows do not allow
+    except ConfigError:
+        return False
+    a, b = (discover(E[:n], config, seed=seed).embedding.double() for n in (before, len(E)))
+    return float(1 - torch.nn.functional.cosine_similarity(a, b, dim=0)) < config.settle
+
+
 def distance_to_mean(E: Tensor) -> Tensor:
     """How far each row of E (n, d) lies from their mean, over d: what ``trim`` filters by. (n,)"""
     E = E.double()
@@ -115,4 +140,12 @@ def _features(E: Tensor, config: DiscoveryConfig) -> Tensor:
     return E - E.mean(dim=0) if config.center else E
 
 
-__all__ = ["cohesion", "discover", "distance_to_mean", "mean", "reconstruction_error", "survivors"]
+__all__ = [
+    "cohesion",
+    "discover",
+    "distance_to_mean",
+    "mean",
+    "reconstruction_error",
+    "settled",
+    "survivors",
+]

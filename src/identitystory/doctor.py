@@ -15,7 +15,6 @@ from typing import Any
 from .errors import IdentityStoryError
 from .plan import versions
 
-BUILT_IN = ("miniature", "sdxl")
 CARD = "card.toml"
 MIN_MEMORY_GIB = 3.0
 MIN_DISK_GIB = 0.5
@@ -31,18 +30,46 @@ class Check:
 
 
 def models() -> list[dict[str, Any]]:
-    """The built-in names: ``name``, ``present``, and ``facts`` (the card's, or what is missing)."""
-    from .models.folder import model_folder
+    """The built-in names: ``name``, ``present``, ``facts`` (the card's, or what is missing), ``parts``.
+
+    ``parts`` lists what comes from the hub: ``name``, ``repo``, ``gigabytes``, ``licence``,
+    ``commercial``, ``terms``, ``revision`` (what is opened; empty before the first fetch) and
+    ``present``.
+    """
+    from .models.catalogue import BUNDLES, ENTRIES
+    from .models.folder import find_checkpoint
 
     listed = []
-    for name in BUILT_IN:
+    for name in ("miniature", *BUNDLES):
+        parts = [_part(ENTRIES[part]) for part in BUNDLES.get(name, ())]
         try:
-            folder = model_folder(name)
+            folder = find_checkpoint(name).base
             facts = {"folder": str(folder), "size": _size(folder), **card_facts(folder)}
-            listed.append({"name": name, "present": True, "facts": facts})
+            listed.append({"name": name, "present": True, "facts": facts, "parts": parts})
         except IdentityStoryError as error:
-            listed.append({"name": name, "present": False, "facts": {"why": str(error)}})
+            facts = {"why": str(error)}
+            listed.append({"name": name, "present": False, "facts": facts, "parts": parts})
     return listed
+
+
+def _part(entry: Any) -> dict[str, Any]:
+    from .models.hub import located, read_lock
+
+    try:
+        located(entry)
+        present = True
+    except IdentityStoryError:
+        present = False
+    return {
+        "name": entry.name,
+        "repo": entry.repo,
+        "gigabytes": round(entry.size / 1e9, 2),
+        "licence": entry.licence,
+        "commercial": entry.commercial,
+        "terms": entry.terms,
+        "revision": entry.revision or read_lock().get(entry.repo, {}).get("revision", ""),
+        "present": present,
+    }
 
 
 def card_facts(folder: Path) -> dict[str, str]:

@@ -227,7 +227,7 @@ def _instruments(
 def _encoder(
     wanted: Wanted, models: Sequence[str], missing: dict[str, str]
 ) -> PictureEncoder | None:
-    from .models.folder import find_folder, model_folder
+    from .models.folder import find_checkpoint, find_folder
 
     if wanted.clip == NONE:
         missing["CLIP"] = "--clip none"
@@ -240,7 +240,7 @@ def _encoder(
             "them, with --clip FOLDER"
         )
     else:
-        folder, name = model_folder(models[0]) / "clip", f"{models[0]}/clip"
+        folder, name = find_checkpoint(models[0]).base / "clip", f"{models[0]}/clip"
         if not folder.is_dir():
             try:
                 folder, name = find_folder(CLIP), CLIP
@@ -270,12 +270,12 @@ def _recogniser(wanted: Wanted, missing: dict[str, str]) -> FaceRecogniser | Non
 
 
 def _reader(models: Sequence[str], missing: dict[str, str]) -> AttributeReader | None:
-    from .models.folder import model_folder
+    from .models.folder import find_checkpoint
 
     reader = None
     if len(models) == 1:
         try:
-            reader = load_reader(model_folder(models[0]) / FOLDER)
+            reader = load_reader(find_checkpoint(models[0]).base / FOLDER)
         except IdentityStoryError as error:
             missing["attributes"] = str(error)
             return None

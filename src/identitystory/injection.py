@@ -8,6 +8,7 @@ latents are put back at every step, so that the surroundings stay as they were, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ def make_template(
     negative: str = "",
     seed: int = 0,
     margin: int = 0,
+    fallbacks: Sequence[str] | None = None,
 ) -> Template:
     """The template I' = G(T), its latents z and its masks M (Eqs. 3-5).
 
@@ -42,6 +44,8 @@ def make_template(
         negative: negative prompt.
         seed: of the noise.
         margin: of `masks.clean`, in pixels of this picture.
+        fallbacks: what to look for, one a phrase, where a phrase is not found; the segmenter must
+            know them.
 
     Returns:
         A template on the CPU. Who was not found stands in ``missing`` and has an empty mask.
@@ -56,7 +60,8 @@ def make_template(
         return Template(
             image, z, torch.zeros(0, image.height, image.width, dtype=torch.bool), (), seed
         )
-    found = segmenter.segment(image, phrases).masks.cpu().bool()
+    options: dict[str, Any] = {} if fallbacks is None else {"fallbacks": fallbacks}
+    found = segmenter.segment(image, phrases, **options).masks.cpu().bool()
     if found.shape != (len(phrases), image.height, image.width):
         raise ModelError(
             f"the segmenter gave masks of shape {tuple(found.shape)} for {len(phrases)} phrases "

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .config import DiscoveryConfig, InjectionConfig, Preset
-from .discovery import discover
+from .config import WHOLE, DiscoveryConfig, InjectionConfig, Interval, Preset
+from .discovery import discover, settled
 from .errors import ConfigError
 from .injection import make_template, present, redenoise
 from .masks import clean
 from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import sample
+from .sampling import guided, sample, within
 from .scenes import styled
 from .types import Character, Frame, Identity, Scene, Story, Template
 
@@ -74,6 +74,7 @@ def portraits(
     G_id: IdentityGenerator, character: Character, seeds: Sequence[int], config: DiscoveryConfig
 ) -> tuple[list[Image.Image], Tensor]:
     """One batch of portraits without an identity, and their rows of E, (len(seeds), d) float32."""
+    G_id = within(G_id, config.guidance_interval)
     prompts = [search_prompt(character, config)] * len(seeds)
     cond = G_id.condition(prompts, guidance=config.guidance, negative=config.negative)
     z_t = torch.stack([G_id.noise(seed) for seed in seeds])
@@ -92,6 +93,7 @@ def find_identity(
     """Sec. 3.1 from a description to (e_j, the m portraits, E).
 
     ``batch`` portraits are painted at a time; it bounds the memory and hardly touches the result.
+    With ``config.settle`` fewer than m may be painted.
     """
     seeds = portrait_seeds(character, seed, config.num_portraits)
     images: list[Image.Image] = []
@@ -100,6 +102,8 @@ def find_identity(
         some, E_a = portraits(G_id, character, seeds[a : a + batch], config)
         images += some
         rows.append(E_a)
+        if settled(torch.cat(rows), a, config, seed=seed):
+            break
     E = torch.cat(rows)
     return discover(E, config, seed=seed), images, E
 
@@ -122,6 +126,9 @@ def find_template(
     ``missing`` of what it returns tells.
     """
     config = preset.injection
+    G = within(G, config.guidance_interval)
+    nouns = [story.character(name).noun for name in scene.cast]
+    by_noun = config.fallback_nouns or getattr(segmenter, "uses_nouns", False)
 
     def attempt(number: int) -> Template:
         return make_template(
@@ -133,6 +140,7 @@ def find_template(
             negative=config.negative,
             seed=attempt_seed(seed, number),
             margin=config.margin_at(G.size),
+            fallbacks=nouns if by_noun else None,
         )
 
     best = attempt(0)
@@ -191,6 +199,7 @@ def inject(
     names = [scene.cast[j] for j in present(template)]
     if not names:
         return Frame(scene, template.image, template)
+    G_id = within(G_id, config.guidance_interval)
     cond = identity_condition(G_id, story, names, identities, config)
     z_0 = redenoise(G_id, template, cond, config)
     return Frame(scene, G_id.decode(z_0[None])[0], template)
@@ -270,11 +279,18 @@ def unguided_injection(
 
 
 def count_evaluations(
-    steps: int, start: int, characters_found: int, *, templates: int = 1, portraits: int = 0
+    steps: int,
+    start: int,
+    characters_found: int,
+    *,
+    templates: int = 1,
+    portraits: int = 0,
+    interval: Interval = WHOLE,
 ) -> int:
     """U-Net evaluations, known in advance: 2t a template and a portrait, 2t' a character found.
 
-    100 + 80·s for a frame with t = 50, t' = 40.
+    100 + 80·s for a frame with t = 50, t' = 40. A step outside the guidance interval costs one
+    evaluation instead of two.
 
     Args:
         steps: t.
@@ -282,5 +298,21 @@ def count_evaluations(
         characters_found: summed over all frames.
         templates: frames, retries counted.
         portraits: summed over all characters.
+        interval: where guidance is on, see `sampling.guided`.
     """
-    return 2 * steps * (templates + portraits) + 2 * start * characters_found
+    costs = [2 if guided(i, steps, interval) else 1 for i in range(1, steps + 1)]
+    return sum(costs) * (templates + portraits) + sum(costs[:start]) * characters_found
+
+
+def search_evaluations(preset: Preset) -> int:
+    """U-Net evaluations that finding one character costs at most."""
+    config = preset.discovery
+    steps = config.search_steps or preset.num_steps
+    return count_evaluations(
+        steps,
+        0,
+        0,
+        templates=0,
+        portraits=config.num_portraits,
+        interval=config.guidance_interval,
+    )

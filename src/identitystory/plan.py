@@ -20,7 +20,7 @@ from .baselines.method import StoryMethod
 from .config import Preset, preset_from_dict, to_dict
 from .errors import ConfigError, RunError
 from .models.folder import adapter_fingerprint
-from .pipeline import count_evaluations, frame_seed, portrait_seeds
+from .pipeline import count_evaluations, frame_seed, portrait_seeds, search_evaluations
 from .runfolder import part_key
 from .story import file_stem
 from .types import Character, Scene, Story
@@ -184,6 +184,7 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
         "num_steps": preset.num_steps,
         "dtype": model.dtype,
         "weights": model.fingerprint,
+        **_later(preset),
     }
     key = part_key(inputs)
     facts = {
@@ -195,9 +196,14 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
         "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
         "versions": versions(),
     }
-    cost = count_evaluations(preset.num_steps, 0, 0, templates=0, portraits=m)
+    cost = search_evaluations(preset)
     name = f"cast/{file_stem(character.name)}"
     return Part(name, key, seed, facts, cost)
+
+
+def _later(preset: Preset) -> dict[str, Any]:
+    """What else of a preset decides the pictures, where it is not the default."""
+    return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled")}
 
 
 def _frame_part(
@@ -225,6 +231,7 @@ def _frame_part(
         "attempts": preset.attempts,
         "dtype": model.dtype,
         "weights": model.fingerprint,
+        **_later(preset),
     }
     key = part_key(inputs)
     facts = {
@@ -240,7 +247,12 @@ def _frame_part(
         "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
         "versions": versions(),
     }
-    cost = count_evaluations(preset.num_steps, preset.injection.start, len(cast))
+    cost = count_evaluations(
+        preset.num_steps,
+        preset.injection.start,
+        len(cast),
+        interval=preset.injection.guidance_interval,
+    )
     return Part(f"frames/{index:03d}", key, painted, facts, cost)
 
 

@@ -142,6 +142,7 @@ class Backend:
     identity: IdentityGenerator
     segmenter: Segmenter
     fingerprint: str = ""  # sha256 over the weights: what makes a finished part stale
+    search: IdentityGenerator | None = None  # paints the portraits; None is ``identity``
 
 
 __all__ = [

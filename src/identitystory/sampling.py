@@ -49,14 +49,63 @@ def sample(G: ImageGenerator, z: Tensor, cond: Conditioning) -> Tensor:
     return z_i
 
 
+def guided(i: int, t: int, interval: tuple[float, float]) -> bool:
+    """Whether step ``i`` of ``t`` (counting down) starts inside ``interval``, 0 noise, 1 clean."""
+    low, high = interval
+    elapsed = (t - i) / t
+    return low - 1e-9 <= elapsed < high - 1e-9
+
+
+class GuidedWithin:
+    """A generator whose guidance is on in a part of the steps only; otherwise the wrapped one.
+
+    Attributes:
+        interval: from where to where, 0 is noise and 1 is clean. See `guided`.
+    """
+
+    def __init__(self, G: Any, interval: tuple[float, float]) -> None:
+        self.wrapped = G
+        self.interval = interval
+        self.num_steps: int = G.num_steps
+        self.size: int = G.size
+
+    def condition(self, prompts: Sequence[str], *, guidance: float, **options: Any) -> Conditioning:
+        """The wrapped one's conditioning with guidance and without, a pair."""
+        return (
+            self.wrapped.condition(prompts, guidance=guidance, **options),
+            self.wrapped.condition(prompts, guidance=1.0, **options),
+        )
+
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """z_i -> z_{i-1}, guided inside the interval."""
+        with_guidance, without = cond
+        here = guided(i, self.num_steps, self.interval)
+        return self.wrapped.step(z, i, with_guidance if here else without)
+
+    def fuse_again(self, cond: Conditioning) -> Conditioning:
+        """As the wrapped one's, for both of the pair."""
+        return tuple(self.wrapped.fuse_again(one) for one in cond)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "wrapped":  # asked for before __init__, by copy
+            raise AttributeError(name)
+        return getattr(self.wrapped, name)
+
+
+def within(G: Any, interval: tuple[float, float]) -> Any:
+    """``G``, guided within ``interval`` only; G itself if that is all of it."""
+    return G if tuple(interval) == (0.0, 1.0) else GuidedWithin(G, interval)
+
+
 class Watched:
     """A generator that calls ``on_step`` before each step and counts; otherwise the wrapped one.
 
-    Raise in ``on_step`` to cancel. It gets the batch size of the step. It stands for either kind
+    Raise in ``on_step`` to cancel. It gets the evaluations that the step costs. It stands for either kind
     of generator, and what it does not know itself it asks the wrapped one for.
 
     Attributes:
-        evaluations: U-Net evaluations so far, two a sample and step (with and without the prompt).
+        evaluations: U-Net evaluations so far: for each sample and step what the wrapped generator's
+            ``evaluations(cond)`` says, or two (with and without the prompt) if it says nothing.
     """
 
     def __init__(self, G: Any, on_step: Callable[[int], None] | None = None) -> None:
@@ -68,9 +117,11 @@ class Watched:
 
     def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """z_i -> z_{i-1}, watched."""
+        cost = getattr(self.wrapped, "evaluations", None)
+        evaluations = (2 if cost is None else cost(cond)) * z.shape[0]
         if self.on_step is not None:
-            self.on_step(z.shape[0])
-        self.evaluations += 2 * z.shape[0]
+            self.on_step(evaluations)
+        self.evaluations += evaluations
         return self.wrapped.step(z, i, cond)
 
     def condition(

@@ -18,7 +18,7 @@ from PIL import Image
 from . import pages, pipeline, plan, runfolder, vocabulary
 from .baselines.method import StoryMethod, Work
 from .config import DiscoveryConfig
-from .discovery import discover
+from .discovery import discover, settled
 from .events import (
     Event,
     Finished,
@@ -54,13 +54,13 @@ def load_model(model: str, **options: Any) -> Backend:
 
 def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     """What a model is, without loading it; see ``plan.ModelFacts``."""
-    from .models.folder import fingerprint, model_folder
+    from .models.folder import find_checkpoint, fingerprint
     from .models.hardware import resolve_device, resolve_dtype
 
     where = resolve_device(device)
     precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
-    folder = model_folder(model)
-    return ModelFacts(fingerprint(folder), str(where), precision, folder)
+    checkpoint = find_checkpoint(model)
+    return ModelFacts(fingerprint(checkpoint), str(where), precision, checkpoint.base)
 
 
 class Service:
@@ -219,20 +219,24 @@ class _Run:
         self.part, start = part.name, time.perf_counter()
         character = self.request.story.character(name)
         config: DiscoveryConfig = self.request.preset.discovery
-        ready = 0
-        for number, seeds, there in self._chunks(name, part):
+        ready, stored = 0, []
+        chunks = self._chunks(name, part)
+        for number, seeds, there in chunks:
             if not there:
-                G_id = self._model().identity
+                backend = self._model()
+                G_id = backend.search or backend.identity
                 images, E = pipeline.portraits(G_id, character, seeds, config)
                 tensors = {"E": E, "thumbnails": pages.thumbnails(images)}
                 chunk = self.folder.chunk(name, number)
                 runfolder.write_tensors(chunk, tensors, {"key": part.key, "chunk": number})
-            ready += len(seeds)
+            before, ready = ready, ready + len(seeds)
+            stored.append(runfolder.read_tensors(self.folder.chunk(name, number)))
             self.emit(PortraitsReady(name, ready, config.num_portraits))
-        stored = [
-            runfolder.read_tensors(self.folder.chunk(name, number))
-            for number, _, _ in self._chunks(name, part)
-        ]
+            so_far = torch.cat([s["E"] for s in stored])
+            if settled(so_far, before, config, seed=part.seed):
+                left = sum(len(seeds) for _, seeds, there in chunks[number + 1 :] if not there)
+                self.total -= part.evaluations * left // config.num_portraits
+                break
         E = torch.cat([s["E"] for s in stored])
         identity = discover(E, config, seed=part.seed)
         kept = identity.kept.tolist()
@@ -314,25 +318,32 @@ class _Run:
         """The model, loaded when the first part needs it, watched step by step."""
         if self.backend is None:
             start = time.perf_counter()
-            request = self.request
+            request, preset = self.request, self.request.preset
+            more = {
+                "search_steps": preset.discovery.search_steps,
+                "memory": None if preset.memory == "all" else preset.memory,
+                "compiled": preset.compiled or None,
+            }
             opened = self.service.load(
                 request.model,
-                sampler=request.preset.sampler,
-                num_steps=request.preset.num_steps,
+                sampler=preset.sampler,
+                num_steps=preset.num_steps,
                 device=self.model.device,
                 dtype=self.model.dtype,
+                **{key: value for key, value in more.items() if value is not None},
             )
             self.backend = replace(
                 opened,
                 general=Watched(opened.general, self._step),
                 identity=Watched(opened.identity, self._step),
+                search=Watched(opened.search or opened.identity, self._step),
             )
             self.emit(Loaded(opened.name, round(time.perf_counter() - start, 3)))
         return self.backend
 
-    def _step(self, batch: int) -> None:
+    def _step(self, evaluations: int) -> None:
         """Called before each step: counts, tells, and is where a stopped run ends."""
-        self.evaluations += 2 * batch
+        self.evaluations += evaluations
         self.total = max(self.total, self.evaluations)  # templates may be painted again
         self.emit(StepDone(self.part, self.evaluations, self.total))
 

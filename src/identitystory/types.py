@@ -8,9 +8,12 @@ H x W an image in pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from PIL import Image
 from torch import Tensor
+
+Outcome = Literal["found", "weak", "noun", "missing"]
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,14 @@ class Segmentation:
         masks: (s, H, W) bool, exclusive; all False where nobody was found.
         scores: the segmenter's confidence for each phrase, in [0, 1].
         found: whether each phrase was found.
+        outcomes: how: ``found`` at once, ``weak`` at a lower threshold, ``noun`` by the noun
+            alone, or ``missing``. Empty if the segmenter does not tell.
     """
 
     masks: Tensor
     scores: tuple[float, ...] = field(default=())
     found: tuple[bool, ...] = field(default=())
+    outcomes: tuple[Outcome, ...] = field(default=())
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
-"""A checkpoint folder opened as a ``Backend``: the one place that says which parts belong together."""
+"""A checkpoint's files opened as a ``Backend``: the one place that says which parts belong together."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from ..protocols import Backend
+import torch
+
+from ..errors import ModelError
+from ..protocols import Backend, Segmenter
 from .clipseg import load_clipseg
-from .folder import IDENTITY, SEGMENTER, fingerprint, model_folder
-from .hardware import resolve_device, resolve_dtype
+from .folder import find_checkpoint, fingerprint, read_json
+from .hardware import Room, resolve_device, resolve_dtype
 from .photomaker import load_photomaker
 from .sdxl import load_sdxl
 
@@ -17,19 +21,24 @@ def load_backend(
     *,
     sampler: str = "ddim",
     num_steps: int = 50,
+    search_steps: int | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    offline: bool = True,
+    memory: str = "all",
+    compiled: bool = False,
 ) -> Backend:
     """G, G_id and the segmenter of a checkpoint, sharing one U-Net.
 
     Args:
-        model: ``miniature`` (in the package), ``sdxl``, a folder, or a hub id.
+        model: see ``folder.find_checkpoint``.
         sampler: ``ddim`` or ``euler``.
         num_steps: t.
+        search_steps: steps of the portraits; None is t.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``, for U-Net, VAE and text encoders.
-        offline: whether a hub id must already be in the cache.
+        memory: ``all`` keeps every network on the device; ``low`` one at a time, and decodes in
+            tiles.
+        compiled: compile the U-Net (``torch.compile``); the first steps take minutes.
 
     Raises:
         ModelError: a part is missing, broken or of an unsupported kind.
@@ -37,14 +46,40 @@ def load_backend(
     """
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
-    folder = model_folder(model, offline=offline)
+    checkpoint = find_checkpoint(model)
+    room = Room(where, one_at_a_time=memory == "low")
     general, text = load_sdxl(
-        folder, sampler_name=sampler, num_steps=num_steps, device=where, dtype=precision
+        checkpoint.base,
+        sampler_name=sampler,
+        num_steps=num_steps,
+        device=where,
+        dtype=precision,
+        room=room,
     )
+    identity = load_photomaker(checkpoint.identity, general, text)
+    if compiled:
+        general.unet = torch.compile(general.unet)
     return Backend(
         name=str(model),
         general=general,
-        identity=load_photomaker(folder / IDENTITY, general, text),
-        segmenter=load_clipseg(folder / SEGMENTER, device=where),
-        fingerprint=fingerprint(folder),
+        identity=identity,
+        segmenter=load_segmenter(checkpoint.segmenter, room=room),
+        fingerprint=fingerprint(checkpoint),
+        search=identity.with_steps(search_steps or num_steps),
     )
+
+
+def load_segmenter(folders: tuple[Path, ...], *, room: Room, **options: Any) -> Segmenter:
+    """CLIPSeg from one folder, or Grounding DINO and SAM from two; ``options`` are the class's.
+
+    Raises:
+        ModelError: the folder holds neither.
+    """
+    if len(folders) == 2:
+        from .grounded_sam import load_grounded_sam
+
+        return load_grounded_sam(*folders, room=room, **options)
+    kind = read_json(folders[0] / "config.json").get("model_type")
+    if kind != "clipseg":
+        raise ModelError(f"{folders[0]} holds a {kind}; CLIPSeg, or detector/ and sam/, is wanted")
+    return load_clipseg(folders[0], room=room, **options)

@@ -15,6 +15,7 @@ from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 from ..masks import largest_component
 from ..types import Segmentation
 from .folder import read_json
+from .hardware import Room
 from .pixels import normalised
 from .sdxl import load_part
 
@@ -74,7 +75,9 @@ class ClipSegmenter:
         threshold: float = 0.5,
         min_area: float = 0.005,
         min_score: float = 0.5,
+        room: Room | None = None,
     ) -> None:
+        self.room = room or Room(model.device)
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.image_size = image_size
@@ -91,7 +94,13 @@ class ClipSegmenter:
         model = self.model
         height, width = self.image_size
         resized = image.convert("RGB").resize((width, height), self.resample)
-        pixels = normalised([resized], self.mean, self.std).to(model.device, model.dtype)
+        pixels = normalised([resized], self.mean, self.std).to(model.dtype)
+        with self.room.holding(model):
+            return self._logits(pixels, image, phrases)
+
+    def _logits(self, pixels: Tensor, image: Image.Image, phrases: Sequence[str]) -> Tensor:
+        model = self.model
+        pixels = pixels.to(self.room.device)
         seen = model.clip.vision_model(pixels, output_hidden_states=True).hidden_states
         activations = tuple(
             seen[layer + 1].expand(len(phrases), -1, -1) for layer in model.extract_layers
@@ -161,14 +170,14 @@ class ClipSegmenter:
                 logger.warning("the segmenter reads %d tokens of %r", limit, phrase)
         tokens = self.tokenizer(
             list(phrases), padding=True, truncation=True, max_length=limit, return_tensors="pt"
-        ).to(self.model.device)
+        ).to(self.room.device)
         features = self.model.clip.get_text_features(
             tokens.input_ids, attention_mask=tokens.attention_mask
         )
         return features.pooler_output
 
 
-def load_clipseg(folder: Path, *, device: torch.device, **options: Any) -> ClipSegmenter:
+def load_clipseg(folder: Path, *, room: Room, **options: Any) -> ClipSegmenter:
     """A segmenter from a folder with CLIPSeg's weights (safetensors) and tokenizer.
 
     ``options`` are the thresholds of ``ClipSegmenter``. Size and normalisation come from
@@ -177,7 +186,7 @@ def load_clipseg(folder: Path, *, device: torch.device, **options: Any) -> ClipS
     Raises:
         ModelError: the folder is missing or does not hold them.
     """
-    model = load_part(CLIPSegForImageSegmentation, folder, dtype=torch.float32).to(device)
+    model = room.place(load_part(CLIPSegForImageSegmentation, folder, dtype=torch.float32))
     tokenizer = load_part(CLIPTokenizer, folder)
     file = folder / "preprocessor_config.json"
     config = read_json(file) if file.is_file() else {}
@@ -190,5 +199,6 @@ def load_clipseg(folder: Path, *, device: torch.device, **options: Any) -> ClipS
         mean=config.get("image_mean", IMAGENET_MEAN),
         std=config.get("image_std", IMAGENET_STD),
         resample=config.get("resample", Image.Resampling.BILINEAR),
+        room=room,
         **options,
     )

@@ -7,9 +7,10 @@ re-denoising needs a step that is a function of its arguments alone.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError, ModelError
+from .hardware import Room, free_memory, rows_that_fit
 
 SAMPLERS = ("ddim", "euler")
 PREDICTIONS = ("epsilon", "v_prediction")
@@ -76,6 +78,7 @@ class Sampler:
             sigmas for euler.
         init_noise_sigma: what unit noise is multiplied by to give z_t.
         prediction_type: what the U-Net predicts, ``epsilon`` or ``v_prediction``.
+        schedule: the scheduler's configuration that the tables were made from.
     """
 
     name: str
@@ -83,6 +86,15 @@ class Sampler:
     levels: Tensor
     init_noise_sigma: float
     prediction_type: str = "epsilon"
+    schedule: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def with_steps(self, num_steps: int) -> Sampler:
+        """The same rule over the same schedule in another number of steps.
+
+        Raises:
+            ConfigError: the number does not fit the schedule.
+        """
+        return sampler(self.name, self.schedule, num_steps)
 
     @property
     def num_steps(self) -> int:
@@ -144,7 +156,8 @@ def sampler(name: str, scheduler_config: Mapping[str, Any], num_steps: int) -> S
         raise ConfigError(f"num_steps is {num_steps}; the model takes 1 to {limit}")
     tables = _ddim_tables if name == "ddim" else _euler_tables
     timesteps, levels, init_noise_sigma = tables(config, num_steps)
-    return Sampler(name, timesteps, levels, init_noise_sigma, config["prediction_type"])
+    kind = config["prediction_type"]
+    return Sampler(name, timesteps, levels, init_noise_sigma, kind, dict(scheduler_config))
 
 
 def _ddim_tables(config: Mapping[str, Any], num_steps: int) -> tuple[Tensor, Tensor, float]:
@@ -204,15 +217,15 @@ class Conditioning:
         return len(self.hidden) // 2
 
     def rows(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The three tensors for ``batch`` pictures; one prompt serves any number of them.
+        """The three tensors as (2, batch, ...); one prompt serves any number of pictures.
 
-        At guidance 1 the rows without prompt cancel out, and are left out.
+        At guidance 1 the rows without prompt cancel out, and are left out: (1, batch, ...).
         """
         if self.batch not in (1, batch):
             raise ValueError(f"{batch} latents for {self.batch} prompts")
         first = 1 if self.guidance == 1 else 0
         hidden, pooled, time_ids = (
-            x.unflatten(0, (2, self.batch))[first:].expand(-1, batch, *x.shape[1:]).flatten(0, 1)
+            x.unflatten(0, (2, self.batch))[first:].expand(-1, batch, *x.shape[1:])
             for x in (self.hidden, self.pooled, self.time_ids)
         )
         return hidden, pooled, time_ids
@@ -232,6 +245,8 @@ class LatentDiffusion:
         num_steps: t.
         size: H = W in pixels.
         latent_shape: (C, h, w).
+        room: brings the networks to the device.
+        most: pictures through the U-Net at once, at most; it falls when the memory runs out.
     """
 
     def __init__(
@@ -242,9 +257,11 @@ class LatentDiffusion:
         encode: Callable[[Sequence[str], str | None], tuple[Encoding, Encoding]],
         *,
         device: torch.device,
+        room: Room | None = None,
     ) -> None:
-        self.unet = unet.to(device).to(memory_format=torch.channels_last).eval()
-        self.vae = vae.to(device).to(memory_format=torch.channels_last).eval()
+        self.room = room or Room(device)
+        self.unet = self.room.place(unet).to(memory_format=torch.channels_last).eval()
+        self.vae = self.room.place(vae).to(memory_format=torch.channels_last).eval()
         self.unet.requires_grad_(False)
         self.vae.requires_grad_(False)
         self.sampler = sampler
@@ -255,6 +272,17 @@ class LatentDiffusion:
         side = unet.config["sample_size"]
         self.latent_shape: tuple[int, int, int] = (unet.config["in_channels"], side, side)
         self.size: int = side * 2 ** (len(vae.config["block_out_channels"]) - 1)
+        width = unet.config["block_out_channels"][0]
+        self.most = rows_that_fit(device, width * side * side * self.dtype.itemsize) // 2
+
+    def with_steps(self, num_steps: int) -> LatentDiffusion:
+        """This generator with another number of steps, on the same networks."""
+        if num_steps == self.num_steps:
+            return self
+        other = copy.copy(self)
+        other.sampler = self.sampler.with_steps(num_steps)
+        other.num_steps = num_steps
+        return other
 
     def condition(
         self, prompts: Sequence[str], *, guidance: float, negative: str | None = ""
@@ -278,24 +306,47 @@ class LatentDiffusion:
         rng = torch.Generator().manual_seed(seed)
         return torch.randn(self.latent_shape, generator=rng) * self.sampler.init_noise_sigma
 
+    def evaluations(self, cond: Conditioning) -> int:
+        """What a step costs a picture: 2 evaluations of the U-Net, 1 without guidance."""
+        return 1 if cond.guidance == 1 else 2
+
     def predict(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
-        """The U-Net's guided prediction at step ``i``, (B, C, h, w) float32 on z's device."""
-        with torch.inference_mode():
-            hidden, pooled, time_ids = cond.rows(len(z))
-            shown = self.sampler.scale_input(z, i).to(self.device, self.dtype)
-            shown = shown.repeat(len(hidden) // len(z), 1, 1, 1)  # (B or 2B, C, h, w)
-            prediction = self.unet(
-                shown.contiguous(memory_format=torch.channels_last),
-                self.sampler.timestep(i).to(self.device),
-                encoder_hidden_states=hidden,
-                added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids},
-                return_dict=False,
-            )[0]
-            prediction = prediction.to(z.device, torch.float32)
-            if cond.guidance == 1:
-                return prediction
-            without, given = prediction.chunk(2)
-            return without + cond.guidance * (given - without)
+        """The U-Net's guided prediction at step ``i``, (B, C, h, w) float32 on z's device.
+
+        A batch that does not fit into the accelerator's memory is halved until it does.
+        """
+        rows = cond.rows(len(z))
+        while True:
+            most = min(len(z), max(1, self.most))
+            try:
+                with torch.inference_mode(), self.room.holding(self.unet):
+                    parts = [
+                        self._predict(part, i, cond, [x[:, n : n + most] for x in rows])
+                        for n, part in zip(range(0, len(z), most), z.split(most), strict=True)
+                    ]
+                    return parts[0] if len(parts) == 1 else torch.cat(parts)
+            except torch.OutOfMemoryError:
+                if most == 1:
+                    raise
+                self.most = most // 2
+            free_memory()
+
+    def _predict(self, z: Tensor, i: int, cond: Conditioning, rows: Sequence[Tensor]) -> Tensor:
+        hidden, pooled, time_ids = (x.flatten(0, 1) for x in rows)
+        shown = self.sampler.scale_input(z, i).to(self.device, self.dtype)
+        shown = shown.repeat(len(hidden) // len(z), 1, 1, 1)  # (B or 2B, C, h, w)
+        prediction = self.unet(
+            shown.contiguous(memory_format=torch.channels_last),
+            self.sampler.timestep(i).to(self.device),
+            encoder_hidden_states=hidden,
+            added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids},
+            return_dict=False,
+        )[0]
+        prediction = prediction.to(z.device, torch.float32)
+        if cond.guidance == 1:
+            return prediction
+        without, given = prediction.chunk(2)
+        return without + cond.guidance * (given - without)
 
     def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure."""
@@ -314,10 +365,8 @@ class LatentDiffusion:
             z = z + torch.tensor(mean, device=z.device).view(-1, 1, 1)
         images: list[Image.Image] = []
         for part in z.to(self.vae.dtype).split(max(1, 2**20 // self.size**2)):
-            pixels = self.vae.decode(part, return_dict=False)[0].float()
+            with self.room.holding(self.vae):
+                pixels = self.vae.decode(part, return_dict=False)[0].float()
             pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
             images += [Image.fromarray(p) for p in pixels.permute(0, 2, 3, 1).cpu().numpy()]
         return images
-
-
-# --- Where and how precisely ----------------------------------------------------------------------

@@ -1,78 +1,124 @@
 """Where a checkpoint's files lie, whether they are all there, and what they hash to.
 
-Nothing is loaded here and neither diffusers nor transformers is imported, so that a run whose parts
-are all finished returns at once.
+Nothing is loaded here, neither diffusers nor transformers is imported and the network is not used,
+so that a run whose parts are all finished returns at once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .catalogue import BUNDLES, ENTRIES, Entry, entry_of, is_hub_id, split_name
+from .catalogue import SDXL_PARTS as PARTS
+from .hub import content_hash, located
 
-PARTS = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "unet", "vae", "scheduler")
-SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
 IDENTITY, SEGMENTER = "photomaker.safetensors", "segmenter"
 # As in the hub's h94/IP-Adapter; a checkpoint may do without.
 ADAPTER = "sdxl_models/ip-adapter_sdxl.safetensors"
 ADAPTER_ENCODER = "sdxl_models/image_encoder"
+DETECTOR, MASKS = "detector", "sam"  # the folders in SEGMENTER where it is Grounding DINO + SAM
 
 
-def model_folder(model: str | Path, *, offline: bool = True) -> Path:
-    """The complete checkpoint folder that ``model`` names.
+@dataclass(frozen=True)
+class Checkpoint:
+    """The files of a whole model, in one folder or in several.
+
+    Attributes:
+        base: a folder in SDXL's layout.
+        identity: PhotoMaker v1's weights, one safetensors file.
+        segmenter: (CLIPSeg's folder,) or (Grounding DINO's, SAM's).
+    """
+
+    base: Path
+    identity: Path
+    segmenter: tuple[Path, ...]
+
+
+def find_checkpoint(model: str | Path) -> Checkpoint:
+    """The complete checkpoint that ``model`` names; the network is never used.
+
+    Args:
+        model: ``miniature``; ``sdxl`` or ``sdxl-light``, with ``:BASE`` (a folder or hub id) for
+            another base in SDXL's layout; a complete folder; or the hub id of a complete one.
 
     Raises:
-        ModelError: it is not there, or lacks parts; the sentence names them.
+        ModelError: it is not there, or lacks parts; the sentence names them and the command that
+            gets them.
     """
+    bundle, base = split_name(str(model))
+    if bundle is not None:
+        return _assembled(bundle, base)
     if str(model) == "miniature":
         folder = Path(str(resources.files("identitystory") / "weights" / "miniature"))
         if not folder.is_dir():
             raise ModelError(f"the miniature's weights are missing from the package: {folder}")
-    elif str(model) == "sdxl":
-        folder = _cached_sdxl()
     else:
-        folder = find_folder(model, local_files_only=offline)
+        folder = find_folder(model)
     check_layout(folder)
     missing = [IDENTITY] if not (folder / IDENTITY).is_file() else []
     missing += [SEGMENTER + "/"] if not (folder / SEGMENTER).is_dir() else []
     if missing:
-        raise ModelError(f"{folder} lacks {' and '.join(missing)}. {_RECIPE}")
-    return folder
+        raise ModelError(
+            f"{folder} lacks {' and '.join(missing)}; to use it as the base of the full-size "
+            f"model give --model sdxl --base {model}"
+        )
+    segmenter = folder / SEGMENTER
+    pair = (segmenter / DETECTOR, segmenter / MASKS)
+    both = all(part.is_dir() for part in pair)
+    return Checkpoint(folder, folder / IDENTITY, pair if both else (segmenter,))
 
 
-_RECIPE = (
-    f"A complete folder holds the files of an SDXL checkpoint such as {SDXL}, {IDENTITY} "
-    "(PhotoMaker v1's photomaker-v1.bin saved as safetensors, keys id_encoder.* and "
-    f"lora_weights.*) and {SEGMENTER}/ (the files of CIDAS/clipseg-rd64-refined); "
-    "pass it with --model FOLDER"
-)
+def _assembled(bundle: str, base: str) -> Checkpoint:
+    entries = [ENTRIES[name] for name in BUNDLES[bundle]]
+    found: dict[str, Path] = {}
+    lacking: list[Entry] = []
+    for entry in entries:
+        if entry.role == "base" and base:
+            found["base"] = find_folder(base)
+            continue
+        try:
+            found[entry.role] = located(entry)
+        except ModelError:
+            lacking.append(entry)
+    if lacking:
+        size = sum(entry.size for entry in lacking) / 1e9
+        raise ModelError(
+            f"{bundle!r} lacks {', '.join(entry.repo for entry in lacking)} on this machine. "
+            f"Get them with: identitystory models fetch {bundle} ({size:.1f} GB)"
+        )
+    check_layout(found["base"])
+    roles = ("segmenter",) if "segmenter" in found else ("detector", "masks")
+    return Checkpoint(found["base"], found["identity"], tuple(found[role] for role in roles))
 
 
-def _cached_sdxl() -> Path:
-    try:
-        return find_folder(SDXL, local_files_only=True)
-    except ModelError as error:
-        raise ModelError(f"'sdxl' is not in the cache of the hub. {_RECIPE}") from error
-
-
-def fingerprint(folder: Path) -> str:
+def fingerprint(checkpoint: Checkpoint) -> str:
     """sha256, in hex, over what a checkpoint's pictures depend on: weights, configs, vocabularies.
 
-    File names count relative to ``folder``, so a copy elsewhere has the same fingerprint.
+    Files count by their places in a complete folder, so a copy elsewhere, or the same parts in
+    several folders, have the same fingerprint.
     """
-    names = [folder / "model_index.json", folder / IDENTITY]
-    for part in (*PARTS, SEGMENTER):
+    files = {
+        "model_index.json": checkpoint.base / "model_index.json",
+        IDENTITY: checkpoint.identity,
+    }
+    folders = {part: checkpoint.base / part for part in PARTS}
+    if len(checkpoint.segmenter) == 1:
+        folders[SEGMENTER] = checkpoint.segmenter[0]
+    else:
+        detector, masks = checkpoint.segmenter
+        folders |= {f"{SEGMENTER}/{DETECTOR}": detector, f"{SEGMENTER}/{MASKS}": masks}
+    for label, folder in folders.items():
         for pattern in ("*.safetensors", "*.json", "*.txt"):
-            names += (folder / part).glob(pattern)
+            files |= {f"{label}/{file.name}": file for file in folder.glob(pattern)}
     digest = hashlib.sha256()
-    for file in sorted(set(names)):
-        with file.open("rb") as stream:
-            inner = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(folder).as_posix()} {inner}\n".encode())
+    for label, file in sorted(files.items(), key=lambda item: Path(item[0])):
+        digest.update(f"{label} {content_hash(file)}\n".encode())
     return digest.hexdigest()
 
 
@@ -101,31 +147,20 @@ def adapter_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def find_folder(model: str | Path, *, local_files_only: bool = True) -> Path:
-    """The folder of a checkpoint given by path or by hub id, fetched if that is allowed.
+def find_folder(model: str | Path) -> Path:
+    """The folder of a checkpoint given by path, or by the hub id of one that was fetched.
 
     Raises:
-        ModelError: there is no such folder, and no such id in the cache (or on the hub).
+        ModelError: there is no such folder, and no such id on this machine.
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
-    name = str(model)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise ModelError(f"there is no folder {name!r}; give a folder or a hub id like owner/name")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    wanted = ["model_index.json", "photomaker.safetensors"]
-    for part in (*PARTS, "segmenter"):
-        wanted += [f"{part}/*.json", f"{part}/*.txt", f"{part}/*.safetensors"]
-    try:
-        return Path(
-            snapshot_download(name, allow_patterns=wanted, local_files_only=local_files_only)
+    if not is_hub_id(str(model)):
+        raise ModelError(
+            f"there is no folder {str(model)!r}; give a folder or a hub id like owner/name"
         )
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        where = "in the cache of the hub" if local_files_only else "on the hub"
-        raise ModelError(f"model {name!r} is neither a folder nor {where}") from error
+    return located(entry_of(str(model)))
 
 
 def check_layout(folder: Path) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
+from torch import nn
 
 from ..errors import ConfigError
+
+ACTIVATIONS = 80
 
 
 def resolve_device(device: str) -> torch.device:
@@ -50,3 +58,58 @@ def _multiplies_bfloat16() -> bool:
     """Whether this CPU has matrix instructions for bfloat16; False where torch cannot say."""
     checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+def rows_that_fit(device: torch.device, activation: int) -> int:
+    """How many rows a U-Net can take at once beside what is on the device now, a power of two.
+
+    An estimate: a row needs about ``ACTIVATIONS`` times one activation of the first block. It only
+    saves a first attempt, for a batch that does not fit is halved. Without bound on a CPU.
+
+    Args:
+        device: where the U-Net is.
+        activation: bytes of a row's activation in the first block.
+    """
+    if device.type != "cuda":
+        return 2**20
+    free, _ = torch.cuda.mem_get_info(device)
+    fit = int(0.8 * free) // max(1, ACTIVATIONS * activation)
+    return 1 << max(1, fit).bit_length() - 1
+
+
+def free_memory() -> None:
+    """Gives back what the accelerator's allocator only keeps for later."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+class Room:
+    """The device, and who is on it: everybody at once, or one network at a time.
+
+    One at a time is slower, and needs no more memory than the largest network: each is brought
+    from the main memory when it is used, and takes the place of the one before.
+
+    Attributes:
+        device: where networks compute.
+        one_at_a_time: whether they take turns.
+    """
+
+    def __init__(self, device: torch.device, *, one_at_a_time: bool = False) -> None:
+        self.device = device
+        self.one_at_a_time = one_at_a_time
+        self.inside: nn.Module | None = None
+
+    def place(self, module: Any) -> Any:
+        """A freshly loaded module, on the device; in the main memory if they take turns."""
+        return module if self.one_at_a_time else module.to(self.device)
+
+    @contextmanager
+    def holding(self, module: nn.Module) -> Iterator[None]:
+        """``module`` is on the device."""
+        if self.one_at_a_time and self.inside is not module:
+            if self.inside is not None:
+                self.inside.to("cpu")
+            module.to(self.device)
+            self.inside = module
+        yield

@@ -11,6 +11,7 @@ G_id shares G's U-Net: the LoRA is never merged, and is on only inside ``PhotoMa
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
@@ -33,7 +34,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from ..errors import ModelError, PromptError
 from .diffusion import Conditioning, LatentDiffusion
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
-from .sdxl import TextEncoders
+from .sdxl import TextEncoders, chunk_starts
 
 ADAPTER = "photomaker"
 EMBED_BATCH = 16  # pictures through the vision tower at once
@@ -114,6 +115,22 @@ class IdentityEncoder(nn.Module):
     def fuse(self, class_rows: Tensor, identities: Tensor) -> Tensor:
         """(B, D): each class word's row with its identity in it. New tensor."""
         return self.fuse_module(class_rows, identities)
+
+
+def photomaker_v1_shapes() -> dict[str, tuple[int, ...]]:
+    """Name and shape of each of the 407 tensors of PhotoMaker v1's encoder (CLIP ViT-L/14)."""
+    tower = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        patch_size=14,
+        image_size=224,
+        projection_dim=768,
+    )
+    with torch.device("meta"):
+        state = IdentityEncoder(tower, (768, 1280)).state_dict()
+    return {key: tuple(value.shape) for key, value in state.items()}
 
 
 def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> IdentityEncoder:
@@ -215,15 +232,16 @@ def load_lora(unet: Any, tensors: Mapping[str, Tensor]) -> Adapter:
     if state:
         try:
             unet.load_lora_adapter(dict(state), prefix=None, adapter_name=ADAPTER)
-        except (ValueError, KeyError, RuntimeError) as error:
+        except (ValueError, KeyError, IndexError, RuntimeError) as error:
             raise ModelError(f"photomaker.safetensors: the LoRA does not fit: {error}") from error
         placed = get_peft_model_state_dict(unet, adapter_name=ADAPTER)
         homeless = sorted(state.keys() - placed.keys())
         if homeless:
             raise ModelError(f"photomaker.safetensors: the U-Net has no place for {homeless[0]!r}")
     adapter = Adapter(unet)
+    device, dtype = unet.device, unet.dtype  # asked once: each walks through the whole U-Net
     for layer in adapter.layers:
-        layer.to(unet.device, unet.dtype).requires_grad_(False)
+        layer.to(device, dtype).requires_grad_(False)
     return adapter
 
 
@@ -233,10 +251,11 @@ def load_lora(unet: Any, tensors: Mapping[str, Tensor]) -> Adapter:
 def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
     """Index of the last token of ``noun``'s first whole-word occurrence in ``prompt``.
 
-    Counted in the encoder's input, start token included; case does not matter.
+    Counted in the encoder's output: start tokens included, one chunk of ``limit`` after the other
+    (``sdxl.chunk_starts``). Case does not matter.
 
     Raises:
-        PromptError: the noun is not in the prompt, or lies where the encoder does not read.
+        PromptError: the noun is not in the prompt, or the prompt has too many chunks.
     """
     words = r"\s+".join(re.escape(word) for word in noun.split())
     found = re.search(rf"(?<!\w){words}(?!\w)", prompt, re.IGNORECASE) if words else None
@@ -247,13 +266,10 @@ def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
         )
     last = found.end() - 1
     offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
-    index = max(n for n, (start, end) in enumerate(offsets) if start <= last < end)
-    if index >= limit - 1:
-        raise PromptError(
-            f"the class word {noun!r} is token {index} of the prompt {prompt!r}; "
-            f"it must come before token {limit - 1}. Shorten what stands in front of it"
-        )
-    return index
+    index = max(n for n, (start, end) in enumerate(offsets[1:-1]) if start <= last < end)
+    starts = chunk_starts(tokenizer, prompt, limit)
+    chunk = max(n for n, start in enumerate(starts) if start <= index)
+    return chunk * limit + 1 + index - starts[chunk]
 
 
 # --- G_id -----------------------------------------------------------------------------------------
@@ -296,7 +312,8 @@ class PhotoMaker:
             )
         self.general = general
         self.text = text
-        self.encoder = encoder.to(general.device)
+        self.room = general.room
+        self.encoder = self.room.place(encoder)
         self.adapter = adapter
         self.num_steps = general.num_steps
         self.size = general.size
@@ -306,12 +323,25 @@ class PhotoMaker:
         """The U-Net, G's own."""
         return self.general.unet
 
+    def with_steps(self, num_steps: int) -> PhotoMaker:
+        """This generator with another number of steps, on the same networks."""
+        if num_steps == self.num_steps:
+            return self
+        other = copy.copy(self)
+        other.general = self.general.with_steps(num_steps)
+        other.num_steps = num_steps
+        return other
+
+    def evaluations(self, cond: Conditioning) -> int:
+        """As G's."""
+        return self.general.evaluations(cond)
+
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """E, (m, d1 + d2) float32 on the CPU, before fusing and not normalised."""
         if not images:
             return torch.empty(0, sum(self.encoder.widths))
         rows = []
-        with torch.inference_mode():
+        with torch.inference_mode(), self.room.holding(self.encoder):
             for first in range(0, len(images), EMBED_BATCH):
                 pixels = self.encoder.pixels(images[first : first + EMBED_BATCH])
                 rows.append(self.encoder.embed(pixels.to(self.general.device)).cpu())
@@ -332,7 +362,7 @@ class PhotoMaker:
         pooled embedding stay the text's.
 
         Raises:
-            PromptError: a noun is not in its prompt, or beyond the last token; a prompt too long.
+            PromptError: a noun is not in its prompt, or a prompt has too many chunks.
         """
         if identities is None:
             return self.general.condition(prompts, guidance=guidance, negative=negative)
@@ -358,7 +388,8 @@ class PhotoMaker:
             b = torch.arange(cond.batch)
             rows = torch.cat([given[b, first, :d1], given[b, second, d1:]], dim=-1)
             identities = cond.identities.to(rows.device, torch.float32)
-            fused = self.encoder.fuse(rows.float(), identities).to(rows.dtype)
+            with self.room.holding(self.encoder):
+                fused = self.encoder.fuse(rows.float(), identities).to(rows.dtype)
             given[b, first, :d1], given[b, second, d1:] = fused[:, :d1], fused[:, d1:]
         return replace(cond, hidden=hidden)
 

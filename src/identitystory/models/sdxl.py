@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 from ..errors import ModelError, PromptError
 from .diffusion import Encoding, LatentDiffusion, sampler
 from .folder import check_layout, read_json
+from .hardware import Room
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class TextEncoders:
         tokenizers: one an encoder.
         models: ``CLIPTextModel`` and ``CLIPTextModelWithProjection``.
         zeros_for_none: whether no negative prompt at all is zeros rather than the empty prompt.
+        room: brings the encoders to the device.
     """
 
     tokenizers: tuple[Any, Any]
     models: tuple[Any, Any]
     zeros_for_none: bool = True
+    room: Room = field(default_factory=lambda: Room(torch.device("cpu")))
 
     @property
     def widths(self) -> tuple[int, int]:
@@ -54,51 +57,100 @@ class TextEncoders:
         return first, second
 
     def __call__(self, prompts: Sequence[str], negative: str | None) -> tuple[Encoding, Encoding]:
-        """Encodings of ``negative``, repeated, and of ``prompts``: (B, L, d1 + d2) and (B, P)."""
-        given = self.encode_prompts(prompts)
+        """Encodings of ``negative``, repeated, and of ``prompts``: (B, L, d1 + d2) and (B, P).
+
+        L is the same for both: 77, or as many times 77 as the longest of all these prompts needs.
+        """
+        chunks = max(map(self.chunks, {*prompts, negative or ""}))
+        given = self.encode_prompts(prompts, chunks=chunks)
         if negative is None and self.zeros_for_none:
             return Encoding(given.hidden * 0, given.pooled * 0), given
-        without = self.encode_prompts([negative or ""])
+        without = self.encode_prompts([negative or ""], chunks=chunks)
         count = len(prompts)
         without = Encoding(without.hidden.expand(count, -1, -1), without.pooled.expand(count, -1))
         return without, given
 
-    @torch.inference_mode()
-    def encode_prompts(self, prompts: Sequence[str]) -> Encoding:
-        """Last hidden layer but one of both encoders side by side, and the second's pooled vector.
-
-        Equal prompts are encoded once.
+    def chunks(self, prompt: str) -> int:
+        """How many times an encoder has to read to see all of ``prompt``; 1 up to 77 tokens.
 
         Raises:
-            PromptError: a prompt is longer than an encoder reads.
+            PromptError: more than ``MAX_CHUNKS``.
+        """
+        pairs = zip(self.tokenizers, self.limits, strict=True)
+        return max(len(chunk_starts(tokenizer, prompt, limit)) for tokenizer, limit in pairs)
+
+    @torch.inference_mode()
+    def encode_prompts(self, prompts: Sequence[str], *, chunks: int = 1) -> Encoding:
+        """Last hidden layer but one of both encoders side by side, and the second's pooled vector.
+
+        A long prompt is read in chunks, whose hidden states stand one after the other; shorter
+        prompts are filled with empty chunks. The pooled vector is the first chunk's. Equal prompts
+        are encoded once.
+
+        Args:
+            prompts: B of them.
+            chunks: at least so many chunks.
+
+        Raises:
+            PromptError: a prompt is longer than ``MAX_CHUNKS`` chunks.
         """
         unique = list(dict.fromkeys(prompts))
+        chunks = max([chunks, *map(self.chunks, unique)])
         hidden, pooled = [], torch.empty(0)
         pairs = zip(self.tokenizers, self.models, self.limits, strict=True)
         for tokenizer, model, limit in pairs:
-            ids = token_ids(tokenizer, unique, limit).to(model.device)
-            out = model(ids, output_hidden_states=True)
-            hidden.append(out.hidden_states[-2])
-            pooled = out[0]
+            ids = torch.stack([token_ids(tokenizer, p, limit, chunks) for p in unique])
+            with self.room.holding(model):
+                out = model(ids.flatten(0, 1).to(self.room.device), output_hidden_states=True)
+            rows = out.hidden_states[-2].unflatten(0, (len(unique), chunks))  # (U, k, 77, d)
+            hidden.append(rows.flatten(1, 2))
+            pooled = out[0][::chunks]
         order = [unique.index(prompt) for prompt in prompts]
         return Encoding(torch.cat(hidden, dim=-1)[order], pooled[order])
 
 
-def token_ids(tokenizer: Any, prompts: Sequence[str], limit: int) -> Tensor:
-    """(B, limit) token ids, padded as the tokenizer pads.
+MAX_CHUNKS = 8
+
+
+def chunk_starts(tokenizer: Any, prompt: str, limit: int) -> list[int]:
+    """Where each chunk of ``prompt`` starts, counted in its tokens without start and end.
+
+    A chunk holds up to ``limit`` - 2 tokens and ends before a word where that is possible, so that
+    a short prompt is one chunk that starts at 0.
 
     Raises:
-        PromptError: a prompt has more than ``limit`` tokens, start and end included.
+        PromptError: it has more than ``MAX_CHUNKS`` chunks.
     """
-    for prompt in prompts:
-        count = len(tokenizer(prompt, verbose=False).input_ids)
-        if count > limit:
-            raise PromptError(
-                f"the prompt {prompt!r} has {count} tokens with start and end; "
-                f"the model reads {limit}. Shorten it"
-            )
-    ids = tokenizer(list(prompts), padding="max_length", max_length=limit, return_tensors="pt")
-    return ids.input_ids
+    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping[1:-1]
+    starts, room = [0], limit - 2
+    while len(offsets) - starts[-1] > room:
+        low, high = starts[-1], starts[-1] + room
+        words = [n for n in range(low + 1, high + 1) if offsets[n][0] > offsets[n - 1][1]]
+        starts.append(words[-1] if words else high)
+    if len(starts) > MAX_CHUNKS:
+        raise PromptError(
+            f"the prompt {prompt[:60]!r}... has {len(offsets)} tokens; "
+            f"about {MAX_CHUNKS * room} are read at most. Shorten it"
+        )
+    return starts
+
+
+def token_ids(tokenizer: Any, prompt: str, limit: int, chunks: int = 1) -> Tensor:
+    """(k, limit) token ids of ``prompt``, each chunk with start and end, padded as the tokenizer pads.
+
+    k is ``chunks``, or more if the prompt needs more; chunks that it does not need are empty.
+
+    Raises:
+        PromptError: it has more than ``MAX_CHUNKS`` chunks.
+    """
+    first, *content, last = tokenizer(prompt, verbose=False).input_ids
+    starts = chunk_starts(tokenizer, prompt, limit)
+    ends = [*starts[1:], len(content)]
+    pieces = [content[a:b] for a, b in zip(starts, ends, strict=True)]
+    pieces += [[] for _ in range(chunks - len(pieces))]
+    pad = tokenizer.pad_token_id
+    rows = [[first, *piece, last] for piece in pieces]
+    return torch.tensor([row + [pad] * (limit - len(row)) for row in rows])
 
 
 # --- Opening a folder -----------------------------------------------------------------------------
@@ -138,7 +190,7 @@ def _quiet() -> Iterator[None]:
             library.enable_progress_bar()
 
 
-def load_text_encoders(folder: Path, *, device: torch.device, dtype: torch.dtype) -> TextEncoders:
+def load_text_encoders(folder: Path, *, room: Room, dtype: torch.dtype) -> TextEncoders:
     """Both tokenizers and text encoders of the checkpoint in ``folder``."""
     index = read_json(folder / "model_index.json")
     models = (
@@ -151,17 +203,28 @@ def load_text_encoders(folder: Path, *, device: torch.device, dtype: torch.dtype
             load_part(CLIPTokenizer, folder / "tokenizer_2"),
         ),
         models=(
-            models[0].to(device).eval().requires_grad_(False),
-            models[1].to(device).eval().requires_grad_(False),
+            room.place(models[0]).eval().requires_grad_(False),
+            room.place(models[1]).eval().requires_grad_(False),
         ),
         zeros_for_none=bool(index.get("force_zeros_for_empty_prompt", True)),
+        room=room,
     )
 
 
 def load_sdxl(
-    folder: Path, *, sampler_name: str, num_steps: int, device: torch.device, dtype: torch.dtype
+    folder: Path,
+    *,
+    sampler_name: str,
+    num_steps: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    room: Room | None = None,
 ) -> tuple[LatentDiffusion, TextEncoders]:
     """G and its text encoders, from a folder in SDXL's layout.
+
+    In float16 the VAE is kept in float32 if its configuration says that it overflows
+    (``force_upcast``), as SDXL's own does. A room that holds one network at a time also decodes
+    pictures in tiles.
 
     Raises:
         ModelError: a part is missing, broken or of another kind.
@@ -170,7 +233,8 @@ def load_sdxl(
     check_layout(folder)
     schedule = read_json(folder / "scheduler" / "scheduler_config.json")
     rule = sampler(sampler_name, schedule, num_steps)
-    text = load_text_encoders(folder, device=device, dtype=dtype)
+    room = room or Room(device)
+    text = load_text_encoders(folder, room=room, dtype=dtype)
     unet = load_part(UNet2DConditionModel, folder / "unet", dtype=dtype)
     if unet.config["addition_embed_type"] != "text_time":
         raise ModelError(f"{folder / 'unet'} is not SDXL's: addition_embed_type is not text_time")
@@ -182,4 +246,6 @@ def load_sdxl(
     overflows = read_json(folder / "vae" / "config.json").get("force_upcast", True)
     vae_dtype = torch.float32 if dtype == torch.float16 and overflows else dtype
     vae = load_part(AutoencoderKL, folder / "vae", dtype=vae_dtype)
-    return LatentDiffusion(unet, vae, rule, text, device=device), text
+    if room.one_at_a_time:
+        vae.enable_tiling()
+    return LatentDiffusion(unet, vae, rule, text, device=device, room=room), text

@@ -1,0 +1,373 @@
+"""Models from the hub: fetched when asked for, found offline, and held to what was fetched.
+
+``fetch`` is the only function that uses the network. It writes the commit and every file's hash into
+a lock beside the hub's cache; ``located`` opens that commit and no other; ``verify`` reads every
+file again. Only .safetensors weights are opened; PhotoMaker's pickle is converted once, in a
+process of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from .catalogue import SDXL_PARTS, Entry
+
+PHOTOMAKER = "photomaker-v1.safetensors"
+LOCK = "lock.json"
+_SPARE = 2**28  # bytes that fetching leaves free
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file of an entry: its name in the repository, its size, and its hash as the hub tells.
+
+    ``sha256`` is empty for small files, which have the ``blob_id`` of git instead.
+    """
+
+    name: str
+    size: int
+    sha256: str = ""
+    blob_id: str = ""
+
+
+def store() -> Path:
+    """Where the lock and the converted PhotoMaker lie: beside the hub's cache, wherever that is."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE).parent / "identitystory"
+
+
+# --- What is here ---------------------------------------------------------------------------------
+
+
+def read_lock() -> dict[str, Any]:
+    """By hub id: the ``revision`` that was fetched and its ``files``; empty before the first fetch.
+
+    Raises:
+        ModelError: the lock is broken.
+    """
+    path = store() / LOCK
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); delete it and fetch again") from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is broken; delete it and fetch again")
+    return content
+
+
+def revision_of(entry: Entry) -> str:
+    """The commit that is opened: the table's, else the one fetched first, else the cache's main."""
+    return entry.revision or str(read_lock().get(entry.repo, {}).get("revision", "main"))
+
+
+def located(entry: Entry) -> Path:
+    """What an entry is opened from, without the network: its snapshot folder, or PhotoMaker's file.
+
+    Raises:
+        ModelError: it is not here, or not whole; the sentence has the command that gets it.
+    """
+    if entry.role == "identity":
+        file = store() / PHOTOMAKER
+        if not file.is_file():
+            raise ModelError(f"{entry.repo} is not on this machine. {get_it(entry)}")
+        return file
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    revision = revision_of(entry)
+    index = "model_index.json" if entry.role == "base" else "config.json"
+    try:
+        found = try_to_load_from_cache(entry.repo, index, revision=revision)
+    except HFValidationError:
+        raise ModelError(f"{entry.repo!r} is not a hub id; it has the form owner/name") from None
+    if not isinstance(found, str):
+        raise ModelError(f"{entry.repo} is not on this machine. {get_it(entry)}")
+    folder = Path(found).parent
+    known = read_lock().get(entry.repo, {}).get("files", {})
+    lacking = [name for name in known if not (folder / name).is_file()]
+    if not known and not list(folder.glob("*.safetensors" if entry.role != "base" else "unet/*")):
+        lacking = ["its weights"]
+    if lacking:
+        raise ModelError(f"{entry.repo} lacks {', '.join(lacking[:5])}. {get_it(entry)}")
+    return folder
+
+
+def get_it(entry: Entry) -> str:
+    """The sentence with the command that fetches an entry."""
+    size = f" ({entry.size / 1e9:.1f} GB)" if entry.size else ""
+    return f"Get it with: identitystory models fetch {entry.name}{size}"
+
+
+def content_hash(file: Path) -> str:
+    """sha256 of a file, in hex.
+
+    A large file in the hub's cache is a link to a blob named by its sha256: the name is taken
+    (``verify`` reads the content itself).
+    """
+    target = file.resolve()
+    if (
+        file.is_symlink()
+        and target.parent.name == "blobs"
+        and re.fullmatch(r"[0-9a-f]{64}", target.name)
+    ):
+        return target.name
+    return sha256(file)
+
+
+def sha256(file: Path) -> str:
+    """sha256 of a file's content, in hex."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def verify(entry: Entry) -> list[str]:
+    """What is wrong with an entry's files on this machine, a sentence each; empty if all is well.
+
+    Every file is read and held against the hash that the hub told when it was fetched.
+
+    Raises:
+        ModelError: the entry is not here, or was not fetched by us, so nothing is known of it.
+    """
+    folder = located(entry)
+    locked = read_lock().get(entry.repo)
+    if locked is None:
+        raise ModelError(f"{entry.repo} was not fetched by identitystory. {get_it(entry)}")
+    if entry.role == "identity":
+        if sha256(folder) == locked.get("converted"):
+            return []
+        return [f"{folder} has changed since it was converted. {get_it(entry)}"]
+    wrong = []
+    for name, told in locked["files"].items():
+        file = folder / name
+        if file.stat().st_size != told["size"]:
+            wrong.append(f"{name} has {file.stat().st_size} bytes instead of {told['size']}")
+        elif not _matches(file, told):
+            wrong.append(f"{name} has another content than the hub's")
+    return wrong
+
+
+def _matches(file: Path, told: Mapping[str, Any]) -> bool:
+    if told.get("sha256"):
+        return sha256(file) == told["sha256"]
+    content = file.read_bytes()
+    git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    return git.hexdigest() == told.get("blob_id")
+
+
+# --- Getting it -----------------------------------------------------------------------------------
+
+
+def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
+    """Fetches an entry and pins it, telling line by line what happens. What is there is kept.
+
+    Args:
+        entry: what to fetch.
+        revision: a commit or branch; empty is the pinned one, or the newest before the first fetch.
+
+    Raises:
+        ModelError: an unknown or gated id, a commit that does not exist, files of another kind.
+        OSError: no network, or no space on the disk.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
+
+    pinned = revision or entry.revision or read_lock().get(entry.repo, {}).get("revision")
+    with _told(entry, pinned):
+        info = HfApi().model_info(entry.repo, revision=pinned, files_metadata=True)
+    commit = str(info.sha)
+    files = wanted_files(entry, info.siblings or [])
+    total = sum(file.size for file in files)
+    yield f"{entry.repo} at {commit}: {len(files)} files, {total / 1e9:.2f} GB, {entry.licence}"
+    _check_space(entry, files, commit)
+    for file in files:
+        with _told(entry, commit):
+            path = Path(hf_hub_download(entry.repo, file.name, revision=commit))
+        if not _matches(path, vars(file)):
+            raise ModelError(
+                f"{file.name} of {entry.repo} is not what the hub says it is; delete {path} "
+                "and fetch again"
+            )
+        yield f"  {file.name}: {file.size / 1e6:.1f} MB"
+    locked: dict[str, Any] = {
+        "revision": commit,
+        "files": {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in files},
+    }
+    if entry.role == "identity":
+        made = store() / PHOTOMAKER
+        convert(path, made)
+        locked["converted"] = sha256(made)
+        yield f"  converted once, in a process of its own, to {made}"
+    _write_lock({**read_lock(), entry.repo: locked})
+
+
+def wanted_files(entry: Entry, siblings: Any) -> list[Wanted]:
+    """The files of a repository that are opened; half precision where there is a choice.
+
+    Raises:
+        ModelError: weights are missing or only there as a pickle, or the repository is of another
+            kind.
+    """
+    listed = {}
+    for sibling in siblings:
+        lfs = sibling.lfs or {}
+        digest = lfs.get("sha256", "") if isinstance(lfs, Mapping) else lfs.sha256
+        listed[sibling.rfilename] = Wanted(
+            sibling.rfilename, int(sibling.size or 0), digest or "", sibling.blob_id or ""
+        )
+    if entry.file:
+        if entry.file not in listed:
+            raise ModelError(f"{entry.repo} has no file {entry.file}")
+        return [listed[entry.file]]
+    if entry.role != "base":
+        names = _folder_files(entry, listed, "")
+        return [listed[name] for name in names]
+    if "model_index.json" not in listed:
+        raise ModelError(
+            f"{entry.repo} is not a checkpoint in SDXL's layout: it has no model_index.json"
+        )
+    names = ["model_index.json"]
+    for part in SDXL_PARTS:
+        names += _folder_files(entry, listed, f"{part}/", weights="token" not in part)
+    return [listed[name] for name in names]
+
+
+def _folder_files(
+    entry: Entry, listed: Mapping[str, Wanted], prefix: str, *, weights: bool = True
+) -> list[str]:
+    inside = [
+        name
+        for name in sorted(listed)
+        if re.fullmatch(re.escape(prefix) + r"[A-Za-z0-9._-]+", name)
+    ]
+    small = [n for n in inside if n.endswith((".json", ".txt")) and "index.fp16" not in n]
+    if prefix and not small:
+        raise ModelError(f"{entry.repo} is not a checkpoint in SDXL's layout: no {prefix}")
+    if not weights or prefix == "scheduler/":
+        return small
+    heavy = [n for n in inside if n.endswith(".safetensors")]
+    half = [n for n in heavy if ".fp16" in n]
+    if not heavy:
+        raise ModelError(
+            f"{entry.repo} has no .safetensors weights in {prefix or 'it'}; "
+            "pickled weights are not opened"
+        )
+    stems = ("model", "diffusion_pytorch_model")
+    plain = [n for n in heavy if n not in half and n[len(prefix) :].startswith(stems)]
+    return small + (half if prefix and half else plain or heavy)
+
+
+def _check_space(entry: Entry, files: list[Wanted], commit: str) -> None:
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    there = [
+        isinstance(try_to_load_from_cache(entry.repo, file.name, revision=commit), str)
+        for file in files
+    ]
+    needed = sum(file.size for file, have in zip(files, there, strict=True) if not have)
+    if entry.role == "identity":
+        needed += sum(file.size for file in files)  # the pickle, and what is made of it
+    where = Path(constants.HF_HUB_CACHE)
+    while not where.exists():
+        where = where.parent
+    free = shutil.disk_usage(where).free
+    if needed + _SPARE > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"{entry.repo} needs {needed / 1e9:.1f} GB more, and {free / 1e9:.1f} GB are free; "
+            "make room, or set HF_HOME to a larger disk",
+        )
+
+
+@contextmanager
+def _told(entry: Entry, revision: str | None) -> Iterator[None]:
+    """The hub's exceptions as sentences; the user's mistakes and the machine's apart."""
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except OfflineModeIsEnabled:
+        raise ModelError(
+            f"{entry.repo} is not on this machine, and the network may not be used "
+            "(--offline or HF_HUB_OFFLINE); fetch it without"
+        ) from None
+    except GatedRepoError:
+        raise ModelError(
+            f"{entry.repo} is gated: accept its terms on the hub, then log in with 'hf auth login'"
+        ) from None
+    except RepositoryNotFoundError:
+        raise ModelError(
+            f"the hub has no public model {entry.repo!r}; look at the spelling, "
+            "or log in with 'hf auth login' if it is private"
+        ) from None
+    except RevisionNotFoundError:
+        raise ModelError(f"{entry.repo} has no commit or branch {revision!r}") from None
+    except HFValidationError:
+        raise ModelError(f"{entry.repo!r} is not a hub id; it has the form owner/name") from None
+    except LocalEntryNotFoundError as error:
+        raise _unreachable(entry, error) from None
+    except EntryNotFoundError as error:
+        raise ModelError(f"{entry.repo}: {_first_line(error)}") from None
+    except HfHubHTTPError as error:
+        raise ConnectionError(f"the hub refuses {entry.repo}: {_first_line(error)}") from None
+    except HTTPError as error:
+        raise _unreachable(entry, error) from None
+
+
+def _unreachable(entry: Entry, error: Exception) -> ConnectionError:
+    return ConnectionError(
+        f"the hub cannot be reached for {entry.repo} ({_first_line(error)}); is there a network? "
+        "The same command goes on where it stopped"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def convert(pickle: Path, made: Path) -> None:
+    """PhotoMaker's .bin as safetensors in ``made``, by ``models.convert`` in another process.
+
+    Raises:
+        ModelError: it is not PhotoMaker v1; the sentence is the converter's.
+    """
+    made.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "identitystory.models.convert", str(pickle), str(made)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it died"]
+        raise ModelError(f"{pickle.name} cannot be converted: {lines[-1]}")
+
+
+def _write_lock(content: Mapping[str, Any]) -> None:
+    path = store() / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(f".{os.getpid()}.part")
+    beside.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(beside, path)

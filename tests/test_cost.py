@@ -1,0 +1,276 @@
+"""What the presets fast and low-vram do: fewer evaluations, less memory, and nothing else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from identitystory.config import (
+    DiscoveryConfig,
+    InjectionConfig,
+    Preset,
+    preset,
+    preset_from_dict,
+    to_dict,
+)
+from identitystory.discovery import discover, settled
+from identitystory.errors import ConfigError
+from identitystory.models.backend import load_backend
+from identitystory.models.hardware import Room
+from identitystory.pipeline import (
+    count_evaluations,
+    find_identity,
+    find_template,
+    inject,
+    search_evaluations,
+)
+from identitystory.sampling import GuidedWithin, Watched, guided, sample, within
+from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator
+from tests.toy import toy_checkpoint  # noqa: F401
+
+
+def randn(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+# --- Guidance in an interval ---------------------------------------------------------------------
+
+
+def test_the_interval_counts_from_noise_to_clean():
+    steps = lambda interval: [i for i in range(10, 0, -1) if guided(i, 10, interval)]
+    assert steps((0.0, 1.0)) == list(range(10, 0, -1))
+    assert steps((0.0, 0.3)) == [10, 9, 8]
+    assert steps((0.1, 0.4)) == [9, 8, 7]
+    assert steps((0.5, 0.5)) == []
+
+
+def test_guided_inside_and_plain_outside():
+    G = FakeGenerator()
+    W = within(G, (0.0, 0.4))
+    z = G.noise(0)[None]
+    pair = W.condition(["a"], guidance=5.0, negative="b")
+    on, off = G.condition(["a"], guidance=5.0), G.condition(["a"], guidance=1.0)
+    assert G.conditions[0][1]["negative"] == G.conditions[1][1]["negative"] == "b"
+    for i in (10, 7):
+        assert torch.equal(W.step(z, i, pair), G.step(z, i, on))
+    for i in (6, 1):
+        assert torch.equal(W.step(z, i, pair), G.step(z, i, off))
+    assert not torch.equal(on, off)
+    assert within(G, (0.0, 1.0)) is G
+    assert W.name == "general"
+
+
+def test_the_counted_cost_is_the_formula(toy):
+    """On real parts, for portraits and for a frame."""
+    backend = load_backend(toy, device="cpu", num_steps=10, search_steps=5)
+    search = Watched(backend.search)
+    config = DiscoveryConfig(
+        num_portraits=3, iterations=0, search_steps=5, guidance_interval=(0.2, 0.6)
+    )
+    find_identity(search, MARA, config)
+    mine = Preset("mine", num_steps=10, discovery=config, injection=InjectionConfig(start=8))
+    assert search.evaluations == search_evaluations(mine) == 3 * (5 + 2)
+    G = Watched(GuidedWithin(backend.general, (0.0, 0.6)))
+    W = within(Watched(backend.general), (0.0, 0.6))
+    sample(W, W.noise(0)[None], W.condition(["a woman"], guidance=3.0))
+    assert W.evaluations == count_evaluations(10, 8, 0, interval=(0.0, 0.6)) == 16
+    assert count_evaluations(10, 8, 1, interval=(0.0, 0.6)) == 16 + 8 + 4
+    assert G.num_steps == 10
+
+
+def test_fast_finds_a_character_in_640_evaluations_at_most():
+    assert search_evaluations(preset("fast")) <= 640
+    assert search_evaluations(preset("recommended")) == 6400
+    fast = preset("fast").injection
+    assert count_evaluations(50, fast.start, 1, interval=fast.guidance_interval) < 180
+
+
+def test_search_steps_are_another_table_on_the_same_networks(toy):
+    few = load_backend(toy, device="cpu", num_steps=10, search_steps=4)
+    assert few.search.num_steps == 4
+    assert few.search.unet is few.identity.unet
+    assert few.identity.num_steps == 10
+    own = load_backend(toy, device="cpu", num_steps=4).identity
+    cond = own.condition(["a woman"], guidance=2.0)
+    z = own.noise(0)[None]
+    assert torch.equal(few.search.step(z, 4, cond), own.step(z, 4, cond))
+    assert load_backend(toy, device="cpu", num_steps=4).search.num_steps == 4
+
+
+# --- An early end of the search ------------------------------------------------------------------
+
+
+def test_the_search_ends_when_the_identity_has_settled():
+    """Rows around one direction settle at once; rows without one never do."""
+    config = DiscoveryConfig(rank=2, settle=0.01)
+    one = torch.ones(64, 16) + 0.1 * randn(64, 16)
+    assert settled(one, 32, config)
+    assert not settled(randn(64, 16), 32, config)
+    assert not settled(one, 32, replace(config, settle=0.0))
+    assert not settled(one, 0, config)
+    assert not settled(one, 4, config)  # too few rows for a filter of rank 2
+    a, b = (discover(one[:n], config).embedding for n in (32, 64))
+    distance = float(1 - torch.nn.functional.cosine_similarity(a, b, dim=0))
+    assert settled(one, 32, replace(config, settle=distance * 1.01))
+    assert not settled(one, 32, replace(config, settle=distance * 0.99))
+
+
+def test_fewer_portraits_give_the_identity_of_those_few():
+    G = FakeIdentityGenerator()
+    config = DiscoveryConfig(num_portraits=32, rank=2, settle=1.99)
+    identity, images, E = find_identity(G, MARA, config, batch=16)
+    assert len(images) == len(E) == 32
+    config = replace(config, num_portraits=64)
+    identity, images, E = find_identity(G, MARA, config, batch=16)
+    assert len(images) == len(E) == 32  # 16 and 32 are compared, 48 and 64 are never painted
+    assert torch.equal(identity.embedding, discover(E, config).embedding)
+
+
+# --- Configuration -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["paper", "release", "recommended"])
+def test_older_presets_are_recorded_as_before(name):
+    """The keys of what is finished hang on this."""
+    plain = to_dict(preset(name))
+    assert set(plain) == {
+        "name",
+        "sampler",
+        "num_steps",
+        "discovery",
+        "injection",
+        "seed_per_frame",
+        "attempts",
+    }
+    later = {"search_steps", "guidance_interval", "settle", "fallback_nouns"}
+    assert not later & (set(plain["discovery"]) | set(plain["injection"]))
+
+
+@pytest.mark.parametrize("name", ["fast", "low-vram"])
+def test_newer_presets_survive_a_run_record(name):
+    assert preset_from_dict(json.loads(json.dumps(to_dict(preset(name))))) == preset(name)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"guidance_interval": (0.5, 0.2)},
+        {"guidance_interval": (0.0, 1.5)},
+        {"guidance_interval": 3},
+        {"settle": -1.0},
+        {"search_steps": 0},
+    ],
+)
+def test_numbers_out_of_range_are_refused(values):
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        DiscoveryConfig(**values)
+
+
+# --- Memory --------------------------------------------------------------------------------------
+
+
+class Spy(nn.Linear):
+    """A network that remembers where it was sent."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+        self.sent = []
+
+    def to(self, device):
+        self.sent.append(str(device))
+        return self
+
+
+def test_networks_take_turns():
+    room, a, b = Room(torch.device("meta"), one_at_a_time=True), Spy(), Spy()
+    room.place(a)
+    assert a.sent == []
+    with room.holding(a), room.holding(a):
+        pass
+    with room.holding(b):
+        assert a.sent == ["meta", "cpu"]
+    with room.holding(a):
+        assert b.sent == ["meta", "cpu"]
+    everybody = Room(torch.device("meta"))
+    everybody.place(b)
+    with everybody.holding(a), everybody.holding(b):
+        pass
+    assert a.sent == ["meta", "cpu", "meta"]
+    assert b.sent == ["meta", "cpu", "meta"]
+
+
+def test_low_memory_paints_nearly_the_same(toy):
+    """The same numbers; only tiles may differ at their seams, and a toy picture is one tile."""
+    z, images = [], []
+    for memory in ("all", "low"):
+        backend = load_backend(toy, device="cpu", num_steps=3, memory=memory, dtype="float32")
+        G, G_id = backend.general, backend.identity
+        z_0 = sample(G, G.noise(0)[None], G.condition(["a woman"], guidance=3.0))
+        e = G_id.embed(G.decode(z_0))
+        cond = G_id.condition(["a woman"], guidance=3.0, identities=e, nouns=["woman"])
+        z.append(sample(G_id, z_0, cond))
+        images.append(backend.segmenter.segment(*[G.decode(z_0)[0], ["a woman"]]).masks)
+    assert torch.equal(z[0], z[1])
+    assert torch.equal(images[0], images[1])
+    assert backend.general.vae.use_tiling
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(toy, monkeypatch):
+    G = load_backend(toy, device="cpu", num_steps=3, dtype="float32").general
+    cond = G.condition(["a woman", "a man", "a boy", "a girl", "a dog"], guidance=3.0)
+    z = torch.stack([G.noise(n) for n in range(5)])
+    expected, forward, seen = G.step(z, 3, cond), G.unet.forward, []
+
+    def small(sample, *arguments, **options):
+        seen.append(len(sample))
+        if len(sample) > 4:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(sample, *arguments, **options)
+
+    monkeypatch.setattr(G.unet, "forward", small)
+    torch.testing.assert_close(G.step(z, 3, cond), expected, rtol=1e-4, atol=1e-5)
+    assert seen == [10, 4, 4, 2]  # two rows a picture: 5 pictures, then 2, 2 and 1
+    G.step(z, 3, cond)
+    assert seen[4:] == [4, 4, 2]  # remembered
+
+    def never(*_, **__):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(G.unet, "forward", never)
+    with pytest.raises(torch.OutOfMemoryError):
+        G.step(z, 3, cond)
+
+
+# --- Nouns ---------------------------------------------------------------------------------------
+
+
+class NounSegmenter:
+    """Finds nobody, and remembers what it was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def segment(self, image, phrases, **options):
+        self.asked.append(options)
+        masks = torch.zeros(len(phrases), image.height, image.width, dtype=torch.bool)
+        return type("Found", (), {"masks": masks})()
+
+
+@pytest.mark.parametrize(
+    ("by_config", "by_segmenter"), [(True, False), (False, True), (False, False)]
+)
+def test_nouns_are_asked_for_where_preset_or_segmenter_want_them(story, by_config, by_segmenter):
+    segmenter = NounSegmenter()
+    if by_segmenter:
+        segmenter.uses_nouns = True
+    mine = Preset("mine", num_steps=10, injection=InjectionConfig(start=8), attempts=2)
+    mine = replace(mine, injection=replace(mine.injection, fallback_nouns=by_config))
+    scene = story.scenes[1]
+    template = find_template(FakeGenerator(), segmenter, story, scene, mine, seed=0)
+    nouns = {"fallbacks": [MARA.noun, TOM.noun]} if by_config or by_segmenter else {}
+    assert segmenter.asked == [nouns] * 2
+    assert template.missing == ("Mara", "Tom")
+    frame = inject(FakeIdentityGenerator(), story, scene, template, {}, mine.injection)
+    assert frame.image is template.image

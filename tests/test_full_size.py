@@ -1,0 +1,185 @@
+"""The full-size models from their published configurations, without memory: counts, keys, shapes."""
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import (
+    CLIPSegConfig,
+    CLIPSegForImageSegmentation,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    GroundingDinoConfig,
+    GroundingDinoForObjectDetection,
+    SamConfig,
+    SamModel,
+    SwinConfig,
+)
+
+from identitystory.errors import ModelError
+from identitystory.models.catalogue import ENTRIES
+from identitystory.models.photomaker import load_lora, photomaker_v1_shapes
+
+UNET = 2_567_463_684
+TEXT, TEXT_2, VAE = 123_060_480, 694_659_840, 83_653_863
+RANK = 64
+
+
+def count(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def full_size_unet():
+    """SDXL base 1.0's U-Net."""
+    with torch.device("meta"):
+        return UNet2DConditionModel(
+            sample_size=128,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            block_out_channels=(320, 640, 1280),
+            layers_per_block=2,
+            transformer_layers_per_block=(1, 2, 10),
+            attention_head_dim=(5, 10, 20),
+            cross_attention_dim=2048,
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=2816,
+        )
+
+
+@pytest.fixture(scope="module")
+def unet():
+    return full_size_unet()
+
+
+def test_the_unet_and_what_stands_around_it(unet):
+    """Parameters, attention layers, and that the text encoders' widths are what the U-Net reads."""
+    assert count(unet) == UNET
+    names = [n for n, _ in unet.named_modules()]
+    assert sum(n.endswith("attn1") for n in names) == 70
+    assert sum(n.endswith("attn2") for n in names) == 70
+    shapes = {k: tuple(v.shape) for k, v in unet.state_dict().items()}
+    assert len(shapes) == 1680
+    assert shapes["add_embedding.linear_1.weight"] == (1280, 2816)  # 1280 pooled + 6 x 256
+    assert shapes["conv_in.weight"] == (320, 4, 3, 3)
+    with torch.device("meta"):
+        text = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=49408,
+                hidden_size=768,
+                intermediate_size=3072,
+                num_hidden_layers=12,
+                num_attention_heads=12,
+                projection_dim=768,
+            )
+        )
+        text_2 = CLIPTextModelWithProjection(
+            CLIPTextConfig(
+                vocab_size=49408,
+                hidden_size=1280,
+                intermediate_size=5120,
+                num_hidden_layers=32,
+                num_attention_heads=20,
+                projection_dim=1280,
+                hidden_act="gelu",
+            )
+        )
+        vae = AutoencoderKL(
+            latent_channels=4,
+            block_out_channels=(128, 256, 512, 512),
+            layers_per_block=2,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            sample_size=1024,
+        )
+    assert (count(text), count(text_2), count(vae)) == (TEXT, TEXT_2, VAE)
+    widths = (text.config.hidden_size, text_2.config.hidden_size)
+    assert unet.config.cross_attention_dim == sum(widths) == 2048
+    assert ENTRIES["sdxl-base"].parameters == UNET + TEXT + TEXT_2 + VAE
+    assert ENTRIES["sdxl-base"].size == 6_937_675_734  # bytes in half precision
+
+
+def test_photomakers_encoder():
+    """407 tensors, 326,273,024 numbers, the two projections and the fuse module at their widths."""
+    shapes = photomaker_v1_shapes()
+    assert len(shapes) == 407
+    size = lambda shape: torch.Size(shape).numel()
+    assert sum(map(size, shapes.values())) == 326_273_024
+    assert shapes["visual_projection.weight"] == (768, 1024)
+    assert shapes["visual_projection_2.weight"] == (1280, 1024)
+    assert shapes["fuse_module.mlp1.fc1.weight"] == (2048, 4096)
+    assert shapes["fuse_module.mlp2.layernorm.weight"] == (2048,)
+    fuse = [size(shape) for key, shape in shapes.items() if key.startswith("fuse_module.")]
+    assert sum(fuse) == 20_996_096
+    assert not any("position_ids" in key for key in shapes)
+
+
+def true_lora(unet, form):
+    """PhotoMaker's LoRA at its true shapes, rank 64 on every attention projection."""
+    state = {}
+    for name, module in unet.named_modules():
+        if not name.endswith(("to_q", "to_k", "to_v", "to_out.0")):
+            continue
+        pair = {
+            "A": torch.empty(RANK, module.in_features, device="meta"),
+            "B": torch.empty(module.out_features, RANK, device="meta"),
+        }
+        for letter, tensor in pair.items():
+            old = {"A": "down", "B": "up"}[letter]
+            head, _, leaf = name.removesuffix(".0").rpartition(".")
+            key = {
+                "peft": f"unet.{name}.lora_{letter}.weight",
+                "processor": f"unet.{head}.processor.{leaf}_lora.{old}.weight",
+            }[form]
+            state[key] = tensor
+    return state
+
+
+@pytest.mark.parametrize("form", ["peft", "processor"])
+def test_photomakers_lora_finds_all_its_places(form):
+    """560 projections; every tensor placed, beside the weights and switched off."""
+    unet = full_size_unet()
+    state = true_lora(unet, form)
+    assert len(state) == 1120
+    assert sum(x.numel() for x in state.values()) == 92_897_280
+    adapter = load_lora(unet, state)
+    assert len(adapter.layers) == 560
+    assert count(unet) == UNET + 92_897_280
+    assert all(layer._disable_adapters and not layer.merged for layer in adapter.layers)
+    assert ENTRIES["photomaker"].parameters == 326_273_024 + 92_897_280
+
+
+def test_another_models_lora_is_refused(unet):
+    state = {"unet.down_blocks.0.attentions.0.to_q.lora_A.weight": torch.empty(64, 320)}
+    with pytest.raises(ModelError, match=r"LoRA does not fit|no place for"):
+        load_lora(unet, state)
+
+
+def test_the_segmenters():
+    """Grounding DINO with Swin-B, SAM with ViT-H, and CLIPSeg, as the table has them."""
+    swin_b = SwinConfig(
+        embed_dim=128,
+        depths=[2, 2, 18, 2],
+        num_heads=[4, 8, 16, 32],
+        window_size=12,
+        image_size=384,
+        out_indices=[2, 3, 4],
+    )
+    vit_h = {
+        "hidden_size": 1280,
+        "mlp_dim": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+        "global_attn_indexes": [7, 15, 23, 31],
+    }
+    with torch.device("meta"):
+        detector = GroundingDinoForObjectDetection(GroundingDinoConfig(backbone_config=swin_b))
+        sam = SamModel(SamConfig(vision_config=vit_h))
+        clipseg = CLIPSegForImageSegmentation(
+            CLIPSegConfig(use_complex_transposed_convolution=True, reduce_dim=64)
+        )
+    assert count(detector) == ENTRIES["grounding-dino"].parameters
+    assert detector.config.max_text_len == 256
+    assert count(sam) == ENTRIES["sam"].parameters == 641_090_864
+    assert count(clipseg) == ENTRIES["clipseg"].parameters == 152_504_162

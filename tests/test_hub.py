@@ -1,0 +1,301 @@
+"""models/hub.py: fetched when asked, found offline, held to its hashes; every failure a sentence."""
+
+import json
+import os
+import pickle
+import shutil
+from collections import namedtuple
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from identitystory.cli import main
+from identitystory.errors import ModelError
+from identitystory.models import convert
+from identitystory.models.catalogue import BUNDLES, ENTRIES, entries_of, entry_of
+from identitystory.models.folder import find_checkpoint, fingerprint
+from identitystory.models.hub import (
+    PHOTOMAKER,
+    content_hash,
+    fetch,
+    located,
+    read_lock,
+    sha256,
+    store,
+    verify,
+)
+from tests.fake_hub import COMMIT, fake_hub  # noqa: F401
+from tests.toy import toy_checkpoint  # noqa: F401
+
+SAM = ENTRIES["sam"]
+BASE = "owner/base"
+
+
+def read(folder):
+    return {f.relative_to(folder).as_posix(): f.read_bytes() for f in folder.rglob("*.*")}
+
+
+def serve_sam(hub):
+    hub.files[SAM.repo] = {"config.json": b"{}", "model.safetensors": b"abc", "model.bin": b"no"}
+
+
+# --- Getting a model ---------------------------------------------------------------------------
+
+
+def test_a_fetch_takes_what_is_opened_pins_the_commit_and_is_repeated_for_nothing(hub):
+    serve_sam(hub)
+    lines = list(fetch(SAM))
+    assert COMMIT in lines[0]
+    assert sorted(p.name for p in located(SAM).iterdir()) == ["config.json", "model.safetensors"]
+    assert located(SAM).name == COMMIT
+    assert read_lock()[SAM.repo]["revision"] == COMMIT
+    asked = len(hub.asked)
+    list(fetch(SAM))
+    assert not any("model.safetensors" in path for path in hub.asked[asked:])
+
+
+def test_another_base_with_the_table_around_it_is_the_complete_folder(hub, toy):
+    """Parts fetched into several folders paint as one folder does: same fingerprint."""
+    content = read(toy)
+    for part in ("unet", "vae"):  # half precision beside the full one: only it is wanted
+        (name,) = [n for n in content if n.startswith(part) and n.endswith(".safetensors")]
+        content[name.replace(".safetensors", ".fp16.safetensors")] = content.pop(name)
+        content[name] = b"full precision"
+    content["unet/flax_model.msgpack"] = b"x"
+    hub.files[BASE] = {k: v for k, v in content.items() if not k.startswith(("segm", "photo"))}
+    segmenter = {k.partition("/")[2]: v for k, v in content.items() if k.startswith("segm")}
+    hub.files[ENTRIES["clipseg"].repo] = segmenter
+    for name in (BASE, "clipseg"):
+        list(fetch(entry_of(name)))
+    made = store() / PHOTOMAKER
+    made.parent.mkdir(exist_ok=True)
+    shutil.copy(toy / "photomaker.safetensors", made)
+
+    found = find_checkpoint(f"sdxl-light:{BASE}")
+    files = {p.name for p in (found.base / "unet").iterdir()}
+    assert files == {"config.json", "diffusion_pytorch_model.fp16.safetensors"}
+    whole = shutil.copytree(toy, made.parent / "whole")
+    for part in ("unet", "vae"):
+        (file,) = (whole / part).glob("*.safetensors")
+        file.rename(file.with_name(f"{file.stem}.fp16.safetensors"))
+    assert fingerprint(found) == fingerprint(find_checkpoint(whole))
+    assert entries_of(f"sdxl-light:{BASE}")[0].repo == BASE
+    with pytest.raises(ModelError, match=r"lacks photomaker.* --model sdxl --base owner/base"):
+        find_checkpoint(BASE)
+
+
+def test_what_changed_since_is_named(hub):
+    serve_sam(hub)
+    with pytest.raises(ModelError, match=r"not on this machine.*models fetch sam"):
+        verify(SAM)
+    list(fetch(SAM))
+    assert verify(SAM) == []
+    (located(SAM) / "model.safetensors").resolve().write_bytes(b"abd")
+    (located(SAM) / "config.json").resolve().write_bytes(b"{ }")
+    assert verify(SAM) == [
+        "config.json has 3 bytes instead of 2",
+        "model.safetensors has another content than the hub's",
+    ]
+    (located(SAM) / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"lacks model\.safetensors"):
+        located(SAM)
+
+
+def test_a_blobs_name_is_its_hash_and_is_believed_only_in_the_cache(hub, tmp_path):
+    serve_sam(hub)
+    list(fetch(SAM))
+    file = located(SAM) / "model.safetensors"
+    assert content_hash(file) == sha256(file)
+    file.resolve().write_bytes(b"changed")
+    assert content_hash(file) != sha256(file)  # the name again, nothing is read
+    alone = tmp_path / ("0" * 64)
+    alone.write_bytes(b"abc")
+    assert content_hash(alone) == sha256(alone)
+
+
+# --- Failures, as the user meets them ------------------------------------------------------------
+
+
+def fails(capsys, code, *arguments):
+    assert main(["models", *arguments]) == code
+    out = capsys.readouterr()
+    assert out.err.count("\n") == 1
+    assert "Traceback" not in out.err
+    return out.err
+
+
+def test_an_unknown_id_a_gated_one_and_an_unknown_commit(hub, capsys):
+    serve_sam(hub)
+    assert "no public model 'nobody/nothing'" in fails(capsys, 2, "fetch", "nobody/nothing")
+    assert "no commit or branch 'v9'" in fails(capsys, 2, "fetch", "sam", "--revision", "v9")
+    hub.gated.add(SAM.repo)
+    assert "is gated: accept its terms" in fails(capsys, 2, "fetch", "sam")
+    assert "no model is called 'samm'" in fails(capsys, 2, "fetch", "samm")
+    assert "name what to fetch" in fails(capsys, 2, "fetch")
+    assert "not a hub id" in fails(capsys, 2, "fetch", "a b/c d")
+
+
+def test_repositories_of_another_kind(hub, capsys):
+    hub.files[BASE] = {"README.md": b"hello"}
+    assert "no model_index.json" in fails(capsys, 2, "fetch", BASE)
+    hub.files[BASE] = {"model_index.json": b"{}", "unet/config.json": b"{}", "unet/a.bin": b"x"}
+    assert "no tokenizer/" in fails(capsys, 2, "fetch", BASE)
+    hub.files[SAM.repo] = {"config.json": b"{}", "pytorch_model.bin": b"x"}
+    assert "pickled weights are not opened" in fails(capsys, 2, "fetch", "sam")
+    hub.files[ENTRIES["photomaker"].repo] = {"README.md": b""}
+    assert "has no file photomaker-v1.bin" in fails(capsys, 2, "fetch", "photomaker")
+    hub.files[BASE] = {"model_index.json": b"{}", "unet/../../evil.json": b"{}"}
+    assert "no tokenizer/" in fails(capsys, 2, "fetch", BASE)  # such a name is not even looked at
+
+
+def test_a_file_that_is_not_what_the_hub_promised_is_not_pinned(hub, capsys):
+    serve_sam(hub)
+    hub.lying.add(SAM.repo)
+    assert "is not what the hub says" in fails(capsys, 2, "fetch", "sam")
+    assert read_lock() == {}
+
+
+def test_no_network_is_the_machines_failure(hub, capsys, monkeypatch):
+    serve_sam(hub)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    assert "cannot be reached" in fails(capsys, 1, "fetch", "sam")
+
+
+def test_no_space_is_told_before_anything_is_fetched(hub, capsys, monkeypatch):
+    serve_sam(hub)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 10))
+    assert "are free; make room, or set HF_HOME" in fails(capsys, 1, "fetch", "sam")
+    assert not any("/resolve/" in path for path in hub.asked)
+
+
+def test_offline_asks_nobody_and_names_the_command(hub, capsys, monkeypatch):
+    serve_sam(hub)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "may not be used" in fails(capsys, 2, "fetch", "sam", "--offline")
+    code = main(["generate", "--character", "A: a man", "--scene", "{A}", "--model", "sdxl"])
+    err = capsys.readouterr().err
+    assert code == 2
+    assert all(ENTRIES[name].repo in err for name in BUNDLES["sdxl"])
+    assert "identitystory models fetch sdxl (" in err
+    assert hub.asked == []
+
+
+def test_a_broken_lock_is_told(hub, capsys):
+    store().mkdir(parents=True)
+    (store() / "lock.json").write_text("{")
+    assert "delete it and fetch again" in fails(capsys, 2, "fetch", "sam")
+
+
+def test_the_list_tells_size_licence_and_what_is_here(hub, capsys):
+    serve_sam(hub)
+    list(fetch(SAM))
+    assert main(["models", "--json"]) == 0
+    listed = {m["name"]: m for m in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert set(listed) == {"miniature", *BUNDLES}
+    parts = {part["name"]: part for part in listed["sdxl"]["parts"]}
+    assert [name for name, part in parts.items() if part["present"]] == ["sam"]
+    assert parts["sam"]["revision"] == COMMIT
+    assert parts["sdxl-base"]["gigabytes"] == 6.94
+    assert all(part["commercial"] for part in parts.values())
+    assert not listed["sdxl"]["present"]
+    assert main(["models"]) == 0
+    assert "sam: facebook/sam-vit-huge, 2.6 GB, Apache-2.0, commercial use: yes, here" in (
+        capsys.readouterr().out
+    )
+
+
+# --- PhotoMaker's pickle -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def content(toy):
+    tensors = load_file(toy / "photomaker.safetensors")
+    groups = {"id_encoder": {}, "lora_weights": {}}
+    for key, value in tensors.items():
+        group, _, name = key.partition(".")
+        groups[group][name] = value
+    return groups
+
+
+@pytest.fixture
+def shapes(content):
+    return {k: tuple(v.shape) for k, v in content["id_encoder"].items()}
+
+
+def test_the_pickle_becomes_the_file_that_is_opened(content, shapes, tmp_path, monkeypatch, toy):
+    monkeypatch.setattr(convert, "photomaker_v1_shapes", lambda: shapes)
+    content["id_encoder"]["vision_model.embeddings.position_ids"] = torch.arange(17)[None]
+    torch.save(content, tmp_path / "photomaker-v1.bin")
+    convert.main(tmp_path / "photomaker-v1.bin", tmp_path / "made.safetensors")
+    made, expected = (
+        load_file(tmp_path / "made.safetensors"),
+        load_file(toy / "photomaker.safetensors"),
+    )
+    assert made.keys() == expected.keys()
+    assert all(torch.equal(made[key], expected[key]) for key in made)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["made.safetensors", "photomaker-v1.bin"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda c: c.pop("lora_weights"), r"holds \['id_encoder'\] instead"),
+        (lambda c: c["id_encoder"].pop("visual_projection.weight"), "'visual_proj.* is missing"),
+        (lambda c: c["id_encoder"].update(qformer=torch.ones(1)), "'qformer' is not PhotoMaker v1"),
+        (
+            lambda c: c["id_encoder"].update({"visual_projection.weight": torch.ones(2, 2)}),
+            r"shape \(2, 2\) instead of",
+        ),
+        (lambda c: c["lora_weights"].clear(), "lora_weights is empty"),
+        (lambda c: c["lora_weights"].update(alpha=torch.ones(1)), "lora_weights holds 'alpha'"),
+        (lambda c: c["lora_weights"].update(x=3), r"lora_weights\.x is a int"),
+    ],
+)
+def test_other_checkpoints_are_not_converted(content, shapes, change, told):
+    change(content)
+    with pytest.raises(ModelError, match=told):
+        convert.flattened(content, shapes)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["EVIL"],)
+
+
+def test_a_pickle_that_runs_code_is_refused_and_runs_nothing(hub, tmp_path, monkeypatch, capsys):
+    """Fetched from the hub as photomaker-v1.bin, converted in another process, as it happens."""
+    monkeypatch.setenv("EVIL", str(tmp_path / "evil"))
+    bad = pickle.dumps({"id_encoder": {}, "lora_weights": Evil()}, protocol=2)
+    hub.files[ENTRIES["photomaker"].repo] = {"photomaker-v1.bin": bad}
+    assert "cannot be converted: it is not a pickle of tensors alone" in fails(
+        capsys, 2, "fetch", "photomaker"
+    )
+    assert not (tmp_path / "evil").exists()
+    assert not (store() / PHOTOMAKER).exists()
+    assert read_lock() == {}
+
+
+@pytest.mark.slow
+def test_a_pickle_of_the_true_keys_and_shapes_is_converted(hub, tmp_path):
+    """407 + 1120 tensors; stored without their numbers, so that the pickle is small."""
+    from identitystory.models.photomaker import photomaker_v1_shapes
+    from tests.test_full_size import full_size_unet, true_lora
+
+    zero = torch.zeros(1, dtype=torch.float16)
+    content = {
+        "id_encoder": {k: zero.expand(shape) for k, shape in photomaker_v1_shapes().items()},
+        "lora_weights": {
+            k: zero.expand(v.shape) for k, v in true_lora(full_size_unet(), "processor").items()
+        },
+    }
+    torch.save(content, tmp_path / "x.bin")
+    hub.files[ENTRIES["photomaker"].repo] = {"photomaker-v1.bin": (tmp_path / "x.bin").read_bytes()}
+    list(fetch(ENTRIES["photomaker"]))
+    with safe_open(located(ENTRIES["photomaker"]), framework="pt") as made:
+        assert len(list(made.keys())) == 407 + 1120
+    assert located(ENTRIES["photomaker"]).stat().st_size > ENTRIES["photomaker"].size
+    assert verify(ENTRIES["photomaker"]) == []
