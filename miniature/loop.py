@@ -164,6 +164,11 @@ class Run:
             self.means[name] = 0.98 * self.means.get(name, value) + 0.02 * value
 
 
+def trained(name: str) -> bool:
+    """Whether a stage has a checkpoint."""
+    return (CHECKPOINTS / f"{name}.pt").exists()
+
+
 def load_trained(name: str, model: nn.Module) -> nn.Module:
     """``model`` with the (averaged) weights of a stage's checkpoint, for use."""
     path: Path = CHECKPOINTS / f"{name}.pt"

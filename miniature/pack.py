@@ -26,14 +26,14 @@ from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
 from .data import HELD_OUT_PEOPLE, PLACES_V0, POSES_V0, PictureSet
 from .identity import WIDTH, load_encoder
-from .loop import CHECKPOINTS, load_trained
+from .loop import CHECKPOINTS, load_trained, trained
 from .paths import BUILD, ROOT
 from .reader import save_reader
 from .ready import HELD_OUT_SCENES, LATENTS
 from .segmenter import MEAN, SIZE, STD, new_segmenter
 from .text import TOKENIZERS, load_encoders
 from .unet import Painter, new_unet, scheduler
-from .vae import new_vae
+from .vae import DECODER, load_vae
 from .world.captions import grammar_words
 
 TARGET = ROOT / "src" / "identitystory" / "weights" / "miniature"
@@ -104,7 +104,7 @@ def save_segmenter(folder: Path, clip_folder: Path) -> None:
 def training_facts(data: PictureSet) -> dict:
     """What the checkpoints say of themselves: steps and minutes of each stage."""
     stages = {}
-    for name in ("vae", "text", "tower", "segmenter", "unet", "reader"):
+    for name in filter(trained, ("vae", DECODER, "text", "tower", "segmenter", "reader", "unet")):
         state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
         stages[name] = (state["step"], round(state["spent"] / 60, 1))
     return stages
@@ -156,7 +156,7 @@ def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     """Write the whole checkpoint into ``folder``, replacing what is there."""
     stored = torch.load(LATENTS, weights_only=True, mmap=True)
     painter = load_trained("unet", Painter())
-    vae = load_trained("vae", new_vae())
+    vae = load_vae()
     fold_normalisation(vae, stored["mean"], stored["std"])
     _, encoders = load_encoders()
     shutil.rmtree(folder, ignore_errors=True)

@@ -16,10 +16,9 @@ from transformers import CLIPTokenizer
 
 from .data import PictureSet
 from .identity import embed_all, load_encoder
-from .loop import load_trained
 from .paths import BUILD
 from .text import WIDTHS, load_encoders, tokens
-from .vae import LATENT_CHANNELS, SIZE, new_vae, to_tensor
+from .vae import LATENT_CHANNELS, SIZE, load_vae, to_tensor
 from .world.captions import FRAMING, caption, cast
 
 WORDINGS = 4  # captions of each picture; the last says only who is in it
@@ -94,7 +93,7 @@ def training_numbers(data: PictureSet) -> list[int]:
 @torch.inference_mode()
 def encode_pictures(sets: list[PictureSet], chosen: list[list[int]]) -> dict[str, Tensor]:
     """Latents, loss weights and embeddings."""
-    vae = load_trained("vae", new_vae())
+    vae = load_vae()
     latents, weights = [], []
     for data, numbers in zip(sets, chosen, strict=True):
         part = torch.empty(2, len(numbers), LATENT_CHANNELS, SIZE // 8, SIZE // 8)

@@ -7,6 +7,8 @@ than luminance (an L1 loss on RGB learns green against magenta last), and edges 
 from __future__ import annotations
 
 import argparse
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,13 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from .data import PictureSet
-from .loop import Run, load_trained
+from .loop import Run, load_trained, spawn, trained
 from .muon import Muon
 from .paths import BUILD
 
 SIZE, LATENT_CHANNELS = 128, 12
-CROP, BATCH = 64, 16
+CROP, BATCH = 64, 16  # a batch is of each process
+DECODER = "vae_decoder"
 
 
 def new_vae() -> AutoencoderKL:
@@ -91,30 +94,11 @@ def reconstruction_loss(y: torch.Tensor, x: torch.Tensor, weight: torch.Tensor) 
     return loss
 
 
-def train(minutes: float, data: PictureSet, *, kl: float, name: str = "vae") -> None:
+def train(minutes: float, data: PictureSet, *, kl: float) -> None:
     """Train the autoencoder on what is rendered, for ``minutes``."""
     vae = new_vae()
-    hidden = [
-        p for n, p in vae.named_parameters()
-        if p.ndim == 4 and not any(k in n for k in ("conv_in", "conv_out", "quant"))
-    ]  # fmt: skip
-    chosen = set(map(id, hidden))
-    rest = [p for p in vae.parameters() if id(p) not in chosen]
-    optimizers = [
-        Muon(hidden, 0.02),
-        torch.optim.AdamW(rest, 1.5e-3, betas=(0.9, 0.99), fused=True),
-    ]
-    run = Run(name, vae, optimizers, minutes=minutes, ema=0.995, decay_from=0.35)
-    rng = np.random.default_rng(run.step)
-    torch.manual_seed(run.step)
-    pool = np.array([])
-    for _ in run:
-        if run.step % 200 == 0 or not len(pool):
-            data = PictureSet(data.folder)
-            pool = rendered(data)
-            pool = pool[pool < data.held_out_from]
-            rows = {r["n"]: r for r in data.facts}
-        x, weight = crops(data, pool, rows, rng, CROP)
+    run = Run("vae", vae, new_optimizers(vae, 1.0), minutes=minutes, ema=0.995, decay_from=0.35)
+    for _, (x, weight) in zip(run, batches(run, data), strict=False):
         with torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(x).latent_dist
             y = vae.decode(posterior.sample()).sample
@@ -125,10 +109,55 @@ def train(minutes: float, data: PictureSet, *, kl: float, name: str = "vae") -> 
         run.update(loss + kl * divergence, recon=float(loss.detach()), sigma=sigma, spread=spread)
 
 
+def train_decoder(minutes: float, data: PictureSet) -> None:
+    """Go on with the decoder alone: latents stay what they are, and the U-Net with them."""
+    vae = load_trained("vae", new_vae())
+    decoder = vae.decoder.requires_grad_(True)
+    run = Run(DECODER, vae, new_optimizers(decoder, 0.5), minutes=minutes, ema=0.995, decay_from=0)
+    for _, (x, weight) in zip(run, batches(run, data), strict=False):
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                z = vae.encode(x).latent_dist.mean
+            y = vae.decode(z).sample
+        loss = reconstruction_loss(y.float(), x, weight)
+        run.update(loss, recon=float(loss.detach()))
+
+
+def new_optimizers(model: torch.nn.Module, scale: float) -> list[torch.optim.Optimizer]:
+    """Muon for the inner convolutions, AdamW for the rest."""
+    names = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    outer = ("conv_in", "conv_out", "quant")
+    hidden = [p for n, p in names.items() if p.ndim == 4 and not any(k in n for k in outer)]
+    chosen = set(map(id, hidden))
+    rest = [p for p in names.values() if id(p) not in chosen]
+    return [
+        Muon(hidden, 0.02 * scale),
+        torch.optim.AdamW(rest, 1.5e-3 * scale, betas=(0.9, 0.99), fused=True),
+    ]
+
+
+def batches(run: Run, data: PictureSet) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Crops and pixel weights without end, of whatever is rendered by now."""
+    rng = np.random.default_rng([run.step, run.rank])
+    torch.manual_seed(run.step * 16 + run.rank)
+    for k in itertools.count():
+        if k % 200 == 0:
+            data = PictureSet(data.folder)
+            pool = rendered(data)
+            pool = pool[pool < data.held_out_from]
+            rows = {r["n"]: r for r in data.facts}
+        yield crops(data, pool, rows, rng, CROP)
+
+
+def load_vae() -> AutoencoderKL:
+    """The trained autoencoder, with the decoder that was trained on where there is one."""
+    return load_trained(DECODER if trained(DECODER) else "vae", new_vae())
+
+
 @torch.inference_mode()
-def report(data: PictureSet, name: str, out: Path) -> dict:
+def report(data: PictureSet, out: Path) -> dict:
     """PSNR over held-out pictures, whole and face, and a page of originals above reconstructions."""
-    vae = load_trained(name, new_vae())
+    vae = load_vae()
     numbers = rendered(data)
     held = numbers[numbers >= data.held_out_from]
     held = (held if len(held) >= 64 else numbers)[-64:]
@@ -150,16 +179,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=BUILD / "people")
     parser.add_argument("--minutes", type=float, default=34)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="processes of one thread each")
     parser.add_argument("--kl", type=float, default=1e-3)
-    parser.add_argument("--name", default="vae")
+    parser.add_argument("--decoder", action="store_true", help="go on with the decoder alone")
     parser.add_argument("--report", action="store_true", help="only measure")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     data = PictureSet(options.data)
+    rank = 0
     if not options.report:
-        train(options.minutes, data, kl=options.kl, name=options.name)
-    print(report(data, options.name, BUILD / f"{options.name}.png"))
+        rank = spawn(options.threads)
+        if options.decoder:
+            train_decoder(options.minutes, data)
+        else:
+            train(options.minutes, data, kl=options.kl)
+    if rank == 0:
+        print(report(data, BUILD / "vae.png"))
 
 
 if __name__ == "__main__":

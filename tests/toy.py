@@ -21,6 +21,7 @@ from transformers import (
     CLIPTextModelWithProjection,
     CLIPTokenizer,
     CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
 )
 
 from identitystory.models.photomaker import IdentityEncoder
@@ -185,3 +186,38 @@ def make_toy_checkpoint(folder: Path, seed: int = 0, *, prediction_type: str = "
 def toy_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a toy checkpoint; read only."""
     return make_toy_checkpoint(tmp_path_factory.mktemp("toy"))
+
+
+def add_toy_ip_adapter(folder: Path, seed: int = 1) -> Path:
+    """Puts a random IP-Adapter into a toy checkpoint, in the hub's file format."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+        encoder = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                patch_size=8,
+                image_size=32,
+                projection_dim=24,
+                initializer_range=0.2,
+            )
+        )
+        encoder.save_pretrained(folder / "sdxl_models" / "image_encoder")
+        width, tokens = sum(WIDTHS), 4
+        state = {
+            "image_proj.proj.weight": torch.randn(tokens * width, 24),
+            "image_proj.proj.bias": torch.randn(tokens * width) * 0.1,
+            "image_proj.norm.weight": 1 + torch.randn(width) * 0.1,
+            "image_proj.norm.bias": torch.randn(width) * 0.1,
+        }
+        for number, name in enumerate(unet.attn_processors):
+            if name.endswith("attn2.processor"):
+                inner = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
+                for which in "kv":
+                    key = f"ip_adapter.{number}.to_{which}_ip.weight"
+                    state[key] = torch.randn(inner, width) * 0.3
+        save_file(state, folder / "sdxl_models" / "ip-adapter_sdxl.safetensors")
+    return folder

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import IdentityStoryError, StoryError
+from .cli_compare import add_commands
+from .errors import ConfigError, IdentityStoryError, StoryError
 
 if TYPE_CHECKING:
     from .plan import RunRequest
@@ -97,6 +98,12 @@ def parser() -> Parser:
         help="paint only frame N, numbered as in frames/ (0 is the first); may be repeated. "
         "With --seed, that is the frame's new seed; identities stay as they are",
     )
+    generate.add_argument(
+        "--method",
+        metavar="NAME",
+        help="identitystory (default), or a method to compare it with: consistory, storydiffusion, "
+        "story-adapter, one-prompt-one-story, general, direct-identity",
+    )
     _run_options(generate)
 
     discover = _command(
@@ -123,6 +130,7 @@ def parser() -> Parser:
     _output_options(extend)
 
     _evaluate_options(commands)
+    add_commands(_command, commands, _whole)
 
     models = _command(
         commands, models_command, "models", "list the models", "Lists the models and their parts."
@@ -143,7 +151,8 @@ def parser() -> Parser:
 
 def generate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory generate``."""
-    return _run(_request(arguments, only=tuple(arguments.only)), arguments, service)
+    made = _request(arguments, only=tuple(arguments.only), method=arguments.method)
+    return _run(made, arguments, service)
 
 
 def discover_command(arguments: argparse.Namespace, service: MakeService) -> int:
@@ -227,6 +236,8 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
 
     where = {key: getattr(arguments, key) for key in ("model", "device", "dtype")}
     if arguments.story and arguments.story.lower().endswith(".png"):
+        if more.get("method") is not None:
+            raise ConfigError("a frame is made again by its own method; leave --method out")
         return again_request(Path(arguments.story), arguments.out, **where)
     return new_request(
         _story(arguments),
@@ -330,10 +341,11 @@ def _evaluate_options(commands: Any) -> None:
 
 
 def _command(
-    commands: Any, run: Callable[..., int], name: str, summary: str, text: str
+    commands: Any, run: Callable[..., int] | None, name: str, summary: str, text: str
 ) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=text)
-    made.set_defaults(command=run)
+    if run is not None:  # else its own commands have theirs
+        made.set_defaults(command=run)
     return made
 
 

@@ -17,6 +17,7 @@ from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover
 from .errors import ConfigError
 from .injection import make_template, present, redenoise
+from .masks import clean
 from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import sample
 from .scenes import styled
@@ -140,6 +141,16 @@ def find_template(
             break
         best = min(best, attempt(number), key=lambda template: len(template.missing))
     return best
+
+
+def find_cast(
+    segmenter: Segmenter, story: Story, scene: Scene, image: Image.Image
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Masks (s, H, W) bool of the cast in a finished picture, and the names of who is not there."""
+    if not scene.cast:
+        return torch.zeros(0, image.height, image.width, dtype=torch.bool), ()
+    M = clean(segmenter.segment(image, phrases(story, scene)).masks.cpu().bool())
+    return M, tuple(name for name, M_j in zip(scene.cast, M, strict=True) if not M_j.any())
 
 
 def identity_condition(

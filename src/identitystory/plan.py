@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from . import runfolder
+from .baselines.catalogue import OURS, method, settings
+from .baselines.method import StoryMethod
 from .config import Preset, preset_from_dict, to_dict
 from .errors import ConfigError, RunError
+from .models.folder import adapter_fingerprint
 from .pipeline import count_evaluations, frame_seed, portrait_seeds
 from .runfolder import part_key
 from .story import file_stem
@@ -43,6 +46,7 @@ class RunRequest:
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``.
         notes: what had to be changed to make the options fit; the run warns of it.
+        method: how frames are painted, see ``baselines.catalogue.METHODS``.
     """
 
     story: Story
@@ -56,6 +60,7 @@ class RunRequest:
     device: str = "auto"
     dtype: str = "auto"
     notes: tuple[str, ...] = ()
+    method: str = OURS
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class Plan:
         cast: names whose identities are asked for, in the story's order.
         wanted: frames asked for, ascending.
         frame_seeds: seeds of single frames that stay in force.
+        compared: the method that paints the frames, unless it is IdentityStory.
     """
 
     seed: int
@@ -112,13 +118,16 @@ class Plan:
     frames: list[Part]
     cast: tuple[str, ...]
     wanted: tuple[int, ...]
+    compared: StoryMethod | None = None
 
 
 def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None) -> Plan:
     """The plan of ``request`` in a folder whose run.json is ``record``.
 
     Raises:
-        ConfigError: a frame is asked for that the story does not have; a seed out of range.
+        ConfigError: a frame is asked for that the story does not have; a seed out of range; no
+            such method.
+        ModelError: the method has weights of its own, and the model does not hold them.
     """
     story, preset = request.story, request.preset
     last = len(story.scenes) - 1
@@ -129,15 +138,23 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"the seed is {value}; it must be at least 0 and below 2^63")
     seed, frame_seeds = _seeds(request, record)
-    identities = {c.name: _identity_part(c, preset, model, seed) for c in story.characters}
-    frames = [
-        _frame_part(story, scene, preset, model, identities, seed, index, frame_seeds.get(index))
-        for index, scene in enumerate(story.scenes)
-    ]
+    compared = None if request.method == OURS else method(request.method, preset)
+    faces = compared is None or compared.needs_identities or not request.paint
+    identities = {c.name: _identity_part(c, preset, model, seed) for c in story.characters if faces}
+    if compared is None:
+        frames = [
+            _frame_part(
+                story, scene, preset, model, identities, seed, index, frame_seeds.get(index)
+            )
+            for index, scene in enumerate(story.scenes)
+        ]
+    else:
+        frames = _compared_parts(story, preset, model, identities, seed, frame_seeds, compared)
     wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
     needed = {name for index in wanted for name in story.scenes[index].cast}
-    cast = tuple(c.name for c in story.characters if not request.paint or c.name in needed)
-    return Plan(seed, frame_seeds, identities, frames, cast, wanted if request.paint else ())
+    cast = tuple(name for name in identities if not request.paint or name in needed)
+    wanted = wanted if request.paint else ()
+    return Plan(seed, frame_seeds, identities, frames, cast, wanted, compared)
 
 
 def _seeds(request: RunRequest, record: Mapping[str, Any] | None) -> tuple[int, dict[int, int]]:
@@ -227,6 +244,71 @@ def _frame_part(
     return Part(f"frames/{index:03d}", key, painted, facts, cost)
 
 
+def _compared_parts(
+    story: Story,
+    preset: Preset,
+    model: ModelFacts,
+    identities: Mapping[str, Part],
+    seed: int,
+    frame_seeds: Mapping[int, int],
+    compared: StoryMethod,
+) -> list[Part]:
+    """The frames of a compared method: each also depends on the frames that it looks at."""
+    seeds = [
+        frame_seeds.get(n, compared.seed(seed, n, per_frame=preset.seed_per_frame))
+        for n in range(len(story.scenes))
+    ]
+    weights = model.fingerprint
+    if compared.needs_folder and model.folder is not None:
+        weights += adapter_fingerprint(model.folder)
+
+    def inputs(n: int) -> dict[str, Any]:
+        scene = story.scenes[n]
+        cast = [story.character(name) for name in scene.cast]
+        faces = {c.name: identities[c.name].key for c in cast if c.name in identities}
+        people = [asdict(c) for c in cast]
+        return {"scene": asdict(scene), "cast": people, "faces": faces, "seed": seeds[n]}
+
+    parts = []
+    for n in range(len(story.scenes)):
+        beside = compared.depends(story, n)
+        key = part_key(
+            {
+                "recipe": RECIPE,
+                "part": "frame",
+                "method": [compared.name, settings(compared)],
+                "style": story.style,
+                "frame": inputs(n),
+                "beside": [inputs(d) for d in beside],
+                "before": sum(d < n for d in beside),
+                "sampler": preset.sampler,
+                "num_steps": preset.num_steps,
+                "dtype": model.dtype,
+                "weights": weights,
+            }
+        )
+        facts = {
+            "part": "frame",
+            "key": key,
+            "method": {"name": compared.name, "settings": settings(compared)},
+            "title": story.title,
+            "style": story.style,
+            "scene": asdict(story.scenes[n]) | {"cast": list(story.scenes[n].cast)},
+            "characters": [asdict(story.character(name)) for name in story.scenes[n].cast],
+            "story": story_to_dict(story),
+            "index": n,
+            "seed": seed,
+            "frame_seed": seeds[n],
+            "frame_seeds": {str(d): seeds[d] for d in sorted((n, *beside))},
+            "preset": to_dict(preset),
+            "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
+            "versions": versions(),
+        }
+        cost = compared.evaluations(story, (n,), preset.num_steps)
+        parts.append(Part(f"frames/{n:03d}", key, seeds[n], facts, cost))
+    return parts
+
+
 def make_record(
     request: RunRequest, model: ModelFacts, plan: Plan, state: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -239,6 +321,7 @@ def make_record(
             "device": request.device,
             "dtype": request.dtype,
             "preset": request.preset.name,
+            "method": request.method,
             "only": list(request.only),
             "paint": request.paint,
         },
@@ -306,6 +389,7 @@ def recorded(out: Path) -> RunRequest:
             model=asked["model"],
             device=asked["device"],
             dtype=asked["dtype"],
+            method=asked.get("method", OURS),
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
@@ -321,6 +405,8 @@ def from_picture(picture: Path, out: Path, *, model: str = "miniature") -> RunRe
     if facts is None or "frame_seed" not in facts:
         raise RunError(f"{picture} does not say how it was made; give a frame of a run")
     try:
+        if "method" in facts:
+            return _compared_again(facts, out, model)
         characters = [
             {k: c[k] for k in ("name", "description", "noun")} for c in facts["characters"]
         ]
@@ -341,6 +427,20 @@ def from_picture(picture: Path, out: Path, *, model: str = "miniature") -> RunRe
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{picture}: what it says of itself is broken: {error!r}") from None
+
+
+def _compared_again(facts: Mapping[str, Any], out: Path, model: str) -> RunRequest:
+    """The request for one frame of a compared method, with the frames that it looks at."""
+    return RunRequest(
+        story=story_from_dict(facts["story"]),
+        out=out,
+        preset=preset_from_dict(facts["preset"]),
+        model=model,
+        only=(int(facts["index"]),),
+        frame_seeds={int(k): int(v) for k, v in facts["frame_seeds"].items()},
+        dtype=facts["model"]["dtype"],
+        method=str(facts["method"]["name"]),
+    )
 
 
 def story_to_dict(story: Story) -> dict[str, Any]:

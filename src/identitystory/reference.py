@@ -16,7 +16,11 @@ def cli_page() -> str:
     """docs/cli.md: the help of every command."""
     top = parser()
     commands: Any = next(a for a in top._actions if a.dest == "name").choices
-    pages = [("identitystory", top), *((f"identitystory {n}", p) for n, p in commands.items())]
+    pages = [("identitystory", top)]
+    for name, page in commands.items():
+        pages.append((f"identitystory {name}", page))
+        for inner in (a for a in page._actions if a.dest == "part"):
+            pages += [(f"identitystory {name} {n}", p) for n, p in inner.choices.items()]
     text = [
         "# Command line",
         "Made by `python -m identitystory.reference`; do not edit.",

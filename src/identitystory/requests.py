@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .baselines.catalogue import check_method
 from .config import DiscoveryConfig, Preset, preset
 from .errors import ConfigError
 from .plan import RunRequest, extended, from_picture, recorded
@@ -35,6 +36,7 @@ def new_request(
     seed: int | None = None,
     only: tuple[int, ...] = (),
     paint: bool = True,
+    method: str | None = None,
     **where: str | None,
 ) -> RunRequest:
     """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
@@ -48,6 +50,7 @@ def new_request(
         seed: see ``RunRequest``.
         only: see ``RunRequest``.
         paint: see ``RunRequest``.
+        method: see ``RunRequest``.
         **where: ``model``, ``device``, ``dtype``.
 
     Raises:
@@ -61,6 +64,8 @@ def new_request(
         request = replace(request, preset=preset(preset_name))
     configuration, notes = overridden(request.preset, steps=steps, portraits=portraits)
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
+    if method is not None:
+        given["method"] = check_method(method)
     return replace(
         request,
         preset=configuration,

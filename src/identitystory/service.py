@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from . import pages, pipeline, plan, runfolder, vocabulary
+from .baselines.method import StoryMethod, Work
 from .config import DiscoveryConfig
 from .discovery import discover
 from .events import (
@@ -122,6 +123,10 @@ class _Run:
         to_do = [p for p in asked if p.name not in done]
         # A frame that is there needs no identity, but its identity is a part of the run.
         self.total = sum(p.evaluations for p in to_do) - self._portraits_there(to_do)
+        if made.compared is not None and (ahead := [n for n, p in frames if p in to_do]):
+            self.total -= sum(made.frames[n].evaluations for n in ahead)
+            steps = self.request.preset.num_steps
+            self.total += made.compared.evaluations(story, ahead, steps)
         self._save_record()  # the first file of all: it is what makes the folder a run
         self.emit(
             Started(
@@ -145,8 +150,11 @@ class _Run:
         for index, part in frames:
             if part.name in done:
                 self.emit(PartKept(part.name))
-            else:
+            elif made.compared is None:
                 self._paint(index, part, found)
+        if made.compared is not None:
+            left = tuple(index for index, part in frames if part.name not in done)
+            self._paint_compared(made.compared, left, found)
         sheet = self._page() if self.request.paint else None
         self.emit(
             Finished(
@@ -178,7 +186,9 @@ class _Run:
             if all(f is not None and f.get("key") == part.key for f in facts):
                 there.add(part.name)
         for index, part in enumerate(self.plan.frames):
-            paths = (self.folder.frame, self.folder.template, self.folder.masks)
+            paths = [self.folder.frame, self.folder.masks]
+            if self.plan.compared is None:
+                paths.append(self.folder.template)
             pictures = (runfolder.read_png_facts(path(index)) for path in paths)
             if all(f is not None and f.get("key") == part.key for f in pictures):
                 there.add(part.name)
@@ -263,6 +273,38 @@ class _Run:
         self._finish(part)
         seconds = round(time.perf_counter() - start, 3)
         self.emit(FrameReady(index, part.name, part.seed, template.missing, seconds))
+
+    def _paint_compared(
+        self, method: StoryMethod, left: tuple[int, ...], identities: dict[str, Identity]
+    ) -> None:
+        """Frames that look at one another, painted by another method, without templates.
+
+        Their characters are looked for afterwards, so that all methods are measured alike.
+        """
+        if not left:
+            return
+        work = Work(
+            self.request.story,
+            tuple(part.seed for part in self.plan.frames),
+            left,
+            identities,
+            self.model.folder,
+        )
+        self.part, start = self.plan.frames[left[0]].name, time.perf_counter()
+        pictures, find = method.paint(self._model(), work), self._model().segmenter
+        for count, (index, image) in enumerate(pictures, 1):
+            part = self.plan.frames[index]
+            scene = work.story.scenes[index]
+            found, missing = pipeline.find_cast(find, work.story, scene, image)
+            self.folder.template(index).unlink(missing_ok=True)  # another method's
+            facts = part.facts | {"missing": list(missing)}
+            masks = pages.masks_picture(found, image.size)
+            runfolder.write_png(self.folder.masks(index), masks, facts | {"part": "masks"})
+            runfolder.write_png(self.folder.frame(index), image, facts)
+            self._finish(part)
+            self.part = self.plan.frames[left[min(count, len(left) - 1)]].name
+            seconds, start = round(time.perf_counter() - start, 3), time.perf_counter()
+            self.emit(FrameReady(index, part.name, part.seed, missing, seconds))
 
     def _finish(self, part: Part) -> None:
         self.state[part.name] = "done"

@@ -17,6 +17,9 @@ from ..errors import ModelError
 PARTS = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", "unet", "vae", "scheduler")
 SDXL = "stabilityai/stable-diffusion-xl-base-1.0"
 IDENTITY, SEGMENTER = "photomaker.safetensors", "segmenter"
+# As in the hub's h94/IP-Adapter; a checkpoint may do without.
+ADAPTER = "sdxl_models/ip-adapter_sdxl.safetensors"
+ADAPTER_ENCODER = "sdxl_models/image_encoder"
 
 
 def model_folder(model: str | Path, *, offline: bool = True) -> Path:
@@ -67,6 +70,31 @@ def fingerprint(folder: Path) -> str:
             names += (folder / part).glob(pattern)
     digest = hashlib.sha256()
     for file in sorted(set(names)):
+        with file.open("rb") as stream:
+            inner = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{file.relative_to(folder).as_posix()} {inner}\n".encode())
+    return digest.hexdigest()
+
+
+def adapter_fingerprint(folder: Path) -> str:
+    """sha256, in hex, over the checkpoint's IP-Adapter and its picture encoder.
+
+    Raises:
+        ModelError: it holds none.
+    """
+    weights, encoder = folder / ADAPTER, folder / ADAPTER_ENCODER
+    missing = [
+        name
+        for name, there in ((ADAPTER, weights.is_file()), (f"{ADAPTER_ENCODER}/", encoder.is_dir()))
+        if not there
+    ]
+    if missing:
+        raise ModelError(
+            f"{folder} holds no IP-Adapter ({' and '.join(missing)} missing), which Story-Adapter "
+            "needs; put the files of h94/IP-Adapter there, or choose other methods"
+        )
+    digest = hashlib.sha256()
+    for file in [weights, *sorted(encoder.glob("*.safetensors")), *sorted(encoder.glob("*.json"))]:
         with file.open("rb") as stream:
             inner = hashlib.file_digest(stream, "sha256").hexdigest()
         digest.update(f"{file.relative_to(folder).as_posix()} {inner}\n".encode())

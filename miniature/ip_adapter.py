@@ -1,0 +1,189 @@
+"""A small IP-Adapter for the miniature, for Story-Adapter: ``python -m miniature.ip_adapter``.
+
+The U-Net stays as it is; a projection of a picture's embedding to a few tokens, and a second pair of
+key and value projections in every cross-attention, learn to paint a picture from its caption and an
+embedding. The picture encoder is the identity tower with its projections, the only encoder of the
+miniature that knows people apart. In half of the samples the embedding is of another picture of
+the same person, as Story-Adapter will use it.
+
+Resumes where it stood. ``--pack`` writes the result into the checkpoint, in the hub's file format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from identitystory.models.attention import Site, attend, edited
+from identitystory.models.folder import ADAPTER, ADAPTER_ENCODER
+from identitystory.models.photomaker import IdentityEncoder
+from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
+
+from .data import PictureSet
+from .identity import load_encoder
+from .loop import Run, load_trained, spawn
+from .pack import TARGET
+from .paths import BUILD
+from .ready import WORDINGS, Ready, companions, prepare
+from .unet import TIME_IDS, Painter, scheduler
+
+TOKENS = 4
+
+
+class Adapter(nn.Module):
+    """The IP-Adapter's own weights, beside a frozen U-Net.
+
+    Parameters:
+        unet: whose cross-attention layers get a second key and value.
+        width: numbers of an embedding.
+    """
+
+    def __init__(self, unet: nn.Module, width: int) -> None:
+        super().__init__()
+        text = unet.config["cross_attention_dim"]
+        self.proj = nn.Linear(width, TOKENS * text)
+        self.norm = nn.LayerNorm(text)
+        self.places: dict[str, str] = {}  # layer -> its number, as text
+        self.key, self.value = nn.ModuleDict(), nn.ModuleDict()
+        for number, name in enumerate(unet.attn_processors):
+            layer = unet.get_submodule(name.removesuffix(".processor"))
+            if name.endswith("attn2.processor"):
+                self.places[name.removesuffix(".processor")] = str(number)
+                inner = layer.to_k.weight.shape[0]
+                self.key[str(number)] = nn.Linear(text, inner, bias=False)
+                self.value[str(number)] = nn.Linear(text, inner, bias=False)
+                with torch.no_grad():  # starts from what the layer does with words
+                    self.key[str(number)].weight.copy_(layer.to_k.weight)
+                    self.value[str(number)].weight.copy_(layer.to_v.weight)
+
+    def tokens(self, embeddings: Tensor) -> Tensor:
+        """(B, TOKENS, D) of embeddings (B, width)."""
+        return self.norm(self.proj(embeddings).unflatten(-1, (TOKENS, -1)))
+
+    def edit(self, tokens: Tensor):
+        """The attention with ``tokens`` (B, TOKENS, D) beside the text."""
+
+        def seen(site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            h = attend(q, k, v)
+            if site.is_self:
+                return h
+            number = self.places[site.name]
+            k_ip, v_ip = (
+                layers[number](tokens).unflatten(-1, (q.shape[1], -1)).transpose(1, 2)
+                for layers in (self.key, self.value)
+            )
+            return h + attend(q, k_ip.to(q), v_ip.to(q))
+
+        return seen
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors of the hub's file."""
+        state = {f"image_proj.proj.{k}": v for k, v in self.proj.state_dict().items()}
+        state |= {f"image_proj.norm.{k}": v for k, v in self.norm.state_dict().items()}
+        for number in self.places.values():
+            state[f"ip_adapter.{number}.to_k_ip.weight"] = self.key[number].weight
+            state[f"ip_adapter.{number}.to_v_ip.weight"] = self.value[number].weight
+        return {k: v.detach().contiguous() for k, v in state.items()}
+
+
+def plain_unet() -> nn.Module:
+    """The trained U-Net, frozen, its identity LoRA off."""
+    painter = load_trained("unet", Painter())
+    for layer in painter._switches:
+        layer._disable_adapters = True
+    return painter.unet
+
+
+def train(minutes: float, ready: Ready, *, batch: int) -> None:
+    """One picture a sample: from its caption and an embedding of it or of its person."""
+    unet = plain_unet()
+    adapter = Adapter(unet, ready.embeddings.shape[1])
+    optimizer = torch.optim.AdamW(adapter.parameters(), 5e-4, betas=(0.9, 0.99), weight_decay=0.01)
+    run = Run("ip_adapter", adapter, [optimizer], minutes=minutes, ema=0.99, warmup=100)
+    alpha_bar, others = scheduler().alphas_cumprod, companions(ready.people)
+    rng = np.random.default_rng([run.step, 7, run.rank])
+    torch.manual_seed(run.step * 16 + run.rank)
+    empty = len(ready.states) - 1
+    for _ in run:
+        i = rng.integers(0, len(others), batch)
+        source = np.where(rng.random(batch) < 0.5, i, [rng.choice(others[k]) for k in i])
+        i = torch.from_numpy(i)
+        z = ready.latents[0, i].float()
+        noise, t = torch.randn_like(z), torch.from_numpy(rng.integers(0, 1000, batch))
+        a = alpha_bar[t].view(-1, 1, 1, 1)
+        x, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
+        text = i * WORDINGS + torch.from_numpy(rng.integers(0, WORDINGS, batch))
+        text[torch.from_numpy(rng.random(batch) < 0.1)] = empty
+        e = ready.embeddings[torch.from_numpy(source)].clone()
+        e[torch.from_numpy(rng.random(batch) < 0.1)] = 0  # no picture, as without the prompt
+        ids = torch.tensor([TIME_IDS], dtype=torch.float32).expand(batch, -1)
+        extra = dict(text_embeds=ready.pooled[text], time_ids=ids)
+        with (
+            torch.autocast("cpu", torch.bfloat16),
+            edited(unet, adapter.edit(adapter.tokens(e))),
+        ):
+            said = unet(x, t, ready.states[text].float(), added_cond_kwargs=extra).sample
+        snr = (alpha_bar / (1 - alpha_bar))[t]
+        error = F.mse_loss(said.float(), target, reduction="none").mean((1, 2, 3))
+        run.update((error * (5 / (snr + 1)).clamp(max=1)).mean())
+
+
+def tower(encoder: IdentityEncoder) -> CLIPVisionModelWithProjection:
+    """The identity tower, its two projections side by side, as the class that the hub's files hold."""
+    config = CLIPVisionConfig(
+        **{**encoder.vision_model.config.to_dict(), "projection_dim": sum(encoder.widths)}
+    )
+    model = CLIPVisionModelWithProjection(config)
+    state = {f"vision_model.{k}": v for k, v in _inner(encoder.vision_model).items()}
+    both = [encoder.visual_projection.weight, encoder.visual_projection_2.weight]
+    state["visual_projection.weight"] = torch.cat(both)
+    missing = model.load_state_dict(state, strict=False).missing_keys
+    if [k for k in missing if not k.endswith("position_ids")]:
+        raise SystemExit(f"the tower does not fit: {missing}")
+    return model.eval()
+
+
+def _inner(vision: nn.Module) -> dict[str, Tensor]:
+    return {k.removeprefix("vision_model."): v for k, v in vision.state_dict().items()}
+
+
+def pack(adapter: Adapter, encoder: IdentityEncoder, folder: Path) -> None:
+    """Writes ``sdxl_models/`` into the checkpoint ``folder``, float16."""
+    target = folder / ADAPTER_ENCODER
+    target.mkdir(parents=True, exist_ok=True)
+    tower(encoder).half().save_pretrained(target)
+    said = {"image_mean": CLIP_MEAN, "image_std": CLIP_STD}
+    (target / "preprocessor_config.json").write_text(json.dumps(said))
+    save_file({k: v.half() for k, v in adapter.state().items()}, folder / ADAPTER)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=BUILD / "people")
+    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
+    parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--batch", type=int, default=32, help="of each process")
+    parser.add_argument("--threads", type=int, default=2, help="processes of one thread each")
+    parser.add_argument("--pack", type=Path, nargs="?", const=TARGET, help="only write the files")
+    options = parser.parse_args()
+    if options.pack:
+        encoder = load_encoder()
+        adapter = Adapter(plain_unet(), sum(encoder.widths))
+        pack(load_trained("ip_adapter", adapter), encoder, options.pack)
+        return
+    sets = PictureSet(options.data), PictureSet(options.pairs) if options.pairs.exists() else None
+    spawn(options.threads)
+    train(options.minutes, prepare(*sets), batch=options.batch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""What a method of painting a story is, and what the compared methods share.
+
+A method paints whole stories, for its frames look at one another. It must give the same bytes for
+a frame whatever else is painted with it, and hold no more in memory for longer stories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..models.attention import Edit
+from ..pipeline import derived_seed
+from ..protocols import Backend, Conditioning
+from ..types import Identity, Story
+
+FRAMES_AT_ONCE = 16  # latents kept side by side; longer stories are painted in such portions
+
+
+class EditableGenerator(Protocol):
+    """A general generator whose U-Net is at hand, such as ``models.diffusion.LatentDiffusion``."""
+
+    num_steps: int
+    size: int
+    unet: Any
+    encode: Any  # the pair of text encoders, see models.sdxl.TextEncoders
+    sampler: Any  # its timesteps, see models.diffusion.Sampler
+
+    def condition(
+        self, prompts: Sequence[str], *, guidance: float, negative: str | None = ""
+    ) -> Conditioning:
+        """As ``protocols.ImageGenerator``; None is no negative prompt at all."""
+        ...
+
+    def noise(self, seed: int) -> Tensor:
+        """As ``protocols.ImageGenerator``."""
+        ...
+
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """As ``protocols.ImageGenerator``."""
+        ...
+
+    def decode(self, z: Tensor) -> list[Image.Image]:
+        """As ``protocols.ImageGenerator``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to paint.
+
+    Attributes:
+        story: all of it.
+        seeds: one a frame, of the whole story.
+        wanted: the frames asked for, ascending.
+        identities: by character's name, for methods that need them.
+        folder: the checkpoint's folder, for methods with weights of their own; None without one.
+    """
+
+    story: Story
+    seeds: tuple[int, ...]
+    wanted: tuple[int, ...]
+    identities: Mapping[str, Identity]
+    folder: Any = None
+
+
+class StoryMethod(Protocol):
+    """A way to paint a story. Frozen; its fields are its settings."""
+
+    name: ClassVar[str]
+    needs_identities: ClassVar[bool]
+    needs_folder: ClassVar[bool]  # whether it reads weights that G has no use for
+
+    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+        """The seed of frame ``index`` in a run of ``seed``; ``per_frame`` is the preset's wish."""
+        ...
+
+    def depends(self, story: Story, index: int) -> tuple[int, ...]:
+        """The other frames that frame ``index`` looks at, in the order that matters."""
+        ...
+
+    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+        """U-Net evaluations that painting ``wanted`` takes, two a sample and step."""
+        ...
+
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+        """(frame, picture) for every frame wanted, as they get ready.
+
+        Raises:
+            ConfigError: the generator's U-Net is not at hand.
+        """
+        ...
+
+
+def editable(backend: Backend, method: str) -> EditableGenerator:
+    """The general generator, if its attention can be edited.
+
+    Raises:
+        ConfigError: it has no U-Net.
+    """
+    G: Any = backend.general
+    if getattr(G, "unet", None) is None:
+        raise ConfigError(
+            f"{method} changes the attention of a U-Net, and the generator of {backend.name!r} "
+            "shows none; use a checkpoint in SDXL's layout"
+        )
+    return G
+
+
+def own_seed(seed: int, index: int, *, per_frame: bool) -> int:
+    """Another noise for every frame if ``per_frame``, or the story's one for all."""
+    return derived_seed("frame", seed, index) if per_frame else seed
+
+
+def portions(frames: Sequence[int], size: int = FRAMES_AT_ONCE) -> list[tuple[int, ...]]:
+    """``frames`` in order, ``size`` at a time, so that memory does not grow with the story."""
+    return [tuple(frames[a : a + size]) for a in range(0, len(frames), size)]
+
+
+# --- Frames that others look at -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """The frames that all others look at: the first few of each character.
+
+    Attributes:
+        frames: ascending; always painted together, so that their bytes are the same each time.
+        seen: for every frame of the story the anchors it looks at, itself left out.
+    """
+
+    frames: tuple[int, ...]
+    seen: tuple[tuple[int, ...], ...]
+
+
+def anchors(story: Story, per_character: int, *, alone: bool) -> Anchors:
+    """The first ``per_character`` frames of each character, and who looks at which.
+
+    A frame looks at the anchors of everybody in its cast; one without people looks at none.
+
+    Args:
+        story: casts are read off its scenes.
+        per_character: how many frames a character is anchored in.
+        alone: frames where somebody is alone come first.
+    """
+    of: dict[str, list[int]] = {}
+    for character in story.characters:
+        shown = [n for n, scene in enumerate(story.scenes) if character.name in scene.cast]
+        if alone:
+            shown.sort(key=lambda n: len(story.scenes[n].cast) > 1)  # stable
+        of[character.name] = shown[:per_character]
+    frames = tuple(sorted({n for some in of.values() for n in some}))
+    seen = tuple(
+        tuple(sorted({a for name in scene.cast for a in of[name]} - {n}))
+        for n, scene in enumerate(story.scenes)
+    )
+    return Anchors(frames, seen)
+
+
+def others(story: Story, found: Anchors, index: int) -> tuple[int, ...]:
+    """What frame ``index`` depends on: all anchors, as they look at each other; itself left out."""
+    if not found.seen[index] and index not in found.frames:
+        return ()
+    return tuple(a for a in found.frames if a != index)
+
+
+def groups(found: Anchors, wanted: Sequence[int]) -> list[list[tuple[int, ...]]]:
+    """For each portion, what is stepped together: all anchors as one batch, then frame by frame.
+
+    The anchors come again with every portion, for nothing of them is kept but their pictures.
+    """
+    rest = [n for n in wanted if n not in found.frames]
+    first = [found.frames] if any(found.seen[n] or n in found.frames for n in wanted) else []
+    return [first + [(n,) for n in some] for some in portions(rest) or [()]]
+
+
+class SharedEdit(Edit, Protocol):
+    """An edit in which frames look at anchors of the same step."""
+
+    def begin(self, i: int, group: tuple[int, ...], z: Tensor, cond: Conditioning) -> None:
+        """Told before z_i of ``group`` is stepped."""
+        ...
+
+
+def in_step(
+    G: EditableGenerator,
+    edit: SharedEdit,
+    z: dict[int, Tensor],
+    conds: Mapping[tuple[int, ...], Conditioning],
+) -> Iterator[int]:
+    """Steps every group of ``conds`` from noise to clean side by side, and yields each i done.
+
+    All frames are at the same i, so what the anchors leave for the others is one step's worth.
+    ``z`` holds z_t of each frame, (C, h, w), and is moved on in place. The caller installs ``edit``.
+    """
+    for i in range(G.num_steps, 0, -1):
+        for group, cond in conds.items():
+            z_i = torch.stack([z[n] for n in group])
+            edit.begin(i, group, z_i, cond)
+            z.update(zip(group, G.step(z_i, i, cond), strict=True))
+        yield i

@@ -1,0 +1,228 @@
+"""1Prompt1Story: One-Prompt-One-Story, Free-Lunch Consistent Text-to-Image Generation, ICLR 2025.
+
+Covered: prompt consolidation (all frames in one prompt behind the identity's), singular-value
+reweighting (the frame's own tokens up, the others' down; ``reweight``), identity-preserving
+cross-attention. Keys and values of a cross-attention do not depend on the step, so the latter is
+written as the text states of both prompts side by side under a mask, without a pass of its own.
+
+The identity prompt is the style and the descriptions of a frame's cast; only frames with the same
+cast are consolidated. Defaults are the released code's (mode ``svr``); its paper's appendix swaps
+the two pairs of numbers. Not reproduced: FreeU (off in the code too), dropout of the identity's
+columns (0 in the code, 0.5 in the paper), the mode ``svr-eot`` of its benchmark script.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..models.attention import Site, attend, edited
+from ..protocols import Backend, Conditioning
+from ..sampling import sample
+from ..types import Scene, Story
+from .method import EditableGenerator, Work, editable, own_seed
+
+_NAMES = re.compile(r"^(?:\s*(?:,|and|with)?\s*(?:the\s+)?\{[^{}]*\})+[\s,]*", re.IGNORECASE)
+_NAME = re.compile(r"(?:\b(?:an?|the)\s+)?\{([^{}]*)\}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class OnePromptOneStory:
+    """One consolidated prompt for all frames of a cast, reweighted for each.
+
+    Attributes:
+        guidance: scale of classifier-free guidance.
+        negative: negative prompt; None is SDXL's "no negative prompt".
+        window: the most frames in one prompt; fewer where the text encoders' limit is reached.
+        express_alpha: alpha of sigma' = beta sigma exp(-alpha sigma), for the frame's own tokens.
+        express_beta: beta of the same.
+        suppress_alpha: alpha for the other frames' tokens.
+        suppress_beta: beta of the same.
+        own_pooled: give each frame the pooled vector of its own prompt. The release gives all the
+            consolidated prompt's, which SDXL hardly heeds; a U-Net that reads the scenery off it,
+            as the miniature's does, would paint the last frame's scenery everywhere.
+    """
+
+    name: ClassVar[str] = "one-prompt-one-story"
+    needs_identities: ClassVar[bool] = False
+    needs_folder: ClassVar[bool] = False
+
+    guidance: float = 5.0
+    negative: str | None = None
+    window: int = 10
+    express_alpha: float = -0.01
+    express_beta: float = 1.0
+    suppress_alpha: float = 0.01
+    suppress_beta: float = 0.05
+    own_pooled: bool = False
+
+    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+        """The same noise for every frame."""
+        return own_seed(seed, index, per_frame=False)
+
+    def depends(self, story: Story, index: int) -> tuple[int, ...]:
+        """The other frames of the same cast: their words are in the prompt."""
+        return tuple(n for n in companions(story, index) if n != index)
+
+    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+        """2t a frame."""
+        return 2 * steps * len(wanted)
+
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+        """Each frame by itself: the others take part by their words alone."""
+        G, story = editable(backend, self.name), work.story
+        for n in work.wanted:
+            if story.scenes[n].cast:
+                cond, seen = self.condition(G, story, n)
+            else:
+                cond = G.condition(
+                    [story.scenes[n].prompt], guidance=self.guidance, negative=self.negative
+                )
+                seen = torch.ones(2, cond.hidden.shape[1], dtype=torch.bool)
+            rows = seen[1:] if self.guidance == 1 else seen
+            with edited(G.unet, IdentityPreserving(rows)):
+                z = sample(G, G.noise(work.seeds[n])[None], cond)
+            yield n, G.decode(z)[0]
+
+    def condition(self, G: EditableGenerator, story: Story, n: int) -> tuple[Conditioning, Tensor]:
+        """Frame ``n``'s conditioning, hidden (2, 2L, D): its reweighted prompt, then the identity's;
+        and which of them each half may look at, bool (2, 2L)."""
+        identity = identity_prompt(story, n)
+        frames = window(story, n, self.window, lambda prompt: _fits(G.encode, prompt))
+        settings = [setting(story, story.scenes[m]) for m in frames]
+        whole, spans = consolidate(identity, settings)
+        cond = G.condition([whole], guidance=self.guidance, negative=self.negative)
+        without, given = cond.hidden
+        own = frames.index(n)
+        order = [m for m in range(len(frames)) if m != own] + [own]  # expressed last
+        given, first = given.clone(), 0
+        for tokenizer, width in zip(G.encode.tokenizers, G.encode.widths, strict=True):
+            part = given[:, first : first + width]
+            end = len(tokenizer(whole).input_ids) - 1
+            padding = list(range(end, len(part)))  # the end token and what follows
+            for m in order:
+                rows = token_places(tokenizer, whole, spans[m]) + padding
+                alpha, beta = (
+                    (self.express_alpha, self.express_beta)
+                    if m == own
+                    else (self.suppress_alpha, self.suppress_beta)
+                )
+                part[rows] = reweight(part[rows], alpha, beta)
+            first += width
+        stored = G.condition([identity], guidance=self.guidance, negative=self.negative).hidden[1]
+        hidden = torch.stack([torch.cat([without, without]), torch.cat([given, stored])])
+        length = len(given)
+        seen = torch.zeros(2, 2 * length, dtype=torch.bool)
+        seen[:, :length] = True
+        kept = len(G.encode.tokenizers[0](identity).input_ids) - 1  # start and words, no end
+        seen[1, length : length + kept] = True
+        cond = replace(cond, hidden=hidden)
+        if self.own_pooled:
+            own_prompt = [story.scenes[n].prompt]
+            cond_n = G.condition(own_prompt, guidance=self.guidance, negative=self.negative)
+            cond = replace(cond, pooled=cond_n.pooled)
+        return cond, seen
+
+
+class IdentityPreserving:
+    """The edit: each half looks only at the text states it may see."""
+
+    def __init__(self, seen: Tensor) -> None:
+        self.seen = seen  # bool (rows, L)
+
+    def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Masked cross-attention; self-attention as it was."""
+        if site.is_self:
+            return attend(q, k, v)
+        return attend(q, k, v, self.seen[:, None, None].to(k.device))
+
+
+def reweight(X: Tensor, alpha: float, beta: float) -> Tensor:
+    """X with each singular value sigma turned into beta sigma exp(-alpha sigma); (n, D), X's dtype.
+
+    Computed in float64, as in the original.
+    """
+    U, S, Vh = torch.linalg.svd(X.double(), full_matrices=False)
+    return ((U * (beta * S * torch.exp(-alpha * S))) @ Vh).to(X.dtype)
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+def companions(story: Story, index: int) -> list[int]:
+    """The frames with the cast of frame ``index``, itself included; itself alone without people."""
+    cast = set(story.scenes[index].cast)
+    if not cast:
+        return [index]
+    return [n for n, scene in enumerate(story.scenes) if set(scene.cast) == cast]
+
+
+def identity_prompt(story: Story, index: int) -> str:
+    """The style and who is in the frame, in the story's order of characters."""
+    scene = story.scenes[index]
+    people = " and ".join(c.description for c in story.characters if c.name in scene.cast)
+    if not story.style:
+        return people
+    comma = "" if _without_style(story, scene.prompt)[:1] != "," else ","
+    return f"{story.style}{comma} {people}"
+
+
+def setting(story: Story, scene: Scene) -> str:
+    """What a frame says beside who is in it: ``reads on a beach`` of ``{Mara} reads on a beach``."""
+    text = _without_style(story, scene.text or scene.prompt).lstrip(" ,")
+    bare = _NAMES.sub("", text) or text
+    return _NAME.sub(lambda m: f"the {story.character(m[1].strip()).noun}", bare)
+
+
+def _without_style(story: Story, text: str) -> str:
+    return text[len(story.style) :] if story.style and text.startswith(story.style) else text
+
+
+def consolidate(identity: str, settings: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """One prompt for all frames, and where each frame's words begin and end in it."""
+    whole, spans = identity, []
+    for words in settings:
+        begin = len(whole) + 1
+        whole = f"{whole} {words}"
+        spans.append((begin, len(whole)))
+    return whole, spans
+
+
+def window(story: Story, index: int, most: int, fits: Any) -> list[int]:
+    """The frames consolidated for frame ``index``: all of its cast in order, if they fit.
+
+    Else as many as fit from itself on, the first following the last. ``fits(prompt)`` tells
+    whether the text encoders can read a prompt.
+    """
+    group = companions(story, index)
+    prompt = lambda frames: consolidate(
+        identity_prompt(story, index), [setting(story, story.scenes[m]) for m in frames]
+    )[0]
+    if len(group) <= most and fits(prompt(group)):
+        return group
+    start = group.index(index)
+    turned = group[start:] + group[:start]
+    count = 1
+    while count < min(most, len(group)) and fits(prompt(turned[: count + 1])):
+        count += 1
+    return turned[:count]
+
+
+def _fits(encode: Any, prompt: str) -> bool:
+    pairs = zip(encode.tokenizers, encode.limits, strict=True)
+    return all(
+        len(tokenizer(prompt, verbose=False).input_ids) <= limit for tokenizer, limit in pairs
+    )
+
+
+def token_places(tokenizer: Any, prompt: str, span: tuple[int, int]) -> list[int]:
+    """Places of the tokens of ``prompt[span[0]:span[1]]``, start token counted."""
+    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
+    begin, end = span
+    return [n for n, (a, b) in enumerate(offsets) if a < b and begin <= a and b <= end]

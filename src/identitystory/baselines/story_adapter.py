@@ -1,0 +1,132 @@
+"""Story-Adapter: A Training-free Iterative Framework for Long Story Visualization, 2024.
+
+Covered: rounds, each painting every frame again with all pictures of the round before as reference
+(Sec. 3.2), through global reference cross-attention (Sec. 3.3): beside the text, attention to the
+tokens of all pictures at once, weighed by a scale that grows from round to round. This is a stock
+IP-Adapter shown N pictures, and is tested against it.
+
+Defaults are the released code's: 10 rounds, scales from 0.3 to 0.5, one noise for all frames and
+rounds, its negative prompt; guidance 5 is what its pipeline falls back to. Not reproduced: its
+style templates around the prompts and its base model (RealVisXL); pictures are made smaller once,
+by the encoder's own preprocessing, not to 256 pixels first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..models.attention import Site, attend, edited
+from ..protocols import Backend
+from ..sampling import sample
+from ..types import Story
+from .method import EditableGenerator, Work, editable, own_seed
+
+
+@dataclass(frozen=True)
+class StoryAdapter:
+    """Rounds of the whole story, each looking at the pictures of the one before.
+
+    Attributes:
+        guidance: scale of classifier-free guidance.
+        negative: negative prompt.
+        rounds: after the first, which is painted from text alone.
+        scale_first: weight of the pictures in the first of these rounds.
+        scale_last: in the last; in even steps between.
+    """
+
+    name: ClassVar[str] = "story-adapter"
+    needs_identities: ClassVar[bool] = False
+    needs_folder: ClassVar[bool] = True
+
+    guidance: float = 5.0
+    negative: str | None = "monochrome, lowres, bad anatomy, worst quality, low quality"
+    rounds: int = 10
+    scale_first: float = 0.3
+    scale_last: float = 0.5
+
+    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+        """The same noise for every frame."""
+        return own_seed(seed, index, per_frame=False)
+
+    def depends(self, story: Story, index: int) -> tuple[int, ...]:
+        """All other frames."""
+        return tuple(n for n in range(len(story.scenes)) if n != index)
+
+    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+        """2t a frame and round; of the last round only what is wanted."""
+        return 2 * steps * (len(story.scenes) * self.rounds + len(wanted))
+
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+        """Between rounds only the embeddings of the pictures are kept.
+
+        Raises:
+            ConfigError: there is no checkpoint folder to read an IP-Adapter from.
+            ModelError: the checkpoint holds none, or one that does not fit.
+        """
+        from ..models.ip_adapter import embeddings_of, load_ip_adapter
+
+        G = editable(backend, self.name)
+        if work.folder is None:
+            raise ConfigError(f"{self.name} reads an IP-Adapter from a checkpoint folder")
+        adapter = load_ip_adapter(work.folder, G.unet)
+        everyone = range(len(work.story.scenes))
+        seen: Tensor | None = None
+        for round_ in range(self.rounds):
+            frames = (self._frame(G, adapter, work, n, seen, round_) for n in everyone)
+            seen = torch.cat([embeddings_of(adapter, [image]) for image in frames])
+        for n in work.wanted:
+            yield n, self._frame(G, adapter, work, n, seen, self.rounds)
+
+    def scale(self, round_: int) -> float:
+        """Weight of the pictures in round 1 to ``rounds``; 0 in round 0."""
+        if round_ == 0:
+            return 0.0
+        share = (round_ - 1) / max(1, self.rounds - 1)
+        return self.scale_first + (self.scale_last - self.scale_first) * share
+
+    def _frame(
+        self,
+        G: EditableGenerator,
+        adapter: Any,
+        work: Work,
+        n: int,
+        seen: Tensor | None,
+        round_: int,
+    ) -> Image.Image:
+        cond = G.condition(
+            [work.story.scenes[n].prompt], guidance=self.guidance, negative=self.negative
+        )
+        edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
+        with edited(G.unet, edit):
+            z = sample(G, G.noise(work.seeds[n])[None], cond)
+        return G.decode(z)[0]
+
+
+class GlobalReference:
+    """The edit: attention to the tokens of all reference pictures, added to that to the text."""
+
+    def __init__(
+        self, adapter: Any, embeddings: Tensor | None, scale: float, *, guided: bool
+    ) -> None:
+        self.adapter, self.scale, self.tokens = adapter, scale, None
+        if embeddings is not None and scale:
+            halves = [embeddings * 0, embeddings] if guided else [embeddings]
+            self.tokens = torch.stack([adapter.tokens(e) for e in halves])  # (halves, N * n, D)
+
+    def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """``attend(q, k, v) + scale * attend(q, k_ref, v_ref)`` at cross-attention."""
+        h = attend(q, k, v)
+        if site.is_self or self.tokens is None:
+            return h
+        k_ref, v_ref = (
+            (self.tokens @ weights[site.name].mT).unflatten(-1, (q.shape[1], -1)).transpose(1, 2)
+            for weights in (self.adapter.keys, self.adapter.values)
+        )
+        return h + self.scale * attend(q, k_ref, v_ref)

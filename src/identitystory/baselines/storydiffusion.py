@@ -1,0 +1,152 @@
+"""StoryDiffusion: Consistent Self-Attention for Long-Range Image and Video Generation, 2024.
+
+Covered: consistent self-attention (Sec. 3.1) in the variant that gathers tokens: a frame's keys and
+values are its own and a random sample of those of every character's first frames, in the U-Net's
+up path; layers skip it by a seeded coin. All frames advance step by step together, so the bank of
+sampled tokens holds one step and no more, however long the story.
+
+Defaults are the authors' demonstration's (its low-memory form, except ``anchors``: 2 as in its
+other form; 1, its own, would leave the first frame nothing to look at). Not reproduced: FreeU,
+reference pictures through PhotoMaker (that is what IdentityStory's own generator does), comic
+lay-out, the semantic motion predictor for video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..models.attention import Site, attend, edited
+from ..pipeline import derived_seed
+from ..protocols import Backend, Conditioning
+from ..types import Story
+from .method import Anchors, Work, anchors, editable, groups, in_step, others, own_seed
+
+Bank = dict[tuple[str, int], tuple[Tensor, Tensor]]  # (site, anchor) -> sampled k and v
+
+
+@dataclass(frozen=True)
+class StoryDiffusion:
+    """Consistent self-attention over a story.
+
+    Attributes:
+        guidance: scale of classifier-free guidance.
+        negative: negative prompt.
+        anchors: frames of each character that the others look at; those where it is alone first.
+        keep: the share of an anchor's tokens that others see, drawn anew at each step and grid.
+        warm_up: first steps, with plain attention.
+        skip_early: chance that a layer is left plain before ``early`` of 50 steps are done.
+        skip_late: the same from then on.
+        early: in steps of 50.
+        same_noise: start every frame from the same noise.
+    """
+
+    name: ClassVar[str] = "storydiffusion"
+    needs_identities: ClassVar[bool] = False
+    needs_folder: ClassVar[bool] = False
+
+    guidance: float = 5.0
+    negative: str | None = ""
+    anchors: int = 2
+    keep: float = 0.5
+    warm_up: int = 1
+    skip_early: float = 0.3
+    skip_late: float = 0.1
+    early: int = 20
+    same_noise: bool = True
+
+    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+        """The story's own, as ``same_noise`` says."""
+        return own_seed(seed, index, per_frame=not self.same_noise)
+
+    def depends(self, story: Story, index: int) -> tuple[int, ...]:
+        """Every anchor, unless the frame shows nobody."""
+        return others(story, self.found(story), index)
+
+    def found(self, story: Story) -> Anchors:
+        """The anchors of ``story``."""
+        return anchors(story, self.anchors, alone=True)
+
+    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+        """2t a frame, the anchors' counted in every portion."""
+        made = groups(self.found(story), wanted)
+        return 2 * steps * sum(len(group) for portion in made for group in portion)
+
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+        """Portion by portion; see ``method.in_step``."""
+        G, found, told = editable(backend, self.name), self.found(work.story), set[int]()
+        for portion in groups(found, work.wanted):
+            conds = {
+                group: G.condition(
+                    [work.story.scenes[n].prompt for n in group],
+                    guidance=self.guidance,
+                    negative=self.negative,
+                )
+                for group in portion
+            }
+            z = {n: G.noise(work.seeds[n]) for group in portion for n in group}
+            edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
+            with edited(G.unet, edit):
+                for _ in in_step(G, edit, z, conds):
+                    pass
+            for n in sorted(set(z) & set(work.wanted) - told):
+                told.add(n)
+                yield n, G.decode(z[n][None])[0]
+
+
+class ConsistentSelfAttention:
+    """The edit: k and v of the anchors' sampled tokens, joined to a frame's own."""
+
+    def __init__(
+        self, settings: StoryDiffusion, found: Anchors, seeds: Sequence[int], steps: int
+    ) -> None:
+        self.settings, self.found, self.seeds, self.steps = settings, found, seeds, steps
+        self.bank: Bank = {}
+        self.i, self.group = steps, tuple[int, ...]()
+
+    def begin(self, i: int, group: tuple[int, ...], z: Tensor, cond: Conditioning) -> None:
+        """``group`` is next; the anchors come first, and leave their samples for the others."""
+        self.i, self.group = i, group
+        if group == self.found.frames:
+            self.bank.clear()
+
+    def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Consistent self-attention in the up path, plain attention elsewhere."""
+        done = self.steps - self.i
+        if not site.is_self or site.part != "up" or done < self.settings.warm_up:
+            return attend(q, k, v)
+        q_b, k_b, v_b = (x.unflatten(0, (-1, len(self.group))) for x in (q, k, v))
+        if self.group == self.found.frames:
+            for b, n in enumerate(self.group):
+                drawn = self.sample(n, k.shape[2]).to(k.device)
+                self.bank[site.name, n] = k_b[:, b, :, drawn], v_b[:, b, :, drawn]
+        h = [self._one(site, n, q_b[:, b], k_b[:, b], v_b[:, b]) for b, n in enumerate(self.group)]
+        return torch.stack(h, dim=1).flatten(0, 1)
+
+    def _one(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """One frame's attention, (halves, heads, N, d); each half sees its own kind only."""
+        seen = self.found.seen[n]
+        if not seen or self.skips(site, n):
+            return attend(q, k, v)
+        banked = [self.bank[site.name, a] for a in seen]
+        k = torch.cat([*(k_a for k_a, _ in banked), k], dim=2)
+        v = torch.cat([*(v_a for _, v_a in banked), v], dim=2)
+        return attend(q, k, v)
+
+    def sample(self, anchor: int, tokens: int) -> Tensor:
+        """Which of an anchor's tokens the others see at this step: bool (tokens,)."""
+        place = self.found.frames.index(anchor)
+        seed = derived_seed("tokens", self.seeds[anchor], place, self.i, tokens)
+        drawn = torch.rand(tokens, generator=torch.Generator().manual_seed(seed))
+        return drawn < self.settings.keep
+
+    def skips(self, site: Site, n: int) -> bool:
+        """Whether this layer stays plain at this step, by a coin that depends on the seed alone."""
+        coin = derived_seed("coin", self.seeds[n], self.i, site.name) / 2**48
+        early = (self.steps - self.i) * 50 < self.settings.early * self.steps
+        return coin < (self.settings.skip_early if early else self.settings.skip_late)

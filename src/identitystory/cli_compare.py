@@ -1,0 +1,222 @@
+"""The commands that compare methods: ``bench``, ``judge`` and ``study``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .service import Service
+
+MakeService = Callable[[], "Service"]
+
+
+def add_commands(
+    command: Callable[..., argparse.ArgumentParser], commands: Any, whole: Callable[[str], int]
+) -> None:
+    """Adds the three commands; ``command`` and ``whole`` are the command line's own helpers."""
+    bench = command(
+        commands,
+        bench_command,
+        "bench",
+        "paint stories by several methods and compare them (Table 1)",
+        "Paints every story by every method, scores them, and prints the paper's Table 1. What is "
+        "finished is kept: the same command goes on where it was cut off.",
+    )
+    bench.add_argument(
+        "--stories",
+        metavar="WHERE",
+        default="little_people",
+        help="a story file, a folder of them, or little_people (default)",
+    )
+    bench.add_argument(
+        "--methods", metavar="NAMES", default="all", help="all (default), or names with commas"
+    )
+    bench.add_argument("--out", metavar="DIR", type=Path, required=True, help="the bench's folder")
+    bench.add_argument("--limit", metavar="N", type=whole, help="only the first N stories")
+    bench.add_argument("--seed", metavar="N", type=whole, default=0, help="of every run")
+    bench.add_argument("--preset", metavar="P", default="recommended", help="for every method")
+    bench.add_argument("--model", metavar="M", default="miniature", help="as for generate")
+    bench.add_argument("--device", metavar="D", default="auto", help="as for generate")
+    bench.add_argument("--dtype", metavar="T", default="auto", help="as for generate")
+    bench.add_argument("--steps", metavar="N", type=whole, help="sampling steps")
+    bench.add_argument("--portraits", metavar="N", type=whole, help="portraits a character")
+    bench.add_argument("--json", action="store_true", help="print the table as JSON")
+
+    judge = command(
+        commands,
+        judge_command,
+        "judge",
+        "let a vision model score the methods (Table 2)",
+        "Sends the finished pictures of every story, blinded and shuffled, to an endpoint that "
+        "speaks OpenAI's chat completions, and averages its scores. Shows first what that takes; "
+        "sends nothing without --send. Answers are kept: the same command goes on.",
+    )
+    _runs(judge)
+    judge.add_argument("--endpoint", metavar="URL", required=True, help="like https://host/v1")
+    judge.add_argument(
+        "--judge-model", metavar="NAME", required=True, help="as the endpoint has it"
+    )
+    judge.add_argument("--out", metavar="DIR", type=Path, required=True, help="for the answers")
+    judge.add_argument(
+        "--key-variable",
+        metavar="NAME",
+        default="OPENAI_API_KEY",
+        help="the environment variable that holds the key (default: OPENAI_API_KEY)",
+    )
+    judge.add_argument("--seed", metavar="N", type=whole, default=0, help="of the shuffling")
+    judge.add_argument("--send", action="store_true", help="really ask")
+    judge.add_argument("--json", action="store_true", help="print the averages as JSON")
+
+    study = command(
+        commands,
+        None,
+        "study",
+        "ask people: make a questionnaire, count its answers (Table 3)",
+        "Makes a questionnaire as one web page, and counts the answers that people saved with it.",
+    )
+    inner = study.add_subparsers(dest="part", required=True, metavar="COMMAND")
+    make = command(
+        inner,
+        study_make_command,
+        "make",
+        "make the questionnaire",
+        "Writes the questionnaire, and beside it the key that tells which option is which method. "
+        "Give participants the page only.",
+    )
+    _runs(make)
+    make.add_argument("--out", metavar="FILE", type=Path, required=True, help="an .html file")
+    make.add_argument(
+        "--groups", metavar="N", type=whole, default=20, help="stories asked about (default: 20)"
+    )
+    make.add_argument("--seed", metavar="N", type=whole, default=0, help="of the draw")
+    count = command(
+        inner,
+        study_tally_command,
+        "tally",
+        "count the answers",
+        "Prints how often each method was chosen, with Wilson's intervals and a test.",
+    )
+    count.add_argument("key", metavar="KEY", type=Path, help="the .key.json file of the study")
+    count.add_argument("answers", metavar="ANSWERS", type=Path, nargs="+", help="answer files")
+    count.add_argument("--json", action="store_true", help="print the rates as JSON")
+
+
+def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory bench``."""
+    from . import bench
+    from .config import preset
+    from .requests import overridden
+
+    configuration, notes = overridden(
+        preset(arguments.preset), steps=arguments.steps, portraits=arguments.portraits
+    )
+    for note in notes:
+        _tell(note)
+    request = bench.BenchRequest(
+        bench.load_stories(arguments.stories, arguments.limit),
+        arguments.out,
+        configuration,
+        bench.chosen_methods(arguments.methods),
+        model=arguments.model,
+        seed=arguments.seed,
+        device=arguments.device,
+        dtype=arguments.dtype,
+    )
+    bench.paint(request, service(), _tell)
+    table = bench.make_table(request)
+    files = bench.write(request, table)
+    if arguments.json:
+        _say(json.dumps(table, ensure_ascii=False))
+    else:
+        _say(bench.markdown(table))
+        _say("\n".join(map(str, files)))
+    return 0
+
+
+def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory judge``."""
+    from . import judge as judging
+
+    cases = _cases(arguments.runs)
+    key = os.environ.get(arguments.key_variable, "")
+    judge = judging.Judge(arguments.endpoint, arguments.judge_model, key, seed=arguments.seed)
+    takes = judging.cost(cases, judge, arguments.out)
+    _tell_or_say = _tell if arguments.json else _say
+    _tell_or_say(
+        f"{takes.requests} requests with {takes.pictures} pictures ({takes.megabytes} MiB) "
+        f"to {judge.endpoint}; what they cost is up to the endpoint"
+    )
+    if takes.requests and not arguments.send:
+        _tell_or_say("nothing was sent; give --send to ask")
+        return 0
+    found = judging.ask(cases, judge, arguments.out, _tell)
+    if arguments.json:
+        _say(json.dumps(judging.averages(found), ensure_ascii=False))
+    else:
+        _say(judging.table(found))
+    return 0
+
+
+def study_make_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory study make``."""
+    from . import study
+
+    if arguments.out.suffix.lower() != ".html":
+        raise ConfigError(f"--out is {str(arguments.out)!r}; give a file that ends in .html")
+    if arguments.groups < 1:
+        raise ConfigError("--groups is 0; ask about at least one story")
+    key = study.make(
+        _cases(arguments.runs), arguments.out, groups=arguments.groups, seed=arguments.seed
+    )
+    _say(f"{arguments.out}: for the participants\n{key}: for you alone")
+    return 0
+
+
+def study_tally_command(arguments: argparse.Namespace, service: MakeService) -> int:
+    """``identitystory study tally``."""
+    from dataclasses import asdict
+
+    from . import study
+
+    people, found = study.tally(arguments.key, arguments.answers)
+    if arguments.json:
+        plain = {name: [asdict(rate) for rate in some] for name, some in found.items()}
+        _say(json.dumps({"participants": people, "rates": plain}, ensure_ascii=False))
+    else:
+        _say(study.table(people, found))
+    return 0
+
+
+def _cases(paths: list[Path]) -> Any:
+    from .compare import find_cases
+
+    cases, notes = find_cases(paths)
+    for note in notes:
+        _tell(note)
+    return cases
+
+
+def _runs(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "runs",
+        metavar="RUNS",
+        type=Path,
+        nargs="+",
+        help="a bench's folder, or run folders of several methods",
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")

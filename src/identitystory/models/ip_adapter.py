@@ -1,0 +1,133 @@
+"""An IP-Adapter in the hub's file format: pictures as extra keys and values of the cross-attention.
+
+``sdxl_models/ip-adapter_sdxl.safetensors`` holds ``image_proj.*`` (one linear layer that turns a
+picture's embedding into a few tokens, and their layer norm) and ``ip_adapter.N.to_k_ip.weight``,
+``to_v_ip``, where N counts the U-Net's attention layers in its own order;
+``sdxl_models/image_encoder/`` is a CLIP vision tower with its projection. Sizes come from the files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import CLIPVisionModelWithProjection
+
+from ..errors import ModelError
+from .attention import sites
+from .folder import ADAPTER, ADAPTER_ENCODER, adapter_fingerprint, read_json
+from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
+from .sdxl import load_part
+
+
+@dataclass(frozen=True)
+class IPAdapter:
+    """What turns pictures into keys and values.
+
+    Attributes:
+        encoder: ``CLIPVisionModelWithProjection``, float32.
+        mean: of the pictures it reads, a channel.
+        std: likewise.
+        projection: weight (n * D, E) and bias (n * D,) of the linear layer.
+        norm: weight and bias (D,) of the layer norm.
+        keys: (inner, D), by the name of the attention layer; cross-attention only.
+        values: likewise.
+    """
+
+    encoder: Any
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    projection: tuple[Tensor, Tensor]
+    norm: tuple[Tensor, Tensor]
+    keys: dict[str, Tensor]
+    values: dict[str, Tensor]
+
+    @torch.inference_mode()
+    def embed(self, image: Image.Image) -> Tensor:
+        """(E,) float32 on the CPU, of the picture's centre at the encoder's size."""
+        picture = square(image, self.encoder.config.image_size)
+        pixels = normalised([picture], self.mean, self.std).to(self.encoder.device)
+        return self.encoder(pixels).image_embeds[0].float().cpu()
+
+    @torch.inference_mode()
+    def tokens(self, embeddings: Tensor) -> Tensor:
+        """(N * n, D): n tokens for each of the (N, E) embeddings; zeros stand for no picture."""
+        weight, bias = self.projection
+        given = F.linear(embeddings.to(weight), weight, bias)
+        width = len(self.norm[0])
+        return F.layer_norm(given.unflatten(-1, (-1, width)), (width,), *self.norm).flatten(0, 1)
+
+
+def load_ip_adapter(folder: Path, unet: Any) -> IPAdapter:
+    """The IP-Adapter of the checkpoint in ``folder``, in ``unet``'s precision and place.
+
+    Raises:
+        ModelError: it is missing, broken, of another kind (plus, face) or for another U-Net.
+    """
+    adapter_fingerprint(folder)  # whether it is there
+    file = folder / ADAPTER
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            state = {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from error
+    state = {k: v.to(unet.device, unet.dtype) for k, v in state.items()}
+    try:
+        projection = state["image_proj.proj.weight"], state["image_proj.proj.bias"]
+        norm = state["image_proj.norm.weight"], state["image_proj.norm.bias"]
+    except KeyError as error:
+        raise ModelError(
+            f"{file} is not a plain IP-Adapter of SDXL: {error} is missing; "
+            "the 'plus' and 'face' variants are not supported"
+        ) from error
+    keys, values = _by_site(state, unet, file)
+    encoder = load_part(
+        CLIPVisionModelWithProjection, folder / ADAPTER_ENCODER, dtype=torch.float32
+    )
+    encoder = encoder.to(unet.device).eval().requires_grad_(False)
+    if encoder.config.projection_dim != projection[0].shape[1]:
+        raise ModelError(
+            f"{file} reads embeddings of {projection[0].shape[1]} numbers, "
+            f"the encoder beside it gives {encoder.config.projection_dim}"
+        )
+    processor = folder / ADAPTER_ENCODER / "preprocessor_config.json"
+    said = read_json(processor) if processor.is_file() else {}
+    mean, std = said.get("image_mean", CLIP_MEAN), said.get("image_std", CLIP_STD)
+    return IPAdapter(encoder, tuple(mean), tuple(std), projection, norm, keys, values)
+
+
+def _by_site(
+    state: dict[str, Tensor], unet: Any, file: Path
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """``to_k_ip`` and ``to_v_ip`` by the layers' names.
+
+    The number in a key is the layer's place in the U-Net's own order, which alternates between
+    self- and cross-attention: 1, 3, 5, ...
+    """
+    numbered = sites(unet)
+    found: dict[str, dict[str, Tensor]] = {"k": {}, "v": {}}
+    for key, tensor in state.items():
+        match = re.fullmatch(r"ip_adapter\.(\d+)\.to_([kv])_ip\.weight", key)
+        if match and int(match[1]) < len(numbered):
+            found[match[2]][numbered[int(match[1])].name] = tensor
+        elif not key.startswith("image_proj."):
+            raise ModelError(f"{file}: the U-Net has no place for {key!r}")
+    cross = {site.name for site in numbered if not site.is_self}
+    width = unet.config["cross_attention_dim"]
+    for tensors in found.values():
+        if tensors.keys() != cross or any(t.shape[1] != width for t in tensors.values()):
+            raise ModelError(f"{file} belongs to another U-Net than the one in this checkpoint")
+    return found["k"], found["v"]
+
+
+def embeddings_of(adapter: IPAdapter, images: Sequence[Image.Image]) -> Tensor:
+    """(N, E) of as many pictures, one by one, so that none depends on its neighbours."""
+    return torch.stack([adapter.embed(image) for image in images])

@@ -1,0 +1,233 @@
+"""The user study (Table 3): a questionnaire as one web page, and the tally of its answers.
+
+The page holds the pictures and opaque names of the options; which method an option is stands in a
+key file of its own. The order of options is drawn anew in every browser. Nothing is sent anywhere:
+a participant saves the answers as a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from .compare import Case, data_url
+from .errors import RunError
+from .runfolder import write_whole
+
+FORMAT = 1
+CRITERIA: Mapping[str, str] = {
+    "text_alignment": "Which option shows best what the texts say?",
+    "character_consistency": "In which option do the people stay themselves best?",
+    "image_quality": "Which option has the best pictures?",
+}
+MAX_ANSWERS = 2**20  # bytes of one answer file
+DRAWS = 10_000
+Z = 1.959963984540054  # of a 95 % interval
+
+
+# --- Making the page ------------------------------------------------------------------------------
+
+
+def make(
+    cases: Sequence[Case], out: Path, *, groups: int = 20, seed: int = 0, side: int = 256
+) -> Path:
+    """Writes the questionnaire to ``out`` and its key beside it; gives the key's path.
+
+    Args:
+        cases: of one set of methods; ``groups`` of them are drawn.
+        out: an ``.html`` file.
+        groups: at most; all cases if there are fewer.
+        seed: of the draw and of the options' names.
+        side: of the pictures, pixels.
+    """
+    drawn = random.Random(seed).sample(list(cases), min(groups, len(cases)))
+    study = hashlib.sha256("".join([str(seed), *(c.key for c in drawn)]).encode()).hexdigest()[:12]
+    token = lambda case, method: hashlib.sha256(
+        f"{study}|{seed}|{case.key}|{method}".encode()
+    ).hexdigest()[:10]
+    sections = [
+        _section(n, c, {m: token(c, m) for m in c.methods}, side) for n, c in enumerate(drawn)
+    ]
+    template = resources.files("identitystory") / "templates" / "study.html"
+    page = template.read_text(encoding="utf-8")
+    page = page.replace("@@STUDY@@", study).replace("@@COUNT@@", str(len(drawn)))
+    page = page.replace("@@GROUPS@@", "\n".join(sections))  # last: it holds the users' texts
+    key = {
+        "format": FORMAT,
+        "study": study,
+        "groups": {f"g{n}": {token(c, m): m for m in c.methods} for n, c in enumerate(drawn)},
+        "titles": {f"g{n}": c.title for n, c in enumerate(drawn)},
+    }
+    key_file = out.with_suffix(".key.json")
+    write_whole(key_file, (json.dumps(key, indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(out, page.encode())
+    return key_file
+
+
+def _section(number: int, case: Case, tokens: Mapping[str, str], side: int) -> str:
+    texts = "".join(f"<li>{html.escape(text)}</li>" for text in case.texts)
+    options = []
+    for method in sorted(case.methods, key=lambda m: tokens[m]):  # no order that tells
+        pictures = "".join(
+            f'<img src="{data_url(frame, side)}" alt="picture {n}: {html.escape(text)}">'
+            for n, (frame, text) in enumerate(zip(case.frames[method], case.texts, strict=True), 1)
+        )
+        options.append(
+            f'<div class="option" role="group" data-token="{tokens[method]}"><h3></h3>'
+            f'<div class="row">{pictures}</div></div>'
+        )
+    questions = "".join(
+        f'<fieldset data-criterion="{name}"><legend>{html.escape(asked)}</legend>'
+        '<div class="choices"></div></fieldset>'
+        for name, asked in CRITERIA.items()
+    )
+    return (
+        f'<section data-group="g{number}" aria-labelledby="h{number}"><h2 id="h{number}" '
+        f'tabindex="-1">Story {number + 1}</h2><ol class="texts">{texts}</ol>'
+        f'<div class="options">{"".join(options)}</div>{questions}</section>'
+    )
+
+
+# --- Counting the answers -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often one method was chosen for one criterion.
+
+    Attributes:
+        method: its name.
+        chosen: times; ``asked``: of how many.
+        asked: see above.
+        low: of Wilson's 95 % interval; ``high`` likewise. Choices count as independent.
+        high: see above.
+        p: of a two-sided sign-flip test over participants that it is chosen as often as the most
+            chosen, Holm-corrected over the methods; None for the most chosen itself.
+    """
+
+    method: str
+    chosen: int
+    asked: int
+    low: float
+    high: float
+    p: float | None
+
+
+def tally(key_file: Path, files: Sequence[Path]) -> tuple[int, dict[str, list[Rate]]]:
+    """How many took part, and for each criterion every method's rate, the most chosen first.
+
+    Raises:
+        RunError: a file is broken, or of another study, or from somebody who is there already.
+    """
+    key = _read(key_file)
+    groups = key.get("groups")
+    if key.get("format") != FORMAT or not isinstance(groups, dict):
+        raise RunError(f"{key_file} is not the key of a study; it is written by study make")
+    people: dict[str, dict[str, list[str]]] = {}
+    for file in files:
+        given = _read(file)
+        if given.get("study") != key["study"]:
+            raise RunError(f"{file} belongs to another study ({given.get('study')!r})")
+        who, answers = given.get("participant"), given.get("answers")
+        if not isinstance(who, str) or not isinstance(answers, dict):
+            raise RunError(f"{file} is not an answer file of this study")
+        if who in people:
+            raise RunError(f"{file} is from a participant who is there already; give each once")
+        people[who] = {name: [] for name in CRITERIA}
+        for group, choices in answers.items():
+            if not isinstance(choices, dict):
+                raise RunError(f"{file}: group {group!r} is broken")
+            for criterion, chosen in choices.items():
+                method = groups.get(group, {}).get(chosen) if isinstance(chosen, str) else None
+                if criterion not in CRITERIA or method is None:
+                    raise RunError(f"{file}: {group!r} has no option {chosen!r} for {criterion!r}")
+                people[who][criterion].append(method)
+    methods = sorted({m for options in groups.values() for m in options.values()})
+    return len(people), {
+        name: rates(methods, [person[name] for person in people.values()]) for name in CRITERIA
+    }
+
+
+def rates(methods: Sequence[str], choices: Sequence[Sequence[str]]) -> list[Rate]:
+    """Each method's rate, the most chosen first; ``choices`` are the methods one person chose."""
+    asked = sum(map(len, choices))
+    counts = {m: [list(person).count(m) for person in choices] for m in methods}
+    order = sorted(methods, key=lambda m: (-sum(counts[m]), m))
+    best = order[0]
+    ps = holm([sign_flip([a - b for a, b in zip(counts[best], counts[m], strict=True)])
+               for m in order[1:]])  # fmt: skip
+    return [
+        Rate(m, sum(counts[m]), asked, *wilson(sum(counts[m]), asked), p)
+        for m, p in zip(order, [None, *ps], strict=True)
+    ]
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a rate; (0, 1) where nobody was asked."""
+    if not trials:
+        return 0.0, 1.0
+    rate, square = successes / trials, Z * Z / trials
+    middle = (rate + square / 2) / (1 + square)
+    half = Z * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def sign_flip(differences: Sequence[int], seed: int = 0) -> float:
+    """Two-sided p of "the sign of each participant's difference is a coin".
+
+    Exact for up to 14 participants who differ, by 10,000 seeded draws beyond. People are drawn as
+    wholes, since the answers of one of them are not independent.
+    """
+    there = [d for d in differences if d]
+    seen = abs(sum(there))
+    if len(there) <= 14:
+        flips = range(2 ** len(there))
+        sums = (sum(d if bits >> n & 1 else -d for n, d in enumerate(there)) for bits in flips)
+        return sum(abs(s) >= seen for s in sums) / 2 ** len(there)
+    rng = random.Random(seed)
+    hits = sum(
+        abs(sum(d if rng.getrandbits(1) else -d for d in there)) >= seen for _ in range(DRAWS)
+    )
+    return (hits + 1) / (DRAWS + 1)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Holm's correction of several p-values, in their order."""
+    corrected, worst = [0.0] * len(ps), 0.0
+    for rank, n in enumerate(sorted(range(len(ps)), key=lambda n: ps[n])):
+        worst = max(worst, min(1.0, ps[n] * (len(ps) - rank)))
+        corrected[n] = worst
+    return corrected
+
+
+def table(people: int, found: Mapping[str, Sequence[Rate]]) -> str:
+    """Table 3 as text, with intervals and p-values."""
+    lines = [f"{people} participants; Wilson 95 % intervals; p against the most chosen (Holm)"]
+    for criterion, some in found.items():
+        lines += ["", criterion.replace("_", " ")]
+        for r in some:
+            rate = 100 * r.chosen / r.asked if r.asked else 0.0
+            p = "" if r.p is None else f"  p = {r.p:.3g}"
+            span = f"({100 * r.low:.1f} to {100 * r.high:.1f})"
+            lines.append(f"  {r.method:<22}{rate:5.1f} %  {span:<16}{r.chosen} of {r.asked}{p}")
+    return "\n".join(lines) + "\n"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > MAX_ANSWERS:
+            raise RunError(f"{file} is too large for an answer file")
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{file} cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{file} does not hold a JSON object")
+    return content

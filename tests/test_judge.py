@@ -1,0 +1,271 @@
+"""The judge against a real local server that parses what it is sent, and the study's numbers."""
+
+import base64
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
+
+import pytest
+from PIL import Image
+from scipy.stats import binomtest
+
+from identitystory import judge as judging
+from identitystory import runfolder, study
+from identitystory.cli import main
+from identitystory.compare import find_cases
+from identitystory.config import PRESETS
+from identitystory.errors import ConfigError, RunError
+from identitystory.judge import Judge
+from identitystory.plan import ModelFacts, RunRequest, make_plan, make_record
+from identitystory.story import inline_story
+
+METHODS = {"consistory": (200, 30, 30), "general": (30, 200, 30), "identitystory": (30, 30, 200)}
+NASTY = '</script><img src=x onerror=alert(1)> & "Mara\'s" letter'
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Finished runs of three methods over three stories, told apart by colour."""
+    root = tmp_path / "runs"
+    for number, (method, colour) in product(range(3), METHODS.items()):
+        scenes = [f"{{Mara}} reads {number}", f"{{Mara}} sees {NASTY}"]
+        story = inline_story(["Mara: a woman"], scenes, title=f"Story {number}")
+        request = RunRequest(story, root / method / str(number), PRESETS["paper"], method=method)
+        facts = ModelFacts("w", "cpu", "float32")
+        made = make_plan(request, facts, None)
+        folder = runfolder.RunFolder(request.out)
+        for index, part in enumerate(made.frames):
+            image = Image.new("RGB", (64, 64), tuple(c - 5 * number - index for c in colour))
+            runfolder.write_png(folder.frame(index), image, part.facts)
+        record = json.dumps(make_record(request, facts, made, {}))
+        runfolder.write_whole(folder.record, record.encode())
+    return root
+
+
+class Server(ThreadingHTTPServer):
+    """Scores an option by the colour of its pictures; ``plan`` may answer otherwise first."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked, self.plan = [], []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append((self.path, self.headers.get("Authorization"), body))
+        code, answer = self.server.plan.pop(0) if self.server.plan else (200, scored(body))
+        self.send_response(code)
+        if code == 302:
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+
+def options(body):
+    """Letter -> its pictures, from the request alone."""
+    found, letter = {}, None
+    for item in json.loads(body)["messages"][1]["content"]:
+        if item["type"] == "text" and item["text"].startswith("Option "):
+            letter = item["text"][7]
+        elif item["type"] == "image_url":
+            head, data = item["image_url"]["url"].split(",")
+            assert head == "data:image/jpeg;base64"
+            found.setdefault(letter, []).append(Image.open(io.BytesIO(base64.b64decode(data))))
+    return found
+
+
+def scored(body):
+    schema = json.loads(body)["response_format"]["json_schema"]["schema"]
+    said = {}
+    for letter, pictures in options(body).items():
+        assert letter in schema["required"]
+        reds = pictures[0].getpixel((5, 5))
+        said[letter] = dict(zip(judging.CRITERIA, (c // 3 for c in reds), strict=True))
+    return {"choices": [{"message": {"content": json.dumps(said)}}]}
+
+
+@pytest.fixture
+def server():
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.shutdown()
+    thread.join()
+    made.server_close()
+
+
+def test_scores_find_their_way_back_to_the_methods_and_nothing_is_asked_twice(
+    runs, server, tmp_path
+):
+    cases, _ = find_cases([runs])
+    judge = Judge(server.url, "eye", key="secret")
+    found = judging.ask(cases, judge, tmp_path / "out")
+    means = judging.averages(found)
+    best = dict(zip(METHODS, judging.CRITERIA, strict=True))
+    for method, criterion in best.items():
+        assert max(means, key=lambda m: means[m][criterion]) == method
+        assert means[method][criterion] == pytest.approx((200 - 5) / 3, abs=2)
+    assert len(server.asked) == 3
+    assert {(path, key) for path, key, _ in server.asked} == {
+        ("/v1/chat/completions", "Bearer secret")
+    }
+    assert judging.ask(cases, judge, tmp_path / "out") == found
+    assert len(server.asked) == 3
+    assert judging.cost(cases, judge, tmp_path / "out").requests == 0
+    assert judging.table(found).count("\n") == 5
+
+
+def test_the_question_is_blind_shuffled_and_carries_every_picture(runs, server, tmp_path):
+    cases, _ = find_cases([runs])
+    judging.ask(cases, Judge(server.url, "eye"), tmp_path / "out")
+    for _, key, body in server.asked:
+        assert key is None
+        assert not any(method.encode() in body for method in METHODS)
+        assert [len(some) for some in options(body).values()] == [2, 2, 2]
+        for pictures in options(body).values():
+            assert all("identitystory" not in image.info for image in pictures)
+    orders = {tuple(judging.letters(c, seed).values()) for c in cases for seed in range(9)}
+    assert len(orders) == 6
+
+
+def test_failures_are_tried_again_and_refusals_are_not(runs, server, tmp_path):
+    cases, _ = find_cases([runs])
+    judge = Judge(server.url, "eye", wait=0.0, attempts=4)
+    text = {"choices": [{"message": {"content": "I cannot do that"}}]}
+    high = json.dumps({x: dict.fromkeys(judging.CRITERIA, 101) for x in "ABC"})
+    server.plan = [
+        (503, {}),
+        (200, text),
+        (200, {"choices": [{"message": {"content": high}}]}),
+    ]
+    judging.ask(cases[:1], judge, tmp_path / "out")
+    assert len(server.asked) == 4
+    server.plan = [(200, text)] * 4
+    with pytest.raises(RunError, match="no usable answer after 4 attempts"):
+        judging.ask(cases, judge, tmp_path / "out")
+    for code in (401, 302):
+        server.asked.clear()
+        server.plan = [(code, {"error": "no"})]
+        with pytest.raises(RunError, match=f"refuses .HTTP {code}."):
+            judging.ask(cases, judge, tmp_path / "out")
+        assert len(server.asked) == 1
+
+
+def test_an_unencrypted_endpoint_elsewhere_is_refused():
+    for url in ("http://example.org/v1", "file:///etc/passwd", "example.org"):
+        with pytest.raises(ConfigError, match="the endpoint"):
+            Judge(url, "eye")
+
+
+def test_the_command_shows_the_cost_and_sends_nothing_until_told(runs, server, tmp_path, capsys):
+    command = ["judge", str(runs), "--endpoint", server.url, "--judge-model", "eye"]
+    command += ["--out", str(tmp_path / "out"), "--key-variable", "NO_SUCH_KEY"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "3 requests with 18 pictures" in said
+    assert "--send" in said
+    assert server.asked == []
+    assert main([*command, "--send"]) == 0
+    assert "identitystory" in capsys.readouterr().out
+    assert len(server.asked) == 3
+
+
+# --- The study ------------------------------------------------------------------------------------
+
+
+def answers(key, people, *, prefer):
+    """Answer files: everybody chooses ``prefer[criterion]`` everywhere."""
+    for n in range(people):
+        chosen = {
+            group: {c: next(t for t, m in options.items() if m == prefer[c]) for c in prefer}
+            for group, options in key["groups"].items()
+        }
+        yield {"study": key["study"], "participant": f"p{n}", "answers": chosen}
+
+
+def test_the_page_is_one_blind_file_and_says_texts_as_text(runs, tmp_path):
+    cases, _ = find_cases([runs])
+    page = tmp_path / "study.html"
+    key = json.loads(study.make(cases, page, groups=2).read_text())
+    text = page.read_text(encoding="utf-8")
+    assert "<img src=x" not in text
+    assert text.count("</script>") == 1
+    assert text.count("&lt;/script&gt;") > 0
+    assert not any(method in text for method in METHODS)
+    assert "http" not in text.replace("http-equiv", "")
+    assert text.count("<section") == 2
+    assert text.count("data:image/jpeg;base64,") == 2 * 3 * 2
+    assert text.count(" alt=") == 12
+    assert len({t for options in key["groups"].values() for t in options}) == 6
+    assert page.read_bytes() == _again(cases, tmp_path / "again.html")
+
+
+def _again(cases, page):
+    study.make(cases, page, groups=2)
+    return page.read_bytes()
+
+
+def test_answers_are_counted_to_the_methods_they_were_for(runs, tmp_path, capsys):
+    cases, _ = find_cases([runs])
+    key_file = study.make(cases, tmp_path / "study.html", groups=3)
+    key = json.loads(key_file.read_text())
+    prefer = dict(zip(study.CRITERIA, METHODS, strict=True))
+    files = []
+    for n, given in enumerate(answers(key, 8, prefer=prefer)):
+        files.append(tmp_path / f"{n}.json")
+        files[-1].write_text(json.dumps(given))
+    people, found = study.tally(key_file, files)
+    assert people == 8
+    for criterion, method in prefer.items():
+        first, *rest = found[criterion]
+        assert (first.method, first.chosen, first.asked, first.p) == (method, 24, 24, None)
+        assert [r.chosen for r in rest] == [0, 0]
+        assert [r.p for r in rest] == [2 * 2 / 2**8] * 2  # two comparisons, two sides
+    command = ["study", "tally", str(key_file), *map(str, files)]
+    assert main(command) == 0
+    assert "24 of 24" in capsys.readouterr().out
+    assert main([*command, str(files[0])]) == 2
+    assert "already" in capsys.readouterr().err
+    files[0].write_text('{"study": "another"}')
+    assert main(command) == 2
+    files[0].write_text("[" * 100_000)
+    assert main(command) == 2
+
+
+def test_wilsons_interval_is_scipys():
+    for k, n in ((0, 10), (3, 10), (207, 300), (10, 10)):
+        theirs = binomtest(k, n).proportion_ci(0.95, method="wilson")
+        assert study.wilson(k, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert study.wilson(0, 0) == (0.0, 1.0)
+
+
+def test_the_sign_flip_test_counts_every_way_to_flip():
+    assert study.sign_flip([3, 2, 1]) == 2 / 8
+    assert (
+        study.sign_flip([3, -2, 1]) == 6 / 8
+    )  # |sum| of 2 or more: all but 3 - 2 - 1 and its twin
+    assert study.sign_flip([1]) == 1.0
+    assert study.sign_flip([0, 0]) == 1.0
+    drawn = study.sign_flip([1] * 12 + [-1] * 3)
+    assert drawn == pytest.approx(binomtest(3, 15).pvalue, abs=0.01)
+    assert study.holm([0.04, 0.01, 0.5]) == [0.08, 0.03, 0.5]
+
+
+def test_comparing_takes_two_methods_with_a_story_in_common(runs, tmp_path):
+    with pytest.raises(RunError, match="takes two or more"):
+        find_cases([runs / "general"])
+    (runs / "general" / "1" / "frames" / "001.png").unlink()
+    cases, notes = find_cases([runs])
+    assert [c.title for c in cases] == ["Story 0", "Story 2"]
+    assert notes == ["'Story 1' is left out: not finished by general"]

@@ -1,0 +1,185 @@
+"""1Prompt1Story at toy size: singular values, words, and the identity's keys under a mask."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from identitystory.baselines.one_prompt import (
+    IdentityPreserving,
+    OnePromptOneStory,
+    consolidate,
+    identity_prompt,
+    reweight,
+    setting,
+    token_places,
+    window,
+)
+from identitystory.baselines.plain import General
+from identitystory.models.attention import Site, attend, edited
+from identitystory.story import inline_story
+from identitystory.types import Character, Scene, Story
+from tests.stories import ALL, STORY, far, paint, toy_backend  # noqa: F401
+from tests.toy import toy_checkpoint  # noqa: F401
+
+METHOD = OnePromptOneStory()
+
+
+def test_singular_values_are_reweighted_and_directions_kept():
+    """Planted values: 10 becomes 0.45 suppressed and 11.05 expressed, 100 becomes 1.84 and 271.8."""
+    rng = np.random.default_rng(0)
+    U, _ = np.linalg.qr(rng.normal(size=(6, 2)))
+    V, _ = np.linalg.qr(rng.normal(size=(9, 2)))
+    build = lambda values: torch.tensor(U @ np.diag(values) @ V.T)
+    X = build([100.0, 10.0])
+    for (alpha, beta), values in {
+        (0.01, 0.05): (1.8394, 0.45242),
+        (-0.01, 1.0): (271.828, 11.0517),
+    }.items():
+        torch.testing.assert_close(reweight(X, alpha, beta), build(values), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(reweight(X, 0.0, 1.0), X)
+
+
+def test_words_are_split_into_who_and_what():
+    assert [setting(STORY, s) for s in STORY.scenes] == [
+        "reads a letter",
+        "on the pier",
+        "in the snow",
+        "the lighthouse at dawn",
+        "by the sea",
+    ]
+    assert identity_prompt(STORY, 1) == (
+        "a woman with dark curly hair and an old man with a grey beard"
+    )
+    painted = inline_story(
+        ["Mara: a woman", "Tom: a man"], ["{Tom} greets {Mara} at dawn"], style="watercolour"
+    )
+    assert setting(painted, painted.scenes[0]) == "greets the woman at dawn"
+    assert identity_prompt(painted, 0) == "watercolour, a woman and a man"
+    public = Story(
+        "public",
+        (Character("Girl", "a young girl", "girl"),),
+        (
+            Scene(
+                "A photo of a young girl, in a red coat",
+                ("Girl",),
+                "A photo of {Girl}, in a red coat",
+            ),
+        ),
+        "A photo of",
+    )
+    assert identity_prompt(public, 0) == "A photo of a young girl"
+    assert setting(public, public.scenes[0]) == "in a red coat"
+
+
+def test_each_frames_tokens_are_found_in_the_whole(backend):
+    whole, spans = consolidate("a woman", ["reads a letter", "on the pier", "by the sea"])
+    assert [whole[a:b] for a, b in spans] == ["reads a letter", "on the pier", "by the sea"]
+    for tokenizer in backend.general.encode.tokenizers:
+        ids = tokenizer(whole).input_ids
+        alone = tokenizer("on the pier").input_ids[1:-1]
+        assert [ids[p] for p in token_places(tokenizer, whole, spans[1])] == alone
+
+
+def test_a_window_goes_round_when_not_everybody_fits():
+    story = inline_story(["Mara: a woman"], [f"{{Mara}} reads {n}" for n in range(5)])
+    words = lambda most: lambda prompt: len(prompt.split()) <= most
+    assert window(story, 3, 10, words(99)) == [0, 1, 2, 3, 4]
+    assert window(story, 3, 10, words(8)) == [3, 4, 0]
+    assert window(story, 3, 2, words(99)) == [3, 4]
+    assert window(story, 4, 2, words(1)) == [4]
+    assert window(STORY, 0, 10, words(99)) == [0, 4]  # the same cast
+
+
+def test_the_prompt_is_reweighted_as_the_release_does(backend):
+    """Suppress the others one after the other, each with end and padding, then express one's own."""
+    G = backend.general
+    cond, _ = METHOD.condition(G, STORY, 4)
+    whole, spans = consolidate("a woman with dark curly hair", ["reads a letter", "by the sea"])
+    expected = G.encode.encode_prompts([whole]).hidden[0].double()
+    first = 0
+    for tokenizer, width in zip(G.encode.tokenizers, G.encode.widths, strict=True):
+        for span, alpha, beta in ((spans[0], 0.01, 0.05), (spans[1], -0.01, 1.0)):
+            end = len(tokenizer(whole).input_ids) - 1
+            rows = token_places(tokenizer, whole, span) + list(range(end, 77))
+            u, s, v = np.linalg.svd(expected[rows, first : first + width].numpy())
+            full = np.zeros((len(rows), width))
+            np.fill_diagonal(full, beta * s * np.exp(-alpha * s))
+            expected[rows, first : first + width] = torch.tensor(u @ full @ v)
+        first += width
+    torch.testing.assert_close(cond.hidden[1, :77].double(), expected, rtol=1e-3, atol=1e-3)
+    identity = G.encode.encode_prompts(["a woman with dark curly hair"]).hidden[0]
+    torch.testing.assert_close(cond.hidden[1, 77:], identity)
+    torch.testing.assert_close(cond.pooled[1:], G.encode.encode_prompts([whole]).pooled)
+    other, _ = replace(METHOD, own_pooled=True).condition(G, STORY, 4)
+    assert torch.equal(other.hidden, cond.hidden)
+    own_prompt = G.encode.encode_prompts([STORY.scenes[4].prompt])
+    torch.testing.assert_close(other.pooled[1:], own_prompt.pooled)
+
+
+def test_identity_preserving_attention_is_the_joined_text_with_its_masked_columns_left_out(backend):
+    """Against plain attention over a text from which the masked columns are cut out."""
+    G = backend.general
+    _, seen = METHOD.condition(G, STORY, 4)
+    words = len(G.encode.tokenizers[0]("a woman with dark curly hair").input_ids) - 1
+    assert seen[0].tolist() == [True] * 77 + [False] * 77
+    assert seen[1].tolist() == [True] * (77 + words) + [False] * (77 - words)
+    rng = torch.Generator().manual_seed(1)
+    q, k, v = (torch.randn(2, 2, n, 4, generator=rng) for n in (9, 154, 154))
+    h = IdentityPreserving(seen)(Site("mid_block.attn2", False), q, k, v)
+    for row in range(2):
+        cut = [x[row : row + 1][:, :, seen[row]] for x in (k, v)]
+        torch.testing.assert_close(h[row : row + 1], attend(q[row : row + 1], *cut))
+    self_ = Site("mid_block.attn1", True)
+    assert torch.equal(IdentityPreserving(seen)(self_, q, k, v), attend(q, k, v))
+
+
+def test_the_stock_unet_gives_the_same_with_joined_text_and_its_own_mask(backend):
+    """The equality that spares the second pass: diffusers' encoder_attention_mask does it too."""
+    G = backend.general
+    cond, seen = METHOD.condition(G, STORY, 0)
+    z = G.noise(1)[None].repeat(2, 1, 1, 1)
+    hidden, pooled, time_ids = cond.rows(1)
+    given = {
+        "encoder_hidden_states": hidden,
+        "added_cond_kwargs": {"text_embeds": pooled, "time_ids": time_ids},
+        "return_dict": False,
+    }
+    with torch.no_grad():
+        stock = G.unet(z, 500, encoder_attention_mask=seen, **given)[0]
+        with edited(G.unet, IdentityPreserving(seen)):
+            ours = G.unet(z, 500, **given)[0]
+    torch.testing.assert_close(ours, stock, rtol=1e-4, atol=1e-5)
+
+
+class _General(General):
+    def seed(self, seed, index, *, per_frame):
+        return seed
+
+
+OFF = replace(METHOD, window=1, express_alpha=0.0)
+
+
+def test_frames_without_people_are_plain_and_the_others_are_not(backend):
+    plain = paint(replace(_General(), negative=None), backend)
+    ours = paint(METHOD, backend)
+    assert far(ours[3], plain[3]) <= 1
+    assert all(far(ours[n], plain[n]) > 1 for n in ALL if n != 3)
+
+
+def test_alone_and_not_reweighted_only_the_identitys_keys_are_added(backend):
+    """With one frame a prompt and sigma left alone, the prompt's states are the text's own."""
+    G = backend.general
+    cond, _ = OFF.condition(G, STORY, 2)
+    text = G.encode.encode_prompts(["an old man with a grey beard in the snow"])
+    torch.testing.assert_close(cond.hidden[1, :77], text.hidden[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+def test_a_frame_is_the_same_whatever_is_painted_with_it(backend, guidance):
+    method = replace(METHOD, guidance=guidance)
+    whole = paint(method, backend)
+    assert far(paint(method, backend, wanted=(4,))[4], whole[4]) == 0
+    assert METHOD.depends(STORY, 4) == (0,)
+    assert METHOD.depends(STORY, 3) == ()

@@ -1,0 +1,171 @@
+"""Story-Adapter at toy size: the stock IP-Adapter's output, and rounds."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionXLPipeline
+from safetensors.torch import load_file, save_file
+
+from identitystory.baselines.plain import General
+from identitystory.baselines.story_adapter import GlobalReference, StoryAdapter
+from identitystory.errors import ConfigError, ModelError
+from identitystory.models.attention import edited
+from identitystory.models.folder import ADAPTER, adapter_fingerprint
+from identitystory.models.ip_adapter import embeddings_of, load_ip_adapter
+from identitystory.sampling import sample
+from identitystory.story import inline_story
+from tests.stories import STEPS, far, paint, toy_backend  # noqa: F401
+from tests.toy import add_toy_ip_adapter, toy_checkpoint  # noqa: F401
+
+SHORT = inline_story(["Mara: a woman"], ["{Mara} reads", "{Mara} by the sea"], title="short")
+QUICK = StoryAdapter(rounds=2)
+
+
+@pytest.fixture(scope="module")
+def folder(toy, tmp_path_factory):
+    return add_toy_ip_adapter(shutil.copytree(toy, tmp_path_factory.mktemp("adapter") / "toy"))
+
+
+class _General(General):
+    def seed(self, seed, index, *, per_frame):
+        return seed
+
+
+def test_several_pictures_are_seen_as_the_stock_ip_adapter_sees_them(backend, folder):
+    """Against StableDiffusionXLPipeline.load_ip_adapter with two pictures, guidance and all."""
+    G = backend.general
+    adapter = load_ip_adapter(folder, G.unet)
+    pictures = list(paint(General(), backend, story=SHORT).values())
+    seen = embeddings_of(adapter, pictures)
+    cond = G.condition(["an old man"], guidance=5.0)
+    z = G.noise(7)[None]
+    with torch.no_grad(), edited(G.unet, GlobalReference(adapter, seen, 0.4, guided=True)):
+        ours = sample(G, z, cond)
+
+    stock = StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
+    stock.set_progress_bar_config(disable=True)
+    stock.scheduler = DDIMScheduler.from_config(
+        stock.scheduler.config, clip_sample=False, set_alpha_to_one=False
+    )
+    stock.load_ip_adapter(
+        folder, subfolder="sdxl_models", weight_name="ip-adapter_sdxl.safetensors"
+    )
+    stock.set_ip_adapter_scale(0.4)
+    both = torch.stack([torch.zeros_like(seen), seen])  # (2, N, E): without, with
+    theirs = stock(
+        "an old man",
+        negative_prompt="",
+        num_inference_steps=STEPS,
+        guidance_scale=5.0,
+        latents=z,
+        ip_adapter_image_embeds=[both],
+        output_type="latent",
+    ).images
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    plain = sample(G, z, cond)
+    assert (ours - plain).abs().max() > 0.01
+
+
+def test_an_embedding_is_the_stock_towers(backend, folder):
+    adapter = load_ip_adapter(folder, backend.general.unet)
+    picture = paint(General(), backend, story=SHORT, wanted=(0,))[0]
+    from transformers import CLIPImageProcessorPil
+
+    process = CLIPImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
+    with torch.no_grad():
+        pixels = process(picture, return_tensors="pt").pixel_values
+        expected = adapter.encoder(pixels).image_embeds[0]
+    torch.testing.assert_close(adapter.embed(picture), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_scale_grows_evenly_from_the_second_round_on():
+    scales = [StoryAdapter().scale(n) for n in range(11)]
+    torch.testing.assert_close(scales[1:], torch.linspace(0.3, 0.5, 10).tolist())
+    assert scales[0] == 0.0
+
+
+def test_without_rounds_it_is_plain_sdxl_and_rounds_look_at_all_of_the_last_one(backend, folder):
+    zero = paint(replace(QUICK, rounds=0), backend, story=SHORT, folder=folder)
+    plain = paint(replace(_General(), negative=QUICK.negative), backend, story=SHORT)
+    assert all(far(zero[n], plain[n]) <= 1 for n in (0, 1))
+
+    one = paint(replace(QUICK, rounds=1), backend, story=SHORT, folder=folder)
+    G = backend.general
+    adapter = load_ip_adapter(folder, G.unet)
+    seen = embeddings_of(adapter, [zero[0], zero[1]])  # both pictures of round 0
+    cond = G.condition([SHORT.scenes[1].prompt], guidance=5.0, negative=QUICK.negative)
+    with torch.no_grad(), edited(G.unet, GlobalReference(adapter, seen, 0.3, guided=True)):
+        expected = G.decode(sample(G, G.noise(3)[None], cond))[0]
+    assert far(one[1], expected) == 0
+    assert far(one[1], zero[1]) > 1
+
+
+def test_a_frame_is_the_same_whatever_is_asked_for_and_costs_what_is_counted(
+    backend, folder, monkeypatch
+):
+    whole = paint(QUICK, backend, story=SHORT, folder=folder)
+    asked = []
+    step = type(backend.general).step
+    monkeypatch.setattr(
+        type(backend.general),
+        "step",
+        lambda G, z, i, c: (asked.append(len(z)), step(G, z, i, c))[1],
+    )
+    alone = paint(QUICK, backend, story=SHORT, folder=folder, wanted=(1,))
+    assert far(alone[1], whole[1]) == 0
+    assert QUICK.evaluations(SHORT, (1,), STEPS) == 2 * sum(asked)
+
+
+def test_a_checkpoint_without_an_ip_adapter_is_refused_in_one_line(backend, toy):
+    with pytest.raises(ModelError, match=r"holds no IP-Adapter \(sdxl_models/ip-adapter_sdxl"):
+        adapter_fingerprint(toy)
+    with pytest.raises(ModelError, match="choose other methods"):
+        paint(QUICK, backend, story=SHORT, folder=toy)
+    with pytest.raises(ConfigError, match="reads an IP-Adapter from a checkpoint folder"):
+        paint(QUICK, backend, story=SHORT)
+
+
+def test_another_unets_or_another_kind_of_adapter_is_refused(backend, folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    state = load_file(copy / ADAPTER)
+    cross = next(k for k in state if k.endswith("to_k_ip.weight"))
+    plus = {k: v for k, v in state.items() if k != "image_proj.proj.weight"}
+    short = {k: v for k, v in state.items() if k != cross}
+    for broken, message in ((plus, "'plus' and 'face'"), (short, "belongs to another U-Net")):
+        save_file(broken, copy / ADAPTER)
+        with pytest.raises(ModelError, match=message):
+            load_ip_adapter(copy, backend.general.unet)
+
+
+def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_path):
+    """miniature/ip_adapter.py at toy size: the same attention, written to and read from the files."""
+    from miniature.ip_adapter import Adapter, pack
+    from tests.toy import toy_encoder
+
+    G = backend.general
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        trained, encoder = Adapter(G.unet, 96), toy_encoder()
+        for p in trained.parameters():
+            torch.nn.init.normal_(p, std=0.2)
+    copy = shutil.copytree(toy, tmp_path / "copy")
+    pack(trained, encoder, copy)
+    loaded = load_ip_adapter(copy, G.unet)
+
+    picture = paint(General(), backend, story=SHORT, wanted=(0,))[0]
+    e = encoder.embed(encoder.pixels([picture])).detach()
+    torch.testing.assert_close(loaded.embed(picture), e[0], rtol=2e-2, atol=2e-2)  # float16
+
+    cond = G.condition(["an old man"], guidance=1.0)
+    z = G.noise(7)[None]
+    with torch.no_grad():
+        with edited(G.unet, GlobalReference(loaded, e, 1.0, guided=False)):
+            ours = G.step(z, 2, cond)
+        with edited(G.unet, trained.edit(trained.tokens(e))):
+            theirs = G.step(z, 2, cond)
+    torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2)
+    assert not torch.allclose(ours, G.step(z, 2, cond), atol=5e-2)
