@@ -20,6 +20,7 @@ from identitystory.metrics.suite import (
     Told,
     attribute_scores,
     look,
+    pooled,
     score,
 )
 from identitystory.types import Face
@@ -252,3 +253,52 @@ def test_drawing_a_story_twice_makes_no_pairs_of_it_with_itself(tmp_path, with_f
     ]
     found = table(runs, with_faces)["Face-Sim different"]
     assert_close(torch.tensor([found.low, found.high]), torch.zeros(2))
+
+
+def test_a_character_seen_once_of_twice_has_a_strict_score_of_0(tmp_path, with_faces):
+    values = table([look(story_of(tmp_path, "a", ANN, (RED, None)), with_faces)], with_faces)
+    assert values["Face-Sim strict"].value == 0
+    assert math.isnan(values["Face-Sim"].value)
+
+
+def test_auc_alike_takes_only_the_pairs_of_people_who_have_a_double(tmp_path, with_faces):
+    """Bob, whose faces are unlike, shares his description with nobody."""
+    twin = Member("Ann", "a tall woman", "key-ann-2")
+    runs = [
+        look(story_of(tmp_path, "a", ANN, (RED, RED)), with_faces),
+        look(story_of(tmp_path, "b", twin, (BLUE, BLUE)), with_faces),
+        look(story_of(tmp_path, "c", BOB, (RED, BLUE)), with_faces),
+    ]
+    values = table(runs, with_faces)
+    assert values["AUC alike"].value == 1
+    assert values["AUC"].value < 1
+
+
+def test_a_drawing_counts_as_the_stories_written_out_that_often():
+    """Weights 2, 1, 0 and 3 against lists of copies; copies of one story are never compared."""
+    rng = torch.Generator().manual_seed(0)
+    whos = (["a", "b", "a"], ["c", "c"], ["d", "d"], ["a", "e", "e"])
+    seen, first = [], 0
+    for k, who in enumerate(whos):
+        seen.append(Seen(told(str(k)), face_who=who, face_words=who))
+        first += len(who)
+    similarity = torch.rand(first, first, generator=rng, dtype=torch.float64)
+    mean, area = pooled(similarity, seen)
+    weights = [2, 1, 0, 3]
+    faces, number = [], 0  # (copy, story, who, row of the table)
+    for k, who in enumerate(whos):
+        for copy in range(weights[k]):
+            faces += [((k, copy), k, w, number + x) for x, w in enumerate(who)]
+        number += len(who)
+    same, other = [], []
+    for a, (copy_a, story_a, who_a, x) in enumerate(faces):
+        for copy_b, story_b, who_b, y in faces[a + 1 :]:
+            value = float(similarity[x, y])
+            if copy_a == copy_b and who_a == who_b:
+                same.append(value)
+            elif who_a != who_b and (copy_a == copy_b or story_a != story_b):
+                other.append(value)
+    w = torch.tensor(weights, dtype=torch.float64)
+    assert mean(w) == pytest.approx(np.mean(other))
+    won = [1.0 if s > o else 0.5 if s == o else 0.0 for s in same for o in other]
+    assert area(w) == pytest.approx(np.mean(won))

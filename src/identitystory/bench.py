@@ -11,11 +11,9 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +21,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .baselines.catalogue import METHODS, OURS, check_method, method
 from .config import Preset
-from .errors import RunError, StoryError
+from .errors import RunError
+from .evaluation import Wanted, evaluate
 from .events import Finished
 from .pipeline import count_evaluations
 from .plan import RunRequest, make_plan
 from .runfolder import RunFolder, canonical, write_png, write_whole
 from .service import Service
-from .story import load_story, make_story, slug
+from .story import slug
+from .story_sets import load_sets
 from .types import Story
 
-LITTLE_PEOPLE = "little_people"
 TILE = 192  # pixels a side of a picture on the page
 NAMES = 170  # pixels for a method's name
 
@@ -89,42 +88,12 @@ def chosen_methods(text: str) -> tuple[str, ...]:
 
 
 def load_stories(where: str | Path, limit: int | None = None) -> tuple[Story, ...]:
-    """The stories of a file, of a folder of files, or of the package (``little_people``).
-
-    A file is a story file, or TOML with many ``[[story]]`` tables, each in the form of a story file.
+    """The first ``limit`` stories of a file, a folder or the package; see ``story_sets.load_sets``.
 
     Raises:
         StoryError: none is there, one is broken, or two would share a folder.
     """
-    path = Path(where)
-    if str(where) == LITTLE_PEOPLE and not path.exists():
-        path = Path(str(resources.files("identitystory") / "data" / f"{LITTLE_PEOPLE}.toml"))
-    files = [path]
-    if path.is_dir():
-        files = sorted(f for f in path.iterdir() if f.suffix.lower() in (".toml", ".json"))
-    stories = [story for file in files for story in _stories_of(file)][:limit]
-    if not stories:
-        raise StoryError(f"{where} holds no story file (.toml or .json)")
-    seen: dict[str, str] = {}
-    for story in stories:
-        name = slug(story.title)
-        if name in seen:
-            raise StoryError(f"two stories are called {story.title!r}; give each its own title")
-        seen[name] = story.title
-    return tuple(stories)
-
-
-def _stories_of(file: Path) -> Iterator[Story]:
-    if file.suffix.lower() == ".toml" and file.is_file():
-        try:
-            data = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            data = {}  # load_story says what is wrong with it
-        if isinstance(data.get("story"), list):
-            for number, entry in enumerate(data["story"], 1):
-                yield make_story(entry, source=f"{file}: story {number}")
-            return
-    yield load_story(file)
+    return tuple(load_sets(where)[:limit])
 
 
 def paint(request: BenchRequest, service: Service, say: Say = lambda line: None) -> None:
@@ -198,15 +167,8 @@ def _read_peak(file: Path) -> float:
 def evaluated(folders: Sequence[Path]) -> dict[
     str, dict[str, tuple[float, float | None, float | None]]
 ]:  # fmt: skip
-    """Group of stories -> measure -> (value, low, high), as ``identitystory evaluate`` has them.
-
-    Empty where this installation has no ``evaluation``.
-    """
-    try:
-        evaluation: Any = import_module(".evaluation", __package__)
-    except ModuleNotFoundError:
-        return {}
-    found = evaluation.evaluate(evaluation.Wanted(tuple(folders)))
+    """Group of stories -> measure -> (value, low, high), as ``identitystory evaluate`` has them."""
+    found = evaluate(Wanted(tuple(folders)))
     return {
         group: {s.name: (s.value, s.low, s.high) for s in scores if s.stories}
         for group, scores in found.groups.items()

@@ -1,7 +1,7 @@
 """Many stories at once: our sets to measure on, a folder of story files, the public benchmark.
 
-A set file is TOML with ``[[story]]`` entries: ``title``, ``style``, ``character`` (tables with
-``name``, ``description`` and perhaps ``noun``) and ``scenes``, a list of prompts with names in braces.
+A set file is TOML with ``[[story]]`` tables, each in the form of a story file; instead of its
+``[[story.scene]]`` tables there may be ``scenes``, a list of prompts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import StoryError
 from .scenes import did_you_mean
-from .story import load_story, make_story
+from .story import load_story, make_story, slug
 from .types import Story
 
 BUILT_IN = ("consistory_human", "little_people")
@@ -38,30 +38,46 @@ def load_sets(source: str | Path) -> list[Story]:
         data = resources.files("identitystory") / "data" / f"{source}.toml"
         return _set_file(data.read_text(encoding="utf-8"), str(source))
     path = Path(source)
-    if path.is_dir():
-        return _folder(path)
     if not path.exists():
         hint = did_you_mean(str(source), BUILT_IN, otherwise=f" Built in: {', '.join(BUILT_IN)}.")
         raise StoryError(f"{source}: there is no such file or set.{hint}")
-    if path.suffix.lower() == ".toml" and path.stat().st_size <= MAX_BYTES:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if re.search(r"^\s*\[\[\s*story\s*\]\]", text, re.MULTILINE):
-            return _set_file(text, str(source))
-    return [load_story(path)]
+    return _distinct(_folder(path) if path.is_dir() else _file(path))
+
+
+def _distinct(stories: list[Story]) -> list[Story]:
+    """``stories``, if each would get a run folder of its own."""
+    seen: set[str] = set()
+    for story in stories:
+        if slug(story.title) in seen:
+            raise StoryError(f"two stories are called {story.title!r}; give each its own title")
+        seen.add(slug(story.title))
+    return stories
 
 
 def _folder(path: Path) -> list[Story]:
+    """Every story below ``path``; those without a title are called after their files' places."""
     files = [f for f in path.rglob("*") if f.suffix.lower() in (".toml", ".json") and f.is_file()]
     if not files:
         raise StoryError(f"{path} holds no story file (.toml or .json)")
-    files.sort(key=lambda f: _natural(f.relative_to(path).as_posix()))
-    named = [(f.relative_to(path).with_suffix("").as_posix(), load_story(f)) for f in files]
-    return [replace(story, title=name) for name, story in named]
+    made = []
+    for file in sorted(files, key=lambda f: _natural(f.relative_to(path).as_posix())):
+        place = file.relative_to(path).with_suffix("").as_posix()
+        for story in _file(file):
+            made.append(replace(story, title=place) if story.title == file.stem else story)
+    return made
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """``story_2`` before ``story_10``."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _file(path: Path) -> list[Story]:
+    if path.suffix.lower() == ".toml" and path.stat().st_size <= MAX_BYTES:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if re.search(r"^\s*\[\[\s*story\s*\]\]", text, re.MULTILINE):
+            return _set_file(text, str(path))
+    return [load_story(path)]
 
 
 def _set_file(text: str, source: str) -> list[Story]:
@@ -71,17 +87,19 @@ def _set_file(text: str, source: str) -> list[Story]:
         raise StoryError(f"{source}: not valid TOML: {' '.join(str(error).split())}") from None
     if set(data) != {"story"} or not isinstance(data["story"], list):
         raise StoryError(f"{source}: a set file holds [[story]] tables and nothing else")
-    stories = [_story(entry, f"{source}: story {n}") for n, entry in enumerate(data["story"], 1)]
-    titles = [story.title for story in stories]
-    for title in titles:
-        if not title or titles.count(title) > 1:
-            raise StoryError(f"{source}: the title {title!r} is missing or given twice")
-    return stories
+    return [_story(entry, f"{source}: story {n}") for n, entry in enumerate(data["story"], 1)]
 
 
 def _story(entry: Any, place: str) -> Story:
-    scenes = entry.get("scenes") if isinstance(entry, dict) else None
-    if not isinstance(scenes, list):
-        raise StoryError(f"{place}: 'scenes' must be a list of prompts")
-    rest = {key: value for key, value in entry.items() if key != "scenes"}
-    return make_story(rest | {"scene": [{"prompt": prompt} for prompt in scenes]}, source=place)
+    if isinstance(entry, dict) and "scenes" in entry:
+        entry = dict(entry)
+        scenes = entry.pop("scenes")
+        if not isinstance(scenes, list) or "scene" in entry:
+            raise StoryError(
+                f"{place}: 'scenes' must be a list of prompts, without [[story.scene]]"
+            )
+        entry["scene"] = [{"prompt": prompt} for prompt in scenes]
+    story = make_story(entry, source=place)
+    if not story.title:
+        raise StoryError(f"{place} has no 'title'; it names the run folder")
+    return story

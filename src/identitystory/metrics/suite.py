@@ -320,7 +320,7 @@ def _across(seen: Sequence[Seen], recogniser: FaceRecogniser, samples: int) -> l
         return [Score(name, float("nan"), None, None, 0) for name in ACROSS]
     words = [w.casefold() for s in filled for w in s.face_words]
     similarity = _similarity(recogniser, torch.cat([s.faces for s in filled]))
-    statistics = (*_pooled(similarity, filled), *_pooled(similarity, filled, words))
+    statistics = (*pooled(similarity, filled), *pooled(similarity, filled, words))
     made = []
     for name, statistic in zip(ACROSS, statistics, strict=True):
         value = statistic(torch.ones(len(filled), dtype=torch.float64))
@@ -331,7 +331,7 @@ def _across(seen: Sequence[Seen], recogniser: FaceRecogniser, samples: int) -> l
     return made
 
 
-def _pooled(
+def pooled(
     similarity: Tensor, seen: Sequence[Seen], words: Sequence[str] | None = None
 ) -> tuple[Statistic, Statistic]:
     """The mean similarity of different characters, and ``auc``, as functions of the stories' weights.
