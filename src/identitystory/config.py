@@ -1,7 +1,7 @@
 """Every number that the method can be tuned by, and the named presets that fix them.
 
 `paper` is the letter of the paper, `release` what the authors' published code does, `recommended`
-what a story should be made with. Where the paper is silent, docs/paper.md tells what was chosen.
+what a story should be made with, `fast` and `low-vram` the same with fewer evaluations or less memory. Where the paper is silent, docs/paper.md tells what was chosen.
 Configurations are checked when they are made: one that exists is valid.
 """
 
