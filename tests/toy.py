@@ -229,6 +229,7 @@ def add_toy_ip_adapter(folder: Path, seed: int = 1) -> Path:
                     key = f"ip_adapter.{number}.to_{which}_ip.weight"
                     state[key] = torch.randn(inner, width) * 0.3
         save_file(state, folder / "sdxl_models" / "ip-adapter_sdxl.safetensors")
+    return folder
 
 
 def write_toy_grounded(folder: Path) -> Path:
