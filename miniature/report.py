@@ -37,7 +37,7 @@ def main() -> None:
     measured = json.loads(path.read_text()) if path.exists() else {}
     measured["machine"] = machine()
     for name, values in (
-        ("autoencoder", vae.report(data, "vae", BUILD / "vae.png")),
+        ("autoencoder", vae.report(data, BUILD / "vae.png")),
         ("identity", identity.report(data)),
         ("segmenter", segmenter.report([options.data])),
     ):

@@ -26,6 +26,7 @@ from .world.captions import caption, grammar_words
 
 WIDTHS = (128, 192)
 VOCABULARY, MAX_LENGTH, BATCH = 1024, 77, 192
+LONGEST = 52  # tokens of a caption; the rest of a row is padding, which is looked at now and then
 TOKENIZERS = (BUILD / "tokenizer", BUILD / "tokenizer_2")
 FACTS = {
     "sex": people.SEXES, "age": people.AGES, "ancestry": people.ANCESTRIES, "skin": people.SKINS,
@@ -120,13 +121,38 @@ class Reader(nn.Module):
             [nn.Linear(a + b, classes), nn.Linear(b, classes), nn.Linear(a, classes)]
         )
 
-    def forward(self, ids_1: Tensor, ids_2: Tensor) -> list[Tensor]:
-        """Logits of all facts, (B, classes), from states, pooled, and first pooled."""
+    def forward(self, ids_1: Tensor, ids_2: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Logits of all facts, (B, classes), from states, pooled, and first pooled; and the penalty
+        of ``state_sizes``."""
         states, pooled, first = self.encoders(ids_1, ids_2)
         length = ids_1.argmax(1)  # the first end token
         inside = (torch.arange(ids_1.shape[1])[None] <= length[:, None]).to(states.dtype)
         mean = (states * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
-        return [h(x) for h, x in zip(self.heads, (mean, pooled, first), strict=True)]
+        logits = [h(x) for h, x in zip(self.heads, (mean, pooled, first), strict=True)]
+        words = inside.float().clone()
+        words[:, 0] = words[torch.arange(len(length)), length] = 0
+        return logits, sum(state_sizes(h.float(), words) for h in states.split(WIDTHS, -1))
+
+
+def state_sizes(states: Tensor, words: Tensor) -> Tensor:
+    """A penalty that is zero where words have states of unit size and mean zero, and all else none.
+
+    No layer norm stands behind ``hidden_states[-2]``. Left alone the start token becomes an outlier
+    at which every cross attention looks, and words are not heard.
+
+    Args:
+        states: (B, L, d) of one encoder.
+        words: (B, L) 1 where a word's token stands, 0 at start, end and padding.
+    """
+    size = states.square().mean(-1)
+    count, others = words.sum().clamp(min=1), (1 - words).sum()
+    mean = (states * words[..., None]).sum((0, 1)) / count
+    return (
+        ((size - 1).square() * words).sum() / count
+        + 4 * mean.square().mean()
+        + 2 * (size * (1 - words)).sum() / others
+        + 2 * size[:, 0].mean()
+    )
 
 
 def tokens(tokenizer: CLIPTokenizer, texts: list[str], length: int = MAX_LENGTH) -> Tensor:
@@ -162,11 +188,14 @@ def train(minutes: float, data: PictureSet) -> None:
             for _ in range(BATCH)
         ]
         texts = [caption(f, int(rng.integers(2**31))) for f in facts]
-        ids = [tokens(t, texts, 52) for t in tokenizers]
+        ids = [tokens(t, texts, MAX_LENGTH if run.step % 4 == 0 else LONGEST) for t in tokenizers]
         with torch.autocast("cpu", torch.bfloat16):
-            logits = reader(*ids)
+            logits, sizes = reader(*ids)
         losses, accuracy = zip(*(fact_loss(x, facts) for x in logits), strict=True)
-        run.update(sum(losses), states=accuracy[0], pooled=accuracy[1])
+        run.update(
+            sum(losses) + sizes,
+            states=accuracy[0], pooled=accuracy[1], sizes=float(sizes.detach()),
+        )  # fmt: skip
 
 
 def load_encoders() -> tuple[list[CLIPTokenizer], TextEncoders]:

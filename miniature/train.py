@@ -15,7 +15,7 @@ import sys
 STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages that just end)
     "data": (["--people", "3200", "--pictures", "4"], 0),
     "data --two": (
-        ["--people", "300", "--pictures", "4", "--seed", "7", "--out", "build/pairs"],
+        ["--people", "500", "--pictures", "4", "--seed", "7", "--out", "build/pairs"],
         0,
     ),
     "text": ([], 3),
@@ -24,7 +24,8 @@ STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages 
     "identity": ([], 13),
     "segmenter": ([], 6),
     "reader": ([], 6),
-    "unet": ([], 70),
+    "perception": ([], 4),
+    "unet": ([], 180),
     "pack": ([], 0),
 }
 

@@ -1,19 +1,23 @@
 """The U-Net, with the identity LoRA and the fuse module beside it: ``python -m miniature.unet``.
 
-One training for both generators. In every batch half of the pictures are denoised by the plain
+One training for both generators. In every step half of the pictures are denoised by the plain
 U-Net from their caption; the other half with the LoRA on, the embedding of *another* picture of the
 same person fused into the caption's class word. The base weights learn from both halves, the LoRA
-and the fuse module from the second alone; pictures of two people are in the first alone.
+and the fuse module from the second alone; pictures of two people are in the first alone. Half of the
+work goes into windows around a face (``Draw``), which must look right to ``perception`` too.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from peft import LoraConfig
@@ -27,13 +31,16 @@ from .data import PictureSet
 from .loop import Run, load_trained, spawn
 from .muon import Muon
 from .paths import BUILD
+from .perception import CELLS, Perception, corners, cut, distance, load_perception
 from .ready import CAPTIONS, LATENTS, WORDINGS, Ready, bare_captions, companions, prepare
 from .text import WIDTHS
 from .vae import LATENT_CHANNELS, SIZE, load_vae
 
 CHANNELS, RANK = (96, 192), 16
 BARE = 0.4  # share of identity samples whose caption is the class word alone
-TWO = 0.2  # share of two people in the half without identity
+TWO = 0.2  # share of two people among whole pictures without identity
+CLEAR = 0.3  # share of the picture in the noised one from which a face can be judged
+UNLIKE, OTHER = 0.5, 0.3  # weights of a face's look and of who it is
 TIME_IDS = (SIZE, SIZE, 0, 0, SIZE, SIZE)
 
 
@@ -113,13 +120,15 @@ class Painter(nn.Module):
         self._switches = [m for m in self.unet.modules() if isinstance(m, BaseTunerLayer)]
 
     def forward(
-        self, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor, *, identity: bool
-    ) -> Tensor:
-        """Predicted velocity; ``identity`` switches the LoRA on."""
+        self, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor, *, identity: bool,
+        ids: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Predicted velocity; ``identity`` switches the LoRA on, ``ids`` are a whole picture's without."""
         for layer in self._switches:
             layer._disable_adapters = not identity
-        ids = torch.tensor([TIME_IDS], dtype=pooled.dtype).expand(len(x), -1)
-        extra = dict(text_embeds=pooled, time_ids=ids)
+        if ids is None:
+            ids = torch.tensor([TIME_IDS]).expand(len(x), -1)
+        extra = dict(text_embeds=pooled, time_ids=ids.to(pooled.dtype))
         return self.unet(x, t, states, added_cond_kwargs=extra).sample
 
 
@@ -139,72 +148,175 @@ def new_optimizers(painter: Painter) -> list[torch.optim.Optimizer]:
     ]
 
 
-def train(minutes: float, ready: Ready, *, batch: int, name: str = "unet") -> None:
-    """Both halves of every batch, for ``minutes``."""
-    painter = Painter()
-    optimizers = new_optimizers(painter)
-    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.4, warmup=100)
-    alpha_bar = scheduler().alphas_cumprod
-    bare_states, bare_pooled, bare_where, fitting = bare_captions(ready)
-    others = companions(ready.people)
-    singles, half, empty = len(others), batch // 2, len(ready.states) - 1
-    rng = np.random.default_rng([run.step, 5, run.rank])
-    torch.manual_seed(run.step * 16 + run.rank)
-    drawn = time.time()
-    for _ in run:
-        i = rng.integers(0, singles, batch)
-        two = np.flatnonzero(rng.random(half) < TWO) if len(ready.rows) > singles else []
-        i[two] = rng.integers(singles, len(ready.rows), len(two))
-        i = torch.from_numpy(i)
+@dataclass(frozen=True)
+class Batch:
+    """Noised latents with what is said of them; ``e`` is empty for the plain generator.
+
+    Attributes:
+        x, target: (B, C, h, w) noised latents and the velocity; clean: what they were.
+        t: (B,); weight: (B, h, w) of each cell, of mean one.
+        states, pooled, where: of the captions; worded: (B,) those with a class word.
+        e: (B, D) the person's embedding from other pictures, or None.
+        ids: (B, 6) SDXL's sizes and corner.
+    """
+
+    x: Tensor
+    target: Tensor
+    clean: Tensor
+    t: Tensor
+    weight: Tensor
+    states: Tensor
+    pooled: Tensor
+    where: Tensor
+    worded: Tensor
+    e: Tensor | None
+    ids: Tensor
+
+
+class Draw:
+    """Draws batches: whole pictures, or windows of 64 pixels around a face.
+
+    A window costs a quarter of a picture and is nearly all face. SDXL's own conditioning on the corner
+    of a crop tells the network what it sees, so whole pictures stay whole. Windows have the cleaner
+    three quarters of the noise, in which a face gets its features.
+    """
+
+    def __init__(self, ready: Ready, seed: list[int]):
+        self.ready, self.rng = ready, np.random.default_rng(seed)
+        self.bare = bare_captions(ready)
+        self.others = companions(ready.people)
+        self.alpha_bar = scheduler().alphas_cumprod
+
+    def share(self, count: int, odds: float) -> Tensor:
+        """(count,) bool, each true with these odds."""
+        return torch.from_numpy(self.rng.random(count) < odds)
+
+    def __call__(self, count: int, *, identity: bool, window: bool) -> Batch:
+        """``count`` pictures or windows, for one of the two generators."""
+        ready, rng = self.ready, self.rng
+        singles, empty = len(self.others), len(ready.states) - 1
+        i = torch.from_numpy(rng.integers(0, singles, count))
+        if not (identity or window) and len(ready.rows) > singles:
+            two = self.share(count, TWO)
+            i[two] = torch.from_numpy(rng.integers(singles, len(ready.rows), int(two.sum())))
         # Pairs as they are: who is named first stands on the left.
-        mirrored = torch.from_numpy(rng.integers(0, 2, batch)) * (i < singles)
-        z = ready.latents[mirrored, i].float()
+        mirrored = torch.from_numpy(rng.integers(0, 2, count)) * (i < singles)
+        z, w = ready.latents[mirrored, i].float(), ready.weight[i]
+        w = torch.where(mirrored.bool()[:, None, None], w.flip(2), w)
+        ids = torch.tensor([TIME_IDS]).repeat(count, 1)
+        if window:
+            corner = corners(ready, i, mirrored, rng)
+            z, w = cut(z, corner), cut(w, corner)
+            ids[:, 2:4], ids[:, 4:] = corner * 8, CELLS * 8
+        u = (torch.arange(count) + torch.rand(count)) / count
+        u = u[torch.from_numpy(rng.permutation(count))]
+        # Of whole pictures the noisier half decides what they are of.
+        t = (750 * u if window else 1000 * u**0.75).long()
+        a = self.alpha_bar[t].view(-1, 1, 1, 1)
         noise = torch.randn_like(z)
-        u = (torch.arange(batch) + torch.rand(batch)) / batch
-        t = (1000 * u**0.75).long()  # the noisier half decides what the picture is of
-        t = t[torch.from_numpy(rng.permutation(batch))]
-        a = alpha_bar[t].view(-1, 1, 1, 1)
         x, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
-        which = rng.integers(0, WORDINGS, batch)
-        which[half:][rng.random(batch - half) < 0.2] = WORDINGS - 1
+
+        which = rng.integers(0, WORDINGS, count)
+        if identity:
+            which[rng.random(count) < 0.2] = WORDINGS - 1
         text = i * WORDINGS + torch.from_numpy(which)
-        dropped = torch.from_numpy(rng.random(batch) < 0.1)
+        dropped = self.share(count, 0.1)
         text[dropped] = empty
         states, pooled = ready.states[text].float(), ready.pooled[text]
-        where = ready.where[text]
-        bare = ~dropped & torch.from_numpy(rng.random(batch) < BARE) & (torch.arange(batch) >= half)
-        if bare.any():
+        where, e = ready.where[text].clone(), None
+        if identity:
+            bare = ~dropped & self.share(count, BARE)
+            bare_states, bare_pooled, bare_where, fitting = self.bare
             said = fitting[i[bare]] + torch.from_numpy(rng.integers(0, 3, int(bare.sum())))
-            states[bare], pooled[bare] = bare_states[said], bare_pooled[said]
-            where[bare] = bare_where[said]
+            states[bare], pooled[bare], where[bare] = (
+                bare_states[said], bare_pooled[said], bare_where[said]
+            )  # fmt: skip
+            e = self.embeddings(i)
+        return Batch(
+            x, target, z, t, w / w.mean((1, 2), keepdim=True), states, pooled, where,
+            ~dropped & (where > 0), e, ids,
+        )  # fmt: skip
 
-        e = []
-        for k in i[half:].tolist():
-            count = min(len(others[k]), int(rng.integers(1, 4)))
-            pick = rng.choice(others[k], count, replace=False)
-            e.append(ready.embeddings[torch.from_numpy(pick)].mean(0))
-        e = torch.stack(e)
-        e = e + 0.1 * e.std() * torch.randn_like(e)
-        with torch.autocast("cpu", torch.bfloat16):
-            plain = painter(x[:half], t[:half], states[:half], pooled[:half], identity=False)
-            rows = torch.arange(half, batch)
-            class_rows = states[rows, where[half:]]
-            fused = painter.fuse(class_rows, e).float()
-            worded = (~dropped[half:] & (where[half:] > 0))[:, None]
-            mixed = states.clone()
-            mixed[rows, where[half:]] = torch.where(worded, fused, class_rows)
-            faced = painter(x[half:], t[half:], mixed[half:], pooled[half:], identity=True)
-        snr = (alpha_bar / (1 - alpha_bar))[t]
-        w = ready.weight[i]
-        w = torch.where(mirrored.bool()[:, None, None], w.flip(2), w)
-        w = w / w.mean((1, 2), keepdim=True)
-        error = ((torch.cat([plain, faced]).float() - target).square().mean(1) * w).mean((1, 2))
-        error = error * (5 / (snr + 1)).clamp(max=1)
-        run.update(
-            error.mean(),
-            plain=float(error[:half].detach().mean()),
-            faced=float(error[half:].detach().mean()),
-        )
+    def embeddings(self, i: Tensor) -> Tensor:
+        """(B, D): of one to three other pictures of the person, with a little noise."""
+        rows = []
+        for k in i.tolist():
+            count = min(len(self.others[k]), int(self.rng.integers(1, 4)))
+            pick = self.rng.choice(self.others[k], count, replace=False)
+            rows.append(self.ready.embeddings[torch.from_numpy(pick)].mean(0))
+        e = torch.stack(rows)
+        return e + 0.1 * e.std() * torch.randn_like(e)
+
+
+def velocity(painter: Painter, batch: Batch) -> Tensor:
+    """What the generator of this batch predicts, (B, C, h, w)."""
+    states = batch.states
+    if batch.e is not None:
+        every = torch.arange(len(states))
+        rows = states[every, batch.where]
+        fused = painter.fuse(rows, batch.e).float()
+        states = states.clone()
+        states[every, batch.where] = torch.where(batch.worded[:, None], fused, rows)
+    identity = batch.e is not None
+    return painter(batch.x, batch.t, states, batch.pooled, identity=identity, ids=batch.ids).float()
+
+
+def squared_error(v: Tensor, batch: Batch, alpha_bar: Tensor) -> Tensor:
+    """(B,) weighted by cell, and by min(1, 5 / (SNR + 1)) over the noise."""
+    snr = (alpha_bar / (1 - alpha_bar))[batch.t]
+    error = ((v - batch.target).square().mean(1) * batch.weight).mean((1, 2))
+    return error * (5 / (snr + 1)).clamp(max=1)
+
+
+def unlikeness(
+    v: Tensor, batch: Batch, perception: Perception, alpha_bar: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How unlike the clean faces those are that the network believes in, and in how far they are
+    of another person. Only where the picture outweighs the noise: before, it can only guess."""
+    a = alpha_bar[batch.t]
+    clear = a > CLEAR
+    a = a[clear].view(-1, 1, 1, 1)
+    believed = a.sqrt() * batch.x[clear] - (1 - a).sqrt() * v[clear]
+    *seen, who = perception(believed)
+    with torch.no_grad():
+        *wanted, person = perception(batch.clean[clear])
+    share = float(clear.float().mean())
+    other = 1 - F.cosine_similarity(who.float(), person.float())
+    return distance(tuple(seen), tuple(wanted)).mean() * share, other.mean() * share
+
+
+def train(
+    minutes: float, ready: Ready, data: PictureSet, *, batch: int, name: str = "unet"
+) -> None:
+    """Whole pictures and windows, plain and with identity, in every step, for ``minutes``.
+
+    ``batch`` is in pictures: half of the work is whole pictures, the other half four times as many windows.
+    """
+    painter, perception = Painter(), load_perception(data)
+    optimizers = new_optimizers(painter)
+    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.4, warmup=100)
+    torch.manual_seed(run.step * 16 + run.rank)
+    draw, quarter = Draw(ready, [run.step, 5, run.rank]), batch // 4
+    drawn = time.time()
+    for _ in run:
+        losses, shown = [], {}
+        for identity, window in itertools.product((False, True), (False, True)):
+            b = draw(4 * quarter if window else quarter, identity=identity, window=window)
+            with torch.autocast("cpu", torch.bfloat16):
+                v = velocity(painter, b)
+            error = squared_error(v, b, draw.alpha_bar).mean()
+            losses.append(error)
+            shown[("faced" if identity else "plain") + ("_window" if window else "")] = float(
+                error.detach()
+            )
+            if window:
+                with torch.autocast("cpu", torch.bfloat16):
+                    unlike, other = unlikeness(v, b, perception, draw.alpha_bar)
+                losses.append(UNLIKE * unlike)
+                if identity:
+                    losses.append(OTHER * other)
+                    shown |= dict(unlike=float(unlike.detach()), other=float(other.detach()))
+        run.update(sum(losses) / 2, **shown)
         if time.time() - drawn > 600 and not run.rank:
             run.save()
             sheet(ready, BUILD / f"{name}_{run.step:05d}.png")
@@ -299,7 +411,7 @@ def main() -> None:
             sheet(ready, options.sheet, guidance=options.guidance)
             return
     spawn(options.threads)
-    train(options.minutes, prepare(*sets), batch=options.batch)
+    train(options.minutes, prepare(*sets), sets[0], batch=options.batch)
 
 
 if __name__ == "__main__":

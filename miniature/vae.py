@@ -117,7 +117,12 @@ def train_decoder(minutes: float, data: PictureSet) -> None:
     for _, (x, weight) in zip(run, batches(run, data), strict=False):
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
-                z = vae.encode(x).latent_dist.mean
+                posterior = vae.encode(x).latent_dist
+                # Some of its noise: what the U-Net paints is not exact either.
+                z = (
+                    posterior.mean
+                    + torch.rand(len(x), 1, 1, 1) * torch.randn_like(posterior.std) * posterior.std
+                )
             y = vae.decode(z).sample
         loss = reconstruction_loss(y.float(), x, weight)
         run.update(loss, recon=float(loss.detach()))

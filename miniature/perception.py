@@ -1,0 +1,187 @@
+"""A look at latents: ``python -m miniature.perception``, the loss that the U-Net's faces are held to.
+
+The squared error of a latent hardly notices whose face it shows. This small network reads windows of
+latents around a face: who it is, the person's own numbers, and the expression. It is trained on the
+pictures' own latents, with noise, and then frozen; what the U-Net believes the clean face to be must look to
+it like the face that it is. It is not shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .data import PictureSet
+from .identity import auc, contrast, vectors
+from .loop import Run, load_trained
+from .muon import Muon
+from .paths import BUILD
+from .ready import Ready, prepare
+from .vae import LATENT_CHANNELS
+from .world.people import EXPRESSIONS
+
+CELLS = 8  # a window's side in latents: 64 of 128 pixels, a head in a portrait
+GRID = 16
+CHECKED = 150  # people of the training set that the network is not shown, to see what it is worth
+
+
+class Block(nn.Module):
+    """Two convolutions around which the input is added."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.GroupNorm(8, width) for _ in range(2))
+        self.convolutions = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> the same."""
+        y = x
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            y = convolution(F.silu(norm(y)))
+        return x + y
+
+
+class Perception(nn.Module):
+    """Features of a window at two scales, and who it shows."""
+
+    def __init__(self, numbers: int):
+        super().__init__()
+        self.fine = nn.Sequential(
+            nn.Conv2d(LATENT_CHANNELS, 96, 3, padding=1), Block(96), Block(96)
+        )
+        self.coarse = nn.Sequential(
+            nn.Conv2d(96, 192, 3, stride=2, padding=1), Block(192), Block(192)
+        )
+        self.who = nn.Sequential(
+            nn.GroupNorm(8, 192), nn.SiLU(), nn.Flatten(), nn.Linear(192 * (CELLS // 2) ** 2, 192)
+        )
+        self.numbers, self.expression = nn.Linear(192, numbers), nn.Linear(192, len(EXPRESSIONS))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, C, 8, 8) -> features (B, 96, 8, 8), (B, 192, 4, 4), and the person (B, 192)."""
+        fine = self.fine(z)
+        coarse = self.coarse(fine)
+        return fine, coarse, self.who(coarse)
+
+
+def corners(ready: Ready, i: Tensor, mirrored: Tensor, rng: np.random.Generator) -> Tensor:
+    """(B, 2) row and column of the first cell of a window around the face, moved by up to a cell."""
+    eyes = torch.tensor([ready.rows[k]["eyes_at"][0] for k in i.tolist()]).view(-1, 2)
+    x = torch.where(mirrored.bool(), 127 - eyes[:, 0], eyes[:, 0])
+    centre = torch.stack([eyes[:, 1] + 8, x], 1) / 8
+    moved = centre - CELLS / 2 + torch.from_numpy(rng.uniform(-1, 1, (len(i), 2)))
+    return moved.round().long().clamp(0, GRID - CELLS)
+
+
+def cut(x: Tensor, corner: Tensor) -> Tensor:
+    """(B, ..., 8, 8): the window of each (..., 16, 16)."""
+    return torch.stack(
+        [a[..., y : y + CELLS, c : c + CELLS] for a, (y, c) in zip(x, corner.tolist(), strict=True)]
+    )
+
+
+def distance(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> Tensor:
+    """(B,) how unlike two sets of feature maps are: squared distance of unit channels (LPIPS)."""
+    parts = [
+        (F.normalize(x.float(), dim=1) - F.normalize(y.float(), dim=1)).square().sum(1).mean((1, 2))
+        for x, y in zip(a, b, strict=True)
+    ]
+    return torch.stack(parts).mean(0)
+
+
+def windows(ready: Ready, i: Tensor, rng: np.random.Generator, noise: float) -> Tensor:
+    """Windows of pictures ``i`` with noise of up to this size."""
+    mirrored = torch.from_numpy(rng.integers(0, 2, len(i)))
+    z = cut(ready.latents[mirrored, i].float(), corners(ready, i, mirrored, rng))
+    return z + noise * torch.rand(len(z), 1, 1, 1) * torch.randn_like(z)
+
+
+def train(minutes: float, data: PictureSet, ready: Ready, *, people_in_batch: int = 96) -> None:
+    """Two pictures each of many people a step."""
+    numbers = torch.from_numpy(vectors(data))
+    model = Perception(numbers.shape[1])
+    first = model.fine[0].weight
+    matrices = [p for p in model.parameters() if p.ndim > 1 and p is not first]
+    rest = [p for p in model.parameters() if p.ndim == 1 or p is first]
+    optimizers = [
+        Muon(matrices, 0.02, weight_decay=0.02),
+        torch.optim.AdamW(rest, 2e-3, weight_decay=0.02, fused=True),
+    ]
+    run = Run("perception", model, optimizers, minutes=minutes, ema=0.99, decay_from=0.3)
+    rng = np.random.default_rng(run.step + 3)
+    expressions = list(EXPRESSIONS)
+    of = pictures_of(ready)
+    known = sorted(of)[:-CHECKED]
+    for _ in run:
+        pick = [
+            k
+            for w in rng.choice(known, people_in_batch, replace=False)
+            for k in rng.choice(of[w], 2, replace=False)
+        ]
+        i = torch.tensor(pick)
+        said = torch.tensor([expressions.index(ready.rows[k]["expression"]) for k in pick])
+        with torch.autocast("cpu", torch.bfloat16):
+            _, _, who = model(windows(ready, i, rng, 0.6))
+            told, shown = model.numbers(who), model.expression(who)
+        people = ready.people[i]
+        alike = contrast(who, people)
+        regression = F.smooth_l1_loss(told.float(), numbers[people])
+        expression = F.cross_entropy(shown.float(), said)
+        run.update(
+            alike + 2 * regression + 0.5 * expression,
+            who=float(alike.detach()),
+            numbers=float(regression.detach()),
+            expression=float((shown.argmax(1) == said).float().mean()),
+        )
+
+
+def pictures_of(ready: Ready) -> dict[int, list[int]]:
+    """The pictures of each person, those with two or more."""
+    of: dict[int, list[int]] = {}
+    for k, who in enumerate(ready.people.tolist()):
+        of.setdefault(who, []).append(k)
+    return {who: pictures for who, pictures in of.items() if len(pictures) > 1}
+
+
+def load_perception(data: PictureSet) -> Perception:
+    """The trained network, frozen."""
+    return load_trained("perception", Perception(vectors(data).shape[1]))
+
+
+@torch.inference_mode()
+def report(data: PictureSet, ready: Ready) -> dict[str, float]:
+    """AUC over pairs of pictures of people it was not shown, clean and with noise."""
+    model, of, rng = load_perception(data), pictures_of(ready), np.random.default_rng(0)
+    i = torch.tensor([k for who in sorted(of)[-CHECKED:] for k in of[who]])
+    people = ready.people[i].numpy()
+    a, b = np.triu_indices(len(i), 1)
+    result = {}
+    for noise in (0.0, 0.6):
+        e = F.normalize(model(windows(ready, i, rng, noise))[2], dim=1)
+        cosine, same = (e @ e.T).numpy()[a, b], (people[a] == people[b])
+        result[f"auc at noise {noise}"] = round(auc(cosine[same], cosine[~same]), 4)
+    return result
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=BUILD / "people")
+    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    data = PictureSet(options.data)
+    ready = prepare(data, PictureSet(options.pairs) if options.pairs.exists() else None)
+    train(options.minutes, data, ready)
+    print(report(data, ready))
+
+
+if __name__ == "__main__":
+    main()
