@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from identitystory.story_sets import set_text
+
 TARGET = Path(__file__).parent.parent / "src/identitystory/data/consistory_human.toml"
 SCENES_A_SET = 10
 HEAD = """\
@@ -622,13 +624,12 @@ def sets() -> list[tuple[str, str, list[tuple[str, str]], list[str]]]:
 
 def toml() -> str:
     """The file's text."""
-    text = [HEAD]
-    for title, style, cast, scenes in sets():
-        text.append(f'[[story]]\ntitle = "{title}"\nstyle = "{style}"')
-        inside = [f'    {{ name = "{name}", description = "{said}" }},' for name, said in cast]
-        text += ["character = [", *inside, "]", "scenes = ["]
-        text += [*(f'    "{scene}",' for scene in scenes), "]\n"]
-    return "\n".join(text)
+    return "\n".join(
+        [
+            HEAD,
+            *(set_text(title, cast, scenes, style=style) for title, style, cast, scenes in sets()),
+        ]
+    )
 
 
 if __name__ == "__main__":

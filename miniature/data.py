@@ -42,10 +42,14 @@ class PictureSet:
         return json.loads((self.folder / "spec.json").read_text())
 
     @property
+    def known_people(self) -> int:
+        """How many people may be trained on; all after them are held out."""
+        return self.spec["people"] - (HELD_OUT_PAIRS if self.spec["two"] else HELD_OUT_PEOPLE)
+
+    @property
     def held_out_from(self) -> int:
         """The number of the first picture of held-out people; the pictures after it are theirs too."""
-        held = HELD_OUT_PAIRS if self.spec["two"] else HELD_OUT_PEOPLE
-        return self.spec["pictures"] * (self.spec["people"] - held)
+        return self.spec["pictures"] * self.known_people
 
     @cached_property
     def facts(self) -> list[dict]:

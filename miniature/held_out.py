@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import HELD_OUT_PEOPLE, PLACES_V0, POSES_V0, PictureSet
+from .data import PLACES_V0, POSES_V0, PictureSet
 from .paths import BUILD
 from .ready import HELD_OUT_SCENES
 from .text import random_facts
@@ -22,10 +22,10 @@ from .world.captions import FRAMING, description, scene
 def stories(data: PictureSet, count: int, seed: int) -> list[dict]:
     """``count`` stories of different held-out people."""
     rng = np.random.default_rng([seed, 10])
-    first = data.spec["people"] - HELD_OUT_PEOPLE
+    first, people = data.known_people, data.spec["people"]
     rows = {r["index"]: r for r in data.facts}
     made: list[dict] = []
-    for index in first + rng.permutation(HELD_OUT_PEOPLE):
+    for index in first + rng.permutation(people - first):
         who = {**rows[int(index)], "framing": "portrait"}
         said = description(who, rng)
         if len(said.split()) < 5 or any(said == m["description"] for m in made):

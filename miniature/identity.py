@@ -20,9 +20,9 @@ from transformers import CLIPVisionConfig
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
-from .data import HELD_OUT_PEOPLE, PictureSet
+from .data import PictureSet
 from .loop import Run, load_trained
-from .muon import Muon
+from .muon import muon_and_adam
 from .paths import BUILD
 from .text import WIDTHS
 from .vae import rendered
@@ -117,18 +117,16 @@ def train(minutes: float, data: PictureSet) -> None:
     numbers = torch.from_numpy(vectors(data))
     tower = Tower(numbers.shape[1])
     matrices = [p for n, p in tower.named_parameters() if p.ndim == 2 and "encoder.layers" in n]
-    chosen = set(map(id, matrices))
-    rest = [p for p in tower.parameters() if id(p) not in chosen and p.requires_grad]
-    optimizers = [
-        Muon(matrices, 0.02, weight_decay=0.02),
-        torch.optim.AdamW(rest, 2e-3, weight_decay=0.02, fused=True),
-    ]
+    optimizers = muon_and_adam(matrices, tower.parameters(), muon=0.02, adam=2e-3)
     run = Run("tower", tower, optimizers, minutes=minutes, ema=0.99, decay_from=0.3)
     rng = np.random.default_rng(run.step + 1)
     eyes = {row["n"]: row["eyes_at"][0] for row in data.facts}
-    per, known = data.spec["pictures"], len(rendered(data)) // data.spec["pictures"]
+    per, known = (
+        data.spec["pictures"],
+        min(data.known_people, len(rendered(data)) // data.spec["pictures"]),
+    )
     for _ in run:
-        chosen_people = rng.choice(known - HELD_OUT_PEOPLE, PEOPLE_IN_BATCH, replace=False)
+        chosen_people = rng.choice(known, PEOPLE_IN_BATCH, replace=False)
         views, groups = [], []
         for who in chosen_people:
             for k in rng.choice(per, 2, replace=False):
@@ -175,8 +173,7 @@ def auc(same: np.ndarray, different: np.ndarray) -> float:
 def report(data: PictureSet) -> dict:
     """AUC over held-out people: all pairs, and among people who share a coarse description."""
     numbers = rendered(data)
-    people = len(numbers) // data.spec["pictures"]
-    held = numbers[numbers >= data.spec["pictures"] * (people - HELD_OUT_PEOPLE)]
+    held = numbers[numbers >= data.held_out_from]
     rows = {r["n"]: r for r in data.facts}
     e = F.normalize(embed_all(data, held, load_encoder()), dim=1)
     cosine = (e @ e.T).numpy()

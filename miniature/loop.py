@@ -69,7 +69,7 @@ class Run:
     def __init__(
         self, name: str, model: nn.Module, optimizers: list[torch.optim.Optimizer], *,
         minutes: float, ema: float = 0.0, warmup: int = 50, decay_from: float = 0.5,
-        clip: float = 1.0, fresh: bool = False,
+        clip: float = 1.0,
     ):  # fmt: skip
         self.name, self.model, self.optimizers = name, model, optimizers
         self.budget, self.decay, self.warmup = 60 * minutes, ema, warmup
@@ -80,7 +80,7 @@ class Run:
         self.path = CHECKPOINTS / f"{name}.pt"
         self.together = dist.is_initialized()
         self.rank = dist.get_rank() if self.together else 0
-        if self.path.exists() and not fresh:
+        if self.path.exists():
             self._load()
         elif self.together:
             for p in model.parameters():

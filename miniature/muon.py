@@ -5,6 +5,8 @@ torch.optim.Muon takes matrices only; this one folds a convolution's kernel into
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -49,6 +51,19 @@ class Muon(torch.optim.Optimizer):
             for p, made in zip(chosen, updates, strict=True):
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(made, alpha=-group["lr"])
+
+
+def muon_and_adam(
+    matrices: list[Tensor], parameters: Iterable[Tensor], *, muon: float, adam: float,
+    decay: float = 0.02,
+) -> list[torch.optim.Optimizer]:  # fmt: skip
+    """Muon for ``matrices``, AdamW for the rest of ``parameters`` that learns."""
+    chosen = set(map(id, matrices))
+    rest = [p for p in parameters if id(p) not in chosen and p.requires_grad]
+    return [
+        Muon(matrices, muon, weight_decay=decay),
+        torch.optim.AdamW(rest, adam, weight_decay=decay, fused=True),
+    ]
 
 
 def all_summed(tensors: list[Tensor]) -> list[Tensor]:

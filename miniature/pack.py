@@ -24,7 +24,7 @@ from identitystory.metrics.attributes import TABLE
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
-from .data import HELD_OUT_PEOPLE, PLACES_V0, POSES_V0, PictureSet
+from .data import PLACES_V0, POSES_V0, PictureSet
 from .identity import WIDTH, load_encoder
 from .loop import CHECKPOINTS, load_trained, trained
 from .paths import BUILD, ROOT
@@ -125,7 +125,7 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
         f"seed = {data.spec['seed']}",
         f"people = {people}",
         f"pictures = {people * data.spec['pictures']}",
-        f'held_out_people = "{people - HELD_OUT_PEOPLE} to {people - 1}"',
+        f'held_out_people = "{data.known_people} to {people - 1}"',
         f"held_out_scenes = {json.dumps([' / '.join(s) for s in sorted(HELD_OUT_SCENES)])}",
         f"places = {json.dumps(PLACES_V0)}",
         f"poses = {json.dumps(POSES_V0)}",

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .data import PictureSet
 from .identity import auc, contrast, vectors
 from .loop import Run, load_trained
-from .muon import Muon
+from .muon import muon_and_adam
 from .paths import BUILD
 from .ready import Ready, prepare
 from .vae import LATENT_CHANNELS
@@ -107,11 +107,7 @@ def train(minutes: float, data: PictureSet, ready: Ready, *, people_in_batch: in
     model = Perception(numbers.shape[1])
     first = model.fine[0].weight
     matrices = [p for p in model.parameters() if p.ndim > 1 and p is not first]
-    rest = [p for p in model.parameters() if p.ndim == 1 or p is first]
-    optimizers = [
-        Muon(matrices, 0.02, weight_decay=0.02),
-        torch.optim.AdamW(rest, 2e-3, weight_decay=0.02, fused=True),
-    ]
+    optimizers = muon_and_adam(matrices, model.parameters(), muon=0.02, adam=2e-3)
     run = Run("perception", model, optimizers, minutes=minutes, ema=0.99, decay_from=0.3)
     rng = np.random.default_rng(run.step + 3)
     expressions = list(EXPRESSIONS)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .data import HELD_OUT_PEOPLE, PictureSet
+from .data import PictureSet
 from .paths import BUILD, ROOT
 
 
@@ -25,9 +25,8 @@ def main() -> None:
     options = parser.parse_args()
     data = PictureSet(options.data)
     per, rows = data.spec["pictures"], {r["n"]: r for r in data.facts}
-    first = data.spec["people"] - HELD_OUT_PEOPLE
     images, masks = [], []
-    for who in range(first, data.spec["people"]):
+    for who in range(data.known_people, data.spec["people"]):
         mine = [n for n in range(who * per, (who + 1) * per) if rows[n]["framing"] == "portrait"]
         if len(mine) < 3:
             continue

@@ -11,6 +11,8 @@ from itertools import product
 
 import numpy as np
 
+from identitystory.story_sets import set_text
+
 from .data import PLACES_V0, POSES_V0
 from .paths import ROOT
 from .world.captions import FRAMING, INDOOR_PLACES, PLACE, SKIN, description, scene
@@ -111,14 +113,8 @@ def sets() -> list[tuple[list[tuple[str, str]], list[str]]]:
 
 def toml() -> str:
     """The file's text."""
-    text = [HEAD]
-    for cast, scenes in sets():
-        title = " and ".join(name for name, _ in cast)
-        text.append(f'[[story]]\ntitle = "{title}"')
-        inside = [f'    {{ name = "{name}", description = "{said}" }},' for name, said in cast]
-        text += ["character = [", *inside, "]", "scenes = ["]
-        text += [*(f'    "{said}",' for said in scenes), "]\n"]
-    return "\n".join(text)
+    titled = ((" and ".join(name for name, _ in cast), cast, scenes) for cast, scenes in sets())
+    return "\n".join([HEAD, *(set_text(*entry) for entry in titled)])
 
 
 if __name__ == "__main__":

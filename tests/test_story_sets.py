@@ -13,7 +13,7 @@ import pytest
 from benchmarks import write_stories
 from identitystory.errors import StoryError
 from identitystory.story import slug
-from identitystory.story_sets import load_sets
+from identitystory.story_sets import load_sets, set_text
 from identitystory.vocabulary import load_vocabulary, unknown_words
 from miniature import stories
 from miniature.data import PLACES_V0
@@ -151,3 +151,15 @@ def test_a_name_that_is_nothing_tells_what_there_is(tmp_path):
         load_sets("litle_people")
     with pytest.raises(StoryError, match="holds no story file"):
         load_sets(tmp_path)
+
+
+def test_a_written_set_reads_as_what_was_written(tmp_path):
+    """Also with quotes, backslashes and letters outside ASCII in the text."""
+    cast = [("Zoë", 'a woman called "the heron"'), ("Tom", "a man with a \\ on his hat")]
+    scenes = ["{Zoë} and {Tom} walk", "a portrait of {Tom}"]
+    file = tmp_path / "set.toml"
+    file.write_text(set_text("Two", cast, scenes, style="ink"), encoding="utf-8")
+    (story,) = load_sets(file)
+    assert (story.title, story.style) == ("Two", "ink")
+    assert [(c.name, c.description) for c in story.characters] == cast
+    assert [scene.prompt for scene in story.scenes] == scenes

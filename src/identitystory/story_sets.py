@@ -6,8 +6,10 @@ A set file is TOML with ``[[story]]`` tables, each in the form of a story file; 
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -42,6 +44,28 @@ def load_sets(source: str | Path) -> list[Story]:
         hint = did_you_mean(str(source), BUILT_IN, otherwise=f" Built in: {', '.join(BUILT_IN)}.")
         raise StoryError(f"{source}: there is no such file or set.{hint}")
     return _distinct(_folder(path) if path.is_dir() else _file(path))
+
+
+def set_text(
+    title: str, cast: Sequence[tuple[str, str]], scenes: Sequence[str], *, style: str = ""
+) -> str:
+    """One ``[[story]]`` of a set file, as TOML text: what ``load_sets`` reads.
+
+    Args:
+        title: names the run folder; of a set's stories no two are alike.
+        cast: name and description of each character.
+        scenes: prompts, with names in braces.
+        style: of all pictures; nothing is written without one.
+    """
+    quoted = lambda text: json.dumps(text, ensure_ascii=False)
+    lines = ["[[story]]", f"title = {quoted(title)}"]
+    lines += [f"style = {quoted(style)}"] if style else []
+    lines += ["character = ["]
+    lines += [
+        f"    {{ name = {quoted(name)}, description = {quoted(said)} }}," for name, said in cast
+    ]
+    lines += ["]", "scenes = [", *(f"    {quoted(scene)}," for scene in scenes), "]", ""]
+    return "\n".join(lines)
 
 
 def _distinct(stories: list[Story]) -> list[Story]:
