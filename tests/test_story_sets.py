@@ -162,4 +162,4 @@ def test_a_written_set_reads_as_what_was_written(tmp_path):
     (story,) = load_sets(file)
     assert (story.title, story.style) == ("Two", "ink")
     assert [(c.name, c.description) for c in story.characters] == cast
-    assert [scene.prompt for scene in story.scenes] == scenes
+    assert [scene.text for scene in story.scenes] == scenes
