@@ -177,8 +177,8 @@ class Draw:
     """Draws batches: whole pictures, or windows of 64 pixels around a face.
 
     A window costs a quarter of a picture and is nearly all face. SDXL's own conditioning on the corner
-    of a crop tells the network what it sees, so whole pictures stay whole. Windows have the cleaner
-    three quarters of the noise, in which a face gets its features.
+    of a crop tells the network what it sees, so whole pictures stay whole. Windows without identity
+    have the cleaner three quarters of the noise, in which a face gets its features.
     """
 
     def __init__(self, ready: Ready, seed: list[int]):
@@ -210,8 +210,8 @@ class Draw:
             ids[:, 2:4], ids[:, 4:] = corner * 8, CELLS * 8
         u = (torch.arange(count) + torch.rand(count)) / count
         u = u[torch.from_numpy(rng.permutation(count))]
-        # Of whole pictures the noisier half decides what they are of.
-        t = (750 * u if window else 1000 * u**0.75).long()
+        # The noisier half decides what a picture is of and what a person's skin and head are like.
+        t = (1000 * u if identity else 750 * u if window else 1000 * u**0.75).long()
         a = self.alpha_bar[t].view(-1, 1, 1, 1)
         noise = torch.randn_like(z)
         x, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
@@ -301,7 +301,8 @@ def train(
     for _ in run:
         losses, shown = [], {}
         for identity, window in itertools.product((False, True), (False, True)):
-            b = draw(4 * quarter if window else quarter, identity=identity, window=window)
+            count = (5 if identity else 3) * quarter if window else quarter
+            b = draw(count, identity=identity, window=window)
             with torch.autocast("cpu", torch.bfloat16):
                 v = velocity(painter, b)
             error = squared_error(v, b, draw.alpha_bar).mean()
