@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from identitystory import bench
-from identitystory.baselines.catalogue import METHODS
+from identitystory.baselines.registry import METHODS
 from identitystory.bench import BenchRequest, chosen_methods, load_stories, make_table, paint
 from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from identitystory import plan, runfolder
-from identitystory.baselines.catalogue import METHODS, check_method, method
+from identitystory.baselines.registry import METHODS, check_method, method
 from identitystory.cli import main
 from identitystory.config import PRESETS, DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .baselines.catalogue import METHODS, OURS, check_method, method
+from .baselines.registry import METHODS, OURS, check_method, method
 from .config import Preset
 from .errors import RunError
 from .evaluation import Wanted, evaluate
