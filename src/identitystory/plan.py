@@ -216,7 +216,9 @@ def _frame_part(
     index: int,
     own_seed: int | None,
 ) -> Part:
-    painted = frame_seed(preset, seed, index) if own_seed is None else own_seed
+    painted = (
+        frame_seed(seed, index, per_frame=preset.seed_per_frame) if own_seed is None else own_seed
+    )
     cast = [story.character(name) for name in scene.cast]
     inputs = {
         "recipe": RECIPE,

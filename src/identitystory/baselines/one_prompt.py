@@ -26,19 +26,17 @@ from ..models.attention import Site, attend, edited
 from ..protocols import Backend, Conditioning
 from ..sampling import sample
 from ..types import Scene, Story
-from .method import EditableGenerator, Work, editable, own_seed
+from .method import Compared, EditableGenerator, Work, editable
 
 _NAMES = re.compile(r"^(?:\s*(?:,|and|with)?\s*(?:the\s+)?\{[^{}]*\})+[\s,]*", re.IGNORECASE)
 _NAME = re.compile(r"(?:\b(?:an?|the)\s+)?\{([^{}]*)\}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class OnePromptOneStory:
+class OnePromptOneStory(Compared):
     """One consolidated prompt for all frames of a cast, reweighted for each.
 
     Attributes:
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt; None is SDXL's "no negative prompt".
         window: the most frames in one prompt; fewer where the text encoders' limit is reached.
         express_alpha: alpha of sigma' = beta sigma exp(-alpha sigma), for the frame's own tokens.
         express_beta: beta of the same.
@@ -50,10 +48,7 @@ class OnePromptOneStory:
     """
 
     name: ClassVar[str] = "one-prompt-one-story"
-    needs_identities: ClassVar[bool] = False
-    needs_folder: ClassVar[bool] = False
 
-    guidance: float = 5.0
     negative: str | None = None
     window: int = 10
     express_alpha: float = -0.01
@@ -64,15 +59,11 @@ class OnePromptOneStory:
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The same noise for every frame."""
-        return own_seed(seed, index, per_frame=False)
+        return seed
 
     def depends(self, story: Story, index: int) -> tuple[int, ...]:
         """The other frames of the same cast: their words are in the prompt."""
         return tuple(n for n in companions(story, index) if n != index)
-
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
-        """2t a frame."""
-        return 2 * steps * len(wanted)
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Each frame by itself: the others take part by their words alone."""
@@ -81,9 +72,7 @@ class OnePromptOneStory:
             if story.scenes[n].cast:
                 cond, seen = self.condition(G, story, n)
             else:
-                cond = G.condition(
-                    [story.scenes[n].prompt], guidance=self.guidance, negative=self.negative
-                )
+                cond = self.read(G, [story.scenes[n].prompt])
                 seen = torch.ones(2, cond.hidden.shape[1], dtype=torch.bool)
             rows = seen[1:] if self.guidance == 1 else seen
             with edited(G.unet, IdentityPreserving(rows)):
@@ -97,7 +86,7 @@ class OnePromptOneStory:
         frames = window(story, n, self.window, lambda prompt: _fits(G.encode, prompt))
         settings = [setting(story, story.scenes[m]) for m in frames]
         whole, spans = consolidate(identity, settings)
-        cond = G.condition([whole], guidance=self.guidance, negative=self.negative)
+        cond = self.read(G, [whole])
         without, given = cond.hidden
         own = frames.index(n)
         order = [m for m in range(len(frames)) if m != own] + [own]  # expressed last
@@ -115,7 +104,7 @@ class OnePromptOneStory:
                 )
                 part[rows] = reweight(part[rows], alpha, beta)
             first += width
-        stored = G.condition([identity], guidance=self.guidance, negative=self.negative).hidden[1]
+        stored = self.read(G, [identity]).hidden[1]
         hidden = torch.stack([torch.cat([without, without]), torch.cat([given, stored])])
         length = len(given)
         seen = torch.zeros(2, 2 * length, dtype=torch.bool)
@@ -124,9 +113,7 @@ class OnePromptOneStory:
         seen[1, length : length + kept] = True
         cond = replace(cond, hidden=hidden)
         if self.own_pooled:
-            own_prompt = [story.scenes[n].prompt]
-            cond_n = G.condition(own_prompt, guidance=self.guidance, negative=self.negative)
-            cond = replace(cond, pooled=cond_n.pooled)
+            cond = replace(cond, pooled=self.read(G, [story.scenes[n].prompt]).pooled)
         return cond, seen
 
 
