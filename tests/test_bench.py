@@ -207,3 +207,24 @@ def test_the_command_paints_and_prints(backend, tmp_path, capsys):
     assert "identitystory: One" in said.err
     assert (tmp_path / "out" / "side_by_side" / "one.png").is_file()
     assert main([*command, "--methods", "sdxl"]) == 2
+    capsys.readouterr()
+    assert main([*command, "--model", "miniature", "--base", "owner/name"]) == 2
+    assert "--base goes with --model sdxl or sdxl-light, not with miniature" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "model"),
+    [([], "miniature"), (["--base", "o/n"], "sdxl:o/n"), (["--model", "sdxl"], "sdxl")],
+)
+def test_the_model_is_chosen_as_for_generate(given, model, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(bench, "paint", lambda request, *_: asked.append(request))
+    monkeypatch.setattr(bench, "make_table", lambda _: {})
+    monkeypatch.setattr(bench, "write", lambda *_: [])
+    monkeypatch.setattr(bench, "markdown", str)
+    assert (
+        main(["bench", "--limit", "1", "--out", str(tmp_path), *given], service=lambda: None) == 0
+    )
+    assert (asked[0].model, asked[0].device, asked[0].preset.name) == (model, "auto", "recommended")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .cli_options import command, model_options, where, whole
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 MakeService = Callable[[], "Service"]
 
 
-def add_commands(
-    command: Callable[..., argparse.ArgumentParser], commands: Any, whole: Callable[[str], int]
-) -> None:
-    """Adds the three commands; ``command`` and ``whole`` are the command line's own helpers."""
+def add_commands(commands: Any) -> None:
+    """Adds the three commands."""
     bench = command(
         commands,
         bench_command,
@@ -42,12 +41,7 @@ def add_commands(
     bench.add_argument("--out", metavar="DIR", type=Path, required=True, help="the bench's folder")
     bench.add_argument("--limit", metavar="N", type=whole, help="only the first N stories")
     bench.add_argument("--seed", metavar="N", type=whole, default=0, help="of every run")
-    bench.add_argument("--preset", metavar="P", default="recommended", help="for every method")
-    bench.add_argument("--model", metavar="M", default="miniature", help="as for generate")
-    bench.add_argument("--device", metavar="D", default="auto", help="as for generate")
-    bench.add_argument("--dtype", metavar="T", default="auto", help="as for generate")
-    bench.add_argument("--steps", metavar="N", type=whole, help="sampling steps")
-    bench.add_argument("--portraits", metavar="N", type=whole, help="portraits a character")
+    model_options(bench)
     bench.add_argument("--json", action="store_true", help="print the table as JSON")
 
     judge = command(
@@ -113,10 +107,12 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
     from . import bench
     from .config import preset
-    from .requests import overridden
+    from .requests import DEFAULT_PRESET, overridden
 
     configuration, notes = overridden(
-        preset(arguments.preset), steps=arguments.steps, portraits=arguments.portraits
+        preset(arguments.preset or DEFAULT_PRESET),
+        steps=arguments.steps,
+        portraits=arguments.portraits,
     )
     for note in notes:
         _tell(note)
@@ -125,10 +121,8 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
         arguments.out,
         configuration,
         bench.chosen_methods(arguments.methods),
-        model=arguments.model,
         seed=arguments.seed,
-        device=arguments.device,
-        dtype=arguments.dtype,
+        **where(arguments),
     )
     bench.paint(request, service(), _tell)
     table = bench.make_table(request)
