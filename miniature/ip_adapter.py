@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -27,11 +26,11 @@ from identitystory.models.folder import ADAPTER, ADAPTER_ENCODER
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
-from .data import PictureSet
+from .data import add_training_options, open_sets
 from .identity import load_encoder
 from .loop import Run, load_trained, spawn
+from .noising import min_snr, noised
 from .pack import TARGET
-from .paths import BUILD
 from .ready import WORDINGS, Ready, companions, prepare
 from .unet import TIME_IDS, Painter, scheduler
 
@@ -118,8 +117,7 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
         i = torch.from_numpy(i)
         z = ready.latents[0, i].float()
         noise, t = torch.randn_like(z), torch.from_numpy(rng.integers(0, 1000, batch))
-        a = alpha_bar[t].view(-1, 1, 1, 1)
-        x, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
+        x, target = noised(z, noise, t, alpha_bar)
         text = i * WORDINGS + torch.from_numpy(rng.integers(0, WORDINGS, batch))
         text[torch.from_numpy(rng.random(batch) < 0.1)] = empty
         e = ready.embeddings[torch.from_numpy(source)].clone()
@@ -131,9 +129,8 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
             edited(unet, adapter.edit(adapter.tokens(e))),
         ):
             said = unet(x, t, ready.states[text].float(), added_cond_kwargs=extra).sample
-        snr = (alpha_bar / (1 - alpha_bar))[t]
-        error = F.mse_loss(said.float(), target, reduction="none").mean((1, 2, 3))
-        run.update((error * (5 / (snr + 1)).clamp(max=1)).mean())
+        error = (said.float() - target).square().mean((1, 2, 3))
+        run.update((error * min_snr(t, alpha_bar)).mean())
 
 
 def tower(encoder: IdentityEncoder) -> CLIPVisionModelWithProjection:
@@ -168,11 +165,7 @@ def pack(adapter: Adapter, encoder: IdentityEncoder, folder: Path) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
-    parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--batch", type=int, default=32, help="of each process")
-    parser.add_argument("--threads", type=int, default=2, help="processes of one thread each")
+    add_training_options(parser, minutes=15)
     parser.add_argument("--pack", type=Path, nargs="?", const=TARGET, help="only write the files")
     options = parser.parse_args()
     if options.pack:
@@ -180,7 +173,7 @@ def main() -> None:
         adapter = Adapter(plain_unet(), sum(encoder.widths))
         pack(load_trained("ip_adapter", adapter), encoder, options.pack)
         return
-    sets = PictureSet(options.data), PictureSet(options.pairs) if options.pairs.exists() else None
+    sets = open_sets(options)
     spawn(options.threads)
     train(options.minutes, prepare(*sets), batch=options.batch)
 

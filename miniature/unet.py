@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from identitystory.models.photomaker import FuseModule
 
-from .data import PictureSet
+from .data import add_training_options, open_sets
 from .loop import Run, load_trained, spawn
 from .muon import Muon
 from .paths import BUILD
@@ -283,15 +283,11 @@ def sheet(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
-    parser.add_argument("--minutes", type=float, default=70)
-    parser.add_argument("--batch", type=int, default=32, help="of each process")
-    parser.add_argument("--threads", type=int, default=2, help="processes of one thread each")
+    add_training_options(parser, minutes=70)
     parser.add_argument("--sheet", type=Path, help="only draw samples")
     parser.add_argument("--guidance", type=float, default=4.0)
     options = parser.parse_args()
-    sets = PictureSet(options.data), PictureSet(options.pairs) if options.pairs.exists() else None
+    sets = open_sets(options)
     if options.sheet or not (LATENTS.exists() and CAPTIONS.exists()):
         torch.set_num_threads(options.threads)
         ready = prepare(*sets)
