@@ -100,6 +100,7 @@ class ConsiStory(Compared):
                     tokenizer,
                     scenes[n].prompt,
                     [work.story.character(name).noun for name in scenes[n].cast],
+                    G.encode.limits[0],
                 )
                 for n in frames
             }

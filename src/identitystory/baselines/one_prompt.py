@@ -23,12 +23,18 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.attention import Site, attend, edited
+from ..models.tokens import token_rows
 from ..protocols import Backend, Conditioning
 from ..sampling import sample
 from ..types import Scene, Story
 from .method import Compared, EditableGenerator, Work, editable
 
-_NAMES = re.compile(r"^(?:\s*(?:,|and|with)?\s*(?:the\s+)?\{[^{}]*\})+[\s,]*", re.IGNORECASE)
+_PICTURE = r"(?:portrait|photo|photograph|picture|shot|view|image|painting|drawing|illustration)"
+_NAMES = re.compile(  # who is there, at the start or behind "a half-body photo of"
+    rf"^(?P<picture>[^{{}},.]*\b{_PICTURE})?(?(picture)\s+of)"
+    r"(?:\s*(?:,|and|with)?\s*(?:the\s+)?\{[^{}]*\})+[\s,]*",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"(?:\b(?:an?|the)\s+)?\{([^{}]*)\}", re.IGNORECASE)
 
 
@@ -80,8 +86,8 @@ class OnePromptOneStory(Compared):
             yield n, G.decode(z)[0]
 
     def condition(self, G: EditableGenerator, story: Story, n: int) -> tuple[Conditioning, Tensor]:
-        """Frame ``n``'s conditioning, hidden (2, 2L, D): its reweighted prompt, then the identity's;
-        and which of them each half may look at, bool (2, 2L)."""
+        """Frame ``n``'s conditioning, hidden (2, L, D): its reweighted prompt, then the identity's;
+        and which of them each half may look at, bool (2, L)."""
         identity = identity_prompt(story, n)
         frames = window(story, n, self.window, lambda prompt: _fits(G.encode, prompt))
         settings = [setting(story, story.scenes[m]) for m in frames]
@@ -91,12 +97,14 @@ class OnePromptOneStory(Compared):
         own = frames.index(n)
         order = [m for m in range(len(frames)) if m != own] + [own]  # expressed last
         given, first = given.clone(), 0
-        for tokenizer, width in zip(G.encode.tokenizers, G.encode.widths, strict=True):
+        encoders = zip(G.encode.tokenizers, G.encode.widths, G.encode.limits, strict=True)
+        for tokenizer, width, limit in encoders:
             part = given[:, first : first + width]
-            end = len(tokenizer(whole).input_ids) - 1
-            padding = list(range(end, len(part)))  # the end token and what follows
+            begun = range(0, len(part), limit)  # the start token of each chunk
+            words = {*begun, *token_rows(tokenizer, whole, limit)}
+            padding = [row for row in range(len(part)) if row not in words]
             for m in order:
-                rows = token_places(tokenizer, whole, spans[m]) + padding
+                rows = token_places(tokenizer, whole, spans[m], limit) + padding
                 alpha, beta = (
                     (self.express_alpha, self.express_beta)
                     if m == own
@@ -105,12 +113,13 @@ class OnePromptOneStory(Compared):
                 part[rows] = reweight(part[rows], alpha, beta)
             first += width
         stored = self.read(G, [identity]).hidden[1]
-        hidden = torch.stack([torch.cat([without, without]), torch.cat([given, stored])])
-        length = len(given)
-        seen = torch.zeros(2, 2 * length, dtype=torch.bool)
+        length, more = len(given), len(stored)  # the identity is no longer than the whole
+        hidden = torch.stack([torch.cat([without, without[:more]]), torch.cat([given, stored])])
+        seen = torch.zeros(2, length + more, dtype=torch.bool)
         seen[:, :length] = True
-        kept = len(G.encode.tokenizers[0](identity).input_ids) - 1  # start and words, no end
-        seen[1, length : length + kept] = True
+        tokenizer, limit = G.encode.tokenizers[0], G.encode.limits[0]
+        for row in token_rows(tokenizer, identity, limit):  # words, and the starts of their chunks
+            seen[1, [length + row, length + row // limit * limit]] = True
         cond = replace(cond, hidden=hidden)
         if self.own_pooled:
             cond = replace(cond, pooled=self.read(G, [story.scenes[n].prompt]).pooled)
@@ -161,9 +170,12 @@ def identity_prompt(story: Story, index: int) -> str:
 
 
 def setting(story: Story, scene: Scene) -> str:
-    """What a frame says beside who is in it: ``reads on a beach`` of ``{Mara} reads on a beach``."""
+    """What a frame says beside who is in it: ``reads on a beach`` of ``{Mara} reads on a beach``.
+
+    The identity prompt says once who it is; named again in every frame, more people would come.
+    """
     text = _without_style(story, scene.text or scene.prompt).lstrip(" ,")
-    bare = _NAMES.sub("", text) or text
+    bare = _NAMES.sub(lambda m: f"{m['picture']} " if m["picture"] else "", text).strip() or text
     return _NAME.sub(lambda m: f"the {story.character(m[1].strip()).noun}", bare)
 
 
@@ -208,8 +220,8 @@ def _fits(encode: Any, prompt: str) -> bool:
     )
 
 
-def token_places(tokenizer: Any, prompt: str, span: tuple[int, int]) -> list[int]:
-    """Places of the tokens of ``prompt[span[0]:span[1]]``, start token counted."""
-    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
-    begin, end = span
-    return [n for n, (a, b) in enumerate(offsets) if a < b and begin <= a and b <= end]
+def token_places(tokenizer: Any, prompt: str, span: tuple[int, int], limit: int) -> list[int]:
+    """Rows of the tokens of ``prompt[span[0]:span[1]]`` in the encoder's output."""
+    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping[1:-1]
+    rows, (begin, end) = token_rows(tokenizer, prompt, limit), span
+    return [row for row, (a, b) in zip(rows, offsets, strict=True) if begin <= a and b <= end]

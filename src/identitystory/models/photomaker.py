@@ -34,7 +34,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from ..errors import ModelError, PromptError
 from .diffusion import Conditioning, LatentDiffusion
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
-from .sdxl import TextEncoders, chunk_starts
+from .sdxl import TextEncoders
+from .tokens import token_rows
 
 ADAPTER = "photomaker"
 EMBED_BATCH = 16  # pictures through the vision tower at once
@@ -252,7 +253,7 @@ def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
     """Index of the last token of ``noun``'s first whole-word occurrence in ``prompt``.
 
     Counted in the encoder's output: start tokens included, one chunk of ``limit`` after the other
-    (``sdxl.chunk_starts``). Case does not matter.
+    (``tokens.token_rows``). Case does not matter.
 
     Raises:
         PromptError: the noun is not in the prompt, or the prompt has too many chunks.
@@ -267,9 +268,7 @@ def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
     last = found.end() - 1
     offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
     index = max(n for n, (start, end) in enumerate(offsets[1:-1]) if start <= last < end)
-    starts = chunk_starts(tokenizer, prompt, limit)
-    chunk = max(n for n, start in enumerate(starts) if start <= index)
-    return chunk * limit + 1 + index - starts[chunk]
+    return token_rows(tokenizer, prompt, limit)[index]
 
 
 # --- G_id -----------------------------------------------------------------------------------------
