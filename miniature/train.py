@@ -25,6 +25,7 @@ STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages 
     "segmenter": ([], 6),
     "reader": ([], 6),
     "unet": ([], 70),
+    "ip_adapter": ([], 15),
     "pack": ([], 0),
 }
 

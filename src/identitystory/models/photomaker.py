@@ -412,6 +412,22 @@ def load_photomaker(file: Path, general: LatentDiffusion, text: TextEncoders) ->
     Raises:
         ModelError: the file is missing, broken, or of another kind or size.
     """
+    groups, metadata = _read(file)
+    encoder = identity_encoder(groups["id_encoder"], metadata)
+    return PhotoMaker(general, text, encoder, load_lora(general.unet, groups["lora_weights"]))
+
+
+def load_identity_encoder(file: Path) -> IdentityEncoder:
+    """The encoder alone.
+
+    Raises:
+        ModelError: as ``load_photomaker``.
+    """
+    groups, metadata = _read(file)
+    return identity_encoder(groups["id_encoder"], metadata)
+
+
+def _read(file: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
     if not file.is_file():
         raise ModelError(f"{file} is missing; G_id needs PhotoMaker v1's weights as safetensors")
     groups: dict[str, dict[str, Tensor]] = {"id_encoder": {}, "lora_weights": {}}
@@ -425,5 +441,4 @@ def load_photomaker(file: Path, general: LatentDiffusion, text: TextEncoders) ->
                 groups[group][name] = tensors.get_tensor(key)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
-    encoder = identity_encoder(groups["id_encoder"], metadata)
-    return PhotoMaker(general, text, encoder, load_lora(general.unet, groups["lora_weights"]))
+    return groups, metadata
