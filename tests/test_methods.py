@@ -113,6 +113,12 @@ def test_one_frame_is_made_again_from_its_picture_alone(service, request_, tmp_p
     assert picture.read_bytes()[-4000:] == (tmp_path / "again/frames/002.png").read_bytes()[-4000:]
 
 
+def test_a_method_that_paints_otherwise_than_before_makes_its_frames_anew(request_, monkeypatch):
+    before = keys(request_)
+    monkeypatch.setattr("identitystory.baselines.storydiffusion.StoryDiffusion.recipe", 2)
+    assert not set(keys(request_)) & set(before)
+
+
 def test_keys_tell_methods_neighbours_and_their_seeds_apart(request_):
     every = {m: keys(replace(request_, method=m)) for m in METHODS if m != "story-adapter"}
     assert len({key for some in every.values() for key in some}) == 3 * len(every)

@@ -57,6 +57,7 @@ class ConsiStory(Compared):
     """
 
     name: ClassVar[str] = "consistory"
+    recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
 
     negative: str | None = None
     anchors: int = 2

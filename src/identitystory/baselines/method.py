@@ -76,6 +76,7 @@ class StoryMethod(Protocol):
     name: ClassVar[str]
     needs_identities: ClassVar[bool]
     needs_folder: ClassVar[bool]  # whether it reads weights that G has no use for
+    recipe: ClassVar[int]  # counts up when the same settings start to give other pictures
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The seed of frame ``index`` in a run of ``seed``; ``per_frame`` is the preset's wish."""
@@ -125,6 +126,7 @@ class Compared:
     name: ClassVar[str]
     needs_identities: ClassVar[bool] = False
     needs_folder: ClassVar[bool] = False
+    recipe: ClassVar[int] = 1
 
     guidance: float = 5.0
     negative: str | None = ""

@@ -54,6 +54,7 @@ class OnePromptOneStory(Compared):
     """
 
     name: ClassVar[str] = "one-prompt-one-story"
+    recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
 
     negative: str | None = None
     window: int = 10
