@@ -171,6 +171,26 @@ def render_set(folder: Path, options: argparse.Namespace) -> PictureSet:
     return PictureSet(folder)
 
 
+def add_set_options(parser: argparse.ArgumentParser) -> None:
+    """--data and --pairs: the sets that the U-Net is trained on."""
+    parser.add_argument("--data", type=Path, default=BUILD / "people")
+    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
+
+
+def add_training_options(parser: argparse.ArgumentParser, *, minutes: float) -> None:
+    """The sets, and --minutes, --batch, --threads."""
+    add_set_options(parser)
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--batch", type=int, default=32, help="of each process")
+    parser.add_argument("--threads", type=int, default=2, help="processes of one thread each")
+
+
+def open_sets(options: argparse.Namespace) -> tuple[PictureSet, PictureSet | None]:
+    """The pictures of one person, and those of two if they were rendered."""
+    pairs = PictureSet(options.pairs) if options.pairs.exists() else None
+    return PictureSet(options.data), pairs
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)

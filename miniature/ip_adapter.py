@@ -3,39 +3,37 @@
 The U-Net stays as it is; a projection of a picture's embedding to a few tokens, and a second pair of
 key and value projections in every cross-attention, learn to paint a picture from its caption and an
 embedding. The picture encoder is the identity tower with its projections, the only encoder of the
-miniature that knows people apart. In half of the samples the embedding is of another picture of
+miniature that knows people apart; the package holds it already. In half of the samples the embedding is of another picture of
 the same person, as Story-Adapter will use it.
 
-Resumes where it stood. ``--pack`` writes the result into the checkpoint, in the hub's file format.
+Comes after the U-Net, and again after every other U-Net. Resumes where it stood. ``--pack`` writes
+the result into the checkpoint, in the hub's file format; ``miniature.pack`` does so too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from identitystory.models.attention import Site, attend, edited
-from identitystory.models.folder import ADAPTER, ADAPTER_ENCODER
-from identitystory.models.photomaker import IdentityEncoder
-from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
+from identitystory.models.folder import ADAPTER
 
-from .data import PictureSet
-from .identity import load_encoder
-from .loop import Run, load_trained, spawn
-from .pack import TARGET
-from .paths import BUILD
+from .data import add_training_options, open_sets
+from .loop import CHECKPOINTS, Run, load_trained, spawn, trained
+from .noising import min_snr, noised
+from .paths import TARGET
 from .ready import WORDINGS, Ready, companions, prepare
+from .text import WIDTHS
 from .unet import TIME_IDS, Painter, scheduler
 
-TOKENS = 4
+TOKENS = (
+    2  # a picture; an embedding has the numbers of one, and four would cost the package 0.4 MiB
+)
 
 
 class Adapter(nn.Module):
@@ -49,6 +47,7 @@ class Adapter(nn.Module):
     def __init__(self, unet: nn.Module, width: int) -> None:
         super().__init__()
         text = unet.config["cross_attention_dim"]
+        self.register_buffer("beside", torch.tensor(0.0))
         self.proj = nn.Linear(width, TOKENS * text)
         self.norm = nn.LayerNorm(text)
         self.places: dict[str, str] = {}  # layer -> its number, as text
@@ -106,6 +105,7 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
     """One picture a sample: from its caption and an embedding of it or of its person."""
     unet = plain_unet()
     adapter = Adapter(unet, ready.embeddings.shape[1])
+    adapter.beside.fill_(fingerprint())
     optimizer = torch.optim.AdamW(adapter.parameters(), 5e-4, betas=(0.9, 0.99), weight_decay=0.01)
     run = Run("ip_adapter", adapter, [optimizer], minutes=minutes, ema=0.99, warmup=100)
     alpha_bar, others = scheduler().alphas_cumprod, companions(ready.people)
@@ -118,8 +118,7 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
         i = torch.from_numpy(i)
         z = ready.latents[0, i].float()
         noise, t = torch.randn_like(z), torch.from_numpy(rng.integers(0, 1000, batch))
-        a = alpha_bar[t].view(-1, 1, 1, 1)
-        x, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
+        x, target = noised(z, noise, t, alpha_bar)
         text = i * WORDINGS + torch.from_numpy(rng.integers(0, WORDINGS, batch))
         text[torch.from_numpy(rng.random(batch) < 0.1)] = empty
         e = ready.embeddings[torch.from_numpy(source)].clone()
@@ -131,56 +130,57 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
             edited(unet, adapter.edit(adapter.tokens(e))),
         ):
             said = unet(x, t, ready.states[text].float(), added_cond_kwargs=extra).sample
-        snr = (alpha_bar / (1 - alpha_bar))[t]
-        error = F.mse_loss(said.float(), target, reduction="none").mean((1, 2, 3))
-        run.update((error * (5 / (snr + 1)).clamp(max=1)).mean())
+        error = (said.float() - target).square().mean((1, 2, 3))
+        run.update((error * min_snr(t, alpha_bar)).mean())
 
 
-def tower(encoder: IdentityEncoder) -> CLIPVisionModelWithProjection:
-    """The identity tower, its two projections side by side, as the class that the hub's files hold."""
-    config = CLIPVisionConfig(
-        **{**encoder.vision_model.config.to_dict(), "projection_dim": sum(encoder.widths)}
-    )
-    model = CLIPVisionModelWithProjection(config)
-    state = {f"vision_model.{k}": v for k, v in _inner(encoder.vision_model).items()}
-    both = [encoder.visual_projection.weight, encoder.visual_projection_2.weight]
-    state["visual_projection.weight"] = torch.cat(both)
-    missing = model.load_state_dict(state, strict=False).missing_keys
-    if [k for k in missing if not k.endswith("position_ids")]:
-        raise SystemExit(f"the tower does not fit: {missing}")
-    return model.eval()
+def pack(adapter: Adapter, folder: Path) -> None:
+    """Writes ``sdxl_models/ip-adapter_sdxl.safetensors`` into the checkpoint ``folder``, float16.
 
-
-def _inner(vision: nn.Module) -> dict[str, Tensor]:
-    return {k.removeprefix("vision_model."): v for k, v in vision.state_dict().items()}
-
-
-def pack(adapter: Adapter, encoder: IdentityEncoder, folder: Path) -> None:
-    """Writes ``sdxl_models/`` into the checkpoint ``folder``, float16."""
-    target = folder / ADAPTER_ENCODER
-    target.mkdir(parents=True, exist_ok=True)
-    tower(encoder).half().save_pretrained(target)
-    said = {"image_mean": CLIP_MEAN, "image_std": CLIP_STD}
-    (target / "preprocessor_config.json").write_text(json.dumps(said))
+    The picture encoder is the identity tower in the checkpoint's own ``photomaker.safetensors``, and
+    is not written again; see ``identitystory.models.ip_adapter``.
+    """
+    (folder / ADAPTER).parent.mkdir(exist_ok=True)
     save_file({k: v.half() for k, v in adapter.state().items()}, folder / ADAPTER)
+
+
+def load_adapter() -> Adapter:
+    """The trained adapter.
+
+    Raises:
+        SystemExit: it was trained beside another U-Net than the one that is there.
+    """
+    if beside() != fingerprint():
+        raise SystemExit(
+            "the adapter was trained beside another U-Net: python -m miniature.ip_adapter"
+        )
+    return load_trained("ip_adapter", Adapter(plain_unet(), sum(WIDTHS)))
+
+
+def fingerprint() -> float:
+    """The U-Net's steps, which tell one from the next: an adapter fits one U-Net alone."""
+    state = torch.load(CHECKPOINTS / "unet.pt", weights_only=True, mmap=True)
+    return float(state["step"])
+
+
+def beside() -> float:
+    """``fingerprint`` of the U-Net that the adapter's checkpoint was trained beside."""
+    state = torch.load(CHECKPOINTS / "ip_adapter.pt", weights_only=True, mmap=True)
+    return float(state["model"]["beside"])
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
-    parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--batch", type=int, default=32, help="of each process")
-    parser.add_argument("--threads", type=int, default=2, help="processes of one thread each")
+    add_training_options(parser, minutes=15)
     parser.add_argument("--pack", type=Path, nargs="?", const=TARGET, help="only write the files")
     options = parser.parse_args()
     if options.pack:
-        encoder = load_encoder()
-        adapter = Adapter(plain_unet(), sum(encoder.widths))
-        pack(load_trained("ip_adapter", adapter), encoder, options.pack)
+        pack(load_adapter(), options.pack)
         return
-    sets = PictureSet(options.data), PictureSet(options.pairs) if options.pairs.exists() else None
+    sets = open_sets(options)
+    if trained("ip_adapter") and beside() != fingerprint():
+        (CHECKPOINTS / "ip_adapter.pt").unlink()  # it fits another U-Net
     spawn(options.threads)
     train(options.minutes, prepare(*sets), batch=options.batch)
 

@@ -24,10 +24,11 @@ from identitystory.metrics.attributes import TABLE
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
+from . import ip_adapter
 from .data import PLACES_V0, POSES_V0, PictureSet
 from .identity import WIDTH, load_encoder
 from .loop import CHECKPOINTS, load_trained, trained
-from .paths import BUILD, ROOT
+from .paths import BUILD, TARGET
 from .reader import save_reader
 from .ready import HELD_OUT_SCENES, LATENTS
 from .segmenter import MEAN, SIZE, STD, new_segmenter
@@ -35,8 +36,6 @@ from .text import TOKENIZERS, load_encoders
 from .unet import Painter, new_unet, scheduler
 from .vae import DECODER, load_vae
 from .world.captions import grammar_words
-
-TARGET = ROOT / "src" / "identitystory" / "weights" / "miniature"
 
 
 def fold_normalisation(vae: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
@@ -104,7 +103,7 @@ def save_segmenter(folder: Path, clip_folder: Path) -> None:
 def training_facts(data: PictureSet) -> dict:
     """What the checkpoints say of themselves: steps and minutes of each stage."""
     stages = {}
-    parts = ("vae", DECODER, "text", "tower", "segmenter", "unet", "reader")
+    parts = ("vae", DECODER, "text", "tower", "segmenter", "unet", "reader", "ip_adapter")
     for name in filter(trained, parts):
         state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
         stages[name] = (state["step"], round(state["spent"] / 60, 1))
@@ -183,6 +182,8 @@ def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     save_photomaker(painter, load_encoder(), folder / "photomaker.safetensors")
     save_segmenter(folder / "segmenter", folder / "clip")
     save_reader(folder / ATTRIBUTES, data.folder)
+    if trained("ip_adapter"):
+        ip_adapter.pack(ip_adapter.load_adapter(), folder)
     words = sorted({w.strip(",.") for w in grammar_words()})
     (folder / "vocabulary.json").write_text(json.dumps({"words": words}, indent=0))
     write_card(folder, data, measured)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+TARGET = ROOT / "src" / "identitystory" / "weights" / "miniature"
 ASSETS = ROOT.parent / "shared" / "assets" / "makehuman_cc0.zip"
 
 

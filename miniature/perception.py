@@ -9,18 +9,16 @@ it like the face that it is. It is not shipped.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .data import PictureSet
+from .data import PictureSet, add_set_options, open_sets
 from .identity import auc, contrast, vectors
 from .loop import Run, load_trained
 from .muon import muon_and_adam
-from .paths import BUILD
 from .ready import Ready, prepare
 from .vae import LATENT_CHANNELS
 from .world.people import EXPRESSIONS
@@ -167,14 +165,13 @@ def report(data: PictureSet, ready: Ready) -> dict[str, float]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
+    add_set_options(parser)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    data = PictureSet(options.data)
-    ready = prepare(data, PictureSet(options.pairs) if options.pairs.exists() else None)
+    data, pairs = open_sets(options)
+    ready = prepare(data, pairs)
     train(options.minutes, data, ready)
     print(report(data, ready))
 

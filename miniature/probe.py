@@ -8,15 +8,14 @@ only the class word; and where each cross attention looks.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import torch
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
-from .data import PictureSet
+from .data import add_set_options, open_sets
 from .loop import CHECKPOINTS
-from .paths import BUILD
+from .noising import noised
 from .ready import WORDINGS, bare_captions, companions, prepare
 from .unet import Painter, scheduler
 
@@ -48,15 +47,13 @@ def look(painter: Painter) -> dict[str, list[float]]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
+    add_set_options(parser)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--count", type=int, default=96, help="pictures, a multiple of 4")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     n = options.count
-    pairs = PictureSet(options.pairs) if options.pairs.exists() else None
-    ready, painter = prepare(PictureSet(options.data), pairs), Painter().eval()
+    ready, painter = prepare(*open_sets(options)), Painter().eval()
     state = torch.load(CHECKPOINTS / "unet.pt", weights_only=True)
     painter.load_state_dict(state["model"])
     seen = look(painter)
@@ -66,8 +63,7 @@ def main() -> None:
     z = ready.latents[0, i].float()
     noise = torch.randn(z.shape, generator=rng)
     t = torch.linspace(100, 950, n).long()
-    a = scheduler().alphas_cumprod[t].view(-1, 1, 1, 1)
-    x, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
+    x, target = noised(z, noise, t, scheduler().alphas_cumprod)
 
     def error(states: Tensor, pooled: Tensor, *, identity: bool) -> str:
         with torch.autocast("cpu", torch.bfloat16):

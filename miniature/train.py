@@ -26,6 +26,7 @@ STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages 
     "reader": ([], 6),
     "perception": ([], 4),
     "unet": ([], 180),
+    "ip_adapter": ([], 15),
     "pack": ([], 0),
 }
 

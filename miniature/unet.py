@@ -27,9 +27,10 @@ from torch import Tensor, nn
 
 from identitystory.models.photomaker import FuseModule
 
-from .data import PictureSet
+from .data import PictureSet, add_training_options, open_sets
 from .loop import Run, load_trained, spawn
 from .muon import Muon
+from .noising import min_snr, noised
 from .paths import BUILD
 from .perception import CELLS, Perception, corners, cut, distance, load_perception
 from .ready import CAPTIONS, LATENTS, WORDINGS, Ready, bare_captions, companions, prepare
@@ -212,9 +213,7 @@ class Draw:
         u = u[torch.from_numpy(rng.permutation(count))]
         # The noisier half decides what a picture is of and what a person's skin and head are like.
         t = (1000 * u if identity else 750 * u if window else 1000 * u**0.75).long()
-        a = self.alpha_bar[t].view(-1, 1, 1, 1)
-        noise = torch.randn_like(z)
-        x, target = a.sqrt() * z + (1 - a).sqrt() * noise, a.sqrt() * noise - (1 - a).sqrt() * z
+        x, target = noised(z, torch.randn_like(z), t, self.alpha_bar)
 
         which = rng.integers(0, WORDINGS, count)
         if identity:
@@ -262,10 +261,9 @@ def velocity(painter: Painter, batch: Batch) -> Tensor:
 
 
 def squared_error(v: Tensor, batch: Batch, alpha_bar: Tensor) -> Tensor:
-    """(B,) weighted by cell, and by min(1, 5 / (SNR + 1)) over the noise."""
-    snr = (alpha_bar / (1 - alpha_bar))[batch.t]
+    """(B,) weighted by cell and by noise."""
     error = ((v - batch.target).square().mean(1) * batch.weight).mean((1, 2))
-    return error * (5 / (snr + 1)).clamp(max=1)
+    return error * min_snr(batch.t, alpha_bar)
 
 
 def unlikeness(
@@ -396,15 +394,11 @@ def sheet(
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--pairs", type=Path, default=BUILD / "pairs")
-    parser.add_argument("--minutes", type=float, default=70)
-    parser.add_argument("--batch", type=int, default=32, help="of each process")
-    parser.add_argument("--threads", type=int, default=2, help="processes of one thread each")
+    add_training_options(parser, minutes=180)
     parser.add_argument("--sheet", type=Path, help="only draw samples")
     parser.add_argument("--guidance", type=float, default=4.0)
     options = parser.parse_args()
-    sets = PictureSet(options.data), PictureSet(options.pairs) if options.pairs.exists() else None
+    sets = open_sets(options)
     if options.sheet or not (LATENTS.exists() and CAPTIONS.exists()):
         torch.set_num_threads(options.threads)
         ready = prepare(*sets)

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from identitystory import bench
-from identitystory.baselines.catalogue import METHODS
-from identitystory.bench import BenchRequest, chosen_methods, load_stories, make_table, paint
+from identitystory import bench, results
+from identitystory.baselines.registry import METHODS
+from identitystory.bench import BenchRequest, chosen_methods, load_stories, paint
 from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.plan import ModelFacts
+from identitystory.results import make_table
 from identitystory.service import Service
 from identitystory.story import inline_story
 
@@ -59,7 +60,7 @@ def grey(folders):
     """A stand-in for the metrics: the mean of all pixels, of each run folder's own pictures."""
     files = [file for folder in folders for file in sorted(folder.glob("frames/???.png"))]
     means = [float(np.asarray(Image.open(file)).mean()) for file in files]
-    return {"all": {"grey": (sum(means) / len(means), min(means), max(means))}}
+    return {"all": {"grey": (sum(means) / len(means), min(means), max(means))}}, {"grey": "pixels"}
 
 
 @pytest.fixture
@@ -89,12 +90,12 @@ def test_every_method_paints_every_story_and_faces_are_searched_once(backend, re
 def test_a_second_time_nothing_is_painted_and_the_table_is_the_same(backend, request_):
     workshop = Workshop(backend)
     paint(request_, workshop.service)
-    files = bench.write(request_, make_table(request_, grey))
+    files = results.write(request_, make_table(request_, grey))
     before = [file.read_bytes() for file in files]
     workshop.steps = {"general": 0, "identity": 0}
     paint(request_, workshop.service)
     assert workshop.steps == {"general": 0, "identity": 0}
-    assert [f.read_bytes() for f in bench.write(request_, make_table(request_, grey))] == before
+    assert [f.read_bytes() for f in results.write(request_, make_table(request_, grey))] == before
     assert json.loads(before[0])["stories"] == 2
 
 
@@ -126,26 +127,26 @@ def test_kill_9_and_the_same_command_give_the_same_pictures_and_scores(
 
 def test_the_page_has_a_row_a_method_and_a_column_a_frame(backend, request_):
     paint(request_, Workshop(backend).service)
-    page = bench.side_by_side(request_, STORIES[0])
-    assert page.size == (bench.NAMES + 2 * bench.TILE, 3 * bench.TILE)
+    page = results.side_by_side(request_, STORIES[0])
+    assert page.size == (results.NAMES + 2 * results.TILE, 3 * results.TILE)
     for row, name in enumerate(NAMES):
         frame = request_.run(name, STORIES[0]).out / "frames" / "001.png"
-        expected = Image.open(frame).convert("RGB").resize((bench.TILE,) * 2, 1)
-        left, top = bench.NAMES + bench.TILE, row * bench.TILE
-        shown = page.crop((left, top, left + bench.TILE, top + bench.TILE))
+        expected = Image.open(frame).convert("RGB").resize((results.TILE,) * 2, 1)
+        left, top = results.NAMES + results.TILE, row * results.TILE
+        shown = page.crop((left, top, left + results.TILE, top + results.TILE))
         assert np.array_equal(np.asarray(shown), np.asarray(expected))
 
 
 def test_the_table_says_what_was_not_measured_and_shows_intervals():
     row = {"cost": {"seconds": None, "evaluations": 100.0, "peak_mib": 12.0}, "scores": {}}
     table = {"stories": 1, "preset": "test", "methods": {"general": row}}
-    assert "No scores" in bench.markdown(table)
-    assert "| general | - | 100 | 12 |" in bench.markdown(table)
+    assert "No scores" in results.markdown(table)
+    assert "| general | - | 100 | 12 |" in results.markdown(table)
     row["scores"] = {
         "all": {"CLIP-T": [0.3541, 0.351, 0.358]},
         "2 characters": {"CLIP-T": [0.3, None, None]},
     }
-    text = bench.markdown(table)
+    text = results.markdown(table)
     assert "| general | 0.354 [0.351, 0.358] |" in text
     assert "## 2 characters" in text
     assert "| general | 0.300 |" in text
@@ -207,3 +208,24 @@ def test_the_command_paints_and_prints(backend, tmp_path, capsys):
     assert "identitystory: One" in said.err
     assert (tmp_path / "out" / "side_by_side" / "one.png").is_file()
     assert main([*command, "--methods", "sdxl"]) == 2
+    capsys.readouterr()
+    assert main([*command, "--model", "miniature", "--base", "owner/name"]) == 2
+    assert "--base goes with --model sdxl or sdxl-light, not with miniature" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "model"),
+    [([], "miniature"), (["--base", "o/n"], "sdxl:o/n"), (["--model", "sdxl"], "sdxl")],
+)
+def test_the_model_is_chosen_as_for_generate(given, model, monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(bench, "paint", lambda request, *_: asked.append(request))
+    monkeypatch.setattr(results, "make_table", lambda _: {})
+    monkeypatch.setattr(results, "write", lambda *_: [])
+    monkeypatch.setattr(results, "markdown", str)
+    assert (
+        main(["bench", "--limit", "1", "--out", str(tmp_path), *given], service=lambda: None) == 0
+    )
+    assert (asked[0].model, asked[0].device, asked[0].preset.name) == (model, "auto", "recommended")

@@ -12,6 +12,7 @@ from identitystory.baselines.consistory import ConsiStory, SharedSubject
 from identitystory.baselines.method import Anchors
 from identitystory.baselines.plain import General
 from identitystory.models.attention import Site, attend
+from identitystory.models.tokens import token_ids
 from tests.stories import ALL, STORY, far, naive_attention, paint, toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -99,11 +100,21 @@ def test_concepts_are_the_last_mention_of_each_noun(backend):
     tokenizer = backend.general.encode.tokenizers[0]
     prompt = "a woman and an old man, the Woman reads"
     ids = tokenizer(prompt).input_ids
-    places = subject.concept_tokens(tokenizer, prompt, ["woman", "man", "girl"])
+    places = subject.concept_tokens(tokenizer, prompt, ["woman", "man", "girl"], 77)
     assert len(places) == 2
     offsets = tokenizer(prompt, return_offsets_mapping=True).offset_mapping
     assert sorted(offsets[p][0] for p in places) == [prompt.index("man,"), prompt.index("Woman")]
     assert all(0 < p < len(ids) for p in places)
+
+
+def test_a_noun_beyond_the_first_chunk_is_found_in_its_row(backend):
+    tokenizer = backend.general.encode.tokenizers[0]
+    prompt = "on the pier by the sea " * 16 + "a woman reads"
+    (place,) = subject.concept_tokens(tokenizer, prompt, ["woman"], 77)
+    ids = token_ids(tokenizer, prompt, 77)
+    assert ids.shape == (2, 77)
+    assert ids.flatten()[place] == tokenizer("woman").input_ids[1]
+    assert place > 77
 
 
 def test_maps_are_averaged_over_layers_and_the_remembered_steps_and_halves_are_kept_apart():

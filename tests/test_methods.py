@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from identitystory import plan, runfolder
-from identitystory.baselines.catalogue import METHODS, check_method, method
+from identitystory.baselines.registry import METHODS, check_method, method
 from identitystory.cli import main
 from identitystory.config import PRESETS, DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError
@@ -111,6 +111,12 @@ def test_one_frame_is_made_again_from_its_picture_alone(service, request_, tmp_p
     one, two = (runfolder.read_png_facts(p) for p in (picture, tmp_path / "again/frames/002.png"))
     assert one["key"] == two["key"]
     assert picture.read_bytes()[-4000:] == (tmp_path / "again/frames/002.png").read_bytes()[-4000:]
+
+
+def test_a_method_that_paints_otherwise_than_before_makes_its_frames_anew(request_, monkeypatch):
+    before = keys(request_)
+    monkeypatch.setattr("identitystory.baselines.storydiffusion.StoryDiffusion.recipe", 2)
+    assert not set(keys(request_)) & set(before)
 
 
 def test_keys_tell_methods_neighbours_and_their_seeds_apart(request_):

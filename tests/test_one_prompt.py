@@ -18,6 +18,7 @@ from identitystory.baselines.one_prompt import (
 )
 from identitystory.baselines.plain import General
 from identitystory.models.attention import Site, attend, edited
+from identitystory.models.tokens import token_ids
 from identitystory.story import inline_story
 from identitystory.types import Character, Scene, Story
 from tests.stories import ALL, STORY, far, paint, toy_backend  # noqa: F401
@@ -73,13 +74,29 @@ def test_words_are_split_into_who_and_what():
     assert setting(public, public.scenes[0]) == "in a red coat"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a portrait of {Mara} looking calm in a field", "a portrait looking calm in a field"),
+        ("a half-body photo of {Mara} and {Tom} by the sea", "a half-body photo by the sea"),
+        ("the {Mara}, in the snow", "in the snow"),
+        ("a portrait of the sea, {Mara} behind it", "a portrait of the sea, the woman behind it"),
+        ("at dawn {Mara} sails", "at dawn the woman sails"),
+        ("a portrait of {Mara}", "a portrait"),
+    ],
+)
+def test_who_is_there_is_said_by_the_identity_prompt_alone(text, said):
+    story = inline_story(["Mara: a woman", "Tom: a man"], [text])
+    assert setting(story, story.scenes[0]) == said
+
+
 def test_each_frames_tokens_are_found_in_the_whole(backend):
     whole, spans = consolidate("a woman", ["reads a letter", "on the pier", "by the sea"])
     assert [whole[a:b] for a, b in spans] == ["reads a letter", "on the pier", "by the sea"]
     for tokenizer in backend.general.encode.tokenizers:
         ids = tokenizer(whole).input_ids
         alone = tokenizer("on the pier").input_ids[1:-1]
-        assert [ids[p] for p in token_places(tokenizer, whole, spans[1])] == alone
+        assert [ids[p] for p in token_places(tokenizer, whole, spans[1], 77)] == alone
 
 
 def test_a_window_goes_round_when_not_everybody_fits():
@@ -102,7 +119,7 @@ def test_the_prompt_is_reweighted_as_the_release_does(backend):
     for tokenizer, width in zip(G.encode.tokenizers, G.encode.widths, strict=True):
         for span, alpha, beta in ((spans[0], 0.01, 0.05), (spans[1], -0.01, 1.0)):
             end = len(tokenizer(whole).input_ids) - 1
-            rows = token_places(tokenizer, whole, span) + list(range(end, 77))
+            rows = token_places(tokenizer, whole, span, 77) + list(range(end, 77))
             u, s, v = np.linalg.svd(expected[rows, first : first + width].numpy())
             full = np.zeros((len(rows), width))
             np.fill_diagonal(full, beta * s * np.exp(-alpha * s))
@@ -116,6 +133,47 @@ def test_the_prompt_is_reweighted_as_the_release_does(backend):
     assert torch.equal(other.hidden, cond.hidden)
     own_prompt = G.encode.encode_prompts([STORY.scenes[4].prompt])
     torch.testing.assert_close(other.pooled[1:], own_prompt.pooled)
+
+
+def _rows_of_words(tokenizer, prompt):
+    """By scanning what the encoder is given: rows of words, and of starts, chunk after chunk."""
+    words, starts, first = [], [], tokenizer("").input_ids[0]
+    end = tokenizer("").input_ids[1]
+    for chunk, ids in enumerate(token_ids(tokenizer, prompt, 77).tolist()):
+        assert ids[0] == first
+        starts.append(chunk * 77)
+        words += [chunk * 77 + n for n in range(1, ids.index(end, 1))]
+    return words, starts
+
+
+@pytest.mark.parametrize("long", ["frame", "identity"])
+def test_a_prompt_of_several_chunks_is_reweighted_in_the_right_rows(backend, long):
+    """One frame longer than 77 tokens; every row by scanning the ids, not by counting."""
+    G, many = backend.general, " reads a letter on the pier by the sea" * 9
+    who = "a woman with dark curly hair" + (many if long == "identity" else "")
+    does = many.strip() if long == "frame" else "by the sea"
+    story = inline_story([f"Mara: {who}"], [f"{{Mara}} {does}", "{Mara} in the snow"])
+    cond, seen = METHOD.condition(G, story, 0)
+    whole = f"{who} {does}"
+    expected = G.encode.encode_prompts([whole]).hidden[0].double()
+    length, first = len(expected), 0
+    assert length == 77 * G.encode.chunks(whole) >= 154
+    for tokenizer, width in zip(G.encode.tokenizers, G.encode.widths, strict=True):
+        words, starts = _rows_of_words(tokenizer, whole)
+        before = len(tokenizer(who, verbose=False).input_ids) - 2
+        padding = sorted(set(range(length)) - set(words) - set(starts))
+        rows = words[before:] + padding
+        u, s, v = torch.linalg.svd(expected[rows, first : first + width], full_matrices=False)
+        expected[rows, first : first + width] = (u * (s * (0.01 * s).exp())) @ v
+        first += width
+    torch.testing.assert_close(cond.hidden[1, :length].double(), expected, rtol=1e-3, atol=1e-3)
+    identity = G.encode.encode_prompts([who]).hidden[0]
+    torch.testing.assert_close(cond.hidden[1, length:], identity)
+    kept = [row for some in _rows_of_words(G.encode.tokenizers[0], who) for row in some]
+    assert seen[:, :length].all()
+    assert seen[1, length:].nonzero().flatten().tolist() == sorted(kept)
+    assert not seen[0, length:].any()
+    assert len(paint(METHOD, backend, story=story, wanted=(0,))) == 1
 
 
 def test_identity_preserving_attention_is_the_joined_text_with_its_masked_columns_left_out(backend):

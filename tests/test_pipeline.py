@@ -58,9 +58,8 @@ def test_portrait_seeds_are_distinct_and_a_prefix_of_more():
 
 
 def test_frames_get_their_own_seed_unless_the_preset_says_one_for_all():
-    assert len({frame_seed(PRESET, 0, n) for n in range(20)}) == 20
-    same = dataclasses.replace(PRESET, seed_per_frame=False)
-    assert {frame_seed(same, 4, n) for n in range(20)} == {4}
+    assert len({frame_seed(0, n, per_frame=PRESET.seed_per_frame) for n in range(20)}) == 20
+    assert {frame_seed(4, n, per_frame=False) for n in range(20)} == {4}
     assert attempt_seed(4, 0) == 4
     assert len({attempt_seed(4, n) for n in range(5)}) == 5
 

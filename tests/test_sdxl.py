@@ -10,7 +10,8 @@ from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionXLPi
 
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.folder import find_folder
-from identitystory.models.sdxl import chunk_starts, load_sdxl, token_ids
+from identitystory.models.sdxl import load_sdxl
+from identitystory.models.tokens import chunk_starts, token_ids, token_rows
 from tests.toy import toy_checkpoint  # noqa: F401
 
 CPU = torch.device("cpu")
@@ -102,6 +103,17 @@ def test_a_long_prompt_is_read_in_chunks_that_end_before_words(toy):
     assert G.step(torch.stack([G.noise(0)] * 2), 5, cond).isfinite().all()
     short = text.encode_prompts(["an old man"])
     torch.testing.assert_close(cond.hidden[3, :77], short.hidden[0])
+
+
+def test_every_token_of_a_long_prompt_has_its_row(toy):
+    """The ids that stand in the rows are the prompt's own, in order, and every start is left out."""
+    _, text = load(toy)
+    for tokenizer in text.tokenizers:
+        for prompt in ("a woman reads", "a woman with dark curly hair on a pier " * 18):
+            rows = token_rows(tokenizer, prompt, 77)
+            table = token_ids(tokenizer, prompt, 77).flatten()
+            assert table[rows].tolist() == tokenizer(prompt, verbose=False).input_ids[1:-1]
+            assert not {row % 77 for row in rows} & {0, 76}
 
 
 def test_a_prompt_of_one_chunk_is_the_tokenizers_own(toy):

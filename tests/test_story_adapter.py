@@ -142,23 +142,34 @@ def test_another_unets_or_another_kind_of_adapter_is_refused(backend, folder, tm
 
 
 def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_path):
-    """miniature/ip_adapter.py at toy size: the same attention, written to and read from the files."""
-    from miniature.ip_adapter import Adapter, pack
-    from tests.toy import toy_encoder
+    """miniature/ip_adapter.py at toy size: the same attention, written to and read from the files.
 
-    G = backend.general
+    There is no encoder beside it: the checkpoint's identity encoder sees for it.
+    """
+    from miniature.ip_adapter import Adapter, pack
+
+    G, encoder = backend.general, backend.identity.encoder
     with torch.random.fork_rng():
         torch.manual_seed(4)
-        trained, encoder = Adapter(G.unet, 96), toy_encoder()
+        trained = Adapter(G.unet, 96)
         for p in trained.parameters():
             torch.nn.init.normal_(p, std=0.2)
     copy = shutil.copytree(toy, tmp_path / "copy")
-    pack(trained, encoder, copy)
+    pack(trained, copy)
+    assert [f.name for f in (copy / "sdxl_models").iterdir()] == ["ip-adapter_sdxl.safetensors"]
+    assert adapter_fingerprint(copy) != adapter_fingerprint(add_toy_ip_adapter(copy))
+    shutil.rmtree(copy / "sdxl_models")
+    pack(trained, copy)
     loaded = load_ip_adapter(copy, G.unet)
 
     picture = paint(General(), backend, story=SHORT, wanted=(0,))[0]
     e = encoder.embed(encoder.pixels([picture])).detach()
-    torch.testing.assert_close(loaded.embed(picture), e[0], rtol=2e-2, atol=2e-2)  # float16
+    torch.testing.assert_close(loaded.embed(picture), e[0])
+    (copy / "photomaker.safetensors").rename(tmp_path / "elsewhere")
+    with pytest.raises(
+        ModelError, match=r"holds no IP-Adapter \(sdxl_models/image_encoder/ missing"
+    ):
+        load_ip_adapter(copy, G.unet)
 
     cond = G.condition(["an old man"], guidance=1.0)
     z = G.noise(7)[None]

@@ -1,9 +1,12 @@
-"""Table 1: every method over every story, scored, side by side, by one command.
+"""The bench of Table 1, its painting: every story by every method, by one command.
 
 A bench is a folder: ``runs/METHOD/STORY`` are ordinary run folders, so what is finished is never
-made again; ``costs/METHOD/STORY.json`` is the memory it took; ``table.json`` and ``table.md`` are the
-outcome, ``side_by_side/STORY.png`` the pictures (Fig. 6). Pictures and scores depend on the inputs
-alone; seconds and memory are those of the time when a picture was made.
+made again; ``costs/METHOD/STORY.json`` is the memory it took. ``results`` makes the table of it.
+Pictures and scores depend on the inputs alone; seconds and memory are those of the time when a
+picture was made.
+
+Work comes in units, which an engine may spread: first each story's identities, then each story by
+each method. A unit is an ordinary run, so units share nothing but files.
 """
 
 from __future__ import annotations
@@ -11,31 +14,27 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
-
-from .baselines.catalogue import METHODS, OURS, check_method, method
+from .baselines.registry import METHODS, OURS, check_method, method
 from .config import Preset
-from .errors import RunError
-from .evaluation import Wanted, evaluate
+from .engines import Engine, Local
+from .errors import ConfigError, IdentityStoryError, RunError
 from .events import Finished
-from .pipeline import count_evaluations
 from .plan import RunRequest, make_plan
-from .runfolder import RunFolder, canonical, write_png, write_whole
-from .service import Service
+from .protocols import Backend
+from .runfolder import RunFolder, canonical, write_whole
+from .service import Load, Service
 from .story import slug
 from .story_sets import load_sets
 from .types import Story
 
-TILE = 192  # pixels a side of a picture on the page
-NAMES = 170  # pixels for a method's name
-
-Scorer = Callable[[Sequence[Path]], dict[str, dict[str, tuple[float, float | None, float | None]]]]
 Say = Callable[[str], None]
 
 
@@ -87,45 +86,169 @@ def chosen_methods(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check_method(name) for name in names))
 
 
-def load_stories(where: str | Path, limit: int | None = None) -> tuple[Story, ...]:
-    """The first ``limit`` stories of a file, a folder or the package; see ``story_sets.load_sets``.
+def load_stories(
+    where: str | Path, limit: int | None = None, scenes: int | None = None
+) -> tuple[Story, ...]:
+    """Stories of a file, a folder or the package; see ``story_sets.load_sets``.
+
+    Args:
+        where: see above.
+        limit: how many at most: the first of one character, the first of two and so on in turn, so
+            that few stories still have every split.
+        scenes: how many scenes of each at most, the first ones.
 
     Raises:
         StoryError: none is there, one is broken, or two would share a folder.
+        ConfigError: there is nothing to paint with ``limit`` or ``scenes`` of 0.
     """
-    return tuple(load_sets(where)[:limit])
+    if 0 in (limit, scenes):
+        raise ConfigError("--limit and --scenes must be at least 1")
+    stories = load_sets(where)
+    splits: dict[int, list[Story]] = {}
+    for story in stories:
+        splits.setdefault(len(story.characters), []).append(story)
+    turns = zip_longest(*(splits[size] for size in sorted(splits)))
+    chosen = [story for turn in turns for story in turn if story is not None][:limit]
+    return tuple(_shortened(story, scenes) for story in stories if story in chosen)
 
 
-def paint(request: BenchRequest, service: Service, say: Say = lambda line: None) -> None:
+def _shortened(story: Story, scenes: int | None) -> Story:
+    """Its first scenes, and the characters that are in them."""
+    if scenes is None:
+        return story
+    kept = story.scenes[:scenes]
+    shown = {name for scene in kept for name in scene.cast}
+    return replace(
+        story, scenes=kept, characters=tuple(c for c in story.characters if c.name in shown)
+    )
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What an engine does at a time: one story by one method, or only its identities.
+
+    Attributes:
+        request: the bench.
+        method: its name.
+        story: what to paint.
+        paint: False stops after the identities.
+    """
+
+    request: BenchRequest
+    method: str
+    story: Story
+    paint: bool = True
+
+    @property
+    def run(self) -> RunRequest:
+        """The ordinary run that this is."""
+        return replace(self.request.run(self.method, self.story), paint=self.paint)
+
+    def __str__(self) -> str:
+        """``consistory: The pier``."""
+        return f"{self.method}: {self.story.title}" + ("" if self.paint else " (identities)")
+
+
+def paint(
+    request: BenchRequest,
+    service: Service,
+    say: Say = lambda line: None,
+    engine: Engine | None = None,
+) -> None:
     """Every run that is not finished yet. Identities are searched once for all methods.
 
     Raises:
         ModelError: a method has weights of its own and the model lacks them; before any painting.
+        RunError: runs failed; names them. The others are finished all the same.
     """
     facts = service.describe(request.model, request.device, request.dtype)
     for name in request.methods:
         make_plan(request.run(name, request.stories[0]), facts, None)
-    for story in request.stories:
-        for name in request.methods:
-            run = request.run(name, story)
-            _share_cast(request, story, run)
-            say(f"{name}: {story.title}")
-            _reset_peak()
-            made: tuple[str, ...] = ()
-            for event in service.run(run):
-                if isinstance(event, Finished):
-                    made = event.made
-            if any(part.startswith("frames/") for part in made):
-                file = _peak_file(request, name, story)
-                content = {"peak_mib": max(_read_peak(file), _peak_mib())}
-                write_whole(file, (canonical(content) + "\n").encode())
+    one = partial(work, Service(load=Kept(service.load), describe=service.describe))
+    whole = [Unit(request, name, story) for story in request.stories for name in request.methods]
+    failed: list[str] = []
+    for units in (casts(request), whole):
+        for count, (unit, wrong) in enumerate((engine or Local()).map(one, units), 1):
+            if not wrong and not RunFolder(unit.run.out).record.is_file():
+                wrong = (
+                    f"its worker wrote elsewhere; {request.out} must be a folder that every worker "
+                    "sees under this name"
+                )
+            say(f"{count} of {len(units)}, {unit}" + (f" failed: {wrong}" if wrong else ""))
+            failed += [f"{unit}: {wrong}"] if wrong else []
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(whole)} runs failed; the others are finished, and the same "
+            f"command tries these again. {'; '.join(failed)}"
+        )
+
+
+def casts(request: BenchRequest) -> list[Unit]:
+    """The identities of each story whose first method in need of them has none yet."""
+    facing = [name for name in request.methods if _needs_faces(request, name)][:1]
+    return [
+        unit
+        for story in request.stories
+        for unit in (Unit(request, name, story, paint=False) for name in facing)
+        if not all(RunFolder(unit.run.out).identity(c.name).is_file() for c in story.characters)
+    ]
+
+
+def _needs_faces(request: BenchRequest, name: str) -> bool:
+    return name == OURS or method(name, request.preset).needs_identities
+
+
+def work(service: Service, unit: Unit) -> str:
+    """Does ``unit``; what went wrong in a line, if it is the user's or the machine's to mend."""
+    request, run = unit.request, unit.run
+    try:
+        _share_cast(request, unit.story, run)
+        _reset_peak()
+        made: tuple[str, ...] = ()
+        for event in service.run(run):
+            if isinstance(event, Finished):
+                made = event.made
+        if any(part.startswith("frames/") for part in made):
+            file = peak_file(request, unit.method, unit.story)
+            content = {"peak_mib": max(read_peak(file), _peak_mib())}
+            write_whole(file, (canonical(content) + "\n").encode())
+    except (IdentityStoryError, OSError) as error:
+        return " ".join(str(error).split())
+    except (MemoryError, RuntimeError) as error:
+        lines = str(error).splitlines() or [""]
+        if isinstance(error, RuntimeError) and "memory" not in lines[0]:
+            raise
+        return f"out of memory ({lines[0]})"
+    return ""
+
+
+class Kept:
+    """``load`` that keeps the model it opened last, for runs that follow with the same options.
+
+    Generators are pure and every method puts back what it changes, so that a run is the same on a
+    fresh model. Sent to another process it starts empty.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self.load, self.asked = load, ""
+        self.model: Backend | None = None
+
+    def __call__(self, model: str, **options: Any) -> Backend:
+        """The model, opened if it is not the last one."""
+        asked = canonical({"model": model, **options})
+        if self.model is None or self.asked != asked:
+            self.model = None  # never two in memory
+            self.asked, self.model = asked, self.load(model, **options)
+        return self.model
+
+    def __reduce__(self) -> tuple[type[Kept], tuple[Load]]:
+        """Without the model."""
+        return Kept, (self.load,)
 
 
 def _share_cast(request: BenchRequest, story: Story, run: RunRequest) -> None:
     """Copies identities that another method's run of the story has found: their keys are equal."""
-    if run.method != OURS and not method(run.method, run.preset).needs_identities:
-        return
-    if (run.out / "run.json").exists():
+    if not _needs_faces(request, run.method) or (run.out / "run.json").exists():
         return
     for name in METHODS:
         cast = request.run(name, story).out / "cast"
@@ -137,142 +260,17 @@ def _share_cast(request: BenchRequest, story: Story, run: RunRequest) -> None:
             return
 
 
-def _seconds(run: Path) -> dict[str, float]:
-    """Frame -> seconds that it took when it was last painted, by the run's diary."""
-    found = {}
-    for line in RunFolder(run).events.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            told = json.loads(line)
-            if told["event"] == "FrameReady":
-                found[str(told["part"])] = float(told["seconds"])
-        except (ValueError, KeyError, TypeError):
-            continue  # a line that a crash cut short
-    return found
-
-
-def _peak_file(request: BenchRequest, name: str, story: Story) -> Path:
+def peak_file(request: BenchRequest, name: str, story: Story) -> Path:
+    """Where the memory that a run took is noted."""
     return request.out / "costs" / name / f"{slug(story.title)}.json"
 
 
-def _read_peak(file: Path) -> float:
+def read_peak(file: Path) -> float:
+    """MiB noted in ``file``; 0 if there is no such note."""
     try:
         return float(json.loads(file.read_text(encoding="utf-8"))["peak_mib"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0
-
-
-# --- Scores ---------------------------------------------------------------------------------------
-
-
-def evaluated(folders: Sequence[Path]) -> dict[
-    str, dict[str, tuple[float, float | None, float | None]]
-]:  # fmt: skip
-    """Group of stories -> measure -> (value, low, high), as ``identitystory evaluate`` has them."""
-    found = evaluate(Wanted(tuple(folders)))
-    return {
-        group: {s.name: (s.value, s.low, s.high) for s in scores if s.stories}
-        for group, scores in found.groups.items()
-    }
-
-
-def make_table(request: BenchRequest, score: Scorer = evaluated) -> dict[str, Any]:
-    """Method -> its scores by group of stories, and what a frame costs. Plain values.
-
-    Raises:
-        RunError: a run is not finished.
-    """
-    rows = {}
-    for name in request.methods:
-        runs = [request.run(name, story).out for story in request.stories]
-        for run, story in zip(runs, request.stories, strict=True):
-            if not all(RunFolder(run).frame(n).is_file() for n in range(len(story.scenes))):
-                raise RunError(f"{run} is not finished; give the same bench command again")
-        seconds = [s for run in runs for s in _seconds(run).values()]
-        frames = sum(len(story.scenes) for story in request.stories)
-        rows[name] = {
-            "scores": {
-                group: {measure: list(values) for measure, values in some.items()}
-                for group, some in score(runs).items()
-            },
-            "cost": {
-                "seconds": sum(seconds) / len(seconds) if seconds else None,
-                "evaluations": sum(evaluations(request, name, s) for s in request.stories) / frames,
-                "peak_mib": max(_read_peak(_peak_file(request, name, s)) for s in request.stories),
-            },
-        }
-    return {"stories": len(request.stories), "preset": request.preset.name, "methods": rows}
-
-
-def evaluations(request: BenchRequest, name: str, story: Story) -> int:
-    """U-Net evaluations of all frames, if everybody is found at once; identities not counted."""
-    steps = request.preset.num_steps
-    if name == OURS:
-        people = sum(len(scene.cast) for scene in story.scenes)
-        start = request.preset.injection.start
-        return count_evaluations(steps, start, people, templates=len(story.scenes))
-    made = method(name, request.preset)
-    return made.evaluations(story, range(len(story.scenes)), steps)
-
-
-def markdown(table: dict[str, Any]) -> str:
-    """The table as Markdown: one for each group of stories, then what a frame costs."""
-    rows = table["methods"]
-    groups = list(dict.fromkeys(g for row in rows.values() for g in row["scores"]))
-    lines = [f"# {table['stories']} stories, preset {table['preset']}", ""]
-    for group in groups:
-        measures = list(
-            dict.fromkeys(m for row in rows.values() for m in row["scores"].get(group, {}))
-        )
-        lines += [f"## {group}", "", "| method | " + " | ".join(measures) + " |"]
-        lines.append("| --- |" + " ---: |" * len(measures))
-        for name, row in rows.items():
-            cells = [_cell(row["scores"].get(group, {}).get(m)) for m in measures]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        lines.append("")
-    if not groups:
-        lines += ["No scores: this installation has no `evaluate`.", ""]
-    lines += ["## A frame", "", "| method | seconds | evaluations | peak memory, MiB |"]
-    lines.append("| --- | ---: | ---: | ---: |")
-    for name, row in rows.items():
-        cost = row["cost"]
-        took = "-" if cost["seconds"] is None else f"{cost['seconds']:.1f}"
-        lines.append(f"| {name} | {took} | {cost['evaluations']:.0f} | {cost['peak_mib']:.0f} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(values: Sequence[float | None] | None) -> str:
-    if values is None or values[0] is None or values[0] != values[0]:
-        return "-"
-    value, low, high = values
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def write(request: BenchRequest, table: dict[str, Any]) -> list[Path]:
-    """``table.json``, ``table.md`` and a page for each story, each whole or not at all."""
-    text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
-    files = {request.out / "table.json": text, request.out / "table.md": markdown(table)}
-    for file, content in files.items():
-        write_whole(file, content.encode())
-    pages = []
-    for story in request.stories:
-        pages.append(request.out / "side_by_side" / f"{slug(story.title)}.png")
-        write_png(pages[-1], side_by_side(request, story), {"title": story.title})
-    return [*files, *pages]
-
-
-def side_by_side(request: BenchRequest, story: Story) -> Image.Image:
-    """A row of pictures for each method, as in Fig. 6."""
-    size = (NAMES + TILE * len(story.scenes), TILE * len(request.methods))
-    page = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(14)
-    for row, name in enumerate(request.methods):
-        draw.text((6, row * TILE + TILE // 2), name, fill="black", font=font)
-        folder = RunFolder(request.run(name, story).out)
-        for column in range(len(story.scenes)):
-            with Image.open(folder.frame(column)) as opened:
-                tile = opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-            page.paste(tile, (NAMES + column * TILE, row * TILE))
-    return page
 
 
 # --- Memory ---------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .cli_compare import add_commands
+from .cli_options import command, heed_offline, model_options, offline_option, where, whole
 from .errors import ConfigError, IdentityStoryError, StoryError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def parser() -> Parser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(dest="name", required=True, metavar="COMMAND")
 
-    generate = _command(
+    generate = command(
         commands,
         generate_command,
         "generate",
@@ -92,7 +93,7 @@ def parser() -> Parser:
     generate.add_argument(
         "--only",
         metavar="N",
-        type=_whole,
+        type=whole,
         action="append",
         default=[],
         help="paint only frame N, numbered as in frames/ (0 is the first); may be repeated. "
@@ -106,7 +107,7 @@ def parser() -> Parser:
     )
     _run_options(generate)
 
-    discover = _command(
+    discover = command(
         commands,
         discover_command,
         "discover",
@@ -116,7 +117,7 @@ def parser() -> Parser:
     _story_options(discover)
     _run_options(discover)
 
-    extend = _command(
+    extend = command(
         commands,
         extend_command,
         "extend",
@@ -129,10 +130,10 @@ def parser() -> Parser:
     extend.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
     _output_options(extend)
 
-    add_commands(_command, commands, _whole)
+    add_commands(commands)
     _evaluate_options(commands)
 
-    models = _command(
+    models = command(
         commands,
         models_command,
         "models",
@@ -148,10 +149,10 @@ def parser() -> Parser:
         help="sdxl, sdxl-light, one of their parts, or the hub id of another base in SDXL's layout",
     )
     models.add_argument("--revision", metavar="R", help="fetch this commit or branch, and pin it")
-    _offline_option(models)
+    offline_option(models)
     models.add_argument("--json", action="store_true", help="print one JSON object a line")
 
-    doctor = _command(
+    doctor = command(
         commands,
         doctor_command,
         "doctor",
@@ -236,7 +237,7 @@ def _fetch_or_verify(arguments: argparse.Namespace) -> int:
         raise ModelError(f"name what to {arguments.action}: identitystory models lists the models")
     entries = [entry for name in arguments.names for entry in catalogue.entries_of(name)]
     if arguments.action == "fetch":
-        _offline(arguments)
+        heed_offline(arguments)
         for entry in entries:
             _say(arguments, entry.name, f"{entry.licence}: {entry.terms}")
             for line in hub.fetch(entry, revision=arguments.revision or ""):
@@ -256,16 +257,6 @@ def _fetch_or_verify(arguments: argparse.Namespace) -> int:
 def _say(arguments: argparse.Namespace, name: str, line: str) -> None:
     told = json.dumps({"model": name, "line": line.strip()}, ensure_ascii=False)
     print(told if arguments.json else f"{name}: {line}", flush=True)
-
-
-def _offline_option(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--offline", action="store_true", help="never use the network")
-
-
-def _offline(arguments: argparse.Namespace) -> None:
-    """Tells the hub's library, before it is imported, to stay off the network."""
-    if arguments.offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def doctor_command(arguments: argparse.Namespace, service: MakeService) -> int:
@@ -296,12 +287,11 @@ def _run(request: RunRequest, arguments: argparse.Namespace, service: MakeServic
 def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
     from .requests import again_request, new_request
 
-    where = {key: getattr(arguments, key) for key in ("device", "dtype")}
-    where["model"] = _model(arguments)
+    chosen = where(arguments)
     if arguments.story and arguments.story.lower().endswith(".png"):
         if more.get("method") is not None:
             raise ConfigError("a frame is made again by its own method; leave --method out")
-        return again_request(Path(arguments.story), arguments.out, **where)
+        return again_request(Path(arguments.story), arguments.out, **chosen)
     return new_request(
         _story(arguments),
         arguments.out,
@@ -309,24 +299,9 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
         steps=arguments.steps,
         portraits=arguments.portraits,
         seed=arguments.seed,
-        **where,
+        **chosen,
         **more,
     )
-
-
-def _model(arguments: argparse.Namespace) -> str | None:
-    """``--model`` and ``--base`` as one name: ``sdxl:owner/name``."""
-    from .errors import ConfigError
-    from .models.catalogue import split_name
-
-    _offline(arguments)
-    model: str | None = arguments.model
-    if arguments.base is None:
-        return model
-    bundle, base = split_name(model or "sdxl")
-    if bundle is None or base:
-        raise ConfigError(f"--base goes with --model sdxl or sdxl-light, not with {model}")
-    return f"{bundle}:{arguments.base}"
 
 
 def _story(arguments: argparse.Namespace) -> Story:
@@ -365,7 +340,7 @@ def _no_inline(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate_options(commands: Any) -> None:
-    made = _command(
+    made = command(
         commands,
         evaluate_command,
         "evaluate",
@@ -418,15 +393,6 @@ def _evaluate_options(commands: Any) -> None:
     made.add_argument("--quiet", action="store_true", help="print only where the files are")
 
 
-def _command(
-    commands: Any, run: Callable[..., int] | None, name: str, summary: str, text: str
-) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=text)
-    if run is not None:  # else its own commands have theirs
-        made.set_defaults(command=run)
-    return made
-
-
 def _story_options(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "story",
@@ -459,41 +425,14 @@ def _run_options(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--out", metavar="DIR", type=Path, help="the run folder (default: runs/<title>)"
     )
-    made.add_argument("--seed", metavar="N", type=_whole, help="0 in a new folder")
-    made.add_argument(
-        "--preset",
-        metavar="P",
-        help="paper, release, recommended, fast or low-vram (default: recommended)",
-    )
-    made.add_argument(
-        "--model",
-        metavar="M",
-        help="miniature, sdxl, sdxl-light (CLIPSeg finds the characters), a complete checkpoint "
-        "folder, or the hub id of one (default: miniature)",
-    )
-    made.add_argument(
-        "--base",
-        metavar="B",
-        help="another base in SDXL's layout for --model sdxl or sdxl-light: a folder or a hub id "
-        "that was fetched, such as SG161222/RealVisXL_V4.0",
-    )
-    _offline_option(made)
-    made.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:N or mps")
-    made.add_argument("--dtype", metavar="T", help="auto, float32, bfloat16 or float16")
-    made.add_argument("--steps", metavar="N", type=_whole, help="sampling steps")
-    made.add_argument("--portraits", metavar="N", type=_whole, help="portraits a character")
+    made.add_argument("--seed", metavar="N", type=whole, help="0 in a new folder")
+    model_options(made)
     _output_options(made)
 
 
 def _output_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--json", action="store_true", help="print one JSON object a line")
     made.add_argument("--quiet", action="store_true", help="print only where the pictures are")
-
-
-def _whole(given: str) -> int:
-    if not given.isascii() or not given.isdigit() or len(given) > 19:
-        raise argparse.ArgumentTypeError(f"{given!r} is not a whole number of at least 0")
-    return int(given)
 
 
 class _Version(argparse.Action):

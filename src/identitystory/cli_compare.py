@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .cli_options import command, model_options, where, whole
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,10 +20,8 @@ if TYPE_CHECKING:
 MakeService = Callable[[], "Service"]
 
 
-def add_commands(
-    command: Callable[..., argparse.ArgumentParser], commands: Any, whole: Callable[[str], int]
-) -> None:
-    """Adds the three commands; ``command`` and ``whole`` are the command line's own helpers."""
+def add_commands(commands: Any) -> None:
+    """Adds the three commands."""
     bench = command(
         commands,
         bench_command,
@@ -40,14 +40,27 @@ def add_commands(
         "--methods", metavar="NAMES", default="all", help="all (default), or names with commas"
     )
     bench.add_argument("--out", metavar="DIR", type=Path, required=True, help="the bench's folder")
-    bench.add_argument("--limit", metavar="N", type=whole, help="only the first N stories")
+    bench.add_argument(
+        "--limit",
+        metavar="N",
+        type=whole,
+        help="only N stories: the first of one character, the first of two, and so on in turn",
+    )
+    bench.add_argument(
+        "--scenes", metavar="N", type=whole, help="only the first N scenes of each story"
+    )
     bench.add_argument("--seed", metavar="N", type=whole, default=0, help="of every run")
-    bench.add_argument("--preset", metavar="P", default="recommended", help="for every method")
-    bench.add_argument("--model", metavar="M", default="miniature", help="as for generate")
-    bench.add_argument("--device", metavar="D", default="auto", help="as for generate")
-    bench.add_argument("--dtype", metavar="T", default="auto", help="as for generate")
-    bench.add_argument("--steps", metavar="N", type=whole, help="sampling steps")
-    bench.add_argument("--portraits", metavar="N", type=whole, help="portraits a character")
+    model_options(bench)
+    bench.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="where to paint: here (default), or on the workers of the Ray cluster that runs "
+        "(extra: ray); all of them must see --out under the same name",
+    )
+    bench.add_argument(
+        "--results", metavar="FILE", type=Path, help="also write the page of results here"
+    )
     bench.add_argument("--json", action="store_true", help="print the table as JSON")
 
     judge = command(
@@ -111,34 +124,46 @@ def add_commands(
 
 def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
-    from . import bench
+    from . import bench, results, results_page
     from .config import preset
-    from .requests import overridden
+    from .engines import engine
+    from .requests import DEFAULT_PRESET, overridden
 
     configuration, notes = overridden(
-        preset(arguments.preset), steps=arguments.steps, portraits=arguments.portraits
+        preset(arguments.preset or DEFAULT_PRESET),
+        steps=arguments.steps,
+        portraits=arguments.portraits,
     )
     for note in notes:
         _tell(note)
     request = bench.BenchRequest(
-        bench.load_stories(arguments.stories, arguments.limit),
+        bench.load_stories(arguments.stories, arguments.limit, arguments.scenes),
         arguments.out,
         configuration,
         bench.chosen_methods(arguments.methods),
-        model=arguments.model,
         seed=arguments.seed,
-        device=arguments.device,
-        dtype=arguments.dtype,
+        **where(arguments),
     )
-    bench.paint(request, service(), _tell)
-    table = bench.make_table(request)
-    files = bench.write(request, table)
+    bench.paint(request, service(), _tell, engine(arguments.engine))
+    table = results.make_table(request)
+    files = results.write(request, table)
+    if arguments.results:
+        command_line = _bench_line(arguments)
+        files.append(results_page.write_page(request, table, arguments.results, command_line))
     if arguments.json:
         _say(json.dumps(table, ensure_ascii=False))
     else:
-        _say(bench.markdown(table))
+        _say(results.markdown(table))
         _say("\n".join(map(str, files)))
     return 0
+
+
+def _bench_line(arguments: argparse.Namespace) -> str:
+    """The command that makes the same table again; where to is left open."""
+    names = ("stories", "methods", "limit", "scenes", "seed", "preset", "model", "base")
+    given = ((name, getattr(arguments, name)) for name in (*names, "steps", "portraits"))
+    words = [word for name, value in given if value is not None for word in (f"--{name}", value)]
+    return shlex.join(["identitystory", "bench", *map(str, words), "--out", "DIR"])
 
 
 def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:

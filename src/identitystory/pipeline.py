@@ -39,9 +39,9 @@ def portrait_seeds(character: Character, seed: int, m: int) -> list[int]:
     ]
 
 
-def frame_seed(preset: Preset, seed: int, index: int) -> int:
+def frame_seed(seed: int, index: int, *, per_frame: bool) -> int:
     """The seed of frame ``index`` (from 0): another for each, or the story's own for all."""
-    return derived_seed("frame", seed, index) if preset.seed_per_frame else seed
+    return derived_seed("frame", seed, index) if per_frame else seed
 
 
 def attempt_seed(seed: int, attempt: int) -> int:

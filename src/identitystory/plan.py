@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from . import runfolder
-from .baselines.catalogue import OURS, method, settings
 from .baselines.method import StoryMethod
+from .baselines.registry import OURS, method, settings
 from .config import Preset, preset_from_dict, to_dict
 from .errors import ConfigError, RunError
 from .models.folder import adapter_fingerprint
@@ -46,7 +46,7 @@ class RunRequest:
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``.
         notes: what had to be changed to make the options fit; the run warns of it.
-        method: how frames are painted, see ``baselines.catalogue.METHODS``.
+        method: how frames are painted, see ``baselines.registry.METHODS``.
     """
 
     story: Story
@@ -216,7 +216,9 @@ def _frame_part(
     index: int,
     own_seed: int | None,
 ) -> Part:
-    painted = frame_seed(preset, seed, index) if own_seed is None else own_seed
+    painted = (
+        frame_seed(seed, index, per_frame=preset.seed_per_frame) if own_seed is None else own_seed
+    )
     cast = [story.character(name) for name in scene.cast]
     inputs = {
         "recipe": RECIPE,

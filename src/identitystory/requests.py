@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .baselines.catalogue import check_method
+from .baselines.registry import check_method
 from .config import DiscoveryConfig, Preset, preset
 from .errors import ConfigError
 from .plan import RunRequest, extended, from_picture, recorded

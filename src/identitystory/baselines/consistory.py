@@ -25,12 +25,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.attention import Site, attend, edited, observed
-from ..pipeline import derived_seed
+from ..pipeline import derived_seed, frame_seed
 from ..protocols import Backend, Conditioning
 from ..types import Story
 from . import subject
 from .method import (
     Anchors,
+    Compared,
     EditableGenerator,
     Work,
     anchors,
@@ -38,17 +39,14 @@ from .method import (
     groups,
     in_step,
     others,
-    own_seed,
 )
 
 
 @dataclass(frozen=True)
-class ConsiStory:
+class ConsiStory(Compared):
     """Subject-driven shared attention over a story, with feature injection.
 
     Attributes:
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt; None is SDXL's "no negative prompt".
         anchors: frames of each character that the others look at.
         dropout: the share of a subject mask that is dropped, anew at each step and grid.
         remembered: steps whose attention maps are averaged to a mask.
@@ -59,10 +57,8 @@ class ConsiStory:
     """
 
     name: ClassVar[str] = "consistory"
-    needs_identities: ClassVar[bool] = False
-    needs_folder: ClassVar[bool] = False
+    recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
 
-    guidance: float = 5.0
     negative: str | None = None
     anchors: int = 2
     dropout: float = 0.5
@@ -74,7 +70,7 @@ class ConsiStory:
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """Another noise for every frame."""
-        return own_seed(seed, index, per_frame=True)
+        return frame_seed(seed, index, per_frame=True)
 
     def found(self, story: Story) -> Anchors:
         """The anchors of ``story``."""
@@ -99,19 +95,13 @@ class ConsiStory:
         tokenizer, scenes = G.encode.tokenizers[0], work.story.scenes
         for portion in groups(found, work.wanted):
             frames = [n for group in portion for n in group]
-            conds = {
-                group: G.condition(
-                    [scenes[n].prompt for n in group],
-                    guidance=self.guidance,
-                    negative=self.negative,
-                )
-                for group in portion
-            }
+            conds = {group: self.read(G, [scenes[n].prompt for n in group]) for group in portion}
             concepts = {
                 n: subject.concept_tokens(
                     tokenizer,
                     scenes[n].prompt,
                     [work.story.character(name).noun for name in scenes[n].cast],
+                    G.encode.limits[0],
                 )
                 for n in frames
             }

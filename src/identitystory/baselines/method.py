@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..models.attention import Edit
-from ..pipeline import derived_seed
+from ..pipeline import frame_seed
 from ..protocols import Backend, Conditioning
 from ..types import Identity, Story
 
@@ -76,6 +76,7 @@ class StoryMethod(Protocol):
     name: ClassVar[str]
     needs_identities: ClassVar[bool]
     needs_folder: ClassVar[bool]  # whether it reads weights that G has no use for
+    recipe: ClassVar[int]  # counts up when the same settings start to give other pictures
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The seed of frame ``index`` in a run of ``seed``; ``per_frame`` is the preset's wish."""
@@ -113,9 +114,38 @@ def editable(backend: Backend, method: str) -> EditableGenerator:
     return G
 
 
-def own_seed(seed: int, index: int, *, per_frame: bool) -> int:
-    """Another noise for every frame if ``per_frame``, or the story's one for all."""
-    return derived_seed("frame", seed, index) if per_frame else seed
+@dataclass(frozen=True)
+class Compared:
+    """What a compared method is unless it says otherwise: every frame painted by itself.
+
+    Attributes:
+        guidance: scale of classifier-free guidance.
+        negative: negative prompt; None is SDXL's "no negative prompt".
+    """
+
+    name: ClassVar[str]
+    needs_identities: ClassVar[bool] = False
+    needs_folder: ClassVar[bool] = False
+    recipe: ClassVar[int] = 1
+
+    guidance: float = 5.0
+    negative: str | None = ""
+
+    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+        """As the preset wishes."""
+        return frame_seed(seed, index, per_frame=per_frame)
+
+    def depends(self, story: Story, index: int) -> tuple[int, ...]:
+        """No other frame."""
+        return ()
+
+    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+        """2t a frame."""
+        return 2 * steps * len(wanted)
+
+    def read(self, G: Any, prompts: Sequence[str]) -> Conditioning:
+        """G's conditioning for ``prompts``, with the method's guidance and negative prompt."""
+        return G.condition(list(prompts), guidance=self.guidance, negative=self.negative)
 
 
 def portions(frames: Sequence[int], size: int = FRAMES_AT_ONCE) -> list[tuple[int, ...]]:

@@ -23,22 +23,26 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.attention import Site, attend, edited
+from ..models.tokens import token_rows
 from ..protocols import Backend, Conditioning
 from ..sampling import sample
 from ..types import Scene, Story
-from .method import EditableGenerator, Work, editable, own_seed
+from .method import Compared, EditableGenerator, Work, editable
 
-_NAMES = re.compile(r"^(?:\s*(?:,|and|with)?\s*(?:the\s+)?\{[^{}]*\})+[\s,]*", re.IGNORECASE)
+_PICTURE = r"(?:portrait|photo|photograph|picture|shot|view|image|painting|drawing|illustration)"
+_NAMES = re.compile(  # who is there, at the start or behind "a half-body photo of"
+    rf"^(?P<picture>[^{{}},.]*\b{_PICTURE})?(?(picture)\s+of)"
+    r"(?:\s*(?:,|and|with)?\s*(?:the\s+)?\{[^{}]*\})+[\s,]*",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"(?:\b(?:an?|the)\s+)?\{([^{}]*)\}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class OnePromptOneStory:
+class OnePromptOneStory(Compared):
     """One consolidated prompt for all frames of a cast, reweighted for each.
 
     Attributes:
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt; None is SDXL's "no negative prompt".
         window: the most frames in one prompt; fewer where the text encoders' limit is reached.
         express_alpha: alpha of sigma' = beta sigma exp(-alpha sigma), for the frame's own tokens.
         express_beta: beta of the same.
@@ -50,10 +54,8 @@ class OnePromptOneStory:
     """
 
     name: ClassVar[str] = "one-prompt-one-story"
-    needs_identities: ClassVar[bool] = False
-    needs_folder: ClassVar[bool] = False
+    recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
 
-    guidance: float = 5.0
     negative: str | None = None
     window: int = 10
     express_alpha: float = -0.01
@@ -64,15 +66,11 @@ class OnePromptOneStory:
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The same noise for every frame."""
-        return own_seed(seed, index, per_frame=False)
+        return seed
 
     def depends(self, story: Story, index: int) -> tuple[int, ...]:
         """The other frames of the same cast: their words are in the prompt."""
         return tuple(n for n in companions(story, index) if n != index)
-
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
-        """2t a frame."""
-        return 2 * steps * len(wanted)
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Each frame by itself: the others take part by their words alone."""
@@ -81,9 +79,7 @@ class OnePromptOneStory:
             if story.scenes[n].cast:
                 cond, seen = self.condition(G, story, n)
             else:
-                cond = G.condition(
-                    [story.scenes[n].prompt], guidance=self.guidance, negative=self.negative
-                )
+                cond = self.read(G, [story.scenes[n].prompt])
                 seen = torch.ones(2, cond.hidden.shape[1], dtype=torch.bool)
             rows = seen[1:] if self.guidance == 1 else seen
             with edited(G.unet, IdentityPreserving(rows)):
@@ -91,23 +87,25 @@ class OnePromptOneStory:
             yield n, G.decode(z)[0]
 
     def condition(self, G: EditableGenerator, story: Story, n: int) -> tuple[Conditioning, Tensor]:
-        """Frame ``n``'s conditioning, hidden (2, 2L, D): its reweighted prompt, then the identity's;
-        and which of them each half may look at, bool (2, 2L)."""
+        """Frame ``n``'s conditioning, hidden (2, L, D): its reweighted prompt, then the identity's;
+        and which of them each half may look at, bool (2, L)."""
         identity = identity_prompt(story, n)
         frames = window(story, n, self.window, lambda prompt: _fits(G.encode, prompt))
         settings = [setting(story, story.scenes[m]) for m in frames]
         whole, spans = consolidate(identity, settings)
-        cond = G.condition([whole], guidance=self.guidance, negative=self.negative)
+        cond = self.read(G, [whole])
         without, given = cond.hidden
         own = frames.index(n)
         order = [m for m in range(len(frames)) if m != own] + [own]  # expressed last
         given, first = given.clone(), 0
-        for tokenizer, width in zip(G.encode.tokenizers, G.encode.widths, strict=True):
+        encoders = zip(G.encode.tokenizers, G.encode.widths, G.encode.limits, strict=True)
+        for tokenizer, width, limit in encoders:
             part = given[:, first : first + width]
-            end = len(tokenizer(whole).input_ids) - 1
-            padding = list(range(end, len(part)))  # the end token and what follows
+            begun = range(0, len(part), limit)  # the start token of each chunk
+            words = {*begun, *token_rows(tokenizer, whole, limit)}
+            padding = [row for row in range(len(part)) if row not in words]
             for m in order:
-                rows = token_places(tokenizer, whole, spans[m]) + padding
+                rows = token_places(tokenizer, whole, spans[m], limit) + padding
                 alpha, beta = (
                     (self.express_alpha, self.express_beta)
                     if m == own
@@ -115,18 +113,17 @@ class OnePromptOneStory:
                 )
                 part[rows] = reweight(part[rows], alpha, beta)
             first += width
-        stored = G.condition([identity], guidance=self.guidance, negative=self.negative).hidden[1]
-        hidden = torch.stack([torch.cat([without, without]), torch.cat([given, stored])])
-        length = len(given)
-        seen = torch.zeros(2, 2 * length, dtype=torch.bool)
+        stored = self.read(G, [identity]).hidden[1]
+        length, more = len(given), len(stored)  # the identity is no longer than the whole
+        hidden = torch.stack([torch.cat([without, without[:more]]), torch.cat([given, stored])])
+        seen = torch.zeros(2, length + more, dtype=torch.bool)
         seen[:, :length] = True
-        kept = len(G.encode.tokenizers[0](identity).input_ids) - 1  # start and words, no end
-        seen[1, length : length + kept] = True
+        tokenizer, limit = G.encode.tokenizers[0], G.encode.limits[0]
+        for row in token_rows(tokenizer, identity, limit):  # words, and the starts of their chunks
+            seen[1, [length + row, length + row // limit * limit]] = True
         cond = replace(cond, hidden=hidden)
         if self.own_pooled:
-            own_prompt = [story.scenes[n].prompt]
-            cond_n = G.condition(own_prompt, guidance=self.guidance, negative=self.negative)
-            cond = replace(cond, pooled=cond_n.pooled)
+            cond = replace(cond, pooled=self.read(G, [story.scenes[n].prompt]).pooled)
         return cond, seen
 
 
@@ -174,9 +171,12 @@ def identity_prompt(story: Story, index: int) -> str:
 
 
 def setting(story: Story, scene: Scene) -> str:
-    """What a frame says beside who is in it: ``reads on a beach`` of ``{Mara} reads on a beach``."""
+    """What a frame says beside who is in it: ``reads on a beach`` of ``{Mara} reads on a beach``.
+
+    The identity prompt says once who it is; named again in every frame, more people would come.
+    """
     text = _without_style(story, scene.text or scene.prompt).lstrip(" ,")
-    bare = _NAMES.sub("", text) or text
+    bare = _NAMES.sub(lambda m: f"{m['picture']} " if m["picture"] else "", text).strip() or text
     return _NAME.sub(lambda m: f"the {story.character(m[1].strip()).noun}", bare)
 
 
@@ -221,8 +221,8 @@ def _fits(encode: Any, prompt: str) -> bool:
     )
 
 
-def token_places(tokenizer: Any, prompt: str, span: tuple[int, int]) -> list[int]:
-    """Places of the tokens of ``prompt[span[0]:span[1]]``, start token counted."""
-    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
-    begin, end = span
-    return [n for n, (a, b) in enumerate(offsets) if a < b and begin <= a and b <= end]
+def token_places(tokenizer: Any, prompt: str, span: tuple[int, int], limit: int) -> list[int]:
+    """Rows of the tokens of ``prompt[span[0]:span[1]]`` in the encoder's output."""
+    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping[1:-1]
+    rows, (begin, end) = token_rows(tokenizer, prompt, limit), span
+    return [row for row, (a, b) in zip(rows, offsets, strict=True) if begin <= a and b <= end]

@@ -7,7 +7,7 @@ identity generator paints the whole scene, with the face that Identity Discovery
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,75 +17,31 @@ from ..config import InjectionConfig
 from ..pipeline import direct_identity
 from ..protocols import Backend
 from ..sampling import sample
-from ..types import Story
-from .method import Work, own_seed
+from .method import Compared, Work
 
 
 @dataclass(frozen=True)
-class General:
-    """G alone, T_i by T_i.
-
-    Attributes:
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt.
-    """
+class General(Compared):
+    """G alone, T_i by T_i."""
 
     name: ClassVar[str] = "general"
-    needs_identities: ClassVar[bool] = False
-    needs_folder: ClassVar[bool] = False
-
-    guidance: float = 5.0
-    negative: str = ""
-
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
-        """As the preset wishes."""
-        return own_seed(seed, index, per_frame=per_frame)
-
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """Nothing."""
-        return ()
-
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
-        """2t a frame."""
-        return 2 * steps * len(wanted)
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Each frame by itself."""
         G = backend.general
         for n in work.wanted:
-            cond = G.condition(
-                [work.story.scenes[n].prompt], guidance=self.guidance, negative=self.negative
-            )
+            cond = self.read(G, [work.story.scenes[n].prompt])
             yield n, G.decode(sample(G, G.noise(work.seeds[n])[None], cond))[0]
 
 
 @dataclass(frozen=True)
-class DirectIdentity:
-    """G_id alone: of a cast of several only the first gets its face.
-
-    Attributes:
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt.
-    """
+class DirectIdentity(Compared):
+    """G_id alone: of a cast of several only the first gets its face."""
 
     name: ClassVar[str] = "direct-identity"
     needs_identities: ClassVar[bool] = True
-    needs_folder: ClassVar[bool] = False
 
-    guidance: float = 5.0
     negative: str = ""
-
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
-        """As the preset wishes."""
-        return own_seed(seed, index, per_frame=per_frame)
-
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """No other frame."""
-        return ()
-
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
-        """2t a frame."""
-        return 2 * steps * len(wanted)
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Each frame by itself."""

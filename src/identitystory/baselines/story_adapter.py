@@ -26,26 +26,22 @@ from ..models.attention import Site, attend, edited
 from ..protocols import Backend
 from ..sampling import sample
 from ..types import Story
-from .method import EditableGenerator, Work, editable, own_seed
+from .method import Compared, EditableGenerator, Work, editable
 
 
 @dataclass(frozen=True)
-class StoryAdapter:
+class StoryAdapter(Compared):
     """Rounds of the whole story, each looking at the pictures of the one before.
 
     Attributes:
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt.
         rounds: after the first, which is painted from text alone.
         scale_first: weight of the pictures in the first of these rounds.
         scale_last: in the last; in even steps between.
     """
 
     name: ClassVar[str] = "story-adapter"
-    needs_identities: ClassVar[bool] = False
     needs_folder: ClassVar[bool] = True
 
-    guidance: float = 5.0
     negative: str | None = "monochrome, lowres, bad anatomy, worst quality, low quality"
     rounds: int = 10
     scale_first: float = 0.3
@@ -53,7 +49,7 @@ class StoryAdapter:
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The same noise for every frame."""
-        return own_seed(seed, index, per_frame=False)
+        return seed
 
     def depends(self, story: Story, index: int) -> tuple[int, ...]:
         """All other frames."""
@@ -100,9 +96,7 @@ class StoryAdapter:
         seen: Tensor | None,
         round_: int,
     ) -> Image.Image:
-        cond = G.condition(
-            [work.story.scenes[n].prompt], guidance=self.guidance, negative=self.negative
-        )
+        cond = self.read(G, [work.story.scenes[n].prompt])
         edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
         with edited(G.unet, edit):
             z = sample(G, G.noise(work.seeds[n])[None], cond)

@@ -22,21 +22,19 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.attention import Site, attend, edited
-from ..pipeline import derived_seed
+from ..pipeline import derived_seed, frame_seed
 from ..protocols import Backend, Conditioning
 from ..types import Story
-from .method import Anchors, Work, anchors, editable, groups, in_step, others, own_seed
+from .method import Anchors, Compared, Work, anchors, editable, groups, in_step, others
 
 Bank = dict[tuple[str, int], tuple[Tensor, Tensor]]  # (site, anchor) -> sampled k and v
 
 
 @dataclass(frozen=True)
-class StoryDiffusion:
+class StoryDiffusion(Compared):
     """Consistent self-attention over a story.
 
     Attributes:
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt.
         anchors: frames of each character that the others look at; those where it is alone first.
         keep: the share of an anchor's tokens that others see, drawn anew at each step and grid.
         warm_up: first steps, with plain attention.
@@ -47,11 +45,7 @@ class StoryDiffusion:
     """
 
     name: ClassVar[str] = "storydiffusion"
-    needs_identities: ClassVar[bool] = False
-    needs_folder: ClassVar[bool] = False
 
-    guidance: float = 5.0
-    negative: str | None = ""
     anchors: int = 2
     keep: float = 0.5
     warm_up: int = 1
@@ -62,7 +56,7 @@ class StoryDiffusion:
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The story's own, as ``same_noise`` says."""
-        return own_seed(seed, index, per_frame=not self.same_noise)
+        return frame_seed(seed, index, per_frame=not self.same_noise)
 
     def depends(self, story: Story, index: int) -> tuple[int, ...]:
         """Every anchor, unless the frame shows nobody."""
@@ -80,15 +74,9 @@ class StoryDiffusion:
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Portion by portion; see ``method.in_step``."""
         G, found, told = editable(backend, self.name), self.found(work.story), set[int]()
+        scenes = work.story.scenes
         for portion in groups(found, work.wanted):
-            conds = {
-                group: G.condition(
-                    [work.story.scenes[n].prompt for n in group],
-                    guidance=self.guidance,
-                    negative=self.negative,
-                )
-                for group in portion
-            }
+            conds = {group: self.read(G, [scenes[n].prompt for n in group]) for group in portion}
             z = {n: G.noise(work.seeds[n]) for group in portion for n in group}
             edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
             with edited(G.unet, edit):

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..models.tokens import token_rows
+
 FAR = 2.0  # the largest cosine distance
 
 Match = tuple[
@@ -22,16 +24,19 @@ Match = tuple[
 ]  # which source (T,), which patch (T,), whether to take it (T,)
 
 
-def concept_tokens(tokenizer: Any, prompt: str, nouns: Sequence[str]) -> list[int]:
+def concept_tokens(tokenizer: Any, prompt: str, nouns: Sequence[str], limit: int) -> list[int]:
     """Place of each noun's first token at its last occurrence in ``prompt``; absent ones are left
-    out. Counted in the encoder's input, start token included."""
-    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
+    out. Counted in the encoder's output, chunks of ``limit`` one after the other."""
+    offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping[1:-1]
+    rows = token_rows(tokenizer, prompt, limit)
     places = []
     for noun in dict.fromkeys(nouns):
         found = list(re.finditer(rf"(?<!\w){re.escape(noun)}(?!\w)", prompt, re.IGNORECASE))
         if found:
             first = found[-1].start()
-            places += [n for n, (start, end) in enumerate(offsets) if start <= first < end][:1]
+            places += [
+                row for row, (start, end) in zip(rows, offsets, strict=True) if start <= first < end
+            ][:1]
     return sorted(set(places))
 
 

@@ -125,13 +125,17 @@ def fingerprint(checkpoint: Checkpoint) -> str:
 def adapter_fingerprint(folder: Path) -> str:
     """sha256, in hex, over the checkpoint's IP-Adapter and its picture encoder.
 
+    Without an encoder of its own the adapter reads the embeddings of the checkpoint's PhotoMaker,
+    which is part of the checkpoint's own fingerprint.
+
     Raises:
         ModelError: it holds none.
     """
     weights, encoder = folder / ADAPTER, folder / ADAPTER_ENCODER
+    seeing = encoder.is_dir() or (weights.is_file() and (folder / IDENTITY).is_file())
     missing = [
         name
-        for name, there in ((ADAPTER, weights.is_file()), (f"{ADAPTER_ENCODER}/", encoder.is_dir()))
+        for name, there in ((ADAPTER, weights.is_file()), (f"{ADAPTER_ENCODER}/", seeing))
         if not there
     ]
     if missing:

@@ -3,7 +3,9 @@
 ``sdxl_models/ip-adapter_sdxl.safetensors`` holds ``image_proj.*`` (one linear layer that turns a
 picture's embedding into a few tokens, and their layer norm) and ``ip_adapter.N.to_k_ip.weight``,
 ``to_v_ip``, where N counts the U-Net's attention layers in its own order;
-``sdxl_models/image_encoder/`` is a CLIP vision tower with its projection. Sizes come from the files.
+``sdxl_models/image_encoder/`` is a CLIP vision tower with its projection; without it the identity
+encoder in ``photomaker.safetensors`` is the tower, its two projections side by side, so that a small
+checkpoint need not hold the same tower twice. Sizes come from the files.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import CLIPVisionModelWithProjection
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ..errors import ModelError
 from .attention import sites
-from .folder import ADAPTER, ADAPTER_ENCODER, adapter_fingerprint, read_json
+from .folder import ADAPTER, ADAPTER_ENCODER, IDENTITY, adapter_fingerprint, read_json
+from .photomaker import IdentityEncoder, load_identity_encoder
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .sdxl import load_part
 
@@ -89,19 +92,46 @@ def load_ip_adapter(folder: Path, unet: Any) -> IPAdapter:
             "the 'plus' and 'face' variants are not supported"
         ) from error
     keys, values = _by_site(state, unet, file)
-    encoder = load_part(
-        CLIPVisionModelWithProjection, folder / ADAPTER_ENCODER, dtype=torch.float32
-    )
+    encoder, mean, std = _picture_encoder(folder)
     encoder = encoder.to(unet.device).eval().requires_grad_(False)
     if encoder.config.projection_dim != projection[0].shape[1]:
         raise ModelError(
             f"{file} reads embeddings of {projection[0].shape[1]} numbers, "
             f"the encoder beside it gives {encoder.config.projection_dim}"
         )
-    processor = folder / ADAPTER_ENCODER / "preprocessor_config.json"
-    said = read_json(processor) if processor.is_file() else {}
-    mean, std = said.get("image_mean", CLIP_MEAN), said.get("image_std", CLIP_STD)
     return IPAdapter(encoder, tuple(mean), tuple(std), projection, norm, keys, values)
+
+
+def _picture_encoder(folder: Path) -> tuple[Any, Sequence[float], Sequence[float]]:
+    """The tower, float32, and the mean and deviation of the pictures it reads."""
+    own = folder / ADAPTER_ENCODER
+    if not own.is_dir():
+        identity = load_identity_encoder(folder / IDENTITY)
+        return tower(identity), identity.mean, identity.std
+    encoder = load_part(CLIPVisionModelWithProjection, own, dtype=torch.float32)
+    processor = own / "preprocessor_config.json"
+    said = read_json(processor) if processor.is_file() else {}
+    return encoder, said.get("image_mean", CLIP_MEAN), said.get("image_std", CLIP_STD)
+
+
+def tower(encoder: IdentityEncoder) -> CLIPVisionModelWithProjection:
+    """The identity encoder's tower as the class that the hub's files hold, float32.
+
+    Its projection is the encoder's two, one under the other, so that it embeds as they do.
+    """
+    own = encoder.vision_model.config.to_dict()
+    model = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(**{**own, "projection_dim": sum(encoder.widths)})
+    )
+    # The class without projection may hold its tensors without the prefix.
+    inner = encoder.vision_model.state_dict()
+    state = {f"vision_model.{k.removeprefix('vision_model.')}": v for k, v in inner.items()}
+    both = [encoder.visual_projection.weight, encoder.visual_projection_2.weight]
+    state["visual_projection.weight"] = torch.cat(both)
+    missing = model.load_state_dict(state, strict=False).missing_keys
+    if [key for key in missing if not key.endswith("position_ids")]:
+        raise ModelError(f"the identity encoder lacks {missing[0]!r} of a CLIP vision tower")
+    return model.float().eval()
 
 
 def _by_site(

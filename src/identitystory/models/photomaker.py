@@ -34,7 +34,8 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from ..errors import ModelError, PromptError
 from .diffusion import Conditioning, LatentDiffusion
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
-from .sdxl import TextEncoders, chunk_starts
+from .sdxl import TextEncoders
+from .tokens import token_rows
 
 ADAPTER = "photomaker"
 EMBED_BATCH = 16  # pictures through the vision tower at once
@@ -252,7 +253,7 @@ def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
     """Index of the last token of ``noun``'s first whole-word occurrence in ``prompt``.
 
     Counted in the encoder's output: start tokens included, one chunk of ``limit`` after the other
-    (``sdxl.chunk_starts``). Case does not matter.
+    (``tokens.token_rows``). Case does not matter.
 
     Raises:
         PromptError: the noun is not in the prompt, or the prompt has too many chunks.
@@ -267,9 +268,7 @@ def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
     last = found.end() - 1
     offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
     index = max(n for n, (start, end) in enumerate(offsets[1:-1]) if start <= last < end)
-    starts = chunk_starts(tokenizer, prompt, limit)
-    chunk = max(n for n, start in enumerate(starts) if start <= index)
-    return chunk * limit + 1 + index - starts[chunk]
+    return token_rows(tokenizer, prompt, limit)[index]
 
 
 # --- G_id -----------------------------------------------------------------------------------------
@@ -413,6 +412,22 @@ def load_photomaker(file: Path, general: LatentDiffusion, text: TextEncoders) ->
     Raises:
         ModelError: the file is missing, broken, or of another kind or size.
     """
+    groups, metadata = _read(file)
+    encoder = identity_encoder(groups["id_encoder"], metadata)
+    return PhotoMaker(general, text, encoder, load_lora(general.unet, groups["lora_weights"]))
+
+
+def load_identity_encoder(file: Path) -> IdentityEncoder:
+    """The encoder alone.
+
+    Raises:
+        ModelError: as ``load_photomaker``.
+    """
+    groups, metadata = _read(file)
+    return identity_encoder(groups["id_encoder"], metadata)
+
+
+def _read(file: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
     if not file.is_file():
         raise ModelError(f"{file} is missing; G_id needs PhotoMaker v1's weights as safetensors")
     groups: dict[str, dict[str, Tensor]] = {"id_encoder": {}, "lora_weights": {}}
@@ -426,5 +441,4 @@ def load_photomaker(file: Path, general: LatentDiffusion, text: TextEncoders) ->
                 groups[group][name] = tensors.get_tensor(key)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
-    encoder = identity_encoder(groups["id_encoder"], metadata)
-    return PhotoMaker(general, text, encoder, load_lora(general.unet, groups["lora_weights"]))
+    return groups, metadata

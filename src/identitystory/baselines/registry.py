@@ -65,5 +65,6 @@ def method(name: str, preset: Preset) -> StoryMethod:
 
 
 def settings(made: StoryMethod) -> dict[str, Any]:
-    """The settings of a method as plain values, as a run records them."""
-    return asdict(made)  # type: ignore[call-overload]
+    """The settings of a method as plain values, as a run records them; part of a frame's key."""
+    found: dict[str, Any] = asdict(made)  # type: ignore[call-overload]
+    return found | ({"recipe": made.recipe} if made.recipe > 1 else {})

@@ -1,0 +1,116 @@
+"""The page of results that a bench can be published as: what was run, how, and what came out.
+
+Every number and every comparison on it is read off the bench's folder; nothing is written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .bench import BenchRequest
+from .results import tables
+from .runfolder import RunFolder, read_record, write_whole
+from .scoreboard import LOWER, OPEN
+
+LIMITS = (
+    "Intervals are 95 % bootstrap intervals over stories. Stories are what was drawn: other "
+    "stories of the same kind are covered, other kinds are not.",
+    "Overlapping intervals do not prove equality, nor does the best value prove a difference; "
+    "methods share stories, so differences can be surer than the intervals look.",
+    "Evaluations are of the frames; the search for an identity is once a character and not in them.",
+    "Seconds and memory are those of the machine and of what else ran on it.",
+)
+MINIATURE = (
+    "The miniature paints rendered people at a small size. It shows whether a method works as "
+    "written and how methods compare on one and the same model; its values say nothing about "
+    "SDXL's, and cannot be held against the paper's.",
+    "Each measure is that of the checkpoint's own small CLIP where none other is installed.",
+    "Story-Adapter sees pictures through the miniature's identity tower, which knows people better "
+    "than CLIP does. That flatters it.",
+)
+
+
+def page(request: BenchRequest, table: dict[str, Any], command: str) -> str:
+    """The whole page, Markdown.
+
+    Args:
+        request: what was compared; its runs are finished.
+        table: of ``results.make_table``.
+        command: what repeats it.
+    """
+    lines = ["# Results", "", "Written by the command itself; every number is measured.", ""]
+    lines += ["```", command, "```", "", *_run(request, table), "", *tables(table)]
+    lines += ["", "## What it shows", "", *best(table)]
+    limits = (*MINIATURE, *LIMITS) if request.model == "miniature" else LIMITS
+    lines += ["", "## What it does not show", "", *(f"- {line}" for line in limits)]
+    return "\n".join(lines) + "\n"
+
+
+def write_page(request: BenchRequest, table: dict[str, Any], file: Path, command: str) -> Path:
+    """``page`` in ``file``, whole or not at all."""
+    write_whole(file, page(request, table, command).encode())
+    return file
+
+
+def _run(request: BenchRequest, table: dict[str, Any]) -> list[str]:
+    """What was run, a line a fact."""
+    first = RunFolder(request.run(request.methods[0], request.stories[0]).out)
+    record = read_record(first) or {}
+    model, preset = record["model"], request.preset
+    sizes = sorted({len(story.characters) for story in request.stories})
+    casts = ", ".join(
+        f"{sum(len(story.characters) == size for story in request.stories)} with {size}"
+        for size in sizes
+    )
+    frames = sum(len(story.scenes) for story in request.stories)
+    versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    facts = {
+        "stories": f"{len(request.stories)} ({casts} characters), {frames} scenes",
+        "model": f"{request.model}, weights {model['fingerprint'][:12]}",
+        "preset": f"{preset.name}, {preset.num_steps} steps of {preset.sampler}, "
+        f"{preset.discovery.num_portraits} portraits a character",
+        "seed": request.seed,
+        "computed on": f"{model['device']}, {model['dtype']}",
+        "versions": versions,
+        **{f"measured, {what}": how for what, how in table["measured_with"].items()},
+    }
+    return [
+        "| what was run | |",
+        "| --- | --- |",
+        *(f"| {name} | {fact} |" for name, fact in facts.items()),
+    ]
+
+
+def best(table: dict[str, Any], group: str = "all") -> list[str]:
+    """For each measure the best method of a group, and whose intervals reach into its own."""
+    rows = {name: row["scores"].get(group, {}) for name, row in table["methods"].items()}
+    measures = dict.fromkeys(m for some in rows.values() for m in some)
+    lines = []
+    for measure in measures:
+        values = {
+            name: some[measure]
+            for name, some in rows.items()
+            if some.get(measure) and some[measure][0] == some[measure][0]
+        }
+        if measure in OPEN or len(values) < 2:
+            continue
+        pick = min if measure in LOWER else max
+        top = pick(values, key=lambda name: float(values[name][0]))
+        near = [name for name in values if name != top and overlap(values[name], values[top])]
+        known = values[top][1] is not None
+        beside = (
+            f"; intervals overlap with {', '.join(near)}" if near else ", apart from all others"
+        )
+        end = beside if known else "; one story gives no interval"
+        lines.append(f"- {measure}: {top}, {values[top][0]:.3f}{end}.")
+    return lines or ["Nothing was scored."]
+
+
+def overlap(one: Sequence[float | None], other: Sequence[float | None]) -> bool:
+    """Whether two (value, low, high) have an interval in common; not without intervals."""
+    (_, low, high), (_, low_2, high_2) = one, other
+    if low is None or high is None or low_2 is None or high_2 is None:
+        return False
+    return low <= high_2 and low_2 <= high

@@ -1,0 +1,208 @@
+"""Engines: units done here or by a Ray cluster; lost units; the same bytes."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from identitystory import bench
+from identitystory.bench import BenchRequest, Kept, Unit, casts, paint
+from identitystory.cli import main
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.engines import Local, engine
+from identitystory.errors import ConfigError, RunError
+from identitystory.service import Service
+from identitystory.story import inline_story
+from tests.test_bench import NAMES, STORIES, Workshop, request_  # noqa: F401
+from tests.toy import toy_checkpoint  # noqa: F401
+
+
+def words(text):
+    return "" if text.islower() else f"{text} is loud"
+
+
+def test_the_local_engine_does_units_in_order_and_tells_what_went_wrong():
+    told = list(Local().map(words, ["a", "B", "c"]))
+    assert told == [("a", ""), ("B", "B is loud"), ("c", "")]
+
+
+def test_engines_have_names():
+    assert isinstance(engine("local"), Local)
+    with pytest.raises(ConfigError, match="no engine is called 'spark'; there are: local, ray"):
+        engine("spark")
+
+
+def test_without_ray_the_line_names_the_extra(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)  # import says: not there
+    command = ["bench", "--limit", "1", "--out", str(tmp_path / "out"), "--engine", "ray"]
+    assert main(command) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert said[-1].endswith(
+        "--engine ray needs Ray: pip install 'identitystory[ray]', or use --engine local"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_unit_that_fails_is_named_and_the_others_are_finished(backend, request_):  # noqa: F811
+    workshop = Workshop(backend)
+    step = backend.general.step
+
+    def full(z, i, cond):
+        if full.steps == 25:  # in the middle of the first template for ours
+            full.steps += 1
+            raise OSError(28, "No space left on device")
+        full.steps += 1
+        return step(z, i, cond)
+
+    full.steps, backend.general.step = 0, full
+    said = []
+    with pytest.raises(RunError) as raised:
+        paint(request_, workshop.service, said.append)
+    line = str(raised.value)
+    assert line.startswith("1 of 6 runs failed; the others are finished")
+    assert "identitystory: One: [Errno 28] No space left on device" in line
+    assert "\n" not in line
+    assert "3 of 6, identitystory: One failed: [Errno 28] No space left on device" in said
+    unfinished = [
+        (name, story.title)
+        for name in NAMES
+        for story in STORIES
+        if not all((request_.run(name, story).out / f"frames/00{n}.png").exists() for n in (0, 1))
+    ]
+    assert unfinished == [("identitystory", "One")]
+    paint(request_, workshop.service)
+    assert (request_.run("identitystory", STORIES[0]).out / "frames/001.png").exists()
+
+
+def test_a_bug_is_not_taken_for_a_failure_of_the_machine(backend, request_):  # noqa: F811
+    workshop = Workshop(backend)
+    backend.general.step = lambda z, i, cond: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        paint(request_, workshop.service)
+
+
+def test_a_worker_that_writes_to_another_disk_is_found_out(backend, request_):  # noqa: F811
+    class Elsewhere:
+        def map(self, work, units):
+            return ((unit, "") for unit in units)
+
+    with pytest.raises(RunError, match="must be a folder that every worker sees under this name"):
+        paint(request_, Workshop(backend).service, engine=Elsewhere())
+
+
+def test_identities_are_units_of_their_own_and_asked_for_once(backend, request_):  # noqa: F811
+    assert [str(unit) for unit in casts(request_)] == [
+        "direct-identity: One (identities)",
+        "direct-identity: Two (identities)",
+    ]
+    assert casts(replace(request_, methods=("general", "consistory"))) == []
+    paint(request_, Workshop(backend).service)
+    assert casts(request_) == []
+
+
+def test_one_model_serves_all_runs_until_other_options_are_asked_for():
+    opened = []
+    kept = Kept(lambda model, **options: opened.append((model, options)) or object())
+    one = kept("m", num_steps=4)
+    assert kept("m", num_steps=4) is one
+    assert kept("m", num_steps=5) is not one
+    assert [options["num_steps"] for _, options in opened] == [4, 5]
+
+
+def test_few_stories_still_have_every_split(tmp_path):
+    story = '[[story]]\ntitle = "{t}"\n{people}[[story.scene]]\nprompt = "{who}"\n'
+    story += '[[story.scene]]\nprompt = "{{A}} sleeps"\n'
+    person = '[[story.character]]\nname = "{0}"\ndescription = "a woman"\n'
+    texts = [
+        story.format(
+            t=f"{number}-{size}",
+            people="".join(person.format(c) for c in "ABC"[:size]),
+            who=" and ".join(f"{{{c}}}" for c in "ABC"[:size]),
+        )
+        for size in (1, 2, 3)
+        for number in range(3)
+    ]
+    (tmp_path / "all.toml").write_text("".join(texts))
+    titles = lambda *more: [s.title for s in bench.load_stories(tmp_path / "all.toml", *more)]
+    assert titles(1) == ["0-1"]
+    assert titles(4) == ["0-1", "1-1", "0-2", "0-3"]
+    assert len(titles()) == 9
+    short = bench.load_stories(tmp_path / "all.toml", 3, 1)
+    assert [len(s.scenes) for s in short] == [1, 1, 1]
+    with pytest.raises(ConfigError, match="--limit and --scenes must be at least 1"):
+        titles(0)
+
+
+# --- Ray ------------------------------------------------------------------------------------------
+
+
+TOY = Preset(
+    "test",
+    num_steps=4,
+    discovery=DiscoveryConfig(num_portraits=6, rank=1, iterations=1),
+    injection=InjectionConfig(start=3),
+)
+TALES = tuple(
+    inline_story(
+        ["Mara: a woman with dark curly hair"], [f"{{Mara}} reads {n}", "{Mara} by the sea"],
+        title=f"Tale {n}",
+    )
+    for n in "ab"
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A cluster of two processors on this machine."""
+    ray = pytest.importorskip("ray")
+    yield ray.init(num_cpus=2, logging_level="error", include_dashboard=False)
+    ray.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_rays_workers_give_the_bytes_of_the_local_engine(cluster, toy, tmp_path):
+    names = ("storydiffusion", "identitystory")
+    made = {}
+    for name in ("local", "ray"):
+        request = BenchRequest(TALES, tmp_path / name, TOY, names, model=str(toy), device="cpu")
+        paint(request, Service(), engine=engine(name))
+        made[name] = {
+            str(file.relative_to(request.out)): file.read_bytes()
+            for file in request.out.rglob("*")
+            if file.is_file() and file.name not in ("events.jsonl", ".lock")
+            and "costs" not in file.parts
+        }  # fmt: skip
+    assert made["ray"] == made["local"]
+    assert len(made["ray"]) > 2 * 2 * 4
+
+
+def die_at_two(number):
+    import os
+
+    if number == 2:
+        os._exit(1)  # as when the system kills it for memory
+    return ""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_lost_worker_costs_its_unit_only(cluster):
+    told = dict(engine("ray").map(die_at_two, [1, 2, 3]))
+    assert told == {1: "", 2: "its worker was lost (WorkerCrashedError)", 3: ""}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_what_the_work_raises_ends_everything(cluster):
+    def broken(number):
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        list(engine("ray").map(broken, [1]))
+
+
+def test_a_unit_is_the_ordinary_run_of_its_method(request_):  # noqa: F811
+    unit = Unit(request_, "general", STORIES[0])
+    assert unit.run == request_.run("general", STORIES[0])
+    assert replace(unit, paint=False).run.paint is False

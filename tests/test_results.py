@@ -1,0 +1,77 @@
+"""The page of results: facts of the runs, the table, and what follows from the numbers alone."""
+
+from identitystory.bench import paint
+from identitystory.cli import main
+from identitystory.results import make_table, tables
+from identitystory.results_page import best, overlap, page, write_page
+from tests.test_bench import STORIES, Workshop, grey, request_  # noqa: F401
+
+
+def row(**scores):
+    return {"scores": {"all": scores}}
+
+
+def test_best_reads_off_the_numbers_who_leads_and_who_is_near():
+    table = {
+        "methods": {
+            "a": row(**{"CLIP-T": [0.3, 0.2, 0.4], "Face-Sim different": [0.1, 0.0, 0.2]}),
+            "b": row(**{"CLIP-T": [0.5, 0.39, 0.6], "Face-Sim different": [0.4, 0.3, 0.5]}),
+            "c": row(**{"CLIP-T": [0.1, 0.0, 0.2], "segmented": [0.9, 0.8, 1.0]}),
+        }
+    }
+    assert best(table) == [
+        "- CLIP-T: b, 0.500; intervals overlap with a.",
+        "- Face-Sim different: a, 0.100, apart from all others.",  # lower is better
+    ]
+
+
+def test_without_intervals_nothing_is_claimed_of_them():
+    table = {"methods": {"a": row(x=[0.3, None, None]), "b": row(x=[0.2, None, None])}}
+    assert best(table) == ["- x: a, 0.300; one story gives no interval."]
+    assert best({"methods": {"a": {"scores": {}}}}) == ["Nothing was scored."]
+    nan = float("nan")
+    assert best({"methods": {"a": row(x=[nan, None, None]), "b": row(x=[nan, None, None])}}) == [
+        "Nothing was scored."
+    ]
+
+
+def test_intervals_that_touch_overlap():
+    assert overlap([0, 0.1, 0.2], [0, 0.2, 0.3])
+    assert not overlap([0, 0.1, 0.2], [0, 0.21, 0.3])
+    assert not overlap([0, None, None], [0, 0.2, 0.3])
+
+
+def test_the_page_says_what_was_run_and_holds_the_whole_table(backend, request_, tmp_path):  # noqa: F811
+    paint(request_, Workshop(backend).service)
+    table = make_table(request_, grey)
+    text = page(request_, table, "identitystory bench --out DIR")
+    assert "\n".join(tables(table)) in text
+    assert "| stories | 2 (1 with 1, 1 with 2 characters), 4 scenes |" in text
+    assert "| preset | test, 10 steps of ddim, 6 portraits a character |" in text
+    assert "| measured, grey | pixels |" in text
+    assert "identitystory bench --out DIR" in text
+    assert "cannot be held against the paper's" in text
+    assert str(tmp_path) not in text
+    file = write_page(request_, table, tmp_path / "page.md", "identitystory bench --out DIR")
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_the_command_on_the_page_has_what_decides_the_table_and_no_folder(
+    backend, tmp_path, monkeypatch
+):
+    from identitystory import results
+
+    monkeypatch.setattr(results.make_table, "__defaults__", (grey,))
+    story = tmp_path / "story.toml"
+    story.write_text(
+        'title = "One"\n[[character]]\nname = "Mara"\ndescription = "a woman"\n'
+        '[[scene]]\nprompt = "{Mara} reads"\n[[scene]]\nprompt = "{Mara} sleeps"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    command = ["bench", "--stories", "story.toml", "--methods", "general", "--scenes", "1"]
+    command += ["--out", str(tmp_path / "out"), "--steps", "10", "--results", "docs/results.md"]
+    assert main(command, service=lambda: Workshop(backend).service) == 0
+    text = (tmp_path / "docs" / "results.md").read_text(encoding="utf-8")
+    expected = "identitystory bench --stories story.toml --methods general --scenes 1 --seed 0"
+    assert f"{expected} --steps 10 --out DIR" in text
+    assert "1 scenes" in text
