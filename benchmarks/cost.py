@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler, StableDiffusionXLPipeline
 from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -40,6 +40,7 @@ from identitystory.models.diffusion import Encoding, LatentDiffusion, sampler
 from identitystory.models.folder import find_checkpoint
 from identitystory.models.hardware import resolve_device, resolve_dtype
 from identitystory.models.photomaker import load_lora
+from identitystory.models.published import sdxl_unet, sdxl_vae
 from identitystory.sampling import Watched
 from identitystory.types import Scene, Segmentation
 
@@ -232,30 +233,7 @@ def random_sdxl(device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
     torch.set_default_dtype(dtype)
     try:
         with torch.device(device):
-            unet = UNet2DConditionModel(
-                sample_size=128,
-                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-                up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-                block_out_channels=(320, 640, 1280),
-                layers_per_block=2,
-                transformer_layers_per_block=(1, 2, 10),
-                attention_head_dim=(5, 10, 20),
-                cross_attention_dim=2048,
-                use_linear_projection=True,
-                addition_embed_type="text_time",
-                addition_time_embed_dim=256,
-                projection_class_embeddings_input_dim=2816,
-            )
-            vae = AutoencoderKL(
-                latent_channels=4,
-                block_out_channels=(128, 256, 512, 512),
-                layers_per_block=2,
-                down_block_types=("DownEncoderBlock2D",) * 4,
-                up_block_types=("UpDecoderBlock2D",) * 4,
-                sample_size=1024,
-                scaling_factor=0.13025,
-                force_upcast=False,
-            )
+            unet, vae = sdxl_unet(), sdxl_vae()
     finally:
         torch.set_default_dtype(before)
     return unet, vae

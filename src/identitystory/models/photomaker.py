@@ -34,6 +34,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from ..errors import ModelError, PromptError
 from .diffusion import Conditioning, LatentDiffusion
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
+from .published import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 from .sdxl import TextEncoders, chunk_starts
 
 ADAPTER = "photomaker"
@@ -119,17 +120,9 @@ class IdentityEncoder(nn.Module):
 
 def photomaker_v1_shapes() -> dict[str, tuple[int, ...]]:
     """Name and shape of each of the 407 tensors of PhotoMaker v1's encoder (CLIP ViT-L/14)."""
-    tower = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        patch_size=14,
-        image_size=224,
-        projection_dim=768,
-    )
     with torch.device("meta"):
-        state = IdentityEncoder(tower, (768, 1280)).state_dict()
+        encoder = IdentityEncoder(CLIPVisionConfig(**CLIP_VIT_L), PHOTOMAKER_WIDTHS)
+    state = encoder.state_dict()
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
