@@ -12,6 +12,7 @@ from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.photomaker import (
+    Adapter,
     class_token,
     identity_encoder,
     load_lora,
@@ -290,6 +291,27 @@ def test_the_lora_is_w_plus_b_a(toy, G_id, tensors):
     z = merged.noise(0)[None]
     ours, expected = G_id.step(z, 4, cond), merged.step(z, 4, cond)
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_its_short_forward_is_pefts_bit_for_bit(toy):
+    """With the LoRA on and off; at another scale peft's own is left in place."""
+    G, text = general(toy)
+    G_id = load_photomaker(toy / "photomaker.safetensors", G, text)
+    e = randn(1, sum(WIDTHS))
+    cond = G_id.condition([PROMPT], guidance=2.0, identities=e, nouns=["woman"])
+    z = G.noise(0)[None]
+    short = [g.step(z, 4, cond) for g in (G, G_id)]
+    for layer in G_id.adapter.layers:
+        del layer.forward
+        layer.scaling["photomaker"] = 0.5
+    assert torch.equal(G.step(z, 4, cond), short[0])
+    halved = G_id.step(z, 4, cond)
+    Adapter(G.unet)
+    assert torch.equal(G_id.step(z, 4, cond), halved)
+    for layer in G_id.adapter.layers:
+        layer.scaling["photomaker"] = 1.0
+    assert torch.equal(G_id.step(z, 4, cond), short[1])
+    assert not torch.equal(halved, short[1])
 
 
 def older(key, form):
