@@ -37,14 +37,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from identitystory.config import InjectionConfig
-from identitystory.injection import make_template, redenoise
+from identitystory.injection import kept_latents, make_template, redenoise_together
 from identitystory.models.backend import load_backend
 from identitystory.models.diffusion import Encoding, LatentDiffusion, sampler
 from identitystory.models.folder import find_checkpoint
 from identitystory.models.hardware import resolve_device, resolve_dtype
 from identitystory.models.photomaker import load_lora
 from identitystory.models.published import sdxl_unet, sdxl_vae
-from identitystory.sampling import Watched
+from identitystory.sampling import Watched, joined
 from identitystory.types import Scene, Segmentation
 
 PROMPT = "a portrait of a young woman with long red hair smiling on a beach"
@@ -91,6 +91,10 @@ class WithAdapter:
         """The general one's; identities are not looked at."""
         return self.general.condition(prompts, guidance=guidance)
 
+    def join(self, conds: Sequence[Any]) -> Any:
+        """The general one's."""
+        return self.general.join(conds)
+
     def step(self, z: Tensor, i: int, cond: Any) -> Tensor:
         """A step with the LoRA on."""
         with self.adapter.on():
@@ -136,8 +140,13 @@ class Bench:
 
     def _random(self, steps: int) -> None:
         unet, vae = random_sdxl(self.device, self.dtype)
-        hidden = torch.randn(1, 77, 2048, device=self.device, dtype=self.dtype)
-        pooled = torch.randn(1, 1280, device=self.device, dtype=self.dtype)
+        sizes = unet.config
+        pooled_width = (
+            sizes.projection_class_embeddings_input_dim - 6 * sizes.addition_time_embed_dim
+        )
+        where = {"device": self.device, "dtype": self.dtype}
+        hidden = torch.randn(1, 77, sizes.cross_attention_dim, **where)
+        pooled = torch.randn(1, pooled_width, **where)
 
         def encode(prompts: Sequence[str], _: object) -> tuple[Encoding, Encoding]:
             one = Encoding(hidden.expand(len(prompts), -1, -1), pooled.expand(len(prompts), -1))
@@ -163,7 +172,7 @@ class Bench:
             "pooled_prompt_embeds": pooled,
             "negative_pooled_prompt_embeds": pooled,
         }
-        self.identities = torch.randn(1, 2048)
+        self.identities = torch.randn(1, sizes.cross_attention_dim)
 
     def stock(self) -> int:
         """One plain picture, without a trace of the LoRA; returns its evaluations."""
@@ -178,33 +187,36 @@ class Bench:
             )
         return 2 * self.steps
 
-    def frame(self, characters: int) -> int:
-        """One of our frames, all characters found; returns its evaluations."""
+    def frames(self, characters: int, together: int = 1) -> int:
+        """Our frames painted as one batch, all characters found; returns the evaluations of one."""
         G, G_id = Watched(self.G), Watched(self.G_id)
         config = InjectionConfig(start=round(0.8 * self.steps))
-        cast = tuple(f"person {j}" for j in range(characters))
-        scene = Scene(PROMPT, cast)
-        template = make_template(G, self.segmenter, scene, [PERSON] * characters, guidance=5.0)
-        cond = G_id.condition(
+        scene = Scene(PROMPT, tuple(f"person {j}" for j in range(characters)))
+        cond = joined(G, [G.condition([PROMPT], guidance=5.0) for _ in range(together)])
+        templates = [
+            make_template(G, self.segmenter, scene, [PERSON] * characters, guidance=5.0, latents=z)
+            for z in kept_latents(G, cond, range(together))
+        ]
+        faces = [self.face(G_id, characters) for _ in range(together)]
+        for z_0 in redenoise_together(G_id, templates, joined(G_id, faces), config):
+            self.G.decode(z_0[None])
+        return (G.evaluations + G_id.evaluations) // together
+
+    def face(self, G_id: Any, characters: int) -> Any:
+        """The identity generator's conditioning for that many characters."""
+        return G_id.condition(
             [PERSON] * characters,
             guidance=5.0,
             identities=self.identities.expand(characters, -1),
             nouns=[NOUN] * characters,
         )
-        self.G.decode(redenoise(G_id, template, cond, config)[None])
-        return G.evaluations + G_id.evaluations
 
     def release(self, characters: int) -> int:
         """The released code's schedule: two passes of doubled latents, then the identities."""
         G, G_id = Watched(self.G), Watched(self.G_id)
         again = self.steps - round(0.2 * self.steps) + 1
         two = G.condition([PROMPT] * 2, guidance=5.0)
-        cond = G_id.condition(
-            [PERSON] * characters,
-            guidance=5.0,
-            identities=self.identities.expand(characters, -1),
-            nouns=[NOUN] * characters,
-        )
+        cond = self.face(G_id, characters)
         for second in (False, True):
             z = torch.stack([self.G.noise(0)] * 2)
             for i in range(self.steps, 0, -1):
@@ -327,13 +339,20 @@ def machine(device: torch.device) -> str:
     return f"{(models or [platform.processor()])[0]}, {torch.get_num_threads()} threads"
 
 
-def measure(bench: Bench, repeats: int, people: Sequence[int]) -> dict[str, Any]:
-    """Everything, as plain numbers."""
+def measure(
+    bench: Bench, repeats: int, people: Sequence[int], together: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Everything, as plain numbers; of ``together`` frames in a batch, one frame's share."""
     device = bench.device
     work: dict[str, Callable[[], int]] = {PLAIN: bench.stock}
     for s in people:
-        work[f"ours, s = {s}"] = lambda s=s: bench.frame(s)  # type: ignore[misc]
+        work[f"ours, s = {s}"] = lambda s=s: bench.frames(s)  # type: ignore[misc]
         work[f"release, s = {s}"] = lambda s=s: bench.release(s)  # type: ignore[misc]
+    shares = dict.fromkeys(work, 1)
+    for n in together:
+        name = f"ours, s = {people[0]}, {n} together"
+        work[name] = lambda n=n: bench.frames(people[0], n)  # type: ignore[misc]
+        shares[name] = n
     wall: dict[str, list[float]] = {name: [] for name in work}
     busy: dict[str, list[float]] = {name: [] for name in work}
     evaluations, peaks = {}, {}
@@ -344,8 +363,8 @@ def measure(bench: Bench, repeats: int, people: Sequence[int]) -> dict[str, Any]
             if turn == 0:
                 peaks[name] = peak.mebibytes()
             else:
-                wall[name].append(seconds)
-                busy[name].append(processor)
+                wall[name].append(seconds / shares[name])
+                busy[name].append(processor / shares[name])
     flops, best = bench.flops(), matmul_peak(device, bench.dtype)
     counted = wall if device.type == "cuda" else busy
     rows = []
@@ -396,6 +415,7 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=50)
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--people", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--together", type=int, nargs="+", default=[], help="frames in a batch")
     options.add_argument("--device", default="auto")
     options.add_argument("--dtype", default="auto")
     options.add_argument("--markdown", action="store_true")
@@ -407,7 +427,7 @@ def main() -> None:
         bench = Bench(
             arguments.model, arguments.steps, device, resolve_dtype(arguments.dtype, device)
         )
-        told = measure(bench, arguments.repeats, arguments.people)
+        told = measure(bench, arguments.repeats, arguments.people, arguments.together)
     print(as_markdown(arguments.model, told) if arguments.markdown else json.dumps(told, indent=2))
 
 

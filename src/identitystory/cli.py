@@ -308,6 +308,8 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
         preset_name=arguments.preset,
         steps=arguments.steps,
         portraits=arguments.portraits,
+        compiled=arguments.compile,
+        batch=arguments.batch,
         seed=arguments.seed,
         **where,
         **more,
@@ -482,6 +484,18 @@ def _run_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--dtype", metavar="T", help="auto, float32, bfloat16 or float16")
     made.add_argument("--steps", metavar="N", type=_whole, help="sampling steps")
     made.add_argument("--portraits", metavar="N", type=_whole, help="portraits a character")
+    made.add_argument(
+        "--batch",
+        metavar="N",
+        type=_whole,
+        help="frames painted together (default: 1, so that a frame's bytes depend on no other)",
+    )
+    made.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="let torch.compile make the U-Net faster: minutes at first, for stories of many frames "
+        "on an accelerator",
+    )
     _output_options(made)
 
 

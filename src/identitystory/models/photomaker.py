@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ..errors import ModelError, PromptError
-from .diffusion import Conditioning, LatentDiffusion
+from .diffusion import Conditioning, LatentDiffusion, joined
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .published import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 from .sdxl import TextEncoders, chunk_starts
@@ -384,6 +384,15 @@ class PhotoMaker:
         cond = self.general.condition(prompts, guidance=guidance, negative=negative)
         fields = {f.name: getattr(cond, f.name) for f in dataclasses.fields(cond)}
         return self.fuse_again(Fused(**fields, places=(first, second), identities=identities))
+
+    def join(self, conds: Sequence[Fused]) -> Fused | None:
+        """As G's, for conditionings with identities in them."""
+        fields: Any = joined(conds)
+        if fields is None:
+            return None
+        first, second = ([n for c in conds for n in c.places[e]] for e in (0, 1))
+        identities = torch.cat([c.identities for c in conds])
+        return Fused(**fields, places=(first, second), identities=identities)
 
     def fuse_again(self, cond: Fused) -> Fused:
         """``cond`` with its identities fused into its class rows, which may be fused already.
