@@ -149,12 +149,12 @@ class _Run:
             found[name] = runfolder.read_identity(self.folder.identity(name))
         size = self.request.preset.batch
         for block in (frames[n : n + size] for n in range(0, len(frames), size)):
-            left = [index for index, part in block if part.name not in done]
+            to_paint = [index for index, part in block if part.name not in done]
             for _, part in block:
                 if part.name in done:
                     self.emit(PartKept(part.name))
-            if left and made.compared is None:
-                self._paint(block, left, found)
+            if to_paint and made.compared is None:
+                self._paint(block, to_paint, found)
         if made.compared is not None:
             left = tuple(index for index, part in frames if part.name not in done)
             self._paint_compared(made.compared, left, found)
@@ -253,15 +253,15 @@ class _Run:
         self.emit(IdentityFound(name, part.name, len(kept), len(E), seconds))
 
     def _paint(
-        self, block: list[tuple[int, Part]], left: list[int], identities: dict[str, Identity]
+        self, block: list[tuple[int, Part]], wanted: list[int], identities: dict[str, Identity]
     ) -> None:
-        """The frames of a block that are ``left``; one alone unless the preset has a batch.
+        """The frames of a block that are ``wanted``; one alone unless the preset has a batch.
 
         A block is painted as a whole even where some of it is there, so that a frame's bytes do not
         depend on where a run was cut off.
         """
         story, preset, backend = self.request.story, self.request.preset, self._model()
-        self.part, start = self.plan.frames[left[0]].name, time.perf_counter()
+        self.part, start = self.plan.frames[wanted[0]].name, time.perf_counter()
         scenes = [story.scenes[index] for index, _ in block]
         seeds = [part.seed for _, part in block]
         first = pipeline.first_latents(backend.general, scenes, seeds, preset.injection)
@@ -277,14 +277,14 @@ class _Run:
                 latents=latents,
             )
             templates.append(template)
-            if index in left:
+            if index in wanted:
                 self._tell_template(index, part, template)
         frames = pipeline.inject_together(
             backend.identity, story, scenes, templates, identities, preset.injection
         )
-        seconds = round((time.perf_counter() - start) / len(left), 3)
+        seconds = round((time.perf_counter() - start) / len(wanted), 3)
         for (index, part), frame in zip(block, frames, strict=True):
-            if index in left:
+            if index in wanted:
                 self._store(index, part, frame, seconds)
 
     def _tell_template(self, index: int, part: Part, template: Template) -> None:
