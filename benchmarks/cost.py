@@ -7,7 +7,8 @@ twice over and everything twice in the batch, 400 + 82 s evaluations at 50 steps
 (c) The most memory that each of them needed.
 (d) The share of the machine's own matrix multiplication that ours reaches.
 
-The three take turns ``--repeats`` times and the medians count. ``--model miniature``, a folder or
+They take turns ``--repeats`` times, and the median of a turn's ratios counts: wall seconds on an
+accelerator, the process's own seconds on a processor, which others may be using at the same time. ``--model miniature``, a folder or
 sdxl is opened as the command line does; ``--model random-sdxl`` builds SDXL's U-Net, PhotoMaker's
 LoRA and the VAE at their true sizes with random numbers, which needs an accelerator and no files
 (its text states are random and nothing is segmented). Masks are columns in any case, so that
@@ -21,30 +22,34 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler, StableDiffusionXLPipeline
+from peft.tuners.tuners_utils import BaseTunerLayer
 from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from identitystory.config import InjectionConfig
-from identitystory.injection import make_template, redenoise
+from identitystory.injection import kept_latents, make_template, redenoise_together
 from identitystory.models.backend import load_backend
 from identitystory.models.diffusion import Encoding, LatentDiffusion, sampler
 from identitystory.models.folder import find_checkpoint
 from identitystory.models.hardware import resolve_device, resolve_dtype
 from identitystory.models.photomaker import load_lora
-from identitystory.sampling import Watched
+from identitystory.models.published import sdxl_unet, sdxl_vae
+from identitystory.sampling import Watched, joined
 from identitystory.types import Scene, Segmentation
 
 PROMPT = "a portrait of a young woman with long red hair smiling on a beach"
 PERSON, NOUN = "a young woman with long red hair", "woman"
+PLAIN = "plain SDXL"
 SCHEDULE = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -85,6 +90,10 @@ class WithAdapter:
     def condition(self, prompts: Sequence[str], *, guidance: float, **_: object) -> Any:
         """The general one's; identities are not looked at."""
         return self.general.condition(prompts, guidance=guidance)
+
+    def join(self, conds: Sequence[Any]) -> Any:
+        """The general one's."""
+        return self.general.join(conds)
 
     def step(self, z: Tensor, i: int, cond: Any) -> Tensor:
         """A step with the LoRA on."""
@@ -131,8 +140,13 @@ class Bench:
 
     def _random(self, steps: int) -> None:
         unet, vae = random_sdxl(self.device, self.dtype)
-        hidden = torch.randn(1, 77, 2048, device=self.device, dtype=self.dtype)
-        pooled = torch.randn(1, 1280, device=self.device, dtype=self.dtype)
+        sizes = unet.config
+        pooled_width = (
+            sizes.projection_class_embeddings_input_dim - 6 * sizes.addition_time_embed_dim
+        )
+        where = {"device": self.device, "dtype": self.dtype}
+        hidden = torch.randn(1, 77, sizes.cross_attention_dim, **where)
+        pooled = torch.randn(1, pooled_width, **where)
 
         def encode(prompts: Sequence[str], _: object) -> tuple[Encoding, Encoding]:
             one = Encoding(hidden.expand(len(prompts), -1, -1), pooled.expand(len(prompts), -1))
@@ -158,47 +172,51 @@ class Bench:
             "pooled_prompt_embeds": pooled,
             "negative_pooled_prompt_embeds": pooled,
         }
-        self.identities = torch.randn(1, 2048)
+        self.identities = torch.randn(1, sizes.cross_attention_dim)
 
     def stock(self) -> int:
-        """One plain picture; returns its evaluations."""
+        """One plain picture, without a trace of the LoRA; returns its evaluations."""
         size = self.G.size
-        self.plain(
-            **self.text,
-            height=size,
-            width=size,
-            num_inference_steps=self.steps,
-            guidance_scale=5.0,
-        )
+        with without_lora(self.G.unet):
+            self.plain(
+                **self.text,
+                height=size,
+                width=size,
+                num_inference_steps=self.steps,
+                guidance_scale=5.0,
+            )
         return 2 * self.steps
 
-    def frame(self, characters: int) -> int:
-        """One of our frames, all characters found; returns its evaluations."""
+    def frames(self, characters: int, together: int = 1) -> int:
+        """Our frames painted as one batch, all characters found; returns the evaluations of one."""
         G, G_id = Watched(self.G), Watched(self.G_id)
         config = InjectionConfig(start=round(0.8 * self.steps))
-        cast = tuple(f"person {j}" for j in range(characters))
-        scene = Scene(PROMPT, cast)
-        template = make_template(G, self.segmenter, scene, [PERSON] * characters, guidance=5.0)
-        cond = G_id.condition(
+        scene = Scene(PROMPT, tuple(f"person {j}" for j in range(characters)))
+        cond = joined(G, [G.condition([PROMPT], guidance=5.0) for _ in range(together)])
+        templates = [
+            make_template(G, self.segmenter, scene, [PERSON] * characters, guidance=5.0, latents=z)
+            for z in kept_latents(G, cond, range(together))
+        ]
+        faces = [self.face(G_id, characters) for _ in range(together)]
+        for z_0 in redenoise_together(G_id, templates, joined(G_id, faces), config):
+            self.G.decode(z_0[None])
+        return (G.evaluations + G_id.evaluations) // together
+
+    def face(self, G_id: Any, characters: int) -> Any:
+        """The identity generator's conditioning for that many characters."""
+        return G_id.condition(
             [PERSON] * characters,
             guidance=5.0,
             identities=self.identities.expand(characters, -1),
             nouns=[NOUN] * characters,
         )
-        self.G.decode(redenoise(G_id, template, cond, config)[None])
-        return G.evaluations + G_id.evaluations
 
     def release(self, characters: int) -> int:
         """The released code's schedule: two passes of doubled latents, then the identities."""
         G, G_id = Watched(self.G), Watched(self.G_id)
         again = self.steps - round(0.2 * self.steps) + 1
         two = G.condition([PROMPT] * 2, guidance=5.0)
-        cond = G_id.condition(
-            [PERSON] * characters,
-            guidance=5.0,
-            identities=self.identities.expand(characters, -1),
-            nouns=[NOUN] * characters,
-        )
+        cond = self.face(G_id, characters)
         for second in (False, True):
             z = torch.stack([self.G.noise(0)] * 2)
             for i in range(self.steps, 0, -1):
@@ -218,6 +236,19 @@ class Bench:
         return counter.get_total_flops() / 2
 
 
+@contextmanager
+def without_lora(unet: Any) -> Iterator[None]:
+    """The U-Net with its own layers where the LoRA's stand, which cost a little even when off."""
+    wrapped = {name: m for name, m in unet.named_modules() if isinstance(m, BaseTunerLayer)}
+    for name, layer in wrapped.items():
+        unet.set_submodule(name, layer.base_layer)
+    try:
+        yield
+    finally:
+        for name, layer in wrapped.items():
+            unet.set_submodule(name, layer)
+
+
 def replace_rows(cond: Any) -> Any:
     """The conditioning of the first picture alone: the release takes one character at a time."""
     b = cond.batch
@@ -232,30 +263,7 @@ def random_sdxl(device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
     torch.set_default_dtype(dtype)
     try:
         with torch.device(device):
-            unet = UNet2DConditionModel(
-                sample_size=128,
-                down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-                up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-                block_out_channels=(320, 640, 1280),
-                layers_per_block=2,
-                transformer_layers_per_block=(1, 2, 10),
-                attention_head_dim=(5, 10, 20),
-                cross_attention_dim=2048,
-                use_linear_projection=True,
-                addition_embed_type="text_time",
-                addition_time_embed_dim=256,
-                projection_class_embeddings_input_dim=2816,
-            )
-            vae = AutoencoderKL(
-                latent_channels=4,
-                block_out_channels=(128, 256, 512, 512),
-                layers_per_block=2,
-                down_block_types=("DownEncoderBlock2D",) * 4,
-                up_block_types=("UpDecoderBlock2D",) * 4,
-                sample_size=1024,
-                scaling_factor=0.13025,
-                force_upcast=False,
-            )
+            unet, vae = sdxl_unet(), sdxl_vae()
     finally:
         torch.set_default_dtype(before)
     return unet, vae
@@ -278,19 +286,19 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
     a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     best = 0.0
     for _ in range(8):
-        seconds = timed(lambda: a @ b, device)[0]
-        best = max(best, 2 * n**3 / seconds)
+        wall, busy, _ = timed(lambda: a @ b, device)
+        best = max(best, 2 * n**3 / (wall if device.type == "cuda" else busy))
     return best
 
 
-def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
-    """Wall seconds of ``work`` with the accelerator's queue empty before and after, and its result."""
+def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, float, Any]:
+    """Wall and processor seconds of ``work``, the accelerator's queue empty before and after; its result."""
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     synchronize()
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     result = work()
     synchronize()
-    return time.perf_counter() - began, result
+    return time.perf_counter() - began, time.process_time() - busy, result
 
 
 class Peak:
@@ -331,35 +339,47 @@ def machine(device: torch.device) -> str:
     return f"{(models or [platform.processor()])[0]}, {torch.get_num_threads()} threads"
 
 
-def measure(bench: Bench, repeats: int, people: Sequence[int]) -> dict[str, Any]:
-    """Everything, as plain numbers."""
+def measure(
+    bench: Bench, repeats: int, people: Sequence[int], together: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Everything, as plain numbers; of ``together`` frames in a batch, one frame's share."""
     device = bench.device
-    work: dict[str, Callable[[], int]] = {"plain SDXL": bench.stock}
+    work: dict[str, Callable[[], int]] = {PLAIN: bench.stock}
     for s in people:
-        work[f"ours, s = {s}"] = lambda s=s: bench.frame(s)  # type: ignore[misc]
+        work[f"ours, s = {s}"] = lambda s=s: bench.frames(s)  # type: ignore[misc]
         work[f"release, s = {s}"] = lambda s=s: bench.release(s)  # type: ignore[misc]
-    seconds: dict[str, list[float]] = {name: [] for name in work}
+    shares = dict.fromkeys(work, 1)
+    for n in together:
+        name = f"ours, s = {people[0]}, {n} together"
+        work[name] = lambda n=n: bench.frames(people[0], n)  # type: ignore[misc]
+        shares[name] = n
+    wall: dict[str, list[float]] = {name: [] for name in work}
+    busy: dict[str, list[float]] = {name: [] for name in work}
     evaluations, peaks = {}, {}
     for turn in range(repeats + 1):  # the first is for warming up, and for the peaks
         for name, run in work.items():
             peak = Peak(device)
-            spent, evaluations[name] = timed(run, device)
+            seconds, processor, evaluations[name] = timed(run, device)
             if turn == 0:
                 peaks[name] = peak.mebibytes()
             else:
-                seconds[name].append(spent)
+                wall[name].append(seconds / shares[name])
+                busy[name].append(processor / shares[name])
     flops, best = bench.flops(), matmul_peak(device, bench.dtype)
-    plain = statistics.median(seconds["plain SDXL"])
+    counted = wall if device.type == "cuda" else busy
     rows = []
     for name in work:
-        middle = statistics.median(seconds[name])
+        middle = statistics.median(counted[name])
+        ratios = [mine / plain for mine, plain in zip(counted[name], counted[PLAIN], strict=True)]
         rows.append(
             {
                 "what": name,
                 "evaluations": evaluations[name],
-                "seconds": round(middle, 3),
-                "slowest": round(max(seconds[name]), 3),
-                "times plain": round(middle / plain, 2),
+                "wall s": round(statistics.median(wall[name]), 3),
+                "processor s": round(statistics.median(busy[name]), 3),
+                "times plain": round(statistics.median(ratios), 2),
+                "from": round(min(ratios), 2),
+                "to": round(max(ratios), 2),
                 "peak MiB": peaks[name],
                 "share of matmul": round(evaluations[name] * flops / middle / best, 3),
             }
@@ -395,6 +415,7 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=50)
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--people", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--together", type=int, nargs="+", default=[], help="frames in a batch")
     options.add_argument("--device", default="auto")
     options.add_argument("--dtype", default="auto")
     options.add_argument("--markdown", action="store_true")
@@ -406,7 +427,7 @@ def main() -> None:
         bench = Bench(
             arguments.model, arguments.steps, device, resolve_dtype(arguments.dtype, device)
         )
-        told = measure(bench, arguments.repeats, arguments.people)
+        told = measure(bench, arguments.repeats, arguments.people, arguments.together)
     print(as_markdown(arguments.model, told) if arguments.markdown else json.dumps(told, indent=2))
 
 

@@ -1,8 +1,8 @@
 """What the preset ``fast`` costs in quality, on the miniature: ``python benchmarks/presets.py``.
 
-For each character the identity is searched twice with the preset ``recommended`` (two seeds) and
-once with each variant. The yardstick is the cosine between the two full searches: a variant that
-comes as near to them costs nothing. Frames are compared with those of ``recommended`` from the same
+For each character the identity is searched ``--full`` times with the preset ``recommended`` and
+``--quick`` times with each variant, every time from another seed. Two full searches tell the
+yardstick, their own cosine: a variant that comes as near to them costs nothing. Frames are compared with those of ``recommended`` from the same
 seed: the mean absolute difference of pixels inside and outside the masks, in levels of 255, next to
 that of two frames from different seeds.
 """
@@ -22,6 +22,7 @@ from identitystory.discovery import cohesion
 from identitystory.models.backend import load_backend
 from identitystory.pipeline import find_identity, paint
 from identitystory.protocols import Backend
+from identitystory.requests import overridden
 from identitystory.sampling import Watched
 from identitystory.story import inline_story
 from identitystory.types import Character, Identity, Story
@@ -37,7 +38,11 @@ def search(
     backend: Backend, character: Character, config: DiscoveryConfig, seed: int
 ) -> tuple[Identity, dict[str, float]]:
     """An identity, and what finding it cost."""
-    G_id = Watched((backend.search or backend.identity).with_steps(config.search_steps or 50))
+    G_id = Watched(
+        (backend.search or backend.identity).with_steps(
+            config.search_steps or backend.identity.num_steps
+        )
+    )
     began = time.perf_counter()
     identity, _, E = find_identity(G_id, character, config, seed=seed, batch=16)
     spent = time.perf_counter() - began
@@ -66,36 +71,67 @@ def frame(
     return np.asarray(made.image, dtype=float), mask, general.evaluations + own.evaluations
 
 
+def variants(full: DiscoveryConfig, fast: DiscoveryConfig) -> dict[str, DiscoveryConfig]:
+    """What ``fast`` could be, at 640 evaluations a character or fewer."""
+    interval = replace(fast, num_portraits=48, search_steps=10, guidance_interval=(0.1, 0.4))
+    return {
+        "fast": fast,
+        "40 portraits of 8 guided steps": replace(
+            interval, num_portraits=40, search_steps=8, guidance_interval=(0.0, 1.0)
+        ),
+        "48 portraits of 10 steps, 3 guided": interval,
+        "32 portraits of 10 guided steps": replace(
+            interval, num_portraits=32, guidance_interval=(0.0, 1.0)
+        ),
+        "6 portraits of all steps, averaged": replace(full, num_portraits=6, iterations=0),
+    }
+
+
+def options() -> argparse.Namespace:
+    """What the command line says."""
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("--model", default="miniature")
+    made.add_argument("--portraits", type=int, default=64, help="of a full search")
+    made.add_argument("--steps", type=int, default=50, help="of a full search and of frames")
+    made.add_argument("--full", type=int, default=2, help="full searches a character")
+    made.add_argument("--quick", type=int, default=2, help="searches a variant and character")
+    made.add_argument("--frames", type=int, default=4)
+    made.add_argument(
+        "--only", nargs="+", default=[], metavar="WORDS", help="variants that have them"
+    )
+    return made.parse_args()
+
+
 def main() -> None:
     """Prints one JSON object a line."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--model", default="miniature")
-    options.add_argument("--portraits", type=int, default=64, help="of a full search")
-    options.add_argument("--frames", type=int, default=4)
-    arguments = options.parse_args()
-    full, fast = preset("recommended"), preset("fast")
+    arguments = options()
+    full, _ = overridden(preset("recommended"), steps=arguments.steps)
+    fast, _ = overridden(preset("fast"), steps=arguments.steps)
     discovery = replace(full.discovery, num_portraits=arguments.portraits)
-    variants = {
-        "fast": fast.discovery,
-        "fast, all steps guided": replace(fast.discovery, guidance_interval=(0.0, 1.0)),
-        "fast, never ends early": replace(fast.discovery, settle=0.0),
-        "16 portraits": replace(discovery, num_portraits=16, rank=2, iterations=2),
+    tried = {
+        label: config
+        for label, config in variants(discovery, fast.discovery).items()
+        if not arguments.only or any(words in label for words in arguments.only)
     }
-    backend = load_backend(arguments.model, num_steps=50)
+    backend = load_backend(arguments.model, num_steps=arguments.steps)
     found: dict[str, Identity] = {}
     with torch.no_grad():
         for line in CAST:
             name = line.partition(":")[0]
             story = inline_story([line], [SCENE % name])
             (character,) = story.characters
-            one, cost = search(backend, character, discovery, 0)
-            two, _ = search(backend, character, discovery, 1)
-            found[name] = one
-            print(json.dumps({"who": name, "full": cost, "two full searches": cosine(one, two)}))
-            for label, config in variants.items():
-                quick, cost = search(backend, character, config, 2)
-                near = [cosine(quick, one), cosine(quick, two)]
-                print(json.dumps({"who": name, "variant": label, "to the full": near, **cost}))
+            searches = [search(backend, character, discovery, n) for n in range(arguments.full)]
+            one = found[name] = searches[0][0]
+            own = [cosine(one, other) for other, _ in searches[1:]]
+            told = {"who": name, "full": searches[0][1], "among full searches": own}
+            print(json.dumps(told), flush=True)
+            for label, config in tried.items():
+                near, cost = [], {}
+                for seed in range(arguments.quick):
+                    quick, cost = search(backend, character, config, 100 + seed)
+                    near += [cosine(quick, other) for other, _ in searches]
+                told = {"who": name, "variant": label, "to the full": near, **cost}
+                print(json.dumps(told), flush=True)
             inside, outside, other, costs = [], [], [], set()
             for seed in range(arguments.frames):
                 a, mask, cost_a = frame(backend, story, {name: one}, full, seed)
@@ -106,6 +142,8 @@ def main() -> None:
                 outside.append(gap[~mask].mean())
                 other.append(np.abs(a - c).mean())
                 costs.add((cost_a, cost_b))
+            if not arguments.frames:
+                continue
             told = {
                 "who": name,
                 "frames": arguments.frames,

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from identitystory import show
 from identitystory.cli import main
@@ -78,6 +79,27 @@ def test_quiet_says_only_where_the_pictures_are(call):
     assert len(out.splitlines()) == 3
 
 
+def test_compile_is_a_setting_of_the_run_and_of_its_keys(call, backend, tmp_path):
+    asked = []
+
+    def load(*_, **options):
+        asked.append(options.get("compiled"))
+        return backend
+
+    command = ["generate", *INLINE, *SMALL, "--out", "r", "--only", "0"]
+    record = lambda: json.loads((tmp_path / "r" / "run.json").read_text())
+    call(*command, load=load)
+    key = record()["parts"]["frames/000"]["key"]
+    call(*command, "--compile", load=load)
+    assert record()["configuration"]["compiled"] is True
+    assert record()["parts"]["frames/000"]["key"] != key
+    call(*command, load=load)  # the folder's own setting, and nothing left to do
+    call(*command, "--no-compile", load=load)
+    assert "compiled" not in record()["configuration"]
+    assert record()["parts"]["frames/000"]["key"] == key
+    assert asked == [None, True, None]
+
+
 def test_discover_extend_and_reroll(call, tmp_path):
     code, out, _ = call("discover", *INLINE, *SMALL, "--out", "r")
     assert code == 0
@@ -137,6 +159,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(call, tmp_path, argv, line)
         (OSError(28, "No space left on device", "r/x"), 1, "r/x: No space left on device"),
         (MemoryError(), 1, "out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "out of memory"),
+        (torch.OutOfMemoryError("tried to allocate 2 GiB"), 1, "try --preset low-vram or --dtype"),
         (KeyboardInterrupt(), 130, "stopped; what is finished is kept"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import (
     CLIPSegConfig,
     CLIPSegForImageSegmentation,
@@ -19,6 +18,7 @@ from transformers import (
 from identitystory.errors import ModelError
 from identitystory.models.catalogue import ENTRIES
 from identitystory.models.photomaker import load_lora, photomaker_v1_shapes
+from identitystory.models.published import SDXL_TEXT, SDXL_TEXT_2, sdxl_unet, sdxl_vae
 
 UNET = 2_567_463_684
 TEXT, TEXT_2, VAE = 123_060_480, 694_659_840, 83_653_863
@@ -32,20 +32,7 @@ def count(model):
 def full_size_unet():
     """SDXL base 1.0's U-Net."""
     with torch.device("meta"):
-        return UNet2DConditionModel(
-            sample_size=128,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            block_out_channels=(320, 640, 1280),
-            layers_per_block=2,
-            transformer_layers_per_block=(1, 2, 10),
-            attention_head_dim=(5, 10, 20),
-            cross_attention_dim=2048,
-            use_linear_projection=True,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=2816,
-        )
+        return sdxl_unet()
 
 
 @pytest.fixture(scope="module")
@@ -64,35 +51,9 @@ def test_the_unet_and_what_stands_around_it(unet):
     assert shapes["add_embedding.linear_1.weight"] == (1280, 2816)  # 1280 pooled + 6 x 256
     assert shapes["conv_in.weight"] == (320, 4, 3, 3)
     with torch.device("meta"):
-        text = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=49408,
-                hidden_size=768,
-                intermediate_size=3072,
-                num_hidden_layers=12,
-                num_attention_heads=12,
-                projection_dim=768,
-            )
-        )
-        text_2 = CLIPTextModelWithProjection(
-            CLIPTextConfig(
-                vocab_size=49408,
-                hidden_size=1280,
-                intermediate_size=5120,
-                num_hidden_layers=32,
-                num_attention_heads=20,
-                projection_dim=1280,
-                hidden_act="gelu",
-            )
-        )
-        vae = AutoencoderKL(
-            latent_channels=4,
-            block_out_channels=(128, 256, 512, 512),
-            layers_per_block=2,
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            sample_size=1024,
-        )
+        text = CLIPTextModel(CLIPTextConfig(**SDXL_TEXT))
+        text_2 = CLIPTextModelWithProjection(CLIPTextConfig(**SDXL_TEXT_2))
+        vae = sdxl_vae()
     assert (count(text), count(text_2), count(vae)) == (TEXT, TEXT_2, VAE)
     widths = (text.config.hidden_size, text_2.config.hidden_size)
     assert unet.config.cross_attention_dim == sum(widths) == 2048

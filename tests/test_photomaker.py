@@ -8,15 +8,16 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.photomaker import (
-    IdentityEncoder,
+    Adapter,
     class_token,
     identity_encoder,
     load_lora,
     load_photomaker,
+    photomaker_v1_shapes,
 )
 from identitystory.models.sdxl import load_sdxl
 from tests.toy import WIDTHS, toy_checkpoint, toy_encoder, toy_vision_config  # noqa: F401
@@ -58,20 +59,10 @@ def group(tensors, name):
 
 def test_at_full_size_it_is_photomaker_v1():
     """407 tensors and 326,273,024 parameters."""
-    vit_l = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        patch_size=14,
-        image_size=224,
-        projection_dim=768,
-    )
-    with torch.device("meta"):
-        state = IdentityEncoder(vit_l, (768, 1280)).state_dict()
-    assert len(state) == 407
-    assert sum(x.numel() for x in state.values()) == 326_273_024
-    assert state["fuse_module.mlp1.fc1.weight"].shape == (2048, 4096)
+    shapes = photomaker_v1_shapes()
+    assert len(shapes) == 407
+    assert sum(torch.Size(shape).numel() for shape in shapes.values()) == 326_273_024
+    assert shapes["fuse_module.mlp1.fc1.weight"] == (2048, 4096)
 
 
 def test_embedding_is_the_tower_under_both_projections(G_id, tensors):
@@ -300,6 +291,27 @@ def test_the_lora_is_w_plus_b_a(toy, G_id, tensors):
     z = merged.noise(0)[None]
     ours, expected = G_id.step(z, 4, cond), merged.step(z, 4, cond)
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_its_short_forward_is_pefts_bit_for_bit(toy):
+    """With the LoRA on and off; at another scale peft's own is left in place."""
+    G, text = general(toy)
+    G_id = load_photomaker(toy / "photomaker.safetensors", G, text)
+    e = randn(1, sum(WIDTHS))
+    cond = G_id.condition([PROMPT], guidance=2.0, identities=e, nouns=["woman"])
+    z = G.noise(0)[None]
+    short = [g.step(z, 4, cond) for g in (G, G_id)]
+    for layer in G_id.adapter.layers:
+        del layer.forward
+        layer.scaling["photomaker"] = 0.5
+    assert torch.equal(G.step(z, 4, cond), short[0])
+    halved = G_id.step(z, 4, cond)
+    Adapter(G.unet)
+    assert torch.equal(G_id.step(z, 4, cond), halved)
+    for layer in G_id.adapter.layers:
+        layer.scaling["photomaker"] = 1.0
+    assert torch.equal(G_id.step(z, 4, cond), short[1])
+    assert not torch.equal(halved, short[1])
 
 
 def older(key, form):

@@ -298,6 +298,8 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
         preset_name=arguments.preset,
         steps=arguments.steps,
         portraits=arguments.portraits,
+        compiled=arguments.compile,
+        batch=arguments.batch,
         seed=arguments.seed,
         **chosen,
         **more,
@@ -427,6 +429,18 @@ def _run_options(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--seed", metavar="N", type=whole, help="0 in a new folder")
     model_options(made)
+    made.add_argument(
+        "--batch",
+        metavar="N",
+        type=whole,
+        help="frames painted together (default: 1, so that a frame's bytes depend on no other)",
+    )
+    made.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="let torch.compile make the U-Net faster: minutes at first, for stories of many frames "
+        "on an accelerator",
+    )
     _output_options(made)
 
 

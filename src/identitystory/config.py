@@ -188,7 +188,10 @@ class Preset:
         attempts: templates painted at most while somebody of the cast is not found.
         memory: ``all`` keeps every network on the device; ``low`` brings one at a time and decodes
             pictures in tiles.
-        compiled: compile the U-Net (``torch.compile``).
+        compiled: compile the U-Net (``torch.compile``): minutes at first, then faster; other last
+            bits.
+        batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
+            nothing else; more is faster, and may change last bits, see docs/performance.md.
     """
 
     name: str
@@ -200,6 +203,7 @@ class Preset:
     attempts: int = 3
     memory: Memory = field(default="all", metadata=_LATER)
     compiled: bool = field(default=False, metadata=_LATER)
+    batch: int = field(default=1, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
@@ -207,6 +211,7 @@ class Preset:
         _whole("num_steps", self.num_steps, 1, "50 is the paper's")
         _whole("attempts", self.attempts, 1, "3 is usual")
         _one_of("memory", self.memory, get_args(Memory))
+        _whole("batch", self.batch, 1, "1 paints each frame by itself")
         if self.injection.start > self.num_steps:
             raise ConfigError(
                 f"start is {self.injection.start}, but there are only {self.num_steps} steps; "

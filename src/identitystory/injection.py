@@ -32,6 +32,7 @@ def make_template(
     seed: int = 0,
     margin: int = 0,
     fallbacks: Sequence[str] | None = None,
+    latents: Tensor | None = None,
 ) -> Template:
     """The template I' = G(T), its latents z and its masks M (Eqs. 3-5).
 
@@ -46,15 +47,17 @@ def make_template(
         margin: of `masks.clean`, in pixels of this picture.
         fallbacks: what to look for, one a phrase, where a phrase is not found; the segmenter must
             know them.
+        latents: z, if it was painted already, with this guidance, negative prompt and seed.
 
     Returns:
         A template on the CPU. Who was not found stands in ``missing`` and has an empty mask.
     """
     if len(phrases) != len(scene.cast):
         raise ValueError(f"{len(phrases)} phrases for a cast of {len(scene.cast)}")
-    cond = G.condition([scene.prompt], guidance=guidance, negative=negative)
-    steps = [z_i.cpu() for _, z_i in trajectory(G, G.noise(seed)[None], cond)]
-    z = torch.cat(steps).flip(0)  # Eq. 4, z[i] is z_i
+    if latents is None:
+        cond = G.condition([scene.prompt], guidance=guidance, negative=negative)
+        latents = kept_latents(G, cond, [seed])[0]
+    z = latents
     image = G.decode(z[:1])[0]
     if not scene.cast:
         return Template(
@@ -70,6 +73,19 @@ def make_template(
     M = masks.clean(found, margin=margin)  # Eq. 5
     missing = tuple(name for name, M_j in zip(scene.cast, M, strict=True) if not M_j.any())
     return Template(image, z, M, missing, seed)
+
+
+def kept_latents(G: ImageGenerator, cond: Conditioning, seeds: Sequence[int]) -> list[Tensor]:
+    """z of Eq. 4 for pictures painted as one batch: (t+1, C, h, w) on the CPU, z[i] is z_i.
+
+    Args:
+        G: the general generator.
+        cond: its conditioning for one picture a seed.
+        seeds: of the noise.
+    """
+    z_t = torch.stack([G.noise(seed) for seed in seeds])
+    steps = [z_i.cpu() for _, z_i in trajectory(G, z_t, cond)]  # (B, C, h, w) each
+    return [z.contiguous() for z in torch.stack(steps).flip(0).unbind(1)]
 
 
 def present(template: Template) -> list[int]:
@@ -95,27 +111,58 @@ def redenoise(
         ConfigError: the template has fewer steps than ``config.start``, or another number than
             G_id; or ``refuse_every_step`` with a generator that cannot.
     """
-    z, here = template.latents, present(template)
-    _check(G_id, z, config)
-    if not here:
-        return z[0]
-    M_clean = template.masks[here]
-    areas = M_clean.flatten(1).sum(dim=1)
-    k_max = config.k_max_at(M_clean.shape[-2])
-    K = -1
-    z_i = z[config.start]
+    return redenoise_together(G_id, [template], cond, config)[0]
+
+
+def redenoise_together(
+    G_id: IdentityGenerator,
+    templates: Sequence[Template],
+    cond: Conditioning,
+    config: InjectionConfig,
+) -> list[Tensor]:
+    """What `redenoise` makes of each template, with the characters of all of them as one batch.
+
+    ``cond`` is for the characters present in the first, then those of the second, and so on.
+    """
+    for template in templates:
+        _check(G_id, template.latents, config)
+    blends = [_Blend(template, config) for template in templates]
+    z = [template.latents[config.start] for template in templates]
+    counts = [blend.count for blend in blends]
+    if not any(counts):
+        return [template.latents[0] for template in templates]
     for i in range(config.start, 0, -1):
-        K_i = masks.kernel_size(i, config.start, k_max)
-        if K_i != K:
-            M_bg, M = masks.blend_weights(
-                masks.dilate(M_clean, K_i), z.shape[-2:], mode=config.downsample, areas=areas
-            )  # Eq. 8
-            K = K_i
         if config.refuse_every_step and i < config.start:
             cond = G_id.fuse_again(cond)  # type: ignore[attr-defined]
-        z_ij = G_id.step(z_i.expand(len(here), -1, -1, -1), i, cond).to(z)  # Eq. 6, (s, C, h, w)
-        z_i = blend(z[i - 1], z_ij, M_bg.to(z), M.to(z))  # Eq. 7
-    return z_i
+        rows = [z_i.expand(s, -1, -1, -1) for z_i, s in zip(z, counts, strict=True)]
+        z_j = G_id.step(torch.cat(rows), i, cond).split(counts)  # Eq. 6, (s, C, h, w) each
+        z = [blend(i, z_ij) for blend, z_ij in zip(blends, z_j, strict=True)]  # Eq. 7
+    return z
+
+
+class _Blend:
+    """Eqs. 7 and 8 for one template: its characters over its kept latents, under growing masks."""
+
+    def __init__(self, template: Template, config: InjectionConfig) -> None:
+        self.z, self.config = template.latents, config
+        self.M_clean = template.masks[present(template)]
+        self.areas = self.M_clean.flatten(1).sum(dim=1)
+        self.count = len(self.M_clean)
+        self.k_max = config.k_max_at(template.masks.shape[-2])
+        self.K = -1
+
+    def __call__(self, i: int, z_ij: Tensor) -> Tensor:
+        """z_{i-1}, (C, h, w), from the characters' z_{i-1,j}, (s, C, h, w)."""
+        if not self.count:
+            return self.z[i - 1]
+        K_i = masks.kernel_size(i, self.config.start, self.k_max)
+        if K_i != self.K:
+            grown = masks.dilate(self.M_clean, K_i)  # Eq. 8
+            self.M_bg, self.M = masks.blend_weights(
+                grown, self.z.shape[-2:], mode=self.config.downsample, areas=self.areas
+            )
+            self.K = K_i
+        return blend(self.z[i - 1], z_ij.to(self.z), self.M_bg.to(self.z), self.M.to(self.z))
 
 
 def blend(z: Tensor, z_j: Tensor, M_bg: Tensor, M: Tensor) -> Tensor:

@@ -16,10 +16,10 @@ from torch import Tensor
 from .config import WHOLE, DiscoveryConfig, InjectionConfig, Interval, Preset
 from .discovery import discover, settled
 from .errors import ConfigError
-from .injection import make_template, present, redenoise
+from .injection import kept_latents, make_template, present, redenoise, redenoise_together
 from .masks import clean
 from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import guided, sample, within
+from .sampling import guided, joined, sample, within
 from .scenes import styled
 from .types import Character, Frame, Identity, Scene, Story, Template
 
@@ -119,11 +119,13 @@ def find_template(
     preset: Preset,
     *,
     seed: int,
+    latents: Tensor | None = None,
 ) -> Template:
     """The first template in which the whole cast is found, or the best of ``preset.attempts``.
 
     Best is who finds most, then who came first. It never raises because somebody is not found:
-    ``missing`` of what it returns tells.
+    ``missing`` of what it returns tells. ``latents`` are the first attempt's, if it was painted
+    already (`first_latents`).
     """
     config = preset.injection
     G = within(G, config.guidance_interval)
@@ -141,6 +143,7 @@ def find_template(
             seed=attempt_seed(seed, number),
             margin=config.margin_at(G.size),
             fallbacks=nouns if by_noun else None,
+            latents=None if number else latents,
         )
 
     best = attempt(0)
@@ -149,6 +152,24 @@ def find_template(
             break
         best = min(best, attempt(number), key=lambda template: len(template.missing))
     return best
+
+
+def first_latents(
+    G: ImageGenerator, scenes: Sequence[Scene], seeds: Sequence[int], config: InjectionConfig
+) -> list[Tensor | None]:
+    """The latents of the first templates of several scenes, painted as one batch.
+
+    None for each where G cannot batch them (`sampling.joined`) or there is but one.
+    """
+    if len(scenes) == 1:
+        return [None]
+    G = within(G, config.guidance_interval)
+    guidance, negative = config.guidance_template, config.negative
+    conds = [G.condition([s.prompt], guidance=guidance, negative=negative) for s in scenes]
+    cond = joined(G, conds)
+    if cond is None:
+        return [None] * len(scenes)
+    return list(kept_latents(G, cond, seeds))
 
 
 def find_cast(
@@ -196,13 +217,37 @@ def inject(
     config: InjectionConfig,
 ) -> Frame:
     """The template with its characters' faces; the template itself where nobody was found."""
-    names = [scene.cast[j] for j in present(template)]
-    if not names:
-        return Frame(scene, template.image, template)
+    return inject_together(G_id, story, [scene], [template], identities, config)[0]
+
+
+def inject_together(
+    G_id: IdentityGenerator,
+    story: Story,
+    scenes: Sequence[Scene],
+    templates: Sequence[Template],
+    identities: Mapping[str, Identity],
+    config: InjectionConfig,
+) -> list[Frame]:
+    """What `inject` makes of each template, as one batch where G_id can (`sampling.joined`)."""
+    frames = [Frame(s, t.image, t) for s, t in zip(scenes, templates, strict=True)]
+    here = [n for n, template in enumerate(templates) if present(template)]
+    if not here:
+        return frames
     G_id = within(G_id, config.guidance_interval)
-    cond = identity_condition(G_id, story, names, identities, config)
-    z_0 = redenoise(G_id, template, cond, config)
-    return Frame(scene, G_id.decode(z_0[None])[0], template)
+    conds = [
+        identity_condition(
+            G_id, story, [scenes[n].cast[j] for j in present(templates[n])], identities, config
+        )
+        for n in here
+    ]
+    cond = joined(G_id, conds)
+    if cond is None:
+        done = [redenoise(G_id, templates[n], c, config) for n, c in zip(here, conds, strict=True)]
+    else:
+        done = redenoise_together(G_id, [templates[n] for n in here], cond, config)
+    for n, z_0 in zip(here, done, strict=True):
+        frames[n] = Frame(scenes[n], G_id.decode(z_0[None])[0], templates[n])
+    return frames
 
 
 def paint(

@@ -201,9 +201,9 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
     return Part(name, key, seed, facts, cost)
 
 
-def _later(preset: Preset) -> dict[str, Any]:
+def _later(preset: Preset, *more: str) -> dict[str, Any]:
     """What else of a preset decides the pictures, where it is not the default."""
-    return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled")}
+    return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled", *more)}
 
 
 def _frame_part(
@@ -233,7 +233,7 @@ def _frame_part(
         "attempts": preset.attempts,
         "dtype": model.dtype,
         "weights": model.fingerprint,
-        **_later(preset),
+        **_later(preset, "batch"),
     }
     key = part_key(inputs)
     facts = {

@@ -33,6 +33,8 @@ def new_request(
     preset_name: str | None = None,
     steps: int | None = None,
     portraits: int | None = None,
+    compiled: bool | None = None,
+    batch: int | None = None,
     seed: int | None = None,
     only: tuple[int, ...] = (),
     paint: bool = True,
@@ -47,6 +49,8 @@ def new_request(
         preset_name: see config.PRESETS.
         steps: t; t' follows in proportion.
         portraits: m; the rank follows where there would be too few rows for it.
+        compiled: see ``config.Preset``.
+        batch: see ``config.Preset``.
         seed: see ``RunRequest``.
         only: see ``RunRequest``.
         paint: see ``RunRequest``.
@@ -62,7 +66,9 @@ def new_request(
         request = replace(recorded(out), story=story)
     if preset_name is not None:
         request = replace(request, preset=preset(preset_name))
-    configuration, notes = overridden(request.preset, steps=steps, portraits=portraits)
+    configuration, notes = overridden(
+        request.preset, steps=steps, portraits=portraits, compiled=compiled, batch=batch
+    )
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
     if method is not None:
         given["method"] = check_method(method)
@@ -92,7 +98,12 @@ def again_request(picture: Path, out: Path | None = None, **where: str | None) -
 
 
 def overridden(
-    base: Preset, *, steps: int | None = None, portraits: int | None = None
+    base: Preset,
+    *,
+    steps: int | None = None,
+    portraits: int | None = None,
+    compiled: bool | None = None,
+    batch: int | None = None,
 ) -> tuple[Preset, tuple[str, ...]]:
     """``base`` with other numbers, and a sentence for each that had to follow.
 
@@ -100,6 +111,10 @@ def overridden(
         ConfigError: a number is out of range.
     """
     notes: list[str] = []
+    if compiled is not None:
+        base = replace(base, compiled=compiled)
+    if batch is not None:
+        base = replace(base, batch=batch)
     if steps is not None and steps != base.num_steps:
         if steps < 1:
             raise ConfigError(f"there are {steps} steps; it must be at least 1")

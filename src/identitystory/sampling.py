@@ -86,10 +86,26 @@ class GuidedWithin:
         """As the wrapped one's, for both of the pair."""
         return tuple(self.wrapped.fuse_again(one) for one in cond)
 
+    def join(self, conds: Sequence[Conditioning]) -> Conditioning | None:
+        """As the wrapped one's, for both of the pair."""
+        pair = tuple(joined(self.wrapped, side) for side in zip(*conds, strict=True))
+        return None if any(side is None for side in pair) else pair
+
     def __getattr__(self, name: str) -> Any:
         if name == "wrapped":  # asked for before __init__, by copy
             raise AttributeError(name)
         return getattr(self.wrapped, name)
+
+
+def joined(G: Any, conds: Sequence[Conditioning]) -> Conditioning | None:
+    """One conditioning of G for the pictures of all ``conds``, in their order.
+
+    None if G cannot: it has no ``join``, or these do not fit into one batch.
+    """
+    if len(conds) == 1:
+        return conds[0]
+    join = getattr(G, "join", None)
+    return None if join is None else join(conds)
 
 
 def within(G: Any, interval: tuple[float, float]) -> Any:

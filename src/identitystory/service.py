@@ -39,7 +39,7 @@ from .runfolder import RunFolder
 from .sampling import Watched
 from .story import advice
 from .stream import Emit, stream
-from .types import Frame, Identity
+from .types import Frame, Identity, Template
 
 Load = Callable[..., Backend]
 Describe = Callable[[str, str, str], ModelFacts]
@@ -147,11 +147,14 @@ class _Run:
             else:
                 self._discover(name, part)
             found[name] = runfolder.read_identity(self.folder.identity(name))
-        for index, part in frames:
-            if part.name in done:
-                self.emit(PartKept(part.name))
-            elif made.compared is None:
-                self._paint(index, part, found)
+        size = self.request.preset.batch
+        for block in (frames[n : n + size] for n in range(0, len(frames), size)):
+            to_paint = [index for index, part in block if part.name not in done]
+            for _, part in block:
+                if part.name in done:
+                    self.emit(PartKept(part.name))
+            if to_paint and made.compared is None:
+                self._paint(block, to_paint, found)
         if made.compared is not None:
             left = tuple(index for index, part in frames if part.name not in done)
             self._paint_compared(made.compared, left, found)
@@ -249,14 +252,42 @@ class _Run:
         seconds = round(time.perf_counter() - start, 3)
         self.emit(IdentityFound(name, part.name, len(kept), len(E), seconds))
 
-    def _paint(self, index: int, part: Part, identities: dict[str, Identity]) -> None:
-        """One frame by itself, so that its bytes do not depend on what else was painted."""
-        self.part, start = part.name, time.perf_counter()
+    def _paint(
+        self, block: list[tuple[int, Part]], wanted: list[int], identities: dict[str, Identity]
+    ) -> None:
+        """The frames of a block that are ``wanted``; one alone unless the preset has a batch.
+
+        A block is painted as a whole even where some of it is there, so that a frame's bytes do not
+        depend on where a run was cut off.
+        """
         story, preset, backend = self.request.story, self.request.preset, self._model()
-        scene = story.scenes[index]
-        template = pipeline.find_template(
-            backend.general, backend.segmenter, story, scene, preset, seed=part.seed
+        self.part, start = self.plan.frames[wanted[0]].name, time.perf_counter()
+        scenes = [story.scenes[index] for index, _ in block]
+        seeds = [part.seed for _, part in block]
+        first = pipeline.first_latents(backend.general, scenes, seeds, preset.injection)
+        templates = []
+        for (index, part), scene, latents in zip(block, scenes, first, strict=True):
+            template = pipeline.find_template(
+                backend.general,
+                backend.segmenter,
+                story,
+                scene,
+                preset,
+                seed=part.seed,
+                latents=latents,
+            )
+            templates.append(template)
+            if index in wanted:
+                self._tell_template(index, part, template)
+        frames = pipeline.inject_together(
+            backend.identity, story, scenes, templates, identities, preset.injection
         )
+        seconds = round((time.perf_counter() - start) / len(wanted), 3)
+        for (index, part), frame in zip(block, frames, strict=True):
+            if index in wanted:
+                self._store(index, part, frame, seconds)
+
+    def _tell_template(self, index: int, part: Part, template: Template) -> None:
         self.emit(TemplateReady(index, part.name, template.seed, template.missing))
         for name in template.missing:
             self.emit(
@@ -265,9 +296,11 @@ class _Run:
                     f"template's face; try --only {index} --seed N"
                 )
             )
-        frame: Frame = pipeline.inject(
-            backend.identity, story, scene, template, identities, preset.injection
-        )
+
+    def _store(self, index: int, part: Part, frame: Frame, seconds: float) -> None:
+        template = frame.template
+        if template is None:
+            raise ValueError(f"{part.name} has no template")
         facts = part.facts | {"template_seed": template.seed, "missing": list(template.missing)}
         masks = pages.masks_picture(template.masks, template.image.size)
         write = runfolder.write_png
@@ -275,7 +308,6 @@ class _Run:
         write(self.folder.masks(index), masks, facts | {"part": "masks"})
         write(self.folder.frame(index), frame.image, facts)
         self._finish(part)
-        seconds = round(time.perf_counter() - start, 3)
         self.emit(FrameReady(index, part.name, part.seed, template.missing, seconds))
 
     def _paint_compared(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..errors import ModelError
 from ..protocols import Backend, Segmenter
 from .clipseg import load_clipseg
+from .compiled import compile_unet
 from .folder import find_checkpoint, fingerprint, read_json
 from .hardware import Room, resolve_device, resolve_dtype
 from .photomaker import load_photomaker
@@ -25,7 +24,7 @@ def load_backend(
     device: str = "auto",
     dtype: str = "auto",
     memory: str = "all",
-    compiled: bool = False,
+    compiled: bool | str = False,
 ) -> Backend:
     """G, G_id and the segmenter of a checkpoint, sharing one U-Net.
 
@@ -38,7 +37,8 @@ def load_backend(
         dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``, for U-Net, VAE and text encoders.
         memory: ``all`` keeps every network on the device; ``low`` one at a time, and decodes in
             tiles.
-        compiled: compile the U-Net (``torch.compile``); the first steps take minutes.
+        compiled: compile the U-Net (``torch.compile``; a string names its backend); the first steps
+            take minutes.
 
     Raises:
         ModelError: a part is missing, broken or of an unsupported kind.
@@ -58,7 +58,7 @@ def load_backend(
     )
     identity = load_photomaker(checkpoint.identity, general, text)
     if compiled:
-        general.unet = torch.compile(general.unet)
+        compile_unet(general.unet, compiled if isinstance(compiled, str) else "inductor")
     return Backend(
         name=str(model),
         general=general,

@@ -231,6 +231,24 @@ class Conditioning:
         return hidden, pooled, time_ids
 
 
+def joined(conds: Sequence[Conditioning]) -> dict[str, Tensor | float] | None:
+    """The fields of one conditioning that steers what ``conds`` steer, in their order.
+
+    None if they cannot be one batch: prompts of other lengths, or another guidance.
+    """
+    first = conds[0]
+    if any(
+        (c.hidden.shape[1:], c.guidance) != (first.hidden.shape[1:], first.guidance) for c in conds
+    ):
+        return None
+    halves = {
+        name: [getattr(c, name).unflatten(0, (2, c.batch)) for c in conds]
+        for name in ("hidden", "pooled", "time_ids")
+    }
+    fields = {name: torch.cat(parts, dim=1).flatten(0, 1) for name, parts in halves.items()}
+    return {**fields, "guidance": first.guidance}
+
+
 class LatentDiffusion:
     """G: a text-conditioned U-Net, a VAE and a sampler, driven one step at a time.
 
@@ -300,6 +318,11 @@ class LatentDiffusion:
             time_ids=time_ids.to(self.device, self.dtype).expand(2 * len(prompts), -1),
             guidance=guidance,
         )
+
+    def join(self, conds: Sequence[Conditioning]) -> Conditioning | None:
+        """One conditioning for the pictures of all ``conds``; None if they cannot be one batch."""
+        fields: Any = joined(conds)
+        return fields and Conditioning(**fields)
 
     def noise(self, seed: int) -> Tensor:
         """z_t, (C, h, w) float32 on the CPU, scaled for the sampler."""

@@ -160,6 +160,11 @@ def find_folder(model: str | Path) -> Path:
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        raise ModelError(
+            f"{model} is a file; give a folder in SDXL's layout (diffusers' "
+            "StableDiffusionXLPipeline.from_single_file and save_pretrained make one of a file)"
+        )
     if not is_hub_id(str(model)):
         raise ModelError(
             f"there is no folder {str(model)!r}; give a folder or a hub id like owner/name"

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import torch
@@ -32,8 +33,9 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ..errors import ModelError, PromptError
-from .diffusion import Conditioning, LatentDiffusion
+from .diffusion import Conditioning, LatentDiffusion, joined
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
+from .published import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 from .sdxl import TextEncoders
 from .tokens import token_rows
 
@@ -120,17 +122,9 @@ class IdentityEncoder(nn.Module):
 
 def photomaker_v1_shapes() -> dict[str, tuple[int, ...]]:
     """Name and shape of each of the 407 tensors of PhotoMaker v1's encoder (CLIP ViT-L/14)."""
-    tower = CLIPVisionConfig(
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        patch_size=14,
-        image_size=224,
-        projection_dim=768,
-    )
     with torch.device("meta"):
-        state = IdentityEncoder(tower, (768, 1280)).state_dict()
+        encoder = IdentityEncoder(CLIPVisionConfig(**CLIP_VIT_L), PHOTOMAKER_WIDTHS)
+    state = encoder.state_dict()
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
@@ -197,7 +191,10 @@ class Adapter:
     """The identity LoRA inside a U-Net: off, except inside ``with adapter.on():``."""
 
     def __init__(self, unet: nn.Module) -> None:
-        self.layers = [m for m in unet.modules() if isinstance(m, BaseTunerLayer)]
+        self.layers: list[Any] = [m for m in unet.modules() if isinstance(m, BaseTunerLayer)]
+        for layer in self.layers:
+            if layer.scaling[ADAPTER] == 1 and not layer.lora_variant:
+                layer.forward = MethodType(_plus_lora, layer)
         self._switch(False)
 
     @contextmanager
@@ -213,6 +210,18 @@ class Adapter:
         # peft's own enable_adapters also walks every parameter's requires_grad, at each call.
         for layer in self.layers:
             layer._disable_adapters = not on
+
+
+def _plus_lora(layer: Any, x: Tensor) -> Tensor:
+    """W x + B A x: peft's own forward at scale 1, bit for bit, without its questions.
+
+    They cost as much as a small layer itself, and more than an accelerator takes for a large one.
+    """
+    result: Tensor = layer.base_layer(x)
+    if layer._disable_adapters:
+        return result
+    A, B = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+    return result + nn.functional.linear(nn.functional.linear(x, A), B)
 
 
 def load_lora(unet: Any, tensors: Mapping[str, Tensor]) -> Adapter:
@@ -374,6 +383,15 @@ class PhotoMaker:
         cond = self.general.condition(prompts, guidance=guidance, negative=negative)
         fields = {f.name: getattr(cond, f.name) for f in dataclasses.fields(cond)}
         return self.fuse_again(Fused(**fields, places=(first, second), identities=identities))
+
+    def join(self, conds: Sequence[Fused]) -> Fused | None:
+        """As G's, for conditionings with identities in them."""
+        fields: Any = joined(conds)
+        if fields is None:
+            return None
+        first, second = ([n for c in conds for n in c.places[e]] for e in (0, 1))
+        identities = torch.cat([c.identities for c in conds])
+        return Fused(**fields, places=(first, second), identities=identities)
 
     def fuse_again(self, cond: Fused) -> Fused:
         """``cond`` with its identities fused into its class rows, which may be fused already.
