@@ -1,7 +1,7 @@
 """Table 1: every method over every story, scored, side by side, by one command.
 
 A bench is a folder: ``runs/METHOD/STORY`` are ordinary run folders, so what is finished is never
-made again; ``costs/METHOD/STORY.json`` is the memory it took; ``table.json`` and ``table.md`` are the
+made again; ``portraits`` are those of all methods; ``costs/METHOD/STORY.json`` is the memory it took; ``table.json`` and ``table.md`` are the
 outcome, ``side_by_side/STORY.png`` the pictures (Fig. 6). Pictures and scores depend on the inputs
 alone; seconds and memory are those of the time when a picture was made.
 """
@@ -17,26 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from . import grid
 from .baselines.catalogue import METHODS, OURS, check_method, method
 from .config import Preset
-from .errors import RunError
 from .evaluation import Wanted, evaluate
-from .events import Finished
 from .pipeline import count_evaluations
 from .plan import RunRequest, make_plan
 from .runfolder import RunFolder, canonical, write_png, write_whole
 from .service import Service
 from .story import slug
-from .story_sets import load_sets
 from .types import Story
 
-TILE = 192  # pixels a side of a picture on the page
-NAMES = 170  # pixels for a method's name
-
 Scorer = Callable[[Sequence[Path]], dict[str, dict[str, tuple[float, float | None, float | None]]]]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class BenchRequest:
     """What to compare, and where.
 
     Attributes:
-        stories: with distinct titles, see ``load_stories``.
+        stories: with distinct titles, see ``grid.load_stories``.
         out: the bench's folder.
         preset: the resolved configuration, the same for every method.
         methods: names, in the order of the table.
@@ -74,6 +68,7 @@ class BenchRequest:
             device=self.device,
             dtype=self.dtype,
             method=name,
+            portraits=self.out / "portraits",
         )
 
 
@@ -87,16 +82,7 @@ def chosen_methods(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check_method(name) for name in names))
 
 
-def load_stories(where: str | Path, limit: int | None = None) -> tuple[Story, ...]:
-    """The first ``limit`` stories of a file, a folder or the package; see ``story_sets.load_sets``.
-
-    Raises:
-        StoryError: none is there, one is broken, or two would share a folder.
-    """
-    return tuple(load_sets(where)[:limit])
-
-
-def paint(request: BenchRequest, service: Service, say: Say = lambda line: None) -> None:
+def paint(request: BenchRequest, service: Service, say: grid.Say = lambda line: None) -> None:
     """Every run that is not finished yet. Identities are searched once for all methods.
 
     Raises:
@@ -108,33 +94,13 @@ def paint(request: BenchRequest, service: Service, say: Say = lambda line: None)
     for story in request.stories:
         for name in request.methods:
             run = request.run(name, story)
-            _share_cast(request, story, run)
             say(f"{name}: {story.title}")
             _reset_peak()
-            made: tuple[str, ...] = ()
-            for event in service.run(run):
-                if isinstance(event, Finished):
-                    made = event.made
-            if any(part.startswith("frames/") for part in made):
+            finished = grid.paint(run, service)
+            if any(part.startswith("frames/") for part in finished.made):
                 file = _peak_file(request, name, story)
                 content = {"peak_mib": max(_read_peak(file), _peak_mib())}
                 write_whole(file, (canonical(content) + "\n").encode())
-
-
-def _share_cast(request: BenchRequest, story: Story, run: RunRequest) -> None:
-    """Copies identities that another method's run of the story has found: their keys are equal."""
-    if run.method != OURS and not method(run.method, run.preset).needs_identities:
-        return
-    if (run.out / "run.json").exists():
-        return
-    for name in METHODS:
-        cast = request.run(name, story).out / "cast"
-        if cast.is_dir() and (record := cast.parent / "run.json").is_file():
-            write_whole(run.out / "run.json", record.read_bytes())  # first: it makes it a run
-            for file in sorted(cast.glob("*.*")):
-                if file.is_file():
-                    write_whole(run.out / "cast" / file.name, file.read_bytes())
-            return
 
 
 def _seconds(run: Path) -> dict[str, float]:
@@ -183,10 +149,8 @@ def make_table(request: BenchRequest, score: Scorer = evaluated) -> dict[str, An
     """
     rows = {}
     for name in request.methods:
+        grid.check_finished((request.run(name, story) for story in request.stories), "bench")
         runs = [request.run(name, story).out for story in request.stories]
-        for run, story in zip(runs, request.stories, strict=True):
-            if not all(RunFolder(run).frame(n).is_file() for n in range(len(story.scenes))):
-                raise RunError(f"{run} is not finished; give the same bench command again")
         seconds = [s for run in runs for s in _seconds(run).values()]
         frames = sum(len(story.scenes) for story in request.stories)
         rows[name] = {
@@ -262,17 +226,7 @@ def write(request: BenchRequest, table: dict[str, Any]) -> list[Path]:
 
 def side_by_side(request: BenchRequest, story: Story) -> Image.Image:
     """A row of pictures for each method, as in Fig. 6."""
-    size = (NAMES + TILE * len(story.scenes), TILE * len(request.methods))
-    page = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(14)
-    for row, name in enumerate(request.methods):
-        draw.text((6, row * TILE + TILE // 2), name, fill="black", font=font)
-        folder = RunFolder(request.run(name, story).out)
-        for column in range(len(story.scenes)):
-            with Image.open(folder.frame(column)) as opened:
-                tile = opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-            page.paste(tile, (NAMES + column * TILE, row * TILE))
-    return page
+    return grid.page([(name, request.run(name, story)) for name in request.methods])
 
 
 # --- Memory ---------------------------------------------------------------------------------------

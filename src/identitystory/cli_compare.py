@@ -111,7 +111,7 @@ def add_commands(
 
 def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
-    from . import bench
+    from . import bench, grid
     from .config import preset
     from .requests import overridden
 
@@ -121,7 +121,7 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     for note in notes:
         _tell(note)
     request = bench.BenchRequest(
-        bench.load_stories(arguments.stories, arguments.limit),
+        grid.load_stories(arguments.stories, arguments.limit),
         arguments.out,
         configuration,
         bench.chosen_methods(arguments.methods),

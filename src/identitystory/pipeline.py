@@ -195,7 +195,13 @@ def inject(
     identities: Mapping[str, Identity],
     config: InjectionConfig,
 ) -> Frame:
-    """The template with its characters' faces; the template itself where nobody was found."""
+    """The template with its characters' faces; the template itself where nobody was found.
+
+    Without ``config.layout`` it is `unguided_injection`, which asks nobody's mask.
+    """
+    if not config.layout:
+        G_id = within(G_id, config.guidance_interval)
+        return unguided_injection(G_id, story, scene, template, identities, config)
     names = [scene.cast[j] for j in present(template)]
     if not names:
         return Frame(scene, template.image, template)
