@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .cli_ablate import add_command
 from .cli_compare import add_commands
 from .errors import ConfigError, IdentityStoryError, StoryError
 
@@ -130,6 +131,7 @@ def parser() -> Parser:
     _output_options(extend)
 
     add_commands(_command, commands, _whole)
+    add_command(_command, commands, _whole)
     _evaluate_options(commands)
 
     models = _command(

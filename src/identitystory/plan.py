@@ -49,8 +49,8 @@ class RunRequest:
         method: how frames are painted, see ``baselines.catalogue.METHODS``.
         portraits: a folder where portraits are kept for other runs, see ``shared``; the run's bytes
             do not depend on it. None keeps nothing beside the run.
-        templates: the same for templates with all their latents, 1.6 MiB each of the miniature's
-            and 13 MiB of SDXL's.
+        templates: the same for templates with all their latents, about 1 MiB each of the miniature
+            and 10 to 16 MiB of SDXL.
     """
 
     story: Story
