@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from identitystory import bench
-from identitystory.bench import BenchRequest, Kept, Unit, casts, paint
+from identitystory import grid
+from identitystory.bench import BenchRequest, Unit, casts, paint
 from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.engines import Local, engine
 from identitystory.errors import ConfigError, RunError
+from identitystory.grid import Kept
 from identitystory.service import Service
 from identitystory.story import inline_story
 from tests.test_bench import NAMES, STORIES, Workshop, request_  # noqa: F401
@@ -123,11 +124,11 @@ def test_few_stories_still_have_every_split(tmp_path):
         for number in range(3)
     ]
     (tmp_path / "all.toml").write_text("".join(texts))
-    titles = lambda *more: [s.title for s in bench.load_stories(tmp_path / "all.toml", *more)]
+    titles = lambda *more: [s.title for s in grid.load_stories(tmp_path / "all.toml", *more)]
     assert titles(1) == ["0-1"]
     assert titles(4) == ["0-1", "1-1", "0-2", "0-3"]
     assert len(titles()) == 9
-    short = bench.load_stories(tmp_path / "all.toml", 3, 1)
+    short = grid.load_stories(tmp_path / "all.toml", 3, 1)
     assert [len(s.scenes) for s in short] == [1, 1, 1]
     with pytest.raises(ConfigError, match="--limit and --scenes must be at least 1"):
         titles(0)

@@ -27,6 +27,7 @@ from identitystory.types import Face
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
 ANN, BOB = Member("Ann", "a tall woman", "key-ann"), Member("Bob", "a short man", "key-bob")
+TWIN = Member("Ann", "A tall woman", "key-ann-2")  # somebody else of Ann's words
 
 
 class Colours:
@@ -88,8 +89,24 @@ def single(path, member, colour, prompt="a red thing"):
     return Picture(paint(path, *squares), prompt, (member,), mask(True))
 
 
-def table(seen, instruments, **options):
-    return {s.name: s for s in score(seen, instruments, samples=50, **options)}
+def table(seen, instruments):
+    return {s.name: s for s in score(seen, instruments, samples=50)}
+
+
+def story_of(folder, name, member, colours):
+    folder = folder / name
+    folder.mkdir()
+    pictures = [single(folder / f"{k}.png", member, c) for k, c in enumerate(colours)]
+    return told(name, *pictures)
+
+
+def looked(folder, instruments, *stories):
+    """Each (member, colours of its faces) as a story of its own, looked at."""
+    names = "abcd"[: len(stories)]
+    return [
+        look(story_of(folder, name, *story), instruments)
+        for name, story in zip(names, stories, strict=True)
+    ]
 
 
 @pytest.fixture
@@ -100,8 +117,7 @@ def with_faces():
 def test_one_face_kept_has_face_sim_1_and_a_missing_one_lowers_only_the_strict_score(
     tmp_path, with_faces
 ):
-    pictures = [single(tmp_path / f"{k}.png", ANN, c) for k, c in enumerate((RED, RED, RED, None))]
-    values = table([look(told("one", *pictures), with_faces)], with_faces)
+    values = table(looked(tmp_path, with_faces, (ANN, (RED, RED, RED, None))), with_faces)
     assert values["Face-Sim"].value == pytest.approx(1)
     assert values["Face-Sim strict"].value == pytest.approx(3 / 6)
     assert values["face detection"].value == pytest.approx(3 / 4)
@@ -111,38 +127,26 @@ def test_one_face_kept_has_face_sim_1_and_a_missing_one_lowers_only_the_strict_s
 
 
 def test_a_character_that_changes_its_face_drops(tmp_path, with_faces):
-    pictures = [single(tmp_path / f"{k}.png", ANN, c) for k, c in enumerate((RED, BLUE, RED))]
-    values = table([look(told("one", *pictures), with_faces)], with_faces)
+    values = table(looked(tmp_path, with_faces, (ANN, (RED, BLUE, RED))), with_faces)
     assert values["Face-Sim"].value == pytest.approx(1 / 3)
-
-
-def story_of(folder, name, member, colours):
-    folder = folder / name
-    folder.mkdir()
-    pictures = [single(folder / f"{k}.png", member, c) for k, c in enumerate(colours)]
-    return told(name, *pictures)
 
 
 def test_two_runs_of_one_description_are_different_people(tmp_path, with_faces):
     """Apart they have AUC 1; looking all alike gives chance; others' words do not enter "alike"."""
-    twin = Member("Ann", "A tall woman", "key-ann-2")
-    apart = [
-        look(story_of(tmp_path, "a", ANN, (RED, RED)), with_faces),
-        look(story_of(tmp_path, "b", twin, (BLUE, BLUE)), with_faces),
-        look(story_of(tmp_path, "c", BOB, (RED, RED)), with_faces),
-    ]
+    stories = (ANN, (RED, RED)), (TWIN, (BLUE, BLUE)), (BOB, (RED, RED))
+    apart = looked(tmp_path, with_faces, *stories)
     values = table(apart, with_faces)
     assert values["AUC alike"].value == 1
     assert values["Face-Sim different alike"].value == pytest.approx(0)
     # 12 pairs of different people: red Ann and red Bob alike in 4 of them, same pairs all 1
     assert values["Face-Sim different"].value == pytest.approx(4 / 12)
     assert values["AUC"].value == pytest.approx((8 + 4 / 2) / 12)
-    alike = [apart[0], look(story_of(tmp_path, "d", twin, (RED, RED)), with_faces)]
+    alike = [apart[0], look(story_of(tmp_path, "d", TWIN, (RED, RED)), with_faces)]
     assert table(alike, with_faces)["AUC alike"].value == 0.5
 
 
 def test_one_identity_in_two_runs_is_one_person(tmp_path, with_faces):
-    runs = [look(story_of(tmp_path, n, ANN, (RED, RED)), with_faces) for n in ("a", "b")]
+    runs = looked(tmp_path, with_faces, (ANN, (RED, RED)), (ANN, (RED, RED)))
     assert math.isnan(table(runs, with_faces)["Face-Sim different"].value)
 
 
@@ -153,9 +157,14 @@ def crowd(path, left, right):
     return Picture(paint(path, *squares), "a red and a blue thing", (ANN, BOB), masks)
 
 
+def crowded(folder, instruments, *faces):
+    """The table of one story of pictures of Ann and Bob with these (left, right) faces."""
+    pictures = [crowd(folder / f"{k}.png", *pair) for k, pair in enumerate(faces)]
+    return table([look(told("two", *pictures, people=2), instruments)], instruments)
+
+
 def test_faces_of_a_crowd_are_matched_by_mask(tmp_path, with_faces):
-    pictures = [crowd(tmp_path / f"{k}.png", RED, BLUE) for k in range(3)]
-    values = table([look(told("two", *pictures, people=2), with_faces)], with_faces)
+    values = crowded(tmp_path, with_faces, *[(RED, BLUE)] * 3)
     assert values["Face-Sim"].value == pytest.approx(1)
     assert values["all faces of a crowd"].value == 1
     assert values["nearest to own"].value == 1
@@ -164,9 +173,7 @@ def test_faces_of_a_crowd_are_matched_by_mask(tmp_path, with_faces):
 
 
 def test_exchanged_faces_and_lost_ones_in_a_crowd_are_seen(tmp_path, with_faces):
-    pictures = [crowd(tmp_path / f"{k}.png", RED, BLUE) for k in range(3)]
-    pictures += [crowd(tmp_path / "x.png", BLUE, RED), crowd(tmp_path / "y.png", RED, None)]
-    values = table([look(told("two", *pictures, people=2), with_faces)], with_faces)
+    values = crowded(tmp_path, with_faces, *[(RED, BLUE)] * 3, (BLUE, RED), (RED, None))
     assert values["all faces of a crowd"].value == pytest.approx(4 / 5)
     assert values["nearest to own"].value == pytest.approx(6 / 8)  # a face alone is not asked
     # Ann: red 4, blue 1 (10 pairs, 6 alike); Bob: blue 3, red 1 (6 pairs, 3 alike)
@@ -247,29 +254,21 @@ def test_quality_is_the_mean_of_the_judges_rates(tmp_path):
 
 def test_drawing_a_story_twice_makes_no_pairs_of_it_with_itself(tmp_path, with_faces):
     """The interval of the similarity between two people whose pairs are all equal has no width."""
-    runs = [
-        look(story_of(tmp_path, "a", ANN, (RED, RED)), with_faces),
-        look(story_of(tmp_path, "b", BOB, (BLUE, BLUE)), with_faces),
-    ]
+    runs = looked(tmp_path, with_faces, (ANN, (RED, RED)), (BOB, (BLUE, BLUE)))
     found = table(runs, with_faces)["Face-Sim different"]
     assert_close(torch.tensor([found.low, found.high]), torch.zeros(2))
 
 
 def test_a_character_seen_once_of_twice_has_a_strict_score_of_0(tmp_path, with_faces):
-    values = table([look(story_of(tmp_path, "a", ANN, (RED, None)), with_faces)], with_faces)
+    values = table(looked(tmp_path, with_faces, (ANN, (RED, None))), with_faces)
     assert values["Face-Sim strict"].value == 0
     assert math.isnan(values["Face-Sim"].value)
 
 
 def test_auc_alike_takes_only_the_pairs_of_people_who_have_a_double(tmp_path, with_faces):
     """Bob, whose faces are unlike, shares his description with nobody."""
-    twin = Member("Ann", "a tall woman", "key-ann-2")
-    runs = [
-        look(story_of(tmp_path, "a", ANN, (RED, RED)), with_faces),
-        look(story_of(tmp_path, "b", twin, (BLUE, BLUE)), with_faces),
-        look(story_of(tmp_path, "c", BOB, (RED, BLUE)), with_faces),
-    ]
-    values = table(runs, with_faces)
+    stories = (ANN, (RED, RED)), (TWIN, (BLUE, BLUE)), (BOB, (RED, BLUE))
+    values = table(looked(tmp_path, with_faces, *stories), with_faces)
     assert values["AUC alike"].value == 1
     assert values["AUC"].value < 1
 

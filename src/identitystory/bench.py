@@ -1,9 +1,9 @@
 """The bench of Table 1, its painting: every story by every method, by one command.
 
 A bench is a folder: ``runs/METHOD/STORY`` are ordinary run folders, so what is finished is never
-made again; ``costs/METHOD/STORY.json`` is the memory it took. ``results`` makes the table of it.
-Pictures and scores depend on the inputs alone; seconds and memory are those of the time when a
-picture was made.
+made again; ``portraits`` are those of all methods, so a character is searched once;
+``costs/METHOD/STORY.json`` is the memory it took. ``results`` makes the table of it. Pictures and
+scores depend on the inputs alone; seconds and memory are those of the time when a picture was made.
 
 Work comes in units, which an engine may spread: first each story's identities, then each story by
 each method. A unit is an ordinary run, so units share nothing but files.
@@ -14,28 +14,22 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from . import grid
 from .baselines.registry import METHODS, OURS, check_method, method
 from .config import Preset
 from .engines import Engine, Local
-from .errors import ConfigError, IdentityStoryError, RunError
-from .events import Finished
+from .errors import IdentityStoryError, RunError
 from .plan import RunRequest, make_plan
-from .protocols import Backend
 from .runfolder import RunFolder, canonical, write_whole
-from .service import Load, Service
+from .service import Service
 from .story import slug
-from .story_sets import load_sets
 from .types import Story
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class BenchRequest:
     """What to compare, and where.
 
     Attributes:
-        stories: with distinct titles, see ``load_stories``.
+        stories: with distinct titles, see ``grid.load_stories``.
         out: the bench's folder.
         preset: the resolved configuration, the same for every method.
         methods: names, in the order of the table.
@@ -73,6 +67,7 @@ class BenchRequest:
             device=self.device,
             dtype=self.dtype,
             method=name,
+            portraits=self.out / "portraits",
         )
 
 
@@ -84,43 +79,6 @@ def chosen_methods(text: str) -> tuple[str, ...]:
     """
     names = METHODS if text == "all" else [part.strip() for part in text.split(",")]
     return tuple(dict.fromkeys(check_method(name) for name in names))
-
-
-def load_stories(
-    where: str | Path, limit: int | None = None, scenes: int | None = None
-) -> tuple[Story, ...]:
-    """Stories of a file, a folder or the package; see ``story_sets.load_sets``.
-
-    Args:
-        where: see above.
-        limit: how many at most: the first of one character, the first of two and so on in turn, so
-            that few stories still have every split.
-        scenes: how many scenes of each at most, the first ones.
-
-    Raises:
-        StoryError: none is there, one is broken, or two would share a folder.
-        ConfigError: there is nothing to paint with ``limit`` or ``scenes`` of 0.
-    """
-    if 0 in (limit, scenes):
-        raise ConfigError("--limit and --scenes must be at least 1")
-    stories = load_sets(where)
-    splits: dict[int, list[Story]] = {}
-    for story in stories:
-        splits.setdefault(len(story.characters), []).append(story)
-    turns = zip_longest(*(splits[size] for size in sorted(splits)))
-    chosen = [story for turn in turns for story in turn if story is not None][:limit]
-    return tuple(_shortened(story, scenes) for story in stories if story in chosen)
-
-
-def _shortened(story: Story, scenes: int | None) -> Story:
-    """Its first scenes, and the characters that are in them."""
-    if scenes is None:
-        return story
-    kept = story.scenes[:scenes]
-    shown = {name for scene in kept for name in scene.cast}
-    return replace(
-        story, scenes=kept, characters=tuple(c for c in story.characters if c.name in shown)
-    )
 
 
 @dataclass(frozen=True)
@@ -152,7 +110,7 @@ class Unit:
 def paint(
     request: BenchRequest,
     service: Service,
-    say: Say = lambda line: None,
+    say: grid.Say = lambda line: None,
     engine: Engine | None = None,
 ) -> None:
     """Every run that is not finished yet. Identities are searched once for all methods.
@@ -164,7 +122,7 @@ def paint(
     facts = service.describe(request.model, request.device, request.dtype)
     for name in request.methods:
         make_plan(request.run(name, request.stories[0]), facts, None)
-    one = partial(work, Service(load=Kept(service.load), describe=service.describe))
+    one = partial(work, grid.one_model(service))
     whole = [Unit(request, name, story) for story in request.stories for name in request.methods]
     failed: list[str] = []
     for units in (casts(request), whole):
@@ -202,13 +160,9 @@ def work(service: Service, unit: Unit) -> str:
     """Does ``unit``; what went wrong in a line, if it is the user's or the machine's to mend."""
     request, run = unit.request, unit.run
     try:
-        _share_cast(request, unit.story, run)
         _reset_peak()
-        made: tuple[str, ...] = ()
-        for event in service.run(run):
-            if isinstance(event, Finished):
-                made = event.made
-        if any(part.startswith("frames/") for part in made):
+        finished = grid.paint(run, service)
+        if any(part.startswith("frames/") for part in finished.made):
             file = peak_file(request, unit.method, unit.story)
             content = {"peak_mib": max(read_peak(file), _peak_mib())}
             write_whole(file, (canonical(content) + "\n").encode())
@@ -220,44 +174,6 @@ def work(service: Service, unit: Unit) -> str:
             raise
         return f"out of memory ({lines[0]})"
     return ""
-
-
-class Kept:
-    """``load`` that keeps the model it opened last, for runs that follow with the same options.
-
-    Generators are pure and every method puts back what it changes, so that a run is the same on a
-    fresh model. Sent to another process it starts empty.
-    """
-
-    def __init__(self, load: Load) -> None:
-        self.load, self.asked = load, ""
-        self.model: Backend | None = None
-
-    def __call__(self, model: str, **options: Any) -> Backend:
-        """The model, opened if it is not the last one."""
-        asked = canonical({"model": model, **options})
-        if self.model is None or self.asked != asked:
-            self.model = None  # never two in memory
-            self.asked, self.model = asked, self.load(model, **options)
-        return self.model
-
-    def __reduce__(self) -> tuple[type[Kept], tuple[Load]]:
-        """Without the model."""
-        return Kept, (self.load,)
-
-
-def _share_cast(request: BenchRequest, story: Story, run: RunRequest) -> None:
-    """Copies identities that another method's run of the story has found: their keys are equal."""
-    if not _needs_faces(request, run.method) or (run.out / "run.json").exists():
-        return
-    for name in METHODS:
-        cast = request.run(name, story).out / "cast"
-        if cast.is_dir() and (record := cast.parent / "run.json").is_file():
-            write_whole(run.out / "run.json", record.read_bytes())  # first: it makes it a run
-            for file in sorted(cast.glob("*.*")):
-                if file.is_file():
-                    write_whole(run.out / "cast" / file.name, file.read_bytes())
-            return
 
 
 def peak_file(request: BenchRequest, name: str, story: Story) -> Path:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .cli_ablate import add_command
 from .cli_compare import add_commands
 from .cli_options import command, heed_offline, model_options, offline_option, where, whole
 from .errors import ConfigError, IdentityStoryError, StoryError
@@ -131,6 +132,7 @@ def parser() -> Parser:
     _output_options(extend)
 
     add_commands(commands)
+    add_command(commands)
     _evaluate_options(commands)
 
     models = command(

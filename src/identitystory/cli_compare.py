@@ -124,7 +124,7 @@ def add_commands(commands: Any) -> None:
 
 def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
-    from . import bench, results, results_page
+    from . import bench, grid, results, results_page
     from .config import preset
     from .engines import engine
     from .requests import DEFAULT_PRESET, overridden
@@ -137,7 +137,7 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     for note in notes:
         _tell(note)
     request = bench.BenchRequest(
-        bench.load_stories(arguments.stories, arguments.limit, arguments.scenes),
+        grid.load_stories(arguments.stories, arguments.limit, arguments.scenes),
         arguments.out,
         configuration,
         bench.chosen_methods(arguments.methods),

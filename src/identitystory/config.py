@@ -138,6 +138,8 @@ class InjectionConfig:
         guidance_interval: as in `DiscoveryConfig`, for templates and re-denoising.
         fallback_nouns: look for the bare noun of a character whose description was not found.
             Grounding DINO + SAM does so in any case.
+        layout: False gives up the masks and averages the kept latent with the characters' at every
+            step, the control of Fig. 8b.
         refuse_every_step: fuse the identity into the already fused prompt again at every step, as
             the release does. Probably its mistake; False fuses once.
     """
@@ -153,6 +155,7 @@ class InjectionConfig:
     refuse_every_step: bool = False
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     fallback_nouns: bool = field(default=False, metadata=_LATER)
+    layout: bool = field(default=True, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""

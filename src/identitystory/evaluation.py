@@ -90,8 +90,24 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
 
 
-def evaluate(wanted: Wanted, say: Callable[[str], None] = lambda line: None) -> Evaluation:
+@dataclass(frozen=True)
+class Tools:
+    """The instruments once opened, what each is, and why another is not there."""
+
+    instruments: Instruments
+    measured_with: dict[str, dict[str, Any]]
+    not_measured: dict[str, str]
+
+
+def evaluate(
+    wanted: Wanted,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    tools: Tools | None = None,
+) -> Evaluation:
     """Looks at every picture of the runs and scores them; ``say`` hears what goes on.
+
+    ``tools`` are opened by `open_tools` if they are not given.
 
     Raises:
         RunError: a folder holds no run, or a run no picture.
@@ -100,7 +116,8 @@ def evaluate(wanted: Wanted, say: Callable[[str], None] = lambda line: None) -> 
     folders = find_runs(wanted.runs)
     notes: list[str] = []
     told = [read_run(folder, templates=wanted.templates, notes=notes) for folder in folders]
-    instruments, measured_with, not_measured = _instruments(wanted, folders)
+    tools = tools or open_tools(wanted, sorted({recorded(folder).model for folder in folders}))
+    instruments, measured_with = tools.instruments, dict(tools.measured_with)
     seen = []
     for number, story in enumerate(told, 1):
         say(f"{number} of {len(told)}: {story.name}, {len(story.pictures)} pictures")
@@ -123,7 +140,7 @@ def evaluate(wanted: Wanted, say: Callable[[str], None] = lambda line: None) -> 
         attributes=attribute_scores(seen, samples=wanted.samples),
         sizes=sizes,
         measured_with=measured_with,
-        not_measured=not_measured,
+        not_measured=dict(tools.not_measured),
         pictures="templates" if wanted.templates else "frames",
         samples=wanted.samples,
         notes=notes,
@@ -198,11 +215,12 @@ def read_masks(path: Path, count: int) -> Tensor:
     return torch.stack([numbers == k + 1 for k in range(count)]) if count else numbers[None][:0] > 0
 
 
-def _instruments(
-    wanted: Wanted, folders: Sequence[Path]
-) -> tuple[Instruments, dict[str, dict[str, Any]], dict[str, str]]:
-    """What there is to measure with, what it is, and why something is not there."""
-    models = sorted({recorded(folder).model for folder in folders})
+def open_tools(wanted: Wanted, models: Sequence[str]) -> Tools:
+    """What there is to measure pictures of ``models`` with, opened.
+
+    Raises:
+        ConfigError, ModelError: an instrument that was asked for is not here.
+    """
     used: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
     encoder = _encoder(wanted, models, missing)
@@ -221,7 +239,7 @@ def _instruments(
     judge = QAlign(wanted.qalign) if wanted.qalign else None
     if judge is None:
         missing["Q-Align"] = "no --qalign given"
-    return Instruments(encoder, recogniser, reader, judge), used, missing
+    return Tools(Instruments(encoder, recogniser, reader, judge), used, missing)
 
 
 def _encoder(

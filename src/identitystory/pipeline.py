@@ -216,7 +216,10 @@ def inject(
     identities: Mapping[str, Identity],
     config: InjectionConfig,
 ) -> Frame:
-    """The template with its characters' faces; the template itself where nobody was found."""
+    """The template with its characters' faces; the template itself where nobody was found.
+
+    Without ``config.layout`` it is `unguided_injection`, which asks nobody's mask.
+    """
     return inject_together(G_id, story, [scene], [template], identities, config)[0]
 
 
@@ -229,6 +232,12 @@ def inject_together(
     config: InjectionConfig,
 ) -> list[Frame]:
     """What `inject` makes of each template, as one batch where G_id can (`sampling.joined`)."""
+    if not config.layout:
+        G_id = within(G_id, config.guidance_interval)
+        return [
+            unguided_injection(G_id, story, scene, template, identities, config)
+            for scene, template in zip(scenes, templates, strict=True)
+        ]
     frames = [Frame(s, t.image, t) for s, t in zip(scenes, templates, strict=True)]
     here = [n for n, template in enumerate(templates) if present(template)]
     if not here:

@@ -7,7 +7,7 @@ is kept, anything else is made: resuming, re-rolling one frame and longer storie
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +47,10 @@ class RunRequest:
         dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``.
         notes: what had to be changed to make the options fit; the run warns of it.
         method: how frames are painted, see ``baselines.registry.METHODS``.
+        portraits: a folder where portraits are kept for other runs, see ``shared``; the run's bytes
+            do not depend on it. None keeps nothing beside the run.
+        templates: the same for templates with all their latents, about 1 MiB each of the miniature
+            and 10 to 16 MiB of SDXL. Not with ``batch``: its templates are painted together.
     """
 
     story: Story
@@ -61,6 +65,8 @@ class RunRequest:
     dtype: str = "auto"
     notes: tuple[str, ...] = ()
     method: str = OURS
+    portraits: Path | None = None
+    templates: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,7 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
         "num_steps": preset.num_steps,
         "dtype": model.dtype,
         "weights": model.fingerprint,
-        **_later(preset),
+        **later(preset),
     }
     key = part_key(inputs)
     facts = {
@@ -201,7 +207,22 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
     return Part(name, key, seed, facts, cost)
 
 
-def _later(preset: Preset, *more: str) -> dict[str, Any]:
+def portrait_batches(character: Character, seed: int, preset: Preset) -> list[list[int]]:
+    """The seeds of a character's portraits, as many at a time as are painted and stored together."""
+    seeds = portrait_seeds(character, seed, preset.discovery.num_portraits)
+    return [seeds[a : a + PORTRAIT_BATCH] for a in range(0, len(seeds), PORTRAIT_BATCH)]
+
+
+def evaluations(request: RunRequest, made: Plan, to_do: Collection[Part]) -> int:
+    """U-Net evaluations of the parts ``to_do``, made from nothing, everybody found at once."""
+    frames = [n for n, part in enumerate(made.frames) if part in to_do]
+    total = sum(part.evaluations for part in made.identities.values() if part in to_do)
+    if made.compared is None or not frames:
+        return total + sum(made.frames[n].evaluations for n in frames)
+    return total + made.compared.evaluations(request.story, frames, request.preset.num_steps)
+
+
+def later(preset: Preset, *more: str) -> dict[str, Any]:
     """What else of a preset decides the pictures, where it is not the default."""
     return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled", *more)}
 
@@ -233,7 +254,7 @@ def _frame_part(
         "attempts": preset.attempts,
         "dtype": model.dtype,
         "weights": model.fingerprint,
-        **_later(preset, "batch"),
+        **later(preset, "batch"),
     }
     key = part_key(inputs)
     facts = {

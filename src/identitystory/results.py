@@ -10,20 +10,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from . import grid
 from .baselines.registry import OURS, method
 from .bench import BenchRequest, peak_file, read_peak
-from .errors import RunError
 from .evaluation import Wanted, evaluate
 from .pipeline import count_evaluations
 from .runfolder import RunFolder, write_png, write_whole
 from .scoreboard import label
 from .story import slug
 from .types import Story
-
-TILE = 192  # pixels a side of a picture on the page
-NAMES = 170  # pixels for a method's name
 
 # Group of stories -> measure -> (value, low, high).
 Groups = dict[str, dict[str, tuple[float, float | None, float | None]]]
@@ -64,10 +61,8 @@ def make_table(request: BenchRequest, score: Scorer = evaluated) -> dict[str, An
     """
     rows, instruments = {}, dict[str, str]()
     for name in request.methods:
+        grid.check_finished((request.run(name, story) for story in request.stories), "bench")
         runs = [request.run(name, story).out for story in request.stories]
-        for run, story in zip(runs, request.stories, strict=True):
-            if not all(RunFolder(run).frame(n).is_file() for n in range(len(story.scenes))):
-                raise RunError(f"{run} is not finished; give the same bench command again")
         seconds = [s for run in runs for s in _seconds(run).values()]
         frames = sum(len(story.scenes) for story in request.stories)
         groups, instruments = score(runs)
@@ -154,14 +149,4 @@ def write(request: BenchRequest, table: dict[str, Any]) -> list[Path]:
 
 def side_by_side(request: BenchRequest, story: Story) -> Image.Image:
     """A row of pictures for each method, as in Fig. 6."""
-    size = (NAMES + TILE * len(story.scenes), TILE * len(request.methods))
-    page = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(14)
-    for row, name in enumerate(request.methods):
-        draw.text((6, row * TILE + TILE // 2), name, fill="black", font=font)
-        folder = RunFolder(request.run(name, story).out)
-        for column in range(len(story.scenes)):
-            with Image.open(folder.frame(column)) as opened:
-                tile = opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-            page.paste(tile, (NAMES + column * TILE, row * TILE))
-    return page
+    return grid.page([(name, request.run(name, story)) for name in request.methods])

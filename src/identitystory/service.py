@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
-from . import pages, pipeline, plan, runfolder, vocabulary
+from . import pages, pipeline, plan, runfolder, shared, vocabulary
 from .baselines.method import StoryMethod, Work
 from .config import DiscoveryConfig
 from .discovery import discover, settled
@@ -33,13 +35,13 @@ from .events import (
     Warned,
     event_json,
 )
-from .plan import PORTRAIT_BATCH, ModelFacts, Part, Plan, RunRequest
+from .plan import ModelFacts, Part, Plan, RunRequest
 from .protocols import Backend
 from .runfolder import RunFolder
 from .sampling import Watched
 from .story import advice
 from .stream import Emit, stream
-from .types import Frame, Identity, Template
+from .types import Frame, Identity, Scene, Template
 
 Load = Callable[..., Backend]
 Describe = Callable[[str, str, str], ModelFacts]
@@ -61,6 +63,26 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
     checkpoint = find_checkpoint(model)
     return ModelFacts(fingerprint(checkpoint), str(where), precision, checkpoint.base)
+
+
+def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
+    """Names of the parts of a plan whose files in ``folder`` all carry the plan's key."""
+    there = set()
+    for name, part in made.identities.items():
+        facts = (
+            runfolder.read_png_facts(folder.contact_sheet(name)),
+            runfolder.read_tensor_facts(folder.identity(name)),
+        )
+        if all(f is not None and f.get("key") == part.key for f in facts):
+            there.add(part.name)
+    for index, part in enumerate(made.frames):
+        paths = [folder.frame, folder.masks]
+        if made.compared is None:
+            paths.append(folder.template)
+        pictures = (runfolder.read_png_facts(path(index)) for path in paths)
+        if all(f is not None and f.get("key") == part.key for f in pictures):
+            there.add(part.name)
+    return there
 
 
 class Service:
@@ -91,6 +113,17 @@ class Service:
             _Run(self, request, model, made, folder, emit).work()
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """Portraits that are painted and stored together."""
+
+    number: int
+    file: Path
+    key: str
+    seeds: list[int]
+    there: bool
+
+
 class _Run:
     """One run while it lasts: the model once loaded, what is done, what it cost."""
 
@@ -117,16 +150,12 @@ class _Run:
         story, made = self.request.story, self.plan
         identities = [(name, made.identities[name]) for name in made.cast]
         frames = [(index, made.frames[index]) for index in made.wanted]
-        done = self._done()
+        done = finished_parts(self.folder, made)
         self.state = dict.fromkeys(done, "done")
         asked = [p for _, p in identities] + [p for _, p in frames]
         to_do = [p for p in asked if p.name not in done]
         # A frame that is there needs no identity, but its identity is a part of the run.
-        self.total = sum(p.evaluations for p in to_do) - self._portraits_there(to_do)
-        if made.compared is not None and (ahead := [n for n, p in frames if p in to_do]):
-            self.total -= sum(made.frames[n].evaluations for n in ahead)
-            steps = self.request.preset.num_steps
-            self.total += made.compared.evaluations(story, ahead, steps)
+        self.total = plan.evaluations(self.request, made, to_do) - self._there(to_do)
         self._save_record()  # the first file of all: it is what makes the folder a run
         self.emit(
             Started(
@@ -178,42 +207,30 @@ class _Run:
             runfolder.append_line(self.folder.events, line)
         self.emit_outside(event)
 
-    def _done(self) -> set[str]:
-        """Names of the parts whose files all carry the plan's key."""
-        there = set()
-        for name, part in self.plan.identities.items():
-            facts = (
-                runfolder.read_png_facts(self.folder.contact_sheet(name)),
-                runfolder.read_tensor_facts(self.folder.identity(name)),
-            )
-            if all(f is not None and f.get("key") == part.key for f in facts):
-                there.add(part.name)
-        for index, part in enumerate(self.plan.frames):
-            paths = [self.folder.frame, self.folder.masks]
-            if self.plan.compared is None:
-                paths.append(self.folder.template)
-            pictures = (runfolder.read_png_facts(path(index)) for path in paths)
-            if all(f is not None and f.get("key") == part.key for f in pictures):
-                there.add(part.name)
-        return there
-
-    def _chunks(self, name: str, part: Part) -> list[tuple[int, list[int], bool]]:
-        """(number, portrait seeds, whether it is stored) of each chunk of portraits."""
-        m = self.request.preset.discovery.num_portraits
-        seeds = pipeline.portrait_seeds(self.request.story.character(name), part.seed, m)
+    def _chunks(self, name: str, part: Part) -> list[_Chunk]:
+        """The chunks of a character's portraits: in the shared folder if there is one."""
+        request = self.request
+        character = request.story.character(name)
         chunks = []
-        for number, first in enumerate(range(0, m, PORTRAIT_BATCH)):
-            facts = runfolder.read_tensor_facts(self.folder.chunk(name, number)) or {}
-            there = facts.get("key") == part.key
-            chunks.append((number, seeds[first : first + PORTRAIT_BATCH], there))
+        batches = plan.portrait_batches(character, part.seed, request.preset)
+        for number, seeds in enumerate(batches):
+            file, key = self.folder.chunk(name, number), part.key
+            if request.portraits is not None:
+                key = shared.portraits_key(character, seeds, request.preset, self.model)
+                file = shared.file_of(request.portraits, key)
+            facts = runfolder.read_tensor_facts(file) or {}
+            chunks.append(_Chunk(number, file, key, seeds, facts.get("key") == key))
         return chunks
 
-    def _portraits_there(self, to_do: list[Part]) -> int:
-        """Evaluations that stored chunks of unfinished identities save."""
-        saved = 0
+    def _there(self, to_do: list[Part]) -> int:
+        """Evaluations of unfinished parts that stored portraits and templates save."""
+        needed = shared.pieces(self.request, self.plan, self.model, to_do)
+        saved = sum(cost for file, cost in needed.items() if shared.is_there(file))
+        if self.request.portraits is not None:
+            return saved
         for name, part in self.plan.identities.items():
             if part in to_do:
-                done = sum(len(seeds) for _, seeds, there in self._chunks(name, part) if there)
+                done = sum(len(c.seeds) for c in self._chunks(name, part) if c.there)
                 saved += part.evaluations * done // self.request.preset.discovery.num_portraits
         return saved
 
@@ -224,20 +241,20 @@ class _Run:
         config: DiscoveryConfig = self.request.preset.discovery
         ready, stored = 0, []
         chunks = self._chunks(name, part)
-        for number, seeds, there in chunks:
-            if not there:
+        for chunk in chunks:
+            if not chunk.there:
                 backend = self._model()
                 G_id = backend.search or backend.identity
-                images, E = pipeline.portraits(G_id, character, seeds, config)
+                images, E = pipeline.portraits(G_id, character, chunk.seeds, config)
                 tensors = {"E": E, "thumbnails": pages.thumbnails(images)}
-                chunk = self.folder.chunk(name, number)
-                runfolder.write_tensors(chunk, tensors, {"key": part.key, "chunk": number})
-            before, ready = ready, ready + len(seeds)
-            stored.append(runfolder.read_tensors(self.folder.chunk(name, number)))
+                facts = {"key": chunk.key, "chunk": chunk.number}
+                runfolder.write_tensors(chunk.file, tensors, facts)
+            before, ready = ready, ready + len(chunk.seeds)
+            stored.append(runfolder.read_tensors(chunk.file))
             self.emit(PortraitsReady(name, ready, config.num_portraits))
             so_far = torch.cat([s["E"] for s in stored])
             if settled(so_far, before, config, seed=part.seed):
-                left = sum(len(seeds) for _, seeds, there in chunks[number + 1 :] if not there)
+                left = sum(len(c.seeds) for c in chunks[chunk.number + 1 :] if not c.there)
                 self.total -= part.evaluations * left // config.num_portraits
                 break
         E = torch.cat([s["E"] for s in stored])
@@ -267,15 +284,7 @@ class _Run:
         first = pipeline.first_latents(backend.general, scenes, seeds, preset.injection)
         templates = []
         for (index, part), scene, latents in zip(block, scenes, first, strict=True):
-            template = pipeline.find_template(
-                backend.general,
-                backend.segmenter,
-                story,
-                scene,
-                preset,
-                seed=part.seed,
-                latents=latents,
-            )
+            template = self._template(scene, part.seed, latents)
             templates.append(template)
             if index in wanted:
                 self._tell_template(index, part, template)
@@ -309,6 +318,22 @@ class _Run:
         write(self.folder.frame(index), frame.image, facts)
         self._finish(part)
         self.emit(FrameReady(index, part.name, part.seed, template.missing, seconds))
+
+    def _template(self, scene: Scene, seed: int, latents: Tensor | None) -> Template:
+        """The scene's template: another run's if it is shared, else painted, from ``latents`` on."""
+        story, preset, backend = self.request.story, self.request.preset, self._model()
+        file = None
+        if (folder := shared.templates_folder(self.request)) is not None:
+            key = shared.template_key(story, scene, seed, preset, self.model)
+            file = shared.file_of(folder, key)
+            if (stored := shared.read_template(file)) is not None:
+                return stored
+        template = pipeline.find_template(
+            backend.general, backend.segmenter, story, scene, preset, seed=seed, latents=latents
+        )
+        if file is not None:
+            shared.write_template(file, template)
+        return template
 
     def _paint_compared(
         self, method: StoryMethod, left: tuple[int, ...], identities: dict[str, Identity]

@@ -1,0 +1,154 @@
+"""Many ordinary runs side by side: what a bench and an ablation have in common.
+
+Each run has its own folder, so what is finished is never made again, wherever it was cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from . import plan, shared
+from .errors import ConfigError, RunError
+from .events import Finished, Warned
+from .plan import ModelFacts, RunRequest, make_plan
+from .protocols import Backend
+from .runfolder import RunFolder, canonical, read_record
+from .service import Load, Service, finished_parts
+from .story_sets import load_sets
+from .types import Scene, Story
+
+TILE = 192  # pixels a side of a picture on the page
+NAMES = 170  # pixels for a row's name
+
+Say = Callable[[str], None]
+
+
+def load_stories(
+    where: str | Path, limit: int | None = None, scenes: int | None = None
+) -> tuple[Story, ...]:
+    """Stories of a file, a folder or the package; see ``story_sets.load_sets``.
+
+    Args:
+        where: see above.
+        limit: how many at most: the first of one character, the first of two and so on in turn, so
+            that few stories still have every split.
+        scenes: how many scenes of each at most, the first ones.
+
+    Raises:
+        StoryError: none is there, one is broken, or two would share a folder.
+        ConfigError: there is nothing to paint with ``limit`` or ``scenes`` of 0.
+    """
+    if 0 in (limit, scenes):
+        raise ConfigError("--limit and --scenes must be at least 1")
+    stories = load_sets(where)
+    splits: dict[int, list[Story]] = {}
+    for story in stories:
+        splits.setdefault(len(story.characters), []).append(story)
+    turns = zip_longest(*(splits[size] for size in sorted(splits)))
+    chosen = [story for turn in turns for story in turn if story is not None][:limit]
+    return tuple(
+        story if scenes is None else shortened(story, scenes)
+        for story in stories
+        if story in chosen
+    )
+
+
+def shortened(story: Story, scenes: int) -> Story:
+    """``story`` with its first ``scenes`` scenes, and who is in them."""
+    kept: tuple[Scene, ...] = story.scenes[:scenes]
+    cast = {name for scene in kept for name in scene.cast}
+    characters = tuple(c for c in story.characters if c.name in cast)
+    return replace(story, characters=characters, scenes=kept)
+
+
+class Kept:
+    """``load`` that keeps the model it opened last, for runs that follow with the same options.
+
+    Generators are pure and every method puts back what it changes, so that a run is the same on a
+    fresh model. Sent to another process it starts empty.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self.load, self.asked = load, ""
+        self.model: Backend | None = None
+
+    def __call__(self, model: str, **options: Any) -> Backend:
+        """The model, opened if it is not the last one."""
+        asked = canonical({"model": model, **options})
+        if self.model is None or self.asked != asked:
+            self.model = None  # never two in memory
+            self.asked, self.model = asked, self.load(model, **options)
+        return self.model
+
+    def __reduce__(self) -> tuple[type[Kept], tuple[Load]]:
+        """Without the model."""
+        return Kept, (self.load,)
+
+
+def one_model(service: Service) -> Service:
+    """``service``, keeping the last model it opened for the next run that asks for the same."""
+    return Service(load=Kept(service.load), describe=service.describe)
+
+
+def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> int:
+    """U-Net evaluations that finishing ``runs`` takes, if everybody is found at once.
+
+    What is there already counts nothing, and what runs share counts once. A search that settles
+    early takes fewer.
+    """
+    total, known = 0, set()
+    for run in runs:
+        folder = RunFolder(run.out)
+        made = make_plan(run, model, read_record(folder) if run.out.is_dir() else None)
+        done = finished_parts(folder, made)
+        asked = [made.identities[name] for name in made.cast]
+        asked += [made.frames[index] for index in made.wanted]
+        to_do = [part for part in asked if part.name not in done]
+        total += plan.evaluations(run, made, to_do)
+        for file, cost in shared.pieces(run, made, model, to_do).items():
+            if file in known or shared.is_there(file):
+                total -= cost
+            known.add(file)
+    return total
+
+
+def paint(run: RunRequest, service: Service, say: Say = lambda line: None) -> Finished:
+    """Makes what is not there yet of one run; ``say`` hears its warnings."""
+    for event in service.run(run):
+        if isinstance(event, Warned):
+            say(event.message)
+        if isinstance(event, Finished):
+            finished = event
+    return finished
+
+
+def check_finished(runs: Iterable[RunRequest], command: str) -> None:
+    """Refuses runs that lack a frame.
+
+    Raises:
+        RunError: says which run, and to give the same ``command`` again.
+    """
+    for run in runs:
+        frames = [RunFolder(run.out).frame(n) for n in range(len(run.story.scenes))]
+        if run.paint and not all(frame.is_file() for frame in frames):
+            raise RunError(f"{run.out} is not finished; give the same {command} command again")
+
+
+def page(rows: Sequence[tuple[str, RunRequest]]) -> Image.Image:
+    """A row of pictures for each run with its name in front, a column for each frame."""
+    columns = max(len(run.story.scenes) for _, run in rows)
+    made = Image.new("RGB", (NAMES + TILE * columns, TILE * len(rows)), "white")
+    draw, font = ImageDraw.Draw(made), ImageFont.load_default(14)
+    for row, (name, run) in enumerate(rows):
+        draw.text((6, row * TILE + TILE // 2), name, fill="black", font=font)
+        for column in range(len(run.story.scenes)):
+            with Image.open(RunFolder(run.out).frame(column)) as opened:
+                tile = opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+            made.paste(tile, (NAMES + column * TILE, row * TILE))
+    return made

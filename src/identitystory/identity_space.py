@@ -1,0 +1,142 @@
+"""Fig. 2a: where the portraits of several characters lie in the identity space, and what survives.
+
+The paper draws embeddings of three identities with t-SNE; here they are projected on the two
+directions in which they differ most (PCA), which keeps distances honest and needs no seed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from .ablation import AblationRequest
+from .ablation_scores import Outcome, Row, compared
+from .discovery import cohesion
+from .metrics.intervals import bootstrap, mean_of
+from .runfolder import RunFolder, read_tensors, write_whole
+
+ALL, KEPT = "all portraits", "kept portraits"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One character: E (m, d) of its portraits, which rows the filter kept, and e_j (d,)."""
+
+    name: str
+    E: Tensor
+    kept: Tensor
+    identity: Tensor
+
+
+def clouds(request: AblationRequest) -> list[Cloud]:
+    """The portraits of every character of a finished ``space``."""
+    found = []
+    for _, run in request.runs():
+        for character in run.story.characters:
+            t = read_tensors(RunFolder(run.out).identity(character.name))
+            found.append(Cloud(character.name, t["E"], t["kept"], t["embedding"]))
+    return found
+
+
+def project(E: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """PCA of the rows of E (n, d): their mean (d,), two directions (2, d), and each one's share.
+
+    The share is that of the variance. Of a direction's two signs the one is taken whose largest
+    entry is positive.
+    """
+    E = E.double()
+    middle = E.mean(dim=0)
+    _, S, Vh = torch.linalg.svd(E - middle, full_matrices=False)
+    axes = Vh[:2]
+    signs = axes.gather(1, axes.abs().argmax(dim=1, keepdim=True)).sign()
+    return middle, axes * signs, S[:2].square() / S.square().sum()
+
+
+def nearest_own(groups: Sequence[Tensor]) -> list[float]:
+    """For each group of rows the share that lies nearest to its own mean, itself left out of it.
+
+    Chance is one over the number of groups. nan for a group of a single row.
+    """
+    means = torch.stack([g.double().mean(dim=0) for g in groups])
+    shares = []
+    for number, group in enumerate(groups):
+        n, rows = len(group), group.double()
+        if n < 2:
+            shares.append(float("nan"))
+            continue
+        distances = torch.cdist(rows, means)
+        without = (means[number] * n - rows) / (n - 1)
+        distances[:, number] = (rows - without).norm(dim=1)
+        shares.append(float((distances.argmin(dim=1) == number).double().mean()))
+    return shares
+
+
+def to_others(groups: Sequence[Tensor]) -> list[float]:
+    """For each group the mean cosine of its rows and those of the others; nan where it is alone."""
+    units = [normalize(g.double(), dim=1).mean(dim=0) for g in groups]
+    sizes = [len(g) for g in groups]
+    found = []
+    for number, unit in enumerate(units):
+        rest = [
+            (u * n, n) for k, (u, n) in enumerate(zip(units, sizes, strict=True)) if k != number
+        ]
+        if not rest:
+            found.append(float("nan"))
+            continue
+        total = torch.stack([u for u, _ in rest]).sum(dim=0) / sum(n for _, n in rest)
+        found.append(float(unit @ total))
+    return found
+
+
+def measure_space(found: Sequence[Cloud]) -> Outcome:
+    """How well the characters are told apart, of all portraits and of those that were kept.
+
+    Every measure is one number a character, with its interval over characters.
+    """
+    rows = []
+    for label in (ALL, KEPT):
+        groups = [c.E if label == ALL else c.E[c.kept] for c in found]
+        measures = {
+            "nearest to own mean": nearest_own(groups),
+            "cosine to own": [cohesion(g) if len(g) > 1 else float("nan") for g in groups],
+            "cosine to others": to_others(groups),
+        }
+        for name, each in measures.items():
+            values = torch.tensor(each, dtype=torch.float64)
+            known = values[~values.isnan()]
+            value = float(known.mean()) if len(known) else float("nan")
+            low, high = bootstrap(mean_of(known), len(known)) or (None, None)
+            rows.append(Row(label, None, name, value, low, high, len(known), each=tuple(each)))
+    return Outcome(compared(rows, ALL), ALL)
+
+
+def points_csv(found: Sequence[Cloud]) -> str:
+    """One line for each portrait, and each identity, with its place in the figure."""
+    middle, axes, _ = project(torch.cat([c.E for c in found]))
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["character", "portrait", "kept", "x", "y"])
+    for c in found:
+        kept = set(c.kept.tolist())
+        for number, row in enumerate((c.E.double() - middle) @ axes.mT):
+            table.writerow([c.name, number, int(number in kept), *_shown(row)])
+        table.writerow([c.name, "identity", "", *_shown((c.identity.double() - middle) @ axes.mT)])
+    return text.getvalue()
+
+
+def _shown(place: Tensor) -> list[str]:
+    return [f"{value:.6f}" for value in place.tolist()]
+
+
+def write_points(request: AblationRequest, found: Sequence[Cloud]) -> Path:
+    """``points_csv`` as space.points.csv."""
+    file = request.out / f"{request.ablation.name}.points.csv"
+    write_whole(file, points_csv(found).encode())
+    return file

@@ -1,0 +1,341 @@
+"""Ablations on fakes: which settings are compared, what is shared, resuming, and the numbers."""
+
+import csv
+import dataclasses
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from identitystory import ablation_figures, grid
+from identitystory.ablation import (
+    ABLATIONS,
+    AblationRequest,
+    ablation,
+    chosen_stories,
+    paint,
+    told_cost,
+    variants,
+)
+from identitystory.ablation_scores import Outcome, Row, as_csv, compared, difference, measure, write
+from identitystory.cli import main
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset, preset
+from identitystory.errors import ConfigError, RunError
+from identitystory.evaluation import Tools
+from identitystory.metrics.suite import Instruments
+from identitystory.plan import make_plan
+from identitystory.runfolder import RunFolder, read_tensors
+from identitystory.story import inline_story
+from tests.workshop import FACTS, Workshop, contents
+
+MARA, TOM = "Mara: a woman with dark curly hair", "Tom: an old man with a beard"
+PRESET = Preset(
+    "test",
+    num_steps=10,
+    discovery=DiscoveryConfig(num_portraits=12, rank=2, iterations=1),
+    injection=InjectionConfig(start=8, reference_size=64, k_max=4.0),
+)
+STORIES = (
+    inline_story([MARA], ["{Mara} reads", "{Mara} on a pier"], title="One"),
+    inline_story([MARA, TOM], ["{Mara} and {Tom} sail", "{Tom} sleeps"], title="Two"),
+)
+PAPER = preset("paper")
+
+
+def asked(name, out, **more):
+    made = ablation(name)
+    stories = chosen_stories(made, STORIES, PRESET, 2, 2)
+    return AblationRequest(made, tuple(variants(made, PRESET)[0]), stories, out, **more)
+
+
+def changes(name, base=PAPER):
+    """Label -> the numbers in which the variant differs from ``base``, and its method."""
+    flat = lambda p: dataclasses.asdict(p.discovery) | dataclasses.asdict(p.injection)
+    return {
+        v.label: ({k: x for k, x in flat(v.preset).items() if x != flat(base)[k]}, v.method)
+        for v in variants(ablation(name), base)[0]
+    }
+
+
+def test_each_ablation_changes_what_the_paper_changes_and_nothing_else():
+    ours, direct = "identitystory", "direct-identity"
+    assert changes("components") == {
+        "no discovery": ({"selection": "mean"}, ours),
+        "no injection": ({}, direct),
+        "IdentityStory": ({}, ours),
+    }
+    assert changes("masking") == {
+        "K_max = 0": ({"k_max": 0.0}, ours),
+        "fixed": ({"k_max": 0.0, "margin": 50.0}, ours),
+        "progressive": ({}, ours),
+    }
+    assert changes("mechanism") == {"no layout": ({"layout": False}, ours), "layout": ({}, ours)}
+    starts = {f"t' = {s}": ({"start": s} if s != 40 else {}, ours) for s in (50, 40, 30, 20, 10)}
+    assert changes("start") == starts
+    picks = {"naive mean": "mean", "random": "random", "trim": "trim"}
+    assert changes("discovery") == {
+        **{label: ({"selection": pick}, direct) for label, pick in picks.items()},
+        "SVD": ({}, direct),
+    }
+    assert changes("iterations") == {
+        f"p = {p}": ({"iterations": p} if p != 3 else {}, direct) for p in (0, 1, 2, 3)
+    }
+    assert changes("rank") == {
+        f"k = {k}": ({"rank": k} if k != 10 else {}, direct) for k in (1, 2, 5, 10, 20)
+    }
+    assert changes("space") == {"portraits": ({}, ours)}
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+@pytest.mark.parametrize("base", ["paper", "release", "recommended", "fast"])
+def test_the_configuration_itself_is_always_among_the_variants(name, base, tmp_path):
+    base = preset(base)
+    found, _ = variants(ablation(name), base)
+    request = AblationRequest(ablation(name), tuple(found), STORIES, tmp_path)
+    assert request.reference.preset == base
+    assert len({v.name for v in found}) == len({v.label for v in found}) == len(found)
+
+
+def test_the_starts_follow_the_number_of_steps():
+    assert [v.number for v in variants(ablation("start"), PRESET)[0]] == [10, 8, 6, 4, 2]
+
+
+def test_what_few_portraits_do_not_allow_is_left_out_and_said():
+    few = replace(PAPER, discovery=DiscoveryConfig(num_portraits=16, rank=4))  # 5 in the last round
+    found, notes = variants(ablation("rank"), few)
+    assert [v.number for v in found] == [1, 2, 4]
+    assert [note.split(":")[0] for note in notes] == [f"k = {k} is left out" for k in (5, 10, 20)]
+    one = replace(PAPER, discovery=DiscoveryConfig(num_portraits=1, iterations=0))
+    with pytest.raises(ConfigError, match=r"nothing to compare: p = 1 is left out.*--portraits"):
+        variants(ablation("iterations"), one)
+
+
+def test_names_and_numbers_are_checked():
+    with pytest.raises(ConfigError, match=r"no ablation is called 'component'.*'components'"):
+        ablation("component")
+    for sets, scenes, said in ((0, 1, "--sets is 0"), (1, 0, "--scenes is 0")):
+        with pytest.raises(ConfigError, match=said):
+            chosen_stories(ablation("start"), STORIES, PRESET, sets, scenes)
+
+
+def test_stories_are_cut_with_their_casts_and_descriptions_come_once():
+    (_, two) = chosen_stories(ablation("start"), STORIES[:1] + STORIES[1:], PRESET, 2, 1)
+    assert [c.name for c in two.characters] == ["Mara", "Tom"]
+    swapped = replace(STORIES[1], scenes=STORIES[1].scenes[::-1])
+    (one,) = chosen_stories(ablation("start"), [swapped], PRESET, 2, 1)
+    assert [c.name for c in one.characters] == ["Tom"]
+    asks = replace(PRESET.discovery, search_prompt="a portrait of {description}")
+    faces = chosen_stories(
+        ablation("discovery"), STORIES, replace(PRESET, discovery=asks), 9, 3
+    )  # fmt: skip
+    assert [(c.name,) for s in faces for c in s.characters] == [s.scenes[0].cast for s in faces]
+    assert [len(s.scenes) for s in faces] == [3, 3]
+    assert faces[0].scenes[0].prompt == "a portrait of a woman with dark curly hair"
+    assert faces[0].scenes[0].text == "a portrait of {Mara}"
+
+
+def test_variants_share_portraits_and_templates_and_have_the_bytes_of_runs_alone(backend, tmp_path):
+    request, workshop = asked("components", tmp_path / "out"), Workshop(backend)
+    ahead = grid.ahead([run for _, run in request.runs()], FACTS)
+    paint(request, workshop.service)
+    portraits, frames, casts = 2 * 12, 4, 5  # both characters once; casts of 1, 1, 2, 1
+    assert workshop.steps["general"] == 10 * frames  # templates of one variant serve the other
+    assert workshop.steps["identity"] == 10 * portraits + 2 * 8 * casts + 10 * frames
+    assert ahead == 2 * sum(workshop.steps.values())
+    for variant, run in request.runs():
+        alone = replace(run, out=tmp_path / "alone" / variant.name, portraits=None, templates=None)
+        list(Workshop(backend).service.run(alone))
+        assert contents(alone.out) == contents(run.out)
+        Workshop(backend)  # next story in another folder
+        (tmp_path / "alone" / variant.name).rename(tmp_path / f"{variant.name}-{run.story.title}")
+
+
+def test_ablations_in_one_folder_paint_the_method_itself_once(backend, tmp_path):
+    paint(asked("components", tmp_path), Workshop(backend).service)
+    workshop = Workshop(backend)
+    paint(asked("mechanism", tmp_path), workshop.service)
+    assert workshop.steps == {"general": 0, "identity": 8 * 5}  # without layout, from the templates
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_cut_off_and_given_again_nothing_is_made_twice(backend, tmp_path):
+    whole, workshop = asked("start", tmp_path / "whole"), Workshop(backend)
+    paint(whole, workshop.service)
+    total, request, broken = dict(workshop.steps), asked("start", tmp_path / "cut"), []
+
+    def stop(line):
+        broken.append(line)
+        if len(broken) == 4:
+            raise StoppedError
+
+    first = Workshop(backend)
+    with pytest.raises(StoppedError):
+        paint(request, first.service, stop)
+    done = dict(first.steps)
+    with pytest.raises(RunError, match="is not finished; give the same ablate start command again"):
+        measure(request, NOTHING)
+    again = Workshop(backend)
+    said = told_cost(request, again.service)
+    left = 2 * (sum(total.values()) - sum(done.values()))
+    assert f"{left:,} evaluations lie ahead" in said
+    paint(request, again.service)
+    assert {k: done[k] + again.steps[k] for k in done} == total
+    assert contents(request.out) == contents(whole.out)
+    again.steps = {"general": 0, "identity": 0}
+    paint(request, again.service)
+    assert again.steps == {"general": 0, "identity": 0}
+
+
+def test_the_model_is_opened_once_for_all_variants(backend, tmp_path):
+    opened = []
+    service = Workshop(backend).service
+    load = service.load
+    service.load = lambda *a, **k: opened.append(a) or load(*a, **k)
+    paint(asked("start", tmp_path), service)
+    assert opened == [("miniature",)]
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+NOTHING = Tools(Instruments(), {}, {"CLIP": "no CLIP"})
+
+
+def test_the_difference_is_of_the_same_story_and_knows_of_missing_ones():
+    """Stories differ by far more than variants do; the gain is 0.1 on each, without any width."""
+    base = [0.1, 0.5, 0.9, float("nan")]
+    assert difference([v + 0.1 for v in base], base) == pytest.approx((0.1, 0.1, 0.1))
+    assert difference([float("nan")] * 4, base) == (None, None, None)
+    value, low, high = difference([0.2, 0.5, 0.9, 1.0], base)
+    assert value == pytest.approx(0.1 / 3)
+    assert low == pytest.approx(0)
+    assert low < value < high
+    rows = [
+        Row("a", None, "m", 0.3, None, None, 2, each=(0.2, 0.4)),
+        Row("b", None, "m", 0.5, None, None, 2, each=(0.5, 0.5)),
+        Row("b", None, "pooled", 0.5, None, None, 2),
+    ]
+    gains = {(r.variant, r.measure): r.gain for r in compared(rows, "b")}
+    assert gains == {("a", "m"): pytest.approx(-0.2), ("b", "m"): None, ("b", "pooled"): None}
+
+
+class Grey:
+    """An encoder of one number: cosine 1 with every text; its crops do not matter."""
+
+    name, limit = "grey", 77
+
+    def pictures(self, images):
+        means = [[float(np.asarray(i.convert("L")).mean()) / 255, 1.0] for i in images]
+        return torch.tensor(means).reshape(-1, 2)
+
+    def texts(self, texts):
+        return torch.tensor([[1.0, 0.0]] * len(texts)).reshape(-1, 2)
+
+
+def test_the_csv_has_the_score_of_each_variants_own_pictures(backend, tmp_path):
+    request = asked("mechanism", tmp_path / "out")
+    paint(request, Workshop(backend).service)
+    outcome = measure(request, Tools(Instruments(encoder=Grey()), {"CLIP": {"name": "grey"}}, {}))
+    table = list(csv.DictReader(io.StringIO(as_csv(request, outcome))))
+    found = {r["variant"]: r for r in table if r["measure"] == "CLIP-T"}
+    means = {}
+    for variant in request.variants:
+        each = []
+        for story in request.stories:
+            folder = RunFolder(request.run(variant, story).out)
+            grey = [np.asarray(Image.open(folder.frame(n)).convert("L")).mean() for n in (0, 1)]
+            each.append(np.mean([g / 255 / np.hypot(g / 255, 1) for g in grey]))
+        means[variant.label] = np.mean(each)
+        assert float(found[variant.label]["value"]) == pytest.approx(means[variant.label], abs=1e-5)
+    gain = means["no layout"] - means["layout"]
+    assert gain != 0
+    assert float(found["no layout"]["minus layout"]) == pytest.approx(gain, abs=2e-6)
+    assert found["layout"]["minus layout"] == ""
+    assert found["layout"]["low"] < found["layout"]["value"] < found["layout"]["high"]
+    files = write(request, outcome)
+    names = ["mechanism.csv", "mechanism.json", "mechanism/one.png", "mechanism/two.png"]
+    assert [str(f.relative_to(request.out)) for f in files] == names
+    before = [f.read_bytes() for f in files]
+    assert [f.read_bytes() for f in write(request, outcome)] == before
+    with Image.open(files[2]) as picture:
+        assert picture.size == (grid.NAMES + 2 * grid.TILE, 2 * grid.TILE)
+
+
+def test_the_figure_is_drawn_the_same_each_time(backend, tmp_path):
+    request = asked("start", tmp_path)
+    paint(request, Workshop(backend).service)
+    rows = [
+        Row(v.label, v.number, m, k / 10, 0.0, 0.9, 2, each=(0.1, k / 5))
+        for k, v in enumerate(request.variants)
+        for m in ("Face-Sim", "CLIP-T")
+    ]
+    files = ablation_figures.draw(request, Outcome(rows))
+    assert [f.name for f in files] == ["start.png", "start.svg"]
+    before = [f.read_bytes() for f in files]
+    assert [f.read_bytes() for f in ablation_figures.draw(request, Outcome(rows))] == before
+    rows[0] = replace(rows[0], value=0.5)
+    assert ablation_figures.draw(request, Outcome(rows))[1].read_bytes() != before[1]
+    with Image.open(files[0]) as picture:
+        assert picture.width > 500
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def test_the_command_says_what_it_costs_and_what_is_missing(backend, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ablation_figures, "can_draw", lambda: False)
+    file = tmp_path / "story.toml"
+    file.write_text(
+        'title = "One"\n[[character]]\nname = "Mara"\ndescription = "a woman"\n'
+        '[[scene]]\nprompt = "{Mara} reads"\n'
+    )
+    command = ["ablate", "mechanism", "--stories", str(file), "--out", str(tmp_path / "out")]
+    command += ["--steps", "10", "--portraits", "6", "--clip", "none", "--faces", "none"]
+    assert main(command, service=lambda: Workshop(backend).service) == 0
+    said = capsys.readouterr()
+    # 6 portraits and a template of 20, and from step 8 once more for the variant with a mask
+    assert "variants 2, stories 1, pictures 2, portraits a character 6; 172 eval" in said.err
+    assert "no figure: matplotlib is not installed; pip install" in said.err
+    assert "| no layout |" in said.out
+    assert (tmp_path / "out" / "mechanism.csv").is_file()
+    assert main(["ablate", "component", "--out", str(tmp_path)]) == 2
+    assert "'components'" in capsys.readouterr().err
+
+
+def test_space_stops_before_the_pictures(backend, tmp_path, capsys):
+    file = tmp_path / "stories.toml"
+    file.write_text(
+        "".join(
+            f'[[story]]\ntitle = "{n}"\n[[story.character]]\nname = "{n}"\n'
+            f'description = "a woman with {n} hair"\n[[story.scene]]\nprompt = "{{{n}}} reads"\n'
+            for n in ("red", "long", "dark")
+        )
+    )
+    command = ["ablate", "space", "--stories", str(file), "--out", str(tmp_path / "out")]
+    command += ["--steps", "10", "--portraits", "8"]
+    workshop = Workshop(backend)
+    assert main(command, service=lambda: workshop.service) == 0
+    assert workshop.steps == {"general": 0, "identity": 10 * 8 * 3}
+    out = tmp_path / "out"
+    assert {f.name for f in out.glob("space*")} == {
+        "space.csv", "space.json", "space.points.csv", "space.png", "space.svg",
+    }  # fmt: skip
+    points = list(csv.DictReader((out / "space.points.csv").read_text().splitlines()))
+    assert [p["portrait"] for p in points if p["character"] == "red"][-2:] == ["7", "identity"]
+    kept = read_tensors(next(out.glob("runs/*/*red/cast/red.safetensors")))["kept"].tolist()
+    assert [int(p["portrait"]) for p in points if p["character"] == "red" and p["kept"] == "1"] == (
+        kept
+    )
+    assert "| kept portraits |" in capsys.readouterr().out
+
+
+def test_the_plan_of_every_variant_holds_the_variants_own_numbers(tmp_path):
+    """No variant's frames could be taken for another's."""
+    request = asked("masking", tmp_path)
+    keys = [make_plan(run, FACTS, None).frames[0].key for _, run in request.runs()[:3]]
+    assert len(set(keys)) == 3
