@@ -338,15 +338,15 @@ PRESETS: Mapping[str, Preset] = {
 _RECOMMENDED = PRESETS["recommended"]
 PRESETS = {
     **PRESETS,
-    # At most 48 portraits of 10 steps, 3 of them guided: 624 evaluations a character.
+    # 40 portraits of 8 guided steps: 640 evaluations a character, see docs/performance.md. Rank 10
+    # needs 32 rows, so only a search of more than 40 portraits can settle before its end.
     "fast": dataclasses.replace(
         _RECOMMENDED,
         name="fast",
         discovery=dataclasses.replace(
             _RECOMMENDED.discovery,
-            num_portraits=48,
-            search_steps=10,
-            guidance_interval=(0.1, 0.4),
+            num_portraits=40,
+            search_steps=8,
             settle=0.01,
         ),
         injection=dataclasses.replace(
