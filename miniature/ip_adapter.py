@@ -31,9 +31,7 @@ from .ready import WORDINGS, Ready, companions, prepare
 from .text import WIDTHS
 from .unet import TIME_IDS, Painter, scheduler
 
-TOKENS = (
-    2  # a picture; an embedding has the numbers of one, and four would cost the package 0.4 MiB
-)
+TOKENS = 4  # a picture; diffusers' own class takes no other number
 
 
 class Adapter(nn.Module):

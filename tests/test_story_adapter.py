@@ -165,6 +165,13 @@ def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_pa
     picture = paint(General(), backend, story=SHORT, wanted=(0,))[0]
     e = encoder.embed(encoder.pixels([picture])).detach()
     torch.testing.assert_close(loaded.embed(picture), e[0])
+    stock = StableDiffusionXLPipeline.from_pretrained(copy, add_watermarker=False)
+    name = "ip-adapter_sdxl.safetensors"
+    stock.load_ip_adapter(
+        copy, subfolder="sdxl_models", weight_name=name, image_encoder_folder=None
+    )
+    (layer,) = stock.unet.encoder_hid_proj.image_projection_layers
+    torch.testing.assert_close(loaded.tokens(e), layer(e)[0], rtol=1e-3, atol=1e-3)
     (copy / "photomaker.safetensors").rename(tmp_path / "elsewhere")
     with pytest.raises(
         ModelError, match=r"holds no IP-Adapter \(sdxl_models/image_encoder/ missing"
