@@ -103,7 +103,7 @@ def save_segmenter(folder: Path, clip_folder: Path) -> None:
 def training_facts(data: PictureSet) -> dict:
     """What the checkpoints say of themselves: steps and minutes of each stage."""
     stages = {}
-    parts = ("vae", DECODER, "text", "tower", "segmenter", "unet", "reader", "ip_adapter")
+    parts = ("vae", DECODER, "text", "tower", "segmenter", "perception", "unet", "reader", "ip_adapter")
     for name in filter(trained, parts):
         state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
         stages[name] = (state["step"], round(state["spent"] / 60, 1))
@@ -115,7 +115,7 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
     people = data.spec["people"]
     lines = [
         "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
-        'name = "identitystory miniature, version 0"',
+        'name = "identitystory miniature, version 0.2"',
         'licence = "Apache-2.0; rendered from CC0 data"',
         "size = 128",
         "",
@@ -129,7 +129,7 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
         f"places = {json.dumps(PLACES_V0)}",
         f"poses = {json.dumps(POSES_V0)}",
         'framings = ["portrait", "half-body"]',
-        "people_in_a_picture = 1  # two people in one picture are not learned yet",
+        "people_in_a_picture = 1  # few pairs were seen; two people share traits",
         "",
         "[training]  # optimizer steps, minutes on the machine below",
         f"machine = {json.dumps(measured.pop('machine', 'two CPU cores with bfloat16 matrix units'))}",
