@@ -103,7 +103,17 @@ def save_segmenter(folder: Path, clip_folder: Path) -> None:
 def training_facts(data: PictureSet) -> dict:
     """What the checkpoints say of themselves: steps and minutes of each stage."""
     stages = {}
-    parts = ("vae", DECODER, "text", "tower", "segmenter", "perception", "unet", "reader", "ip_adapter")
+    parts = (
+        "vae",
+        DECODER,
+        "text",
+        "tower",
+        "segmenter",
+        "perception",
+        "unet",
+        "reader",
+        "ip_adapter",
+    )
     for name in filter(trained, parts):
         state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
         stages[name] = (state["step"], round(state["spent"] / 60, 1))
