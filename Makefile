@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.identitystory
 PIP := $(BIN)/python -m pip install --quiet
 
-.PHONY: venv story test check format miniature
+.PHONY: venv story test check format miniature results
 
 venv: $(STAMP)  ## .venv with everything needed to run and to test
 
@@ -34,3 +34,7 @@ format: venv
 miniature: venv  ## train the miniature again, from nothing; resumable
 	$(PIP) -c constraints.txt -e '.[dev,miniature,faces]'
 	$(BIN)/python -m miniature.train
+
+results: venv  ## Table 1 on the miniature, 10 stories of 4 scenes: docs/results.md; resumable
+	$(PIP) -c constraints.txt -e '.[dev,faces]'
+	$(BIN)/identitystory bench --limit 10 --scenes 4 --out runs/table1 --results docs/results.md

@@ -141,6 +141,18 @@ def test_another_unets_or_another_kind_of_adapter_is_refused(backend, folder, tm
             load_ip_adapter(copy, backend.general.unet)
 
 
+def test_before_its_training_the_workshops_adapter_changes_nothing(backend):
+    from miniature.ip_adapter import Adapter
+
+    G = backend.general
+    adapter = Adapter(G.unet, 96)
+    cond, z = G.condition(["an old man"], guidance=1.0), G.noise(7)[None]
+    tokens = adapter.tokens(torch.randn(1, 96, generator=torch.Generator().manual_seed(0)))
+    with torch.no_grad(), edited(G.unet, adapter.edit(tokens)):
+        seen = G.step(z, 2, cond)
+    torch.testing.assert_close(seen, G.step(z, 2, cond))
+
+
 def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_path):
     """miniature/ip_adapter.py at toy size: the same attention, written to and read from the files.
 
