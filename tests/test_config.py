@@ -13,6 +13,7 @@ from identitystory.config import (
     preset_from_dict,
     survivors,
     to_dict,
+    with_guidance,
 )
 from identitystory.errors import ConfigError
 
@@ -119,3 +120,18 @@ def test_more_re_denoised_steps_than_steps_are_refused():
 def test_configurations_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         preset("paper").num_steps = 3
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_that_the_paper_does_not_fix_take_the_guidance_of_the_model(name):
+    scales = lambda p: (
+        p.discovery.guidance,
+        p.injection.guidance_template,
+        p.injection.guidance_identity,
+    )
+    small, large = preset(name), preset(name, "sdxl")
+    if name in ("paper", "release"):
+        assert small == large
+    else:
+        assert (scales(small), scales(large)) == ((2.0,) * 3, (5.0,) * 3)
+        assert with_guidance(large, 2.0) == small

@@ -300,6 +300,7 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
         preset_name=arguments.preset,
         steps=arguments.steps,
         portraits=arguments.portraits,
+        guidance=arguments.guidance,
         compiled=arguments.compile,
         batch=arguments.batch,
         seed=arguments.seed,

@@ -109,15 +109,16 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     from .requests import DEFAULT_PRESET, overridden
 
     made = ablation.ablation(arguments.ablation)
+    chosen = where(arguments)
     base, notes = overridden(
-        preset(arguments.preset or DEFAULT_PRESET),
+        preset(arguments.preset or DEFAULT_PRESET, chosen.get("model", "miniature")),
         steps=arguments.steps,
         portraits=arguments.portraits,
+        guidance=arguments.guidance,
     )
     if made.faces:
         base = replace(base, seed_per_frame=True)  # one prompt, so only the noise tells them apart
     variants, left_out = ablation.variants(made, base)
-    chosen = where(arguments)
     source = arguments.stories
     if source is None:
         small = chosen.get("model", "miniature") == "miniature"

@@ -129,10 +129,12 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     from .engines import engine
     from .requests import DEFAULT_PRESET, overridden
 
+    chosen = where(arguments)
     configuration, notes = overridden(
-        preset(arguments.preset or DEFAULT_PRESET),
+        preset(arguments.preset or DEFAULT_PRESET, chosen.get("model", "miniature")),
         steps=arguments.steps,
         portraits=arguments.portraits,
+        guidance=arguments.guidance,
     )
     for note in notes:
         _tell(note)
@@ -142,7 +144,7 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
         configuration,
         bench.chosen_methods(arguments.methods),
         seed=arguments.seed,
-        **where(arguments),
+        **chosen,
     )
     bench.paint(request, service(), _tell, engine(arguments.engine))
     table = results.make_table(request)
@@ -161,7 +163,9 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
 def _bench_line(arguments: argparse.Namespace) -> str:
     """The command that makes the same table again; where to is left open."""
     names = ("stories", "methods", "limit", "scenes", "seed", "preset", "model", "base")
-    given = ((name, getattr(arguments, name)) for name in (*names, "steps", "portraits"))
+    given = (
+        (name, getattr(arguments, name)) for name in (*names, "steps", "portraits", "guidance")
+    )
     words = [word for name, value in given if value is not None for word in (f"--{name}", value)]
     return shlex.join(["identitystory", "bench", *map(str, words), "--out", "DIR"])
 

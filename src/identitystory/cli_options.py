@@ -27,6 +27,14 @@ def whole(given: str) -> int:
     return int(given)
 
 
+def scale(given: str) -> float:
+    """A number, as an option's type."""
+    try:
+        return float(given)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number") from None
+
+
 def model_options(made: argparse.ArgumentParser) -> None:
     """Which model, where, and the numbers that override a preset's; None is the door's default."""
     made.add_argument(
@@ -51,6 +59,13 @@ def model_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--dtype", metavar="T", help="auto, float32, bfloat16 or float16")
     made.add_argument("--steps", metavar="N", type=whole, help="sampling steps")
     made.add_argument("--portraits", metavar="N", type=whole, help="portraits a character")
+    made.add_argument(
+        "--guidance",
+        metavar="G",
+        type=scale,
+        help="how closely pictures keep to their words, 1 or more (default: the preset's; 2 with "
+        "the miniature, 5 with other models)",
+    )
 
 
 def offline_option(made: argparse.ArgumentParser) -> None:

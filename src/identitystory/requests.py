@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .baselines.registry import check_method
-from .config import DiscoveryConfig, Preset, preset
+from .config import DiscoveryConfig, Preset, preset, with_guidance
 from .errors import ConfigError
 from .plan import RunRequest, extended, from_picture, recorded
 from .runfolder import RunFolder
@@ -33,6 +33,7 @@ def new_request(
     preset_name: str | None = None,
     steps: int | None = None,
     portraits: int | None = None,
+    guidance: float | None = None,
     compiled: bool | None = None,
     batch: int | None = None,
     seed: int | None = None,
@@ -49,6 +50,7 @@ def new_request(
         preset_name: see config.PRESETS.
         steps: t; t' follows in proportion.
         portraits: m; the rank follows where there would be too few rows for it.
+        guidance: of portraits, templates and re-denoising; None is the preset's.
         compiled: see ``config.Preset``.
         batch: see ``config.Preset``.
         seed: see ``RunRequest``.
@@ -61,13 +63,19 @@ def new_request(
         IdentityStoryError: a name or number that does not exist, or a folder of another format.
     """
     out = out or default_folder(story)
-    request = RunRequest(story, out, preset(DEFAULT_PRESET))
+    model = where.get("model") or "miniature"
+    request = RunRequest(story, out, preset(DEFAULT_PRESET, model))
     if out.is_dir() and RunFolder(out).record.is_file():
         request = replace(recorded(out), story=story)
     if preset_name is not None:
-        request = replace(request, preset=preset(preset_name))
+        request = replace(request, preset=preset(preset_name, where.get("model") or request.model))
     configuration, notes = overridden(
-        request.preset, steps=steps, portraits=portraits, compiled=compiled, batch=batch
+        request.preset,
+        steps=steps,
+        portraits=portraits,
+        guidance=guidance,
+        compiled=compiled,
+        batch=batch,
     )
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
     if method is not None:
@@ -102,6 +110,7 @@ def overridden(
     *,
     steps: int | None = None,
     portraits: int | None = None,
+    guidance: float | None = None,
     compiled: bool | None = None,
     batch: int | None = None,
 ) -> tuple[Preset, tuple[str, ...]]:
@@ -111,6 +120,8 @@ def overridden(
         ConfigError: a number is out of range.
     """
     notes: list[str] = []
+    if guidance is not None:
+        base = with_guidance(base, guidance)
     if compiled is not None:
         base = replace(base, compiled=compiled)
     if batch is not None:
