@@ -21,7 +21,7 @@ from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
 from .data import PictureSet
-from .loop import Run, load_trained
+from .loop import Run, load_trained, mixed, moved
 from .muon import muon_and_adam
 from .paths import BUILD
 from .text import WIDTHS
@@ -114,7 +114,7 @@ def contrast(e: Tensor, groups: Tensor) -> Tensor:
 
 def train(minutes: float, data: PictureSet) -> None:
     """Two pictures each of many people a step."""
-    numbers = torch.from_numpy(vectors(data))
+    (numbers,) = moved(torch.from_numpy(vectors(data)))
     tower = Tower(numbers.shape[1])
     matrices = [p for n, p in tower.named_parameters() if p.ndim == 2 and "encoder.layers" in n]
     optimizers = muon_and_adam(matrices, tower.parameters(), muon=0.02, adam=2e-3)
@@ -133,9 +133,9 @@ def train(minutes: float, data: PictureSet) -> None:
                 n = int(who * per + k)
                 views.append(view_of(data.images[n], eyes[n], rng))
                 groups.append(int(who))
-        groups = torch.tensor(groups)
-        with torch.autocast("cpu", torch.bfloat16):
-            e, guess = tower(pixels(views, rng))
+        groups, x = moved(torch.tensor(groups), pixels(views, rng))
+        with mixed():
+            e, guess = tower(x)
         told = F.smooth_l1_loss(guess.float(), numbers[groups])
         size = (e.float().square().mean(1) - 1).square().mean()  # rows of a size that fusing likes
         who_loss = contrast(e, groups)

@@ -24,7 +24,7 @@ from identitystory.models.attention import Site, attend, edited
 from identitystory.models.folder import ADAPTER
 
 from .data import add_training_options, open_sets
-from .loop import CHECKPOINTS, Run, load_trained, spawn, trained
+from .loop import CHECKPOINTS, DEVICE, Run, load_trained, mixed, moved, spawn, trained
 from .noising import min_snr, noised
 from .paths import TARGET
 from .ready import WORDINGS, Ready, companions, prepare
@@ -103,7 +103,7 @@ def plain_unet() -> nn.Module:
 
 def train(minutes: float, ready: Ready, *, batch: int) -> None:
     """One picture a sample: from its caption and an embedding of it or of its person."""
-    unet = plain_unet()
+    unet = plain_unet().to(DEVICE)
     adapter = Adapter(unet, ready.embeddings.shape[1])
     adapter.beside.fill_(fingerprint())
     optimizer = torch.optim.AdamW(adapter.parameters(), 5e-4, betas=(0.9, 0.99), weight_decay=0.01)
@@ -124,14 +124,16 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
         e = ready.embeddings[torch.from_numpy(source)].clone()
         e[torch.from_numpy(rng.random(batch) < 0.1)] = 0  # no picture, as without the prompt
         ids = torch.tensor([TIME_IDS], dtype=torch.float32).expand(batch, -1)
-        extra = dict(text_embeds=ready.pooled[text], time_ids=ids)
+        x, target, t, e, ids = moved(x, target, t, e, ids)
+        pooled, states = moved(ready.pooled[text], ready.states[text].float())
         with (
-            torch.autocast("cpu", torch.bfloat16),
+            mixed(),
             edited(unet, adapter.edit(adapter.tokens(e))),
         ):
-            said = unet(x, t, ready.states[text].float(), added_cond_kwargs=extra).sample
+            extra = dict(text_embeds=pooled, time_ids=ids)
+            said = unet(x, t, states, added_cond_kwargs=extra).sample
         error = (said.float() - target).square().mean((1, 2, 3))
-        run.update((error * min_snr(t, alpha_bar)).mean())
+        run.update((error * min_snr(t, alpha_bar.to(t.device))).mean())
 
 
 def pack(adapter: Adapter, folder: Path) -> None:

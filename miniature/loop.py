@@ -26,13 +26,27 @@ from .muon import all_summed
 from .paths import BUILD
 
 CHECKPOINTS = BUILD / "checkpoints"
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def mixed() -> torch.autocast:
+    """bfloat16 where it pays, on the device that trains."""
+    return torch.autocast(DEVICE.type, torch.bfloat16)
+
+
+def moved(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """``tensors`` on the device that trains."""
+    return tuple(x.to(DEVICE) for x in tensors)
 
 
 def spawn(processes: int) -> int:
     """Run this command in ``processes`` single-threaded processes that train together.
 
-    Returns the rank of a process that was so started; the caller of the others never returns.
+    Returns the rank of a process that was so started; the caller of the others never returns. With
+    an accelerator this process trains alone.
     """
+    if DEVICE.type != "cpu":
+        return 0
     if "MINIATURE_RANK" in os.environ:
         rank, world = (int(os.environ[f"MINIATURE_{k}"]) for k in ("RANK", "WORLD"))
         torch.set_num_threads(1)
@@ -71,7 +85,7 @@ class Run:
         minutes: float, ema: float = 0.0, warmup: int = 50, decay_from: float = 0.5,
         clip: float = 1.0,
     ):  # fmt: skip
-        self.name, self.model, self.optimizers = name, model, optimizers
+        self.name, self.model, self.optimizers = name, model.to(DEVICE), optimizers
         self.budget, self.decay, self.warmup = 60 * minutes, ema, warmup
         self.decay_from, self.clip = decay_from, clip
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if ema else model
@@ -88,7 +102,7 @@ class Run:
             self.average.load_state_dict(model.state_dict())
 
     def _load(self) -> None:
-        state = torch.load(self.path, weights_only=True)
+        state = torch.load(self.path, weights_only=True, map_location=DEVICE)
         self.model.load_state_dict(state["model"])
         if self.decay:
             self.average.load_state_dict(state["average"])
@@ -170,8 +184,8 @@ def trained(name: str) -> bool:
 
 
 def load_trained(name: str, model: nn.Module) -> nn.Module:
-    """``model`` with the (averaged) weights of a stage's checkpoint, for use."""
+    """``model`` with the (averaged) weights of a stage's checkpoint, for use, on the processor."""
     path: Path = CHECKPOINTS / f"{name}.pt"
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     model.load_state_dict(state.get("average", state["model"]))
     return model.eval().requires_grad_(False)

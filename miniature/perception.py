@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .data import PictureSet, add_set_options, open_sets
 from .identity import auc, contrast, vectors
-from .loop import Run, load_trained
+from .loop import Run, load_trained, mixed, moved
 from .muon import muon_and_adam
 from .ready import Ready, prepare
 from .vae import LATENT_CHANNELS
@@ -67,20 +67,24 @@ class Perception(nn.Module):
         return fine, coarse, self.who(coarse)
 
 
-def corners(ready: Ready, i: Tensor, mirrored: Tensor, rng: np.random.Generator) -> Tensor:
+def eyes_of(ready: Ready) -> Tensor:
+    """(N, 2) x and y of the point between the eyes, pixels, of each picture of one person."""
+    return torch.tensor([r["eyes_at"][0] for r in ready.rows[: len(ready.people)]])
+
+
+def corners(eyes: Tensor, mirrored: Tensor) -> Tensor:
     """(B, 2) row and column of the first cell of a window around the face, moved by up to a cell."""
-    eyes = torch.tensor([ready.rows[k]["eyes_at"][0] for k in i.tolist()]).view(-1, 2)
     x = torch.where(mirrored.bool(), 127 - eyes[:, 0], eyes[:, 0])
     centre = torch.stack([eyes[:, 1] + 8, x], 1) / 8
-    moved = centre - CELLS / 2 + torch.from_numpy(rng.uniform(-1, 1, (len(i), 2)))
+    moved = centre - CELLS / 2 + 2 * torch.rand_like(centre) - 1
     return moved.round().long().clamp(0, GRID - CELLS)
 
 
 def cut(x: Tensor, corner: Tensor) -> Tensor:
-    """(B, ..., 8, 8): the window of each (..., 16, 16)."""
-    return torch.stack(
-        [a[..., y : y + CELLS, c : c + CELLS] for a, (y, c) in zip(x, corner.tolist(), strict=True)]
-    )
+    """(B, ..., 8, 8): the window of each (B, ..., 16, 16)."""
+    every = x.unfold(-2, CELLS, 1).unfold(-2, CELLS, 1)  # (B, ..., 9, 9, 8, 8)
+    rows = torch.arange(len(x), device=x.device)
+    return every.movedim((-4, -3), (1, 2))[rows, corner[:, 0], corner[:, 1]]
 
 
 def distance(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> Tensor:
@@ -92,23 +96,24 @@ def distance(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> Tensor:
     return torch.stack(parts).mean(0)
 
 
-def windows(ready: Ready, i: Tensor, rng: np.random.Generator, noise: float) -> Tensor:
-    """Windows of pictures ``i`` with noise of up to this size."""
-    mirrored = torch.from_numpy(rng.integers(0, 2, len(i)))
-    z = cut(ready.latents[mirrored, i].float(), corners(ready, i, mirrored, rng))
+def windows(ready: Ready, eyes: Tensor, i: Tensor, noise: float) -> Tensor:
+    """Windows of pictures ``i`` with noise of up to this size; ``eyes`` of ``eyes_of``."""
+    mirrored = torch.randint(0, 2, (len(i),))
+    z = cut(ready.latents[mirrored, i].float(), corners(eyes[i], mirrored))
     return z + noise * torch.rand(len(z), 1, 1, 1) * torch.randn_like(z)
 
 
 def train(minutes: float, data: PictureSet, ready: Ready, *, people_in_batch: int = 96) -> None:
     """Two pictures each of many people a step."""
-    numbers = torch.from_numpy(vectors(data))
+    (numbers,) = moved(torch.from_numpy(vectors(data)))
     model = Perception(numbers.shape[1])
     first = model.fine[0].weight
     matrices = [p for p in model.parameters() if p.ndim > 1 and p is not first]
     optimizers = muon_and_adam(matrices, model.parameters(), muon=0.02, adam=2e-3)
     run = Run("perception", model, optimizers, minutes=minutes, ema=0.99, decay_from=0.3)
     rng = np.random.default_rng(run.step + 3)
-    expressions = list(EXPRESSIONS)
+    torch.manual_seed(run.step)
+    expressions, eyes = list(EXPRESSIONS), eyes_of(ready)
     of = pictures_of(ready)
     known = sorted(of)[:-CHECKED]
     for _ in run:
@@ -119,10 +124,10 @@ def train(minutes: float, data: PictureSet, ready: Ready, *, people_in_batch: in
         ]
         i = torch.tensor(pick)
         said = torch.tensor([expressions.index(ready.rows[k]["expression"]) for k in pick])
-        with torch.autocast("cpu", torch.bfloat16):
-            _, _, who = model(windows(ready, i, rng, 0.6))
+        z, people, said = moved(windows(ready, eyes, i, 0.6), ready.people[i], said)
+        with mixed():
+            _, _, who = model(z)
             told, shown = model.numbers(who), model.expression(who)
-        people = ready.people[i]
         alike = contrast(who, people)
         regression = F.smooth_l1_loss(told.float(), numbers[people])
         expression = F.cross_entropy(shown.float(), said)
@@ -150,13 +155,14 @@ def load_perception(data: PictureSet) -> Perception:
 @torch.inference_mode()
 def report(data: PictureSet, ready: Ready) -> dict[str, float]:
     """AUC over pairs of pictures of people it was not shown, clean and with noise."""
-    model, of, rng = load_perception(data), pictures_of(ready), np.random.default_rng(0)
+    model, of, eyes = load_perception(data), pictures_of(ready), eyes_of(ready)
+    torch.manual_seed(0)
     i = torch.tensor([k for who in sorted(of)[-CHECKED:] for k in of[who]])
     people = ready.people[i].numpy()
     a, b = np.triu_indices(len(i), 1)
     result = {}
     for noise in (0.0, 0.6):
-        e = F.normalize(model(windows(ready, i, rng, noise))[2], dim=1)
+        e = F.normalize(model(windows(ready, eyes, i, noise))[2], dim=1)
         cosine, same = (e @ e.T).numpy()[a, b], (people[a] == people[b])
         result[f"auc at noise {noise}"] = round(auc(cosine[same], cosine[~same]), 4)
     return result

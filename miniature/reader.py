@@ -21,7 +21,7 @@ from torch import Tensor
 from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet
 
 from .data import PLACES_V0, PictureSet
-from .loop import Run, load_trained
+from .loop import Run, load_trained, mixed, moved
 from .paths import BUILD
 from .text import FACTS
 from .vae import rendered
@@ -150,10 +150,11 @@ def train(minutes: float, folder: Path) -> None:
         if rng.random() < 0.5:
             x, where = x.flip(3), where * torch.tensor([-1.0, 1.0, 1.0])
         shaken = where + torch.from_numpy(rng.normal(0, 0.03, where.shape)).float()
-        with torch.autocast("cpu", torch.bfloat16):
+        x, shaken, where, wanted = moved(x, shaken, where, truth[rows])
+        with mixed():
             answers, guess = model(x, shaken)
         apart = (guess.float() - where).abs().mean()
-        run.update(loss_of(answers, truth[rows]) + 20 * apart, apart=float(apart.detach()))
+        run.update(loss_of(answers, wanted) + 20 * apart, apart=float(apart.detach()))
 
 
 @torch.inference_mode()

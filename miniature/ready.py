@@ -16,6 +16,7 @@ from transformers import CLIPTokenizer
 
 from .data import PictureSet
 from .identity import embed_all, load_encoder
+from .loop import DEVICE, mixed, moved
 from .paths import BUILD
 from .text import WIDTHS, load_encoders, tokens
 from .vae import LATENT_CHANNELS, SIZE, load_vae, to_tensor
@@ -93,16 +94,16 @@ def training_numbers(data: PictureSet) -> list[int]:
 @torch.inference_mode()
 def encode_pictures(sets: list[PictureSet], chosen: list[list[int]]) -> dict[str, Tensor]:
     """Latents, loss weights and embeddings."""
-    vae = load_vae()
+    vae = load_vae().to(DEVICE)
     latents, weights = [], []
     for data, numbers in zip(sets, chosen, strict=True):
         part = torch.empty(2, len(numbers), LATENT_CHANNELS, SIZE // 8, SIZE // 8)
         for k in range(0, len(numbers), 64):
             images = data.images[numbers[k : k + 64]]
             for mirrored in (0, 1):
-                x = to_tensor(images[:, :, ::-1] if mirrored else images)
-                with torch.autocast("cpu", torch.bfloat16):
-                    part[mirrored, k : k + 64] = vae.encode(x).latent_dist.mean.float()
+                (x,) = moved(to_tensor(images[:, :, ::-1] if mirrored else images))
+                with mixed():
+                    part[mirrored, k : k + 64] = vae.encode(x).latent_dist.mean.float().cpu()
         masks = torch.from_numpy(data.masks[numbers] & 7).view(len(numbers), 16, 8, 16, 8)
         skin = ((masks >= 1) & (masks <= 3)).float().mean((2, 4))
         fine = ((masks == 2) | (masks == 3) | (masks == 5)).float().mean((2, 4))
@@ -118,13 +119,14 @@ def encode_pictures(sets: list[PictureSet], chosen: list[list[int]]) -> dict[str
 def encode_captions(rows: list[dict]) -> dict[str, Tensor]:
     """States, pooled vectors and places of the class word of all wordings, and of the empty prompt."""
     tokenizers, encoders = load_encoders()
+    encoders = encoders.to(DEVICE)
     texts = [wording(row, k) for row in rows for k in range(WORDINGS)] + [""]
     states = torch.empty(len(texts), 77, sum(WIDTHS), dtype=torch.bfloat16)
     pooled, where = torch.empty(len(texts), WIDTHS[1]), torch.zeros(len(texts), dtype=torch.long)
     for k in range(0, len(texts), 256):
         ids = [tokens(t, texts[k : k + 256]) for t in tokenizers]
-        with torch.autocast("cpu", torch.bfloat16):
-            s, p, _ = encoders(*ids)
+        with mixed():
+            s, p, _ = encoders(*moved(*ids))
         states[k : k + 256], pooled[k : k + 256] = s.bfloat16(), p.float()
         where[k : k + 256] = place_of_class_word(ids[0], tokenizers[0])
     return dict(states=states, pooled=pooled, where=where)

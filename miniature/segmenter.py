@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 from .data import PictureSet
-from .loop import Run, load_trained
+from .loop import Run, load_trained, mixed, moved
 from .paths import BUILD
 from .text import make_tokenizers, tokens
 from .vae import rendered
@@ -91,18 +91,19 @@ def train(minutes: float, folders: list[Path]) -> None:
     pools = [(n := rendered(s))[n < s.held_out_from] for s in sets]
     for _ in run:
         x, texts, phrases, masks = batch(sets, pools, rows, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        x, masks, captioned, named = moved(
+            x, masks, tokens(tokenizer, texts), tokens(tokenizer, phrases)
+        )
+        with mixed():
             seen = model.clip.vision_model(x, output_hidden_states=True)
             image = F.normalize(model.clip.visual_projection(seen.pooler_output).float(), dim=1)
-            said = model.clip.text_model(tokens(tokenizer, texts)).pooler_output
+            said = model.clip.text_model(captioned).pooler_output
             text = F.normalize(model.clip.text_projection(said).float(), dim=1)
-            asked = model.clip.text_projection(
-                model.clip.text_model(tokens(tokenizer, phrases)).pooler_output
-            )
+            asked = model.clip.text_projection(model.clip.text_model(named).pooler_output)
             features = tuple(seen.hidden_states[i + 1] for i in model.extract_layers)
             logits = model.decoder(features, asked).logits.float()
         similarity = model.clip.logit_scale.clamp(max=4).exp() * text @ image.T
-        target = torch.arange(len(x))
+        target = torch.arange(len(x), device=x.device)
         match = (F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)) / 2
         logits = logits.view_as(masks)
         drawn = F.binary_cross_entropy_with_logits(logits, masks)

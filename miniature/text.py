@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from .data import PLACES_V0, POSES_V0, PictureSet
-from .loop import Run, load_trained
+from .loop import Run, load_trained, mixed, moved
 from .paths import BUILD
 from .tokenizer import write_clip_tokenizer
 from .world import people, places
@@ -126,11 +126,12 @@ class Reader(nn.Module):
         of ``state_sizes``."""
         states, pooled, first = self.encoders(ids_1, ids_2)
         length = ids_1.argmax(1)  # the first end token
-        inside = (torch.arange(ids_1.shape[1])[None] <= length[:, None]).to(states.dtype)
+        places = torch.arange(ids_1.shape[1], device=ids_1.device)
+        inside = (places[None] <= length[:, None]).to(states.dtype)
         mean = (states * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
         logits = [h(x) for h, x in zip(self.heads, (mean, pooled, first), strict=True)]
         words = inside.float().clone()
-        words[:, 0] = words[torch.arange(len(length)), length] = 0
+        words[:, 0] = words[torch.arange(len(length), device=length.device), length] = 0
         return logits, sum(state_sizes(h.float(), words) for h in states.split(WIDTHS, -1))
 
 
@@ -164,9 +165,9 @@ def tokens(tokenizer: CLIPTokenizer, texts: list[str], length: int = MAX_LENGTH)
 
 def fact_loss(logits: Tensor, facts: list[dict]) -> tuple[Tensor, float]:
     """Mean cross entropy over all facts, and the mean accuracy."""
-    loss, right, start = torch.zeros(()), 0.0, 0
+    loss, right, start = torch.zeros((), device=logits.device), 0.0, 0
     for key, values in FACTS.items():
-        target = torch.tensor([values.index(f[key]) for f in facts])
+        target = torch.tensor([values.index(f[key]) for f in facts], device=logits.device)
         part = logits[:, start : start + len(values)].float()
         loss = loss + F.cross_entropy(part, target)
         right += float((part.argmax(1) == target).float().mean())
@@ -188,8 +189,9 @@ def train(minutes: float, data: PictureSet) -> None:
             for _ in range(BATCH)
         ]
         texts = [caption(f, int(rng.integers(2**31))) for f in facts]
-        ids = [tokens(t, texts, MAX_LENGTH if run.step % 4 == 0 else LONGEST) for t in tokenizers]
-        with torch.autocast("cpu", torch.bfloat16):
+        length = MAX_LENGTH if run.step % 4 == 0 else LONGEST
+        ids = moved(*(tokens(t, texts, length) for t in tokenizers))
+        with mixed():
             logits, sizes = reader(*ids)
         losses, accuracy = zip(*(fact_loss(x, facts) for x in logits), strict=True)
         run.update(

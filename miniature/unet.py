@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +28,11 @@ from torch import Tensor, nn
 from identitystory.models.photomaker import FuseModule
 
 from .data import PictureSet, add_training_options, open_sets
-from .loop import Run, load_trained, spawn
+from .loop import DEVICE, Run, load_trained, mixed, moved, spawn
 from .muon import Muon
 from .noising import min_snr, noised
 from .paths import BUILD
-from .perception import CELLS, Perception, corners, cut, distance, load_perception
+from .perception import CELLS, Perception, corners, cut, distance, eyes_of, load_perception
 from .ready import CAPTIONS, LATENTS, WORDINGS, Ready, bare_captions, companions, prepare
 from .text import WIDTHS
 from .vae import LATENT_CHANNELS, SIZE, load_vae
@@ -128,7 +128,7 @@ class Painter(nn.Module):
         for layer in self._switches:
             layer._disable_adapters = not identity
         if ids is None:
-            ids = torch.tensor([TIME_IDS]).expand(len(x), -1)
+            ids = torch.tensor([TIME_IDS], device=x.device).expand(len(x), -1)
         extra = dict(text_embeds=pooled, time_ids=ids.to(pooled.dtype))
         return self.unet(x, t, states, added_cond_kwargs=extra).sample
 
@@ -180,56 +180,59 @@ class Draw:
     A window costs a quarter of a picture and is nearly all face. SDXL's own conditioning on the corner
     of a crop tells the network what it sees, so whole pictures stay whole. Windows without identity
     have the cleaner three quarters of the noise, in which a face gets its features.
+
+    On an accelerator everything that is drawn from lies there.
     """
 
-    def __init__(self, ready: Ready, seed: list[int]):
-        self.ready, self.rng = ready, np.random.default_rng(seed)
-        self.bare = bare_captions(ready)
-        self.others = companions(ready.people)
-        self.alpha_bar = scheduler().alphas_cumprod
-
-    def share(self, count: int, odds: float) -> Tensor:
-        """(count,) bool, each true with these odds."""
-        return torch.from_numpy(self.rng.random(count) < odds)
+    def __init__(self, ready: Ready):
+        bare, eyes, alpha_bar = bare_captions(ready), eyes_of(ready), scheduler().alphas_cumprod
+        others = companions(ready.people)
+        most = max(map(len, others))
+        table = torch.tensor([[*o, *[-1] * (most - len(o))] for o in map(list, others)])
+        tensors = {k: v for k, v in vars(ready).items() if isinstance(v, Tensor)}
+        on_device = dict(zip(tensors, moved(*tensors.values()), strict=True))
+        self.ready = replace(ready, **on_device)
+        self.bare = moved(*bare)
+        self.others, self.eyes, self.alpha_bar = moved(table, eyes, alpha_bar)
 
     def __call__(self, count: int, *, identity: bool, window: bool) -> Batch:
         """``count`` pictures or windows, for one of the two generators."""
-        ready, rng = self.ready, self.rng
+        ready = self.ready
         singles, empty = len(self.others), len(ready.states) - 1
-        i = torch.from_numpy(rng.integers(0, singles, count))
+        i = below(singles, count)
         if not (identity or window) and len(ready.rows) > singles:
-            two = self.share(count, TWO)
-            i[two] = torch.from_numpy(rng.integers(singles, len(ready.rows), int(two.sum())))
+            i = torch.where(
+                chance(TWO, count), below(len(ready.rows) - singles, count) + singles, i
+            )
         # Pairs as they are: who is named first stands on the left.
-        mirrored = torch.from_numpy(rng.integers(0, 2, count)) * (i < singles)
+        mirrored = below(2, count) * (i < singles)
         z, w = ready.latents[mirrored, i].float(), ready.weight[i]
         w = torch.where(mirrored.bool()[:, None, None], w.flip(2), w)
-        ids = torch.tensor([TIME_IDS]).repeat(count, 1)
+        ids = torch.tensor([TIME_IDS], device=DEVICE).repeat(count, 1)
         if window:
-            corner = corners(ready, i, mirrored, rng)
+            corner = corners(self.eyes[i], mirrored)
             z, w = cut(z, corner), cut(w, corner)
             ids[:, 2:4], ids[:, 4:] = corner * 8, CELLS * 8
-        u = (torch.arange(count) + torch.rand(count)) / count
-        u = u[torch.from_numpy(rng.permutation(count))]
+        u = (torch.arange(count, device=DEVICE) + torch.rand(count, device=DEVICE)) / count
+        u = u[torch.randperm(count, device=DEVICE)]
         # The noisier half decides what a picture is of and what a person's skin and head are like.
         t = (1000 * u if identity else 750 * u if window else 1000 * u**0.75).long()
         x, target = noised(z, torch.randn_like(z), t, self.alpha_bar)
 
-        which = rng.integers(0, WORDINGS, count)
+        which = below(WORDINGS, count)
         if identity:
-            which[rng.random(count) < 0.2] = WORDINGS - 1
-        text = i * WORDINGS + torch.from_numpy(which)
-        dropped = self.share(count, 0.1)
-        text[dropped] = empty
+            which = torch.where(chance(0.2, count), WORDINGS - 1, which)
+        dropped = chance(0.1, count)
+        text = torch.where(dropped, empty, i * WORDINGS + which)
         states, pooled = ready.states[text].float(), ready.pooled[text]
-        where, e = ready.where[text].clone(), None
+        where, e = ready.where[text], None
         if identity:
-            bare = ~dropped & self.share(count, BARE)
+            bare = ~dropped & chance(BARE, count)
             bare_states, bare_pooled, bare_where, fitting = self.bare
-            said = fitting[i[bare]] + torch.from_numpy(rng.integers(0, 3, int(bare.sum())))
-            states[bare], pooled[bare], where[bare] = (
-                bare_states[said], bare_pooled[said], bare_where[said]
-            )  # fmt: skip
+            said = fitting[i] + below(3, count)
+            states = torch.where(bare[:, None, None], bare_states[said], states)
+            pooled = torch.where(bare[:, None], bare_pooled[said], pooled)
+            where = torch.where(bare, bare_where[said], where)
             e = self.embeddings(i)
         return Batch(
             x, target, z, t, w / w.mean((1, 2), keepdim=True), states, pooled, where,
@@ -238,20 +241,32 @@ class Draw:
 
     def embeddings(self, i: Tensor) -> Tensor:
         """(B, D): of one to three other pictures of the person, with a little noise."""
-        rows = []
-        for k in i.tolist():
-            count = min(len(self.others[k]), int(self.rng.integers(1, 4)))
-            pick = self.rng.choice(self.others[k], count, replace=False)
-            rows.append(self.ready.embeddings[torch.from_numpy(pick)].mean(0))
-        e = torch.stack(rows)
+        there = self.others[i] >= 0
+        wanted = 1 + below(3, len(i))
+        order = (
+            torch.where(there, torch.rand(there.shape, device=DEVICE), 2.0).argsort(1).argsort(1)
+        )
+        chosen = (there & (order < wanted[:, None])).float()
+        rows = self.ready.embeddings[self.others[i].clamp(min=0)]
+        e = (rows * chosen[..., None]).sum(1) / chosen.sum(1, keepdim=True)
         return e + 0.1 * e.std() * torch.randn_like(e)
+
+
+def below(high: int, count: int) -> Tensor:
+    """(count,) whole numbers from 0 up to ``high``, on the device that trains."""
+    return torch.randint(0, high, (count,), device=DEVICE)
+
+
+def chance(odds: float, count: int) -> Tensor:
+    """(count,) bool, each true with these odds."""
+    return torch.rand(count, device=DEVICE) < odds
 
 
 def velocity(painter: Painter, batch: Batch) -> Tensor:
     """What the generator of this batch predicts, (B, C, h, w)."""
     states = batch.states
     if batch.e is not None:
-        every = torch.arange(len(states))
+        every = torch.arange(len(states), device=states.device)
         rows = states[every, batch.where]
         fused = painter.fuse(rows, batch.e).float()
         states = states.clone()
@@ -290,18 +305,18 @@ def train(
 
     ``batch`` is in pictures: half of the work is whole pictures, the other half four times as many windows.
     """
-    painter, perception = Painter(), load_perception(data)
+    painter, perception = Painter(), load_perception(data).to(DEVICE)
     optimizers = new_optimizers(painter)
     run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.4, warmup=100)
     torch.manual_seed(run.step * 16 + run.rank)
-    draw, quarter = Draw(ready, [run.step, 5, run.rank]), batch // 4
+    draw, quarter = Draw(ready), batch // 4
     drawn = time.time()
     for _ in run:
         losses, shown = [], {}
         for identity, window in itertools.product((False, True), (False, True)):
             count = (5 if identity else 3) * quarter if window else quarter
             b = draw(count, identity=identity, window=window)
-            with torch.autocast("cpu", torch.bfloat16):
+            with mixed():
                 v = velocity(painter, b)
             error = squared_error(v, b, draw.alpha_bar).mean()
             losses.append(error)
@@ -309,7 +324,7 @@ def train(
                 error.detach()
             )
             if window:
-                with torch.autocast("cpu", torch.bfloat16):
+                with mixed():
                     unlike, other = unlikeness(v, b, perception, draw.alpha_bar)
                 losses.append(UNLIKE * unlike)
                 if identity:

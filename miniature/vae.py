@@ -18,7 +18,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from .data import PictureSet
-from .loop import Run, load_trained, spawn, trained
+from .loop import Run, load_trained, mixed, moved, spawn, trained
 from .muon import Muon
 from .paths import BUILD
 
@@ -99,7 +99,7 @@ def train(minutes: float, data: PictureSet, *, kl: float) -> None:
     vae = new_vae()
     run = Run("vae", vae, new_optimizers(vae, 1.0), minutes=minutes, ema=0.995, decay_from=0.35)
     for _, (x, weight) in zip(run, batches(run, data), strict=False):
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             posterior = vae.encode(x).latent_dist
             y = vae.decode(posterior.sample()).sample
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
@@ -115,13 +115,15 @@ def train_decoder(minutes: float, data: PictureSet) -> None:
     decoder = vae.decoder.requires_grad_(True)
     run = Run(DECODER, vae, new_optimizers(decoder, 0.5), minutes=minutes, ema=0.995, decay_from=0)
     for _, (x, weight) in zip(run, batches(run, data), strict=False):
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed():
             with torch.no_grad():
                 posterior = vae.encode(x).latent_dist
                 # Some of its noise: what the U-Net paints is not exact either.
                 z = (
                     posterior.mean
-                    + torch.rand(len(x), 1, 1, 1) * torch.randn_like(posterior.std) * posterior.std
+                    + torch.rand(len(x), 1, 1, 1, device=x.device)
+                    * torch.randn_like(posterior.std)
+                    * posterior.std
                 )
             y = vae.decode(z).sample
         loss = reconstruction_loss(y.float(), x, weight)
@@ -151,7 +153,7 @@ def batches(run: Run, data: PictureSet) -> Iterator[tuple[torch.Tensor, torch.Te
             pool = rendered(data)
             pool = pool[pool < data.held_out_from]
             rows = {r["n"]: r for r in data.facts}
-        yield crops(data, pool, rows, rng, CROP)
+        yield moved(*crops(data, pool, rows, rng, CROP))
 
 
 def load_vae() -> AutoencoderKL:

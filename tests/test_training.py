@@ -1,0 +1,46 @@
+"""Parts of the miniature's training that a wrong line would spoil without a sound."""
+
+from __future__ import annotations
+
+import torch
+
+from miniature.perception import CELLS, GRID, corners, cut, distance
+from miniature.text import state_sizes
+
+
+def test_a_window_is_a_slice_of_each_picture():
+    x = torch.randn(4, 3, GRID, GRID)
+    corner = torch.tensor([[0, 0], [8, 8], [3, 5], [8, 1]])
+    expected = [
+        a[:, y : y + CELLS, c : c + CELLS] for a, (y, c) in zip(x, corner.tolist(), strict=True)
+    ]
+    assert torch.equal(cut(x, corner), torch.stack(expected))
+    assert torch.equal(cut(x[:, 0], corner), cut(x, corner)[:, 0])
+
+
+def test_a_window_holds_the_eyes_also_of_a_mirrored_picture():
+    eyes = torch.tensor([[40.0, 50.0]]).repeat(200, 1)
+    for mirrored, x in ((0, 40), (1, 127 - 40)):
+        corner = corners(eyes, torch.full((200,), mirrored))
+        assert corner.min() >= 0
+        assert corner.max() <= GRID - CELLS
+        inside = torch.tensor([50, x]) / 8 - corner
+        assert ((inside > 0) & (inside < CELLS)).all()
+        assert len(corner.unique(dim=0)) > 1  # moved about
+
+
+def test_equal_features_have_no_distance_and_opposite_ones_four():
+    x = torch.randn(2, 5, 4, 4)
+    assert torch.allclose(distance((x,), (3 * x,)), torch.zeros(2), atol=1e-6)
+    assert torch.allclose(distance((x, x), (-x, -x)), torch.full((2,), 4.0))
+
+
+def test_the_penalty_is_zero_for_words_of_unit_size_and_silent_rest():
+    words = torch.tensor([[0.0, 1, 1, 0, 0], [0.0, 1, 1, 0, 0]])
+    signs = torch.tensor([[0.0, 1, -1, 0, 0], [0.0, 1, -1, 0, 0]])
+    states = signs[..., None].expand(-1, -1, 6)  # mean square 1, mean over words 0
+    assert state_sizes(states, words) == 0
+    loud = states.clone()
+    loud[:, 0] = 2.0  # the start token, an outlier
+    assert state_sizes(loud, words) > 2 * 4.0
+    assert state_sizes(2 * states, words) == 9.0  # (4 - 1)^2
