@@ -3,7 +3,7 @@
 from identitystory.bench import paint
 from identitystory.cli import main
 from identitystory.results import make_table, tables
-from identitystory.results_page import best, overlap, page, write_page
+from identitystory.results_page import best, overlap, page, without_folders, write_page
 from tests.test_bench import STORIES, Workshop, grey, request_  # noqa: F401
 
 
@@ -27,12 +27,31 @@ def test_best_reads_off_the_numbers_who_leads_and_who_is_near():
 
 def test_without_intervals_nothing_is_claimed_of_them():
     table = {"methods": {"a": row(x=[0.3, None, None]), "b": row(x=[0.2, None, None])}}
-    assert best(table) == ["- x: a, 0.300; one story gives no interval."]
+    assert best(table) == ["- x: a, 0.300; too few stories for an interval."]
     assert best({"methods": {"a": {"scores": {}}}}) == ["Nothing was scored."]
     nan = float("nan")
     assert best({"methods": {"a": row(x=[nan, None, None]), "b": row(x=[nan, None, None])}}) == [
         "Nothing was scored."
     ]
+
+
+def test_ties_and_intervals_of_one_story_are_not_victories():
+    alike = {"methods": {"a": row(x=[0.0, None, None]), "b": row(x=[0.0, None, None])}}
+    assert best(alike) == ["- x: all alike, 0.000."]
+    two = {"a": row(x=[0.3, 0.2, 0.4]), "b": row(x=[0.3, 0.2, 0.4]), "c": row(x=[0.1, 0, 0.1])}
+    assert best({"methods": two}) == ["- x: a and b, 0.300, apart from all others."]
+    one = {"methods": {"a": row(x=[0.3, 0.3, 0.3]), "b": row(x=[0.2, 0.2, 0.2])}}
+    assert best(one) == ["- x: a, 0.300; too few stories for an interval."]
+
+
+def test_no_folder_of_this_machine_is_on_the_page():
+    assert (
+        without_folders("| CLIP | /home/me/w/clip (sha256 9e) |") == "| CLIP | clip (sha256 9e) |"
+    )
+    assert without_folders("--model /home/me/w --out DIR") == "--model w --out DIR"
+    assert without_folders(r"| model | C:\me\w, 50 steps |") == "| model | w, 50 steps |"
+    for kept in ("openai/clip-vit-base-patch32", "sdxl:owner/name", "docs/results.md", "a / b"):
+        assert without_folders(f"| {kept} |") == f"| {kept} |"
 
 
 def test_intervals_that_touch_overlap():

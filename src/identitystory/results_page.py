@@ -5,6 +5,7 @@ Every number and every comparison on it is read off the bench's folder; nothing 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def page(request: BenchRequest, table: dict[str, Any], command: str) -> str:
     lines += ["", "## What it shows", "", *best(table)]
     limits = (*MINIATURE, *LIMITS) if request.model == "miniature" else LIMITS
     lines += ["", "## What it does not show", "", *(f"- {line}" for line in limits)]
-    return "\n".join(lines) + "\n"
+    return without_folders("\n".join(lines)) + "\n"
 
 
 def write_page(request: BenchRequest, table: dict[str, Any], file: Path, command: str) -> Path:
@@ -97,15 +98,24 @@ def best(table: dict[str, Any], group: str = "all") -> list[str]:
         if measure in OPEN or len(values) < 2:
             continue
         pick = min if measure in LOWER else max
-        top = pick(values, key=lambda name: float(values[name][0]))
-        near = [name for name in values if name != top and overlap(values[name], values[top])]
-        known = values[top][1] is not None
+        value = pick(float(some[0]) for some in values.values())
+        tops = [name for name in values if float(values[name][0]) == value]
+        if len(tops) == len(values):
+            lines.append(f"- {measure}: all alike, {value:.3f}.")
+            continue
+        near = [n for n in values if n not in tops and overlap(values[n], values[tops[0]])]
         beside = (
             f"; intervals overlap with {', '.join(near)}" if near else ", apart from all others"
         )
-        end = beside if known else "; one story gives no interval"
-        lines.append(f"- {measure}: {top}, {values[top][0]:.3f}{end}.")
+        _, low, high = values[tops[0]]
+        end = beside if low != high else "; too few stories for an interval"  # one, or None
+        lines.append(f"- {measure}: {' and '.join(tops)}, {value:.3f}{end}.")
     return lines or ["Nothing was scored."]
+
+
+def without_folders(text: str) -> str:
+    """``text`` with only the last names of absolute paths: a page is read elsewhere."""
+    return re.sub(r"(?<![\w./~])(?:[A-Za-z]:)?[/\\](?:[^\s()]*[/\\])?([^\s()/\\]+)", r"\1", text)
 
 
 def overlap(one: Sequence[float | None], other: Sequence[float | None]) -> bool:
