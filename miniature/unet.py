@@ -3,14 +3,13 @@
 One training for both generators. In every step half of the pictures are denoised by the plain
 U-Net from their caption; the other half with the LoRA on, the embedding of *another* picture of the
 same person fused into the caption's class word. The base weights learn from both halves, the LoRA
-and the fuse module from the second alone; pictures of two people are in the first alone. Half of the
-work goes into windows around a face (``Draw``), which must look right to ``perception`` too.
+and the fuse module from the second alone; pictures of two people are in the first alone. The clean
+face that the network believes in must look right to ``perception`` too.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,14 +31,15 @@ from .loop import DEVICE, Run, load_trained, mixed, moved, spawn
 from .muon import Muon
 from .noising import min_snr, noised
 from .paths import BUILD
-from .perception import CELLS, Perception, corners, cut, distance, eyes_of, load_perception
+from .perception import Perception, corners, cut, distance, eyes_of, load_perception
 from .ready import CAPTIONS, LATENTS, WORDINGS, Ready, bare_captions, companions, prepare
 from .text import WIDTHS
 from .vae import LATENT_CHANNELS, SIZE, load_vae
 
 CHANNELS, RANK = (96, 192), 16
 BARE = 0.4  # share of identity samples whose caption is the class word alone
-TWO = 0.2  # share of two people among whole pictures without identity
+TWO = 0.2  # share of two people in the half without identity
+DEAF = 0.3  # share of identity samples without the pooled vector, so that the rows must be heard
 CLEAR = 0.3  # share of the picture in the noised one from which a face can be judged
 UNLIKE, OTHER = 0.5, 0.3  # weights of a face's look and of who it is
 TIME_IDS = (SIZE, SIZE, 0, 0, SIZE, SIZE)
@@ -121,15 +121,13 @@ class Painter(nn.Module):
         self._switches = [m for m in self.unet.modules() if isinstance(m, BaseTunerLayer)]
 
     def forward(
-        self, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor, *, identity: bool,
-        ids: Tensor | None = None,
-    ) -> Tensor:  # fmt: skip
-        """Predicted velocity; ``identity`` switches the LoRA on, ``ids`` are a whole picture's without."""
+        self, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor, *, identity: bool
+    ) -> Tensor:
+        """Predicted velocity; ``identity`` switches the LoRA on."""
         for layer in self._switches:
             layer._disable_adapters = not identity
-        if ids is None:
-            ids = torch.tensor([TIME_IDS], device=x.device).expand(len(x), -1)
-        extra = dict(text_embeds=pooled, time_ids=ids.to(pooled.dtype))
+        ids = torch.tensor([TIME_IDS], dtype=pooled.dtype, device=x.device).expand(len(x), -1)
+        extra = dict(text_embeds=pooled, time_ids=ids)
         return self.unet(x, t, states, added_cond_kwargs=extra).sample
 
 
@@ -158,7 +156,7 @@ class Batch:
         t: (B,); weight: (B, h, w) of each cell, of mean one.
         states, pooled, where: of the captions; worded: (B,) those with a class word.
         e: (B, D) the person's embedding from other pictures, or None.
-        ids: (B, 6) SDXL's sizes and corner.
+        corner: (B, 2) of the window around the face; alone: (B,) whether there is one person.
     """
 
     x: Tensor
@@ -171,15 +169,12 @@ class Batch:
     where: Tensor
     worded: Tensor
     e: Tensor | None
-    ids: Tensor
+    corner: Tensor
+    alone: Tensor
 
 
 class Draw:
-    """Draws batches: whole pictures, or windows of 64 pixels around a face.
-
-    A window costs a quarter of a picture and is nearly all face. SDXL's own conditioning on the corner
-    of a crop tells the network what it sees, so whole pictures stay whole. Windows without identity
-    have the cleaner three quarters of the noise, in which a face gets its features.
+    """Draws batches.
 
     On an accelerator everything that is drawn from lies there.
     """
@@ -195,28 +190,25 @@ class Draw:
         self.bare = moved(*bare)
         self.others, self.eyes, self.alpha_bar = moved(table, eyes, alpha_bar)
 
-    def __call__(self, count: int, *, identity: bool, window: bool) -> Batch:
-        """``count`` pictures or windows, for one of the two generators."""
+    def __call__(self, count: int, *, identity: bool) -> Batch:
+        """``count`` pictures for one of the two generators."""
         ready = self.ready
         singles, empty = len(self.others), len(ready.states) - 1
         i = below(singles, count)
-        if not (identity or window) and len(ready.rows) > singles:
+        if not identity and len(ready.rows) > singles:
             i = torch.where(
                 chance(TWO, count), below(len(ready.rows) - singles, count) + singles, i
             )
         # Pairs as they are: who is named first stands on the left.
-        mirrored = below(2, count) * (i < singles)
+        alone = i < singles
+        mirrored = below(2, count) * alone
         z, w = ready.latents[mirrored, i].float(), ready.weight[i]
         w = torch.where(mirrored.bool()[:, None, None], w.flip(2), w)
-        ids = torch.tensor([TIME_IDS], device=DEVICE).repeat(count, 1)
-        if window:
-            corner = corners(self.eyes[i], mirrored)
-            z, w = cut(z, corner), cut(w, corner)
-            ids[:, 2:4], ids[:, 4:] = corner * 8, CELLS * 8
+        corner = corners(self.eyes[i % singles], mirrored)
         u = (torch.arange(count, device=DEVICE) + torch.rand(count, device=DEVICE)) / count
         u = u[torch.randperm(count, device=DEVICE)]
         # The noisier half decides what a picture is of and what a person's skin and head are like.
-        t = (1000 * u if identity else 750 * u if window else 1000 * u**0.75).long()
+        t = (1000 * u**0.75).long()
         x, target = noised(z, torch.randn_like(z), t, self.alpha_bar)
 
         which = below(WORDINGS, count)
@@ -234,9 +226,10 @@ class Draw:
             pooled = torch.where(bare[:, None], bare_pooled[said], pooled)
             where = torch.where(bare, bare_where[said], where)
             e = self.embeddings(i)
+            pooled = torch.where(chance(DEAF, count)[:, None], ready.pooled[-1], pooled)
         return Batch(
             x, target, z, t, w / w.mean((1, 2), keepdim=True), states, pooled, where,
-            ~dropped & (where > 0), e, ids,
+            ~dropped & (where > 0), e, corner, alone,
         )  # fmt: skip
 
     def embeddings(self, i: Tensor) -> Tensor:
@@ -272,7 +265,7 @@ def velocity(painter: Painter, batch: Batch) -> Tensor:
         states = states.clone()
         states[every, batch.where] = torch.where(batch.worded[:, None], fused, rows)
     identity = batch.e is not None
-    return painter(batch.x, batch.t, states, batch.pooled, identity=identity, ids=batch.ids).float()
+    return painter(batch.x, batch.t, states, batch.pooled, identity=identity).float()
 
 
 def squared_error(v: Tensor, batch: Batch, alpha_bar: Tensor) -> Tensor:
@@ -287,12 +280,12 @@ def unlikeness(
     """How unlike the clean faces those are that the network believes in, and in how far they are
     of another person. Only where the picture outweighs the noise: before, it can only guess."""
     a = alpha_bar[batch.t]
-    clear = a > CLEAR
-    a = a[clear].view(-1, 1, 1, 1)
+    clear = (a > CLEAR) & batch.alone
+    a, corner = a[clear].view(-1, 1, 1, 1), batch.corner[clear]
     believed = a.sqrt() * batch.x[clear] - (1 - a).sqrt() * v[clear]
-    *seen, who = perception(believed)
+    *seen, who = perception(cut(believed, corner))
     with torch.no_grad():
-        *wanted, person = perception(batch.clean[clear])
+        *wanted, person = perception(cut(batch.clean[clear], corner))
     share = float(clear.float().mean())
     other = 1 - F.cosine_similarity(who.float(), person.float())
     return distance(tuple(seen), tuple(wanted)).mean() * share, other.mean() * share
@@ -301,35 +294,26 @@ def unlikeness(
 def train(
     minutes: float, ready: Ready, data: PictureSet, *, batch: int, name: str = "unet"
 ) -> None:
-    """Whole pictures and windows, plain and with identity, in every step, for ``minutes``.
-
-    ``batch`` is in pictures: half of the work is whole pictures, the other half four times as many windows.
-    """
+    """Both halves in every step, for ``minutes``."""
     painter, perception = Painter(), load_perception(data).to(DEVICE)
     optimizers = new_optimizers(painter)
-    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.4, warmup=100)
+    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.6, warmup=100)
     torch.manual_seed(run.step * 16 + run.rank)
-    draw, quarter = Draw(ready), batch // 4
+    draw = Draw(ready)
     drawn = time.time()
     for _ in run:
         losses, shown = [], {}
-        for identity, window in itertools.product((False, True), (False, True)):
-            count = (5 if identity else 3) * quarter if window else quarter
-            b = draw(count, identity=identity, window=window)
+        for identity in (False, True):
+            b = draw(batch // 2, identity=identity)
             with mixed():
                 v = velocity(painter, b)
+                unlike, other = unlikeness(v, b, perception, draw.alpha_bar)
             error = squared_error(v, b, draw.alpha_bar).mean()
-            losses.append(error)
-            shown[("faced" if identity else "plain") + ("_window" if window else "")] = float(
-                error.detach()
-            )
-            if window:
-                with mixed():
-                    unlike, other = unlikeness(v, b, perception, draw.alpha_bar)
-                losses.append(UNLIKE * unlike)
-                if identity:
-                    losses.append(OTHER * other)
-                    shown |= dict(unlike=float(unlike.detach()), other=float(other.detach()))
+            losses += [error, UNLIKE * unlike]
+            if identity:
+                losses.append(OTHER * other)
+                shown |= dict(unlike=float(unlike.detach()), other=float(other.detach()))
+            shown["faced" if identity else "plain"] = float(error.detach())
         run.update(sum(losses) / 2, **shown)
         if time.time() - drawn > 600 and not run.rank:
             run.save()
