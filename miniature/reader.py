@@ -101,7 +101,7 @@ def targets(rows: list[dict]) -> Tensor:
 
 def places(rows: list[dict]) -> Tensor:
     """(N, 3) where the face is: x, y and reach as ``AttributeNet`` counts them."""
-    reach = {"portrait": 24 / 64, "half-body": 15 / 64}
+    reach = {"portrait": 24 / 64, "half-body": 18 / 64}
     return torch.tensor(
         [[*(2 * v / SIZE - 1 for v in row["eyes_at"][0]), reach[row["framing"]]] for row in rows]
     )

@@ -51,7 +51,7 @@ def rendered(data: PictureSet) -> np.ndarray:
 def face_box(row: dict, size: int) -> tuple[int, int, int, int]:
     """(top, bottom, left, right) in pixels from above the brows to below the mouth."""
     x, y = np.clip(row["eyes_at"][0], 0, size - 1)
-    r = (24 if row["framing"] == "portrait" else 15) * size / 128
+    r = (24 if row["framing"] == "portrait" else 18) * size / 128
     top, bottom, left, right = y - 0.6 * r, y + 1.6 * r, x - r, x + r
     return max(0, int(top)), min(size, int(bottom)), max(0, int(left)), min(size, int(right))
 

@@ -14,8 +14,8 @@ INDOORS = frozenset({"studio", "kitchen", "library", "cafe", "office"})
 LAMPLIT = INDOORS | {"living room"}
 HOURS = ("day", "sunset", "night")
 FRAMINGS = ("portrait", "half-body", "full-body")
-FRAME_HEIGHT = {"portrait": 3.35, "half-body": 5.6, "full-body": 19.5}  # decimetres
-AIM = {"portrait": -0.30, "half-body": -1.15}  # the frame's centre above the eyes, decimetres
+FRAME_HEIGHT = {"portrait": 3.35, "half-body": 4.6, "full-body": 19.5}  # decimetres
+AIM = {"portrait": -0.30, "half-body": -0.88}  # the frame's centre above the eyes, decimetres
 
 
 @dataclass(frozen=True)
