@@ -24,7 +24,7 @@ from .paths import BUILD
 from .ready import LATENTS, place_of_class_word, wording
 from .text import load_encoders, tokens
 from .unet import Painter, sample
-from .vae import load_vae, to_tensor
+from .vae import load_vae, to_images, to_tensor
 
 
 def paint(painter: Painter, rows: list[dict], e: torch.Tensor | None, **options) -> torch.Tensor:
@@ -34,9 +34,8 @@ def paint(painter: Painter, rows: list[dict], e: torch.Tensor | None, **options)
     ids = [tokens(t, texts) for t in tokenizers]
     states, pooled, _ = encoders(*ids)
     if e is not None:
-        every, where = torch.arange(len(rows)), place_of_class_word(ids[0], tokenizers[0])[:-1]
-        fused = painter.fuse(states[every, where], e)
-        states[every, where] = torch.where((where > 0)[:, None], fused, states[every, where])
+        where = place_of_class_word(ids[0], tokenizers[0])[:-1]
+        states = torch.cat([painter.with_identity(states[:-1], where, e), states[-1:]])
     z = sample(painter, states, pooled, identity=e is not None, **options)
     stored = torch.load(LATENTS, weights_only=True, mmap=True)
     return decoded(z * stored["std"].view(-1, 1, 1) + stored["mean"].view(-1, 1, 1))
@@ -46,11 +45,6 @@ def decoded(z: torch.Tensor) -> torch.Tensor:
     """(n, 3, S, S) in [-1, 1]."""
     with torch.autocast("cpu", torch.bfloat16):
         return load_vae().decode(z).sample.float().clamp(-1, 1)
-
-
-def pictures(x: torch.Tensor) -> np.ndarray:
-    """(n, S, S, 3) uint8."""
-    return ((x + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
 
 
 def recognised(images: np.ndarray, dlib: Dlib) -> list[np.ndarray | None]:
@@ -102,9 +96,9 @@ def main() -> None:
     wanted = [rows[n] for n in first + 1]
     made = {
         "rendered": shown,
-        "autoencoder": pictures(decoded(load_vae().encode(to_tensor(shown)).latent_dist.mean)),
-        "general": pictures(paint(painter, wanted, None, **how)),
-        "identity": pictures(paint(painter, wanted, e, **how)),
+        "autoencoder": to_images(decoded(load_vae().encode(to_tensor(shown)).latent_dist.mean)),
+        "general": to_images(paint(painter, wanted, None, **how)),
+        "identity": to_images(paint(painter, wanted, e, **how)),
     }
     real = recognised(known, dlib)
     for name, images in made.items():

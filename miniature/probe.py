@@ -75,13 +75,13 @@ def main() -> None:
         states, pooled = ready.states[rows].float(), ready.pooled[rows]
         print(f"{name:6s} caption   {error(states, pooled, identity=False)}")
     bare_states, bare_pooled, where, fitting = bare_captions(ready)
-    said, every = fitting[i], torch.arange(n)
+    said = fitting[i]
     others = companions(ready.people)
     e = torch.stack([ready.embeddings[others[k]].mean(0) for k in i.tolist()])
     for name, identity in (("right", e), ("wrong", e.roll(7, 0)), ("no", None)):
-        states = bare_states[said].clone()
+        states = bare_states[said]
         if identity is not None:
-            states[every, where[said]] = painter.fuse(states[every, where[said]], identity)
+            states = painter.with_identity(states, where[said], identity)
         print(f"{name:6s} identity  {error(states, bare_pooled[said], identity=True)}")
     for name, (entropy, start) in seen.items():
         print(f"{name.split('.transformer')[0]:32s} entropy {entropy:.2f}  start token {start:.2f}")

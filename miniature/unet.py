@@ -34,7 +34,7 @@ from .paths import BUILD
 from .perception import Perception, corners, cut, distance, eyes_of, load_perception
 from .ready import CAPTIONS, LATENTS, WORDINGS, Ready, bare_captions, companions, prepare
 from .text import WIDTHS
-from .vae import LATENT_CHANNELS, SIZE, load_vae
+from .vae import LATENT_CHANNELS, SIZE, load_vae, to_images
 
 CHANNELS, RANK = (96, 192), 16
 BARE = 0.4  # share of identity samples whose caption is the class word alone
@@ -130,6 +130,18 @@ class Painter(nn.Module):
         extra = dict(text_embeds=pooled, time_ids=ids)
         return self.unet(x, t, states, added_cond_kwargs=extra).sample
 
+    def with_identity(self, states: Tensor, where: Tensor, e: Tensor) -> Tensor:
+        """``states`` (B, L, D) with ``e`` (B, D) fused into the class word's row ``where`` (B,).
+
+        Where there is no class word (0) the states stay as they are.
+        """
+        every = torch.arange(len(states), device=states.device)
+        rows = states[every, where]
+        mixed_states = states.clone()
+        fused = self.fuse(rows, e).to(states)
+        mixed_states[every, where] = torch.where((where > 0)[:, None], fused, rows)
+        return mixed_states
+
 
 def new_optimizers(painter: Painter) -> list[torch.optim.Optimizer]:
     """Muon for the matrices; AdamW for the rest, slower for queries and keys."""
@@ -154,7 +166,7 @@ class Batch:
     Attributes:
         x, target: (B, C, h, w) noised latents and the velocity; clean: what they were.
         t: (B,); weight: (B, h, w) of each cell, of mean one.
-        states, pooled, where: of the captions; worded: (B,) those with a class word.
+        states, pooled, where: of the captions; where is 0 without a class word.
         e: (B, D) the person's embedding from other pictures, or None.
         corner: (B, 2) of the window around the face; alone: (B,) whether there is one person.
     """
@@ -167,7 +179,6 @@ class Batch:
     states: Tensor
     pooled: Tensor
     where: Tensor
-    worded: Tensor
     e: Tensor | None
     corner: Tensor
     alone: Tensor
@@ -229,7 +240,7 @@ class Draw:
             pooled = torch.where(chance(DEAF, count)[:, None], ready.pooled[-1], pooled)
         return Batch(
             x, target, z, t, w / w.mean((1, 2), keepdim=True), states, pooled, where,
-            ~dropped & (where > 0), e, corner, alone,
+            e, corner, alone,
         )  # fmt: skip
 
     def embeddings(self, i: Tensor) -> Tensor:
@@ -259,11 +270,7 @@ def velocity(painter: Painter, batch: Batch) -> Tensor:
     """What the generator of this batch predicts, (B, C, h, w)."""
     states = batch.states
     if batch.e is not None:
-        every = torch.arange(len(states), device=states.device)
-        rows = states[every, batch.where]
-        fused = painter.fuse(rows, batch.e).float()
-        states = states.clone()
-        states[every, batch.where] = torch.where(batch.worded[:, None], fused, rows)
+        states = painter.with_identity(states, batch.where, batch.e)
     identity = batch.e is not None
     return painter(batch.x, batch.t, states, batch.pooled, identity=identity).float()
 
@@ -374,8 +381,8 @@ def sheet(
     )
     plain = draw(states, pooled, False)
     e = torch.stack([ready.embeddings[torch.from_numpy(others[j])].mean(0) for j in k.tolist()])
-    fused, every = states.clone(), torch.arange(columns)
-    fused[every, where[:-1]] = painter.fuse(states[every, where[:-1]], e)
+    every = torch.arange(columns)
+    fused = torch.cat([painter.with_identity(states[:-1], where[:-1], e), states[-1:]])
     rendered = ready.latents[0, k].float()
     pages = [rendered, plain, draw(fused, pooled, True)]
     if len(ready.rows) > len(others):
@@ -386,8 +393,8 @@ def sheet(
     for z in pages:
         with torch.autocast("cpu", torch.bfloat16):
             y = vae.decode(z * s + m).sample.float().clamp(-1, 1)
-        rows_of_pixels.append(torch.cat(list(((y + 1) * 127.5).byte().permute(0, 2, 3, 1)), 1))
-    Image.fromarray(torch.cat(rows_of_pixels, 0).numpy()).save(out)
+        rows_of_pixels.append(np.concatenate(list(to_images(y)), 1))
+    Image.fromarray(np.concatenate(rows_of_pixels)).save(out)
 
 
 def main() -> None:

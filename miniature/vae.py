@@ -43,6 +43,11 @@ def to_tensor(images: np.ndarray) -> torch.Tensor:
     return x.float().contiguous()
 
 
+def to_images(x: torch.Tensor) -> np.ndarray:
+    """The way back: (n, 3, S, S) in [-1, 1] to (n, S, S, 3) uint8."""
+    return ((x + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+
+
 def rendered(data: PictureSet) -> np.ndarray:
     """Numbers of the pictures that are rendered already."""
     return np.array([row["n"] for row in data.facts])
@@ -175,9 +180,9 @@ def report(data: PictureSet, out: Path) -> dict:
     face = torch.from_numpy((data.masks[held] >= 1) & (data.masks[held] <= 3))
     decibel = lambda mse: round(float(10 * np.log10(4 / float(mse))), 2)
     result = dict(psnr=decibel(error.mean()), face_psnr=decibel(error[face].mean()))
-    rows = [torch.cat([*a[k : k + 8]], 2) for k in (0, 8, 16, 24) for a in (x, y)]
-    page = ((torch.cat(rows, 1) + 1) * 127.5).byte().permute(1, 2, 0).numpy()
-    Image.fromarray(page).save(out)
+    shown = to_images(x), to_images(y)
+    rows = [np.concatenate(list(a[k : k + 8]), 1) for k in (0, 8, 16, 24) for a in shown]
+    Image.fromarray(np.concatenate(rows)).save(out)
     return result
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cli_options import command, model_options, where, whole
+from .cli_options import chosen_preset, command, model_options, say, tell, where, whole
 
 if TYPE_CHECKING:
     from .service import Service
@@ -71,14 +70,14 @@ def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
 
     request, notes = _request(arguments)
     for note in notes:
-        _tell(note)
+        tell(note)
     found, made = service(), request.ablation
     options = {key: getattr(arguments, key) for key in ("clip", "faces", "face_models")}
     options["device"] = request.device
-    _tell(ablation.told_cost(request, found))
+    tell(ablation.told_cost(request, found))
     # Opened before anything is painted: what is not here is known at once.
     tools = open_tools(Wanted((), **options), [request.model]) if made.paint else None
-    ablation.paint(request, found, _tell)
+    ablation.paint(request, found, tell)
     drawn = ablation_figures.can_draw()
     if tools is None:
         clouds = identity_space.clouds(request)
@@ -87,16 +86,16 @@ def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
         files.append(identity_space.write_points(request, clouds))
         files += ablation_figures.draw_space(request, clouds) if drawn else []
     else:
-        outcome = ablation_scores.measure(request, tools, _tell)
+        outcome = ablation_scores.measure(request, tools, tell)
         files = ablation_scores.write(request, outcome)
         files += ablation_figures.draw(request, outcome) if drawn else []
     if not drawn:
-        _tell(ablation_figures.MISSING)
+        tell(ablation_figures.MISSING)
     if arguments.json:
-        _say(json.dumps(ablation_scores.as_json(request, outcome), ensure_ascii=False))
+        say(json.dumps(ablation_scores.as_json(request, outcome), ensure_ascii=False))
     else:
-        _say(ablation_scores.markdown(request, outcome))
-        _say("\n".join(map(str, files)))
+        say(ablation_scores.markdown(request, outcome))
+        say("\n".join(map(str, files)))
     return 0
 
 
@@ -105,17 +104,10 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     from dataclasses import replace
 
     from . import ablation, grid
-    from .config import preset
-    from .requests import DEFAULT_PRESET, overridden
 
     made = ablation.ablation(arguments.ablation)
     chosen = where(arguments)
-    base, notes = overridden(
-        preset(arguments.preset or DEFAULT_PRESET, chosen.get("model", "miniature")),
-        steps=arguments.steps,
-        portraits=arguments.portraits,
-        guidance=arguments.guidance,
-    )
+    base, notes = chosen_preset(arguments, chosen.get("model"))
     if made.faces:
         base = replace(base, seed_per_frame=True)  # one prompt, so only the noise tells them apart
     variants, left_out = ablation.variants(made, base)
@@ -139,12 +131,3 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
         **chosen,
     )
     return request, [*notes, *left_out]
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text.rstrip("\n") + "\n")
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

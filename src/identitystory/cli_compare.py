@@ -6,12 +6,11 @@ import argparse
 import json
 import os
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cli_options import command, model_options, where, whole
+from .cli_options import chosen_preset, command, model_options, say, tell, where, whole
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,19 +124,12 @@ def add_commands(commands: Any) -> None:
 def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
     from . import bench, grid, results, results_page
-    from .config import preset
     from .engines import engine
-    from .requests import DEFAULT_PRESET, overridden
 
     chosen = where(arguments)
-    configuration, notes = overridden(
-        preset(arguments.preset or DEFAULT_PRESET, chosen.get("model", "miniature")),
-        steps=arguments.steps,
-        portraits=arguments.portraits,
-        guidance=arguments.guidance,
-    )
+    configuration, notes = chosen_preset(arguments, chosen.get("model"))
     for note in notes:
-        _tell(note)
+        tell(note)
     request = bench.BenchRequest(
         grid.load_stories(arguments.stories, arguments.limit, arguments.scenes),
         arguments.out,
@@ -146,17 +138,17 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
         seed=arguments.seed,
         **chosen,
     )
-    bench.paint(request, service(), _tell, engine(arguments.engine))
+    bench.paint(request, service(), tell, engine(arguments.engine))
     table = results.make_table(request)
     files = results.write(request, table)
     if arguments.results:
         command_line = _bench_line(arguments)
         files.append(results_page.write_page(request, table, arguments.results, command_line))
     if arguments.json:
-        _say(json.dumps(table, ensure_ascii=False))
+        say(json.dumps(table, ensure_ascii=False))
     else:
-        _say(results.markdown(table))
-        _say("\n".join(map(str, files)))
+        say(results.markdown(table))
+        say("\n".join(map(str, files)))
     return 0
 
 
@@ -178,7 +170,7 @@ def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:
     key = os.environ.get(arguments.key_variable, "")
     judge = judging.Judge(arguments.endpoint, arguments.judge_model, key, seed=arguments.seed)
     takes = judging.cost(cases, judge, arguments.out)
-    _tell_or_say = _tell if arguments.json else _say
+    _tell_or_say = tell if arguments.json else say
     _tell_or_say(
         f"{takes.requests} requests with {takes.pictures} pictures ({takes.megabytes} MiB) "
         f"to {judge.endpoint}; what they cost is up to the endpoint"
@@ -186,11 +178,11 @@ def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:
     if takes.requests and not arguments.send:
         _tell_or_say("nothing was sent; give --send to ask")
         return 0
-    found = judging.ask(cases, judge, arguments.out, _tell)
+    found = judging.ask(cases, judge, arguments.out, tell)
     if arguments.json:
-        _say(json.dumps(judging.averages(found), ensure_ascii=False))
+        say(json.dumps(judging.averages(found), ensure_ascii=False))
     else:
-        _say(judging.table(found))
+        say(judging.table(found))
     return 0
 
 
@@ -205,7 +197,7 @@ def study_make_command(arguments: argparse.Namespace, service: MakeService) -> i
     key = study.make(
         _cases(arguments.runs), arguments.out, groups=arguments.groups, seed=arguments.seed
     )
-    _say(f"{arguments.out}: for the participants\n{key}: for you alone")
+    say(f"{arguments.out}: for the participants\n{key}: for you alone")
     return 0
 
 
@@ -218,9 +210,9 @@ def study_tally_command(arguments: argparse.Namespace, service: MakeService) -> 
     people, found = study.tally(arguments.key, arguments.answers)
     if arguments.json:
         plain = {name: [asdict(rate) for rate in some] for name, some in found.items()}
-        _say(json.dumps({"participants": people, "rates": plain}, ensure_ascii=False))
+        say(json.dumps({"participants": people, "rates": plain}, ensure_ascii=False))
     else:
-        _say(study.table(people, found))
+        say(study.table(people, found))
     return 0
 
 
@@ -229,7 +221,7 @@ def _cases(paths: list[Path]) -> Any:
 
     cases, notes = find_cases(paths)
     for note in notes:
-        _tell(note)
+        tell(note)
     return cases
 
 
@@ -241,11 +233,3 @@ def _runs(made: argparse.ArgumentParser) -> None:
         nargs="+",
         help="a bench's folder, or run folders of several methods",
     )
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text.rstrip("\n") + "\n")
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(text + "\n")

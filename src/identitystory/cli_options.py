@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .config import Preset
 
 
 def command(
@@ -68,6 +72,25 @@ def model_options(made: argparse.ArgumentParser) -> None:
     )
 
 
+def chosen_preset(
+    arguments: argparse.Namespace, model: str | None
+) -> tuple[Preset, tuple[str, ...]]:
+    """The preset that ``model_options`` ask for, and a sentence for each number that had to follow.
+
+    Raises:
+        ConfigError: there is no such preset, or a number is out of range.
+    """
+    from .config import preset
+    from .requests import DEFAULT_PRESET, overridden
+
+    return overridden(
+        preset(arguments.preset or DEFAULT_PRESET, model or "miniature"),
+        steps=arguments.steps,
+        portraits=arguments.portraits,
+        guidance=arguments.guidance,
+    )
+
+
 def offline_option(made: argparse.ArgumentParser) -> None:
     """``--offline``."""
     made.add_argument("--offline", action="store_true", help="never use the network")
@@ -99,3 +122,14 @@ def where(arguments: argparse.Namespace) -> dict[str, Any]:
             )
         given["model"] = f"{bundle}:{arguments.base}"
     return {key: value for key, value in given.items() if value is not None}
+
+
+def say(text: str) -> None:
+    """A command's result, on standard output."""
+    sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def tell(text: str) -> None:
+    """What happens meanwhile, on standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
