@@ -1,7 +1,8 @@
 """What the U-Net trains on, computed once: latents, loss weights, embeddings, and text states.
 
-Text encoders, autoencoder and tower are frozen by then. Two stores, each made when it is not there:
-``build/latents.pt`` of the pictures and ``build/captions.pt`` of their wordings.
+Text encoders, autoencoder and tower are frozen by then. Three stores, each made when it is not there:
+``build/latents.pt`` of the pictures, ``build/captions.pt`` of their wordings, and
+``build/looking.pt`` of what in the one the other speaks of.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from transformers import CLIPTokenizer
 
 from .data import PictureSet
 from .identity import embed_all, load_encoder
+from .looking import CLASS_WORDS, cells_of_parts, parts_of_tokens
 from .loop import DEVICE, mixed, moved
 from .paths import BUILD
 from .text import WIDTHS, load_encoders, tokens
@@ -27,8 +29,7 @@ HELD_OUT_SCENES = frozenset({  # never painted in training: (place, expression)
     ("beach", "surprise"), ("library", "anger"), ("forest", "laugh"), ("kitchen", "sadness"),
     ("harbour", "laugh"),
 })  # fmt: skip
-CLASS_WORDS = ("man", "woman", "boy", "girl")
-LATENTS, CAPTIONS = BUILD / "latents.pt", BUILD / "captions.pt"
+LATENTS, CAPTIONS, LOOKING = (BUILD / f"{k}.pt" for k in ("latents", "captions", "looking"))
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Ready:
         embeddings: (N, D) of the tower.
         states: ((N + P) * WORDINGS + 1, 77, D) bfloat16 and pooled, (..., P'), of every picture's
             wordings, the empty prompt last; where: (...,) place of the class word.
+        about: (..., 77) int8 what each token speaks of; cells: (N + P, 6, h, w) half how much of
+            each cell that fills (``looking``).
     """
 
     rows: list[dict]
@@ -55,6 +58,8 @@ class Ready:
     states: Tensor
     pooled: Tensor
     where: Tensor
+    about: Tensor
+    cells: Tensor
 
 
 def prepare(singles: PictureSet, pairs: PictureSet | None) -> Ready:
@@ -66,6 +71,7 @@ def prepare(singles: PictureSet, pairs: PictureSet | None) -> Ready:
     for path, make in (
         (LATENTS, lambda: encode_pictures(sets, chosen)),
         (CAPTIONS, lambda: encode_captions(rows)),
+        (LOOKING, lambda: match_parts(sets, chosen, rows)),
     ):
         if not path.exists():
             began = time.time()
@@ -74,11 +80,12 @@ def prepare(singles: PictureSet, pairs: PictureSet | None) -> Ready:
     people = torch.tensor([r["index"] for r in rows[: len(chosen[0])]])
     stored = {
         k: v
-        for p in (LATENTS, CAPTIONS)
+        for p in (LATENTS, CAPTIONS, LOOKING)
         for k, v in torch.load(p, weights_only=True, mmap=True).items()
     }
-    if len(stored["weight"]) != len(rows) or len(stored["pooled"]) != len(rows) * WORDINGS + 1:
-        raise SystemExit(f"{LATENTS} or {CAPTIONS} is of another set of pictures; delete both")
+    pictures, texts = {len(stored["weight"]), len(stored["cells"])}, len(stored["pooled"])
+    if pictures != {len(rows)} or texts != len(rows) * WORDINGS + 1:
+        raise SystemExit(f"{LATENTS}, {CAPTIONS} or {LOOKING} is of other pictures; delete them")
     return Ready(rows, people, **stored)
 
 
@@ -132,6 +139,18 @@ def encode_captions(rows: list[dict]) -> dict[str, Tensor]:
     return dict(states=states, pooled=pooled, where=where)
 
 
+def match_parts(
+    sets: list[PictureSet], chosen: list[list[int]], rows: list[dict]
+) -> dict[str, Tensor]:
+    """What the tokens of all wordings speak of, and where in the pictures that is."""
+    (tokenizer, _), _ = load_encoders()
+    texts = [wording(row, k) for row in rows for k in range(WORDINGS)] + [""]
+    about = parts_of_tokens(tokens(tokenizer, texts), tokenizer)
+    pairs = zip(sets, chosen, strict=True)
+    cells = [cells_of_parts(data.masks[numbers]) for data, numbers in pairs]
+    return dict(about=about, cells=torch.cat(cells))
+
+
 def place_of_class_word(ids: Tensor, tokenizer: CLIPTokenizer) -> Tensor:
     """(B,) where the first class word stands in ids (B, L); 0 where there is none."""
     nouns = torch.tensor([tokenizer.convert_tokens_to_ids(w + "</w>") for w in CLASS_WORDS])
@@ -149,15 +168,15 @@ def wording(facts: dict, k: int) -> str:
 
 
 @torch.inference_mode()
-def bare_captions(ready: Ready) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def bare_captions(ready: Ready) -> tuple[Tensor, ...]:
     """Captions that say nothing but the class word: "a portrait of a woman".
 
     With such a caption everything about the face must come from the identity, which teaches the
     attention to listen to the class word.
 
     Returns:
-        states (12, 77, D), pooled (12, P), place of the class word (12,), and for each training
-        picture the first of the three captions that fit it (N,).
+        states (12, 77, D), pooled (12, P), place of the class word (12,), what the tokens speak of
+        (12, 77), and for each training picture the first of the three captions that fit it (N,).
     """
     fronts = ("", FRAMING["portrait"][0] + " ", FRAMING["half-body"][0] + " ")
     texts = [f"{front}a {noun}" for noun in CLASS_WORDS for front in fronts]
@@ -166,7 +185,8 @@ def bare_captions(ready: Ready) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     states, pooled, _ = encoders(*ids)
     noun_of = lambda r: 2 * (r["age"] == "child") + (r["sex"] == "woman")
     fitting = torch.tensor([noun_of(r) * len(fronts) for r in ready.rows[: len(ready.people)]])
-    return states, pooled, place_of_class_word(ids[0], tokenizers[0]), fitting
+    about = parts_of_tokens(ids[0], tokenizers[0])
+    return states, pooled, place_of_class_word(ids[0], tokenizers[0]), about, fitting
 
 
 def companions(people: Tensor) -> list[np.ndarray]:

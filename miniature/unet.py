@@ -4,7 +4,8 @@ One training for both generators. In every step half of the pictures are denoise
 U-Net from their caption; the other half with the LoRA on, the embedding of *another* picture of the
 same person fused into the caption's class word. The base weights learn from both halves, the LoRA
 and the fuse module from the second alone; pictures of two people are in the first alone. The clean
-face that the network believes in must look right to ``perception`` too.
+face that the network believes in must look right to ``perception`` too, and ``looking`` says which
+words each part of a picture should look at.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from identitystory.models.photomaker import FuseModule
 
 from .data import PictureSet, add_training_options, open_sets
+from .looking import Looking, inattention
 from .loop import DEVICE, Run, load_trained, mixed, moved, spawn
 from .muon import Muon
 from .noising import min_snr, noised
@@ -42,6 +44,7 @@ TWO = 0.2  # share of two people in the half without identity
 DEAF = 0.3  # share of identity samples without the pooled vector, so that the rows must be heard
 CLEAR = 0.3  # share of the picture in the noised one from which a face can be judged
 UNLIKE, OTHER = 0.5, 0.3  # weights of a face's look and of who it is
+LOOK = 0.1  # weight of looking at the right words
 TIME_IDS = (SIZE, SIZE, 0, 0, SIZE, SIZE)
 
 
@@ -113,6 +116,11 @@ class Painter(nn.Module):
         self.unet = new_unet()
         # The fused kernel's backward pass is slow on a CPU.
         self.unet.set_attn_processor(AttnProcessor())
+        named = self.unet.named_modules()
+        words = [module for name, module in named if name.endswith("attn2")]
+        self.looking = [Looking() for _ in words]
+        for module, looking in zip(words, self.looking, strict=True):
+            module.set_processor(looking)
         calm_attention(self.unet)
         add_lora(self.unet)
         self.unet.requires_grad_(True)
@@ -169,6 +177,7 @@ class Batch:
         states, pooled, where: of the captions; where is 0 without a class word.
         e: (B, D) the person's embedding from other pictures, or None.
         corner: (B, 2) of the window around the face; alone: (B,) whether there is one person.
+        about, cells: what the tokens speak of, and where that is (``looking``).
     """
 
     x: Tensor
@@ -182,6 +191,8 @@ class Batch:
     e: Tensor | None
     corner: Tensor
     alone: Tensor
+    about: Tensor
+    cells: Tensor
 
 
 class Draw:
@@ -215,6 +226,8 @@ class Draw:
         mirrored = below(2, count) * alone
         z, w = ready.latents[mirrored, i].float(), ready.weight[i]
         w = torch.where(mirrored.bool()[:, None, None], w.flip(2), w)
+        cells = ready.cells[i]
+        cells = torch.where(mirrored.bool()[:, None, None, None], cells.flip(3), cells)
         corner = corners(self.eyes[i % singles], mirrored)
         u = (torch.arange(count, device=DEVICE) + torch.rand(count, device=DEVICE)) / count
         u = u[torch.randperm(count, device=DEVICE)]
@@ -228,19 +241,20 @@ class Draw:
         dropped = chance(0.1, count)
         text = torch.where(dropped, empty, i * WORDINGS + which)
         states, pooled = ready.states[text].float(), ready.pooled[text]
-        where, e = ready.where[text], None
+        where, about, e = ready.where[text], ready.about[text], None
         if identity:
             bare = ~dropped & chance(BARE, count)
-            bare_states, bare_pooled, bare_where, fitting = self.bare
+            bare_states, bare_pooled, bare_where, bare_about, fitting = self.bare
             said = fitting[i] + below(3, count)
             states = torch.where(bare[:, None, None], bare_states[said], states)
             pooled = torch.where(bare[:, None], bare_pooled[said], pooled)
             where = torch.where(bare, bare_where[said], where)
+            about = torch.where(bare[:, None], bare_about[said], about)
             e = self.embeddings(i)
             pooled = torch.where(chance(DEAF, count)[:, None], ready.pooled[-1], pooled)
         return Batch(
             x, target, z, t, w / w.mean((1, 2), keepdim=True), states, pooled, where,
-            e, corner, alone,
+            e, corner, alone, about, cells,
         )  # fmt: skip
 
     def embeddings(self, i: Tensor) -> Tensor:
@@ -304,7 +318,7 @@ def train(
     """Both halves in every step, for ``minutes``."""
     painter, perception = Painter(), load_perception(data).to(DEVICE)
     optimizers = new_optimizers(painter)
-    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.6, warmup=100)
+    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.8, warmup=100)
     torch.manual_seed(run.step * 16 + run.rank)
     draw = Draw(ready)
     drawn = time.time()
@@ -316,11 +330,13 @@ def train(
                 v = velocity(painter, b)
                 unlike, other = unlikeness(v, b, perception, draw.alpha_bar)
             error = squared_error(v, b, draw.alpha_bar).mean()
-            losses += [error, UNLIKE * unlike]
+            looked = inattention(painter.looking, b.about, b.cells)
+            losses += [error, UNLIKE * unlike, LOOK * looked]
             if identity:
                 losses.append(OTHER * other)
                 shown |= dict(unlike=float(unlike.detach()), other=float(other.detach()))
             shown["faced" if identity else "plain"] = float(error.detach())
+            shown["looked" if identity else "looked plain"] = float(looked.detach())
         run.update(sum(losses) / 2, **shown)
         if time.time() - drawn > 600 and not run.rank:
             run.save()
