@@ -79,25 +79,34 @@ def test_quiet_says_only_where_the_pictures_are(call):
     assert len(out.splitlines()) == 3
 
 
-def test_compile_is_a_setting_of_the_run_and_of_its_keys(call, backend, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "on", "off", "value"),
+    [
+        ("compiled", ["--compile"], ["--no-compile"], True),
+        ("reuse", ["--reuse", "2"], ["--reuse", "1"], 2),
+    ],
+)
+def test_how_the_unet_is_run_is_a_setting_of_the_run_and_of_its_keys(
+    call, backend, tmp_path, name, on, off, value
+):
     asked = []
 
     def load(*_, **options):
-        asked.append(options.get("compiled"))
+        asked.append(options.get(name))
         return backend
 
     command = ["generate", *INLINE, *SMALL, "--out", "r", "--only", "0"]
     record = lambda: json.loads((tmp_path / "r" / "run.json").read_text())
     call(*command, load=load)
     key = record()["parts"]["frames/000"]["key"]
-    call(*command, "--compile", load=load)
-    assert record()["configuration"]["compiled"] is True
+    call(*command, *on, load=load)
+    assert record()["configuration"][name] == value
     assert record()["parts"]["frames/000"]["key"] != key
     call(*command, load=load)  # the folder's own setting, and nothing left to do
-    call(*command, "--no-compile", load=load)
-    assert "compiled" not in record()["configuration"]
+    call(*command, *off, load=load)
+    assert name not in record()["configuration"]
     assert record()["parts"]["frames/000"]["key"] == key
-    assert asked == [None, True, None]
+    assert asked == [None, value, None]
 
 
 def test_discover_extend_and_reroll(call, tmp_path):

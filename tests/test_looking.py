@@ -56,9 +56,7 @@ def test_no_word_is_both_a_noun_and_an_adjective():
     nouns = {w for words in ABOUT.values() for w in words.split()}
     adjectives = set(WITH_THE_NEXT.split())
     assert not nouns & adjectives
-    assert {
-        c for colours in HAIR_COLOUR.values() for p in colours for c in p.split()
-    } <= adjectives
+    assert {c for colours in HAIR_COLOUR.values() for p in colours for c in p.split()} <= adjectives
 
 
 def test_cells_are_shares_of_the_masks():

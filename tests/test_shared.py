@@ -36,6 +36,7 @@ OTHER = {  # another value for every number that a preset has
         "attempts": 1,
         "memory": "low",
         "compiled": True,
+        "reuse": 2,
         "batch": 2,
     },
     "discovery": {

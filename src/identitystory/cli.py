@@ -302,6 +302,7 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
         portraits=arguments.portraits,
         guidance=arguments.guidance,
         compiled=arguments.compile,
+        reuse=arguments.reuse,
         batch=arguments.batch,
         seed=arguments.seed,
         **chosen,
@@ -443,6 +444,13 @@ def _run_options(made: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="let torch.compile make the U-Net faster: minutes at first, for stories of many frames "
         "on an accelerator",
+    )
+    made.add_argument(
+        "--reuse",
+        metavar="N",
+        type=whole,
+        help="compute the deep part of the U-Net at every Nth step only (default: 1): faster, and a "
+        "little other pictures",
     )
     _output_options(made)
 

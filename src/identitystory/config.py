@@ -193,6 +193,7 @@ class Preset:
             pictures in tiles.
         compiled: compile the U-Net (``torch.compile``): minutes at first, then faster; other last
             bits.
+        reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
         batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
             nothing else; more is faster, and may change last bits, see docs/performance.md.
     """
@@ -206,6 +207,7 @@ class Preset:
     attempts: int = 3
     memory: Memory = field(default="all", metadata=_LATER)
     compiled: bool = field(default=False, metadata=_LATER)
+    reuse: int = field(default=1, metadata=_LATER)
     batch: int = field(default=1, metadata=_LATER)
 
     def __post_init__(self) -> None:
@@ -214,6 +216,7 @@ class Preset:
         _whole("num_steps", self.num_steps, 1, "50 is the paper's")
         _whole("attempts", self.attempts, 1, "3 is usual")
         _one_of("memory", self.memory, get_args(Memory))
+        _whole("reuse", self.reuse, 1, "1 computes everything at every step")
         _whole("batch", self.batch, 1, "1 paints each frame by itself")
         if self.injection.start > self.num_steps:
             raise ConfigError(

@@ -224,7 +224,7 @@ def evaluations(request: RunRequest, made: Plan, to_do: Collection[Part]) -> int
 
 def later(preset: Preset, *more: str) -> dict[str, Any]:
     """What else of a preset decides the pictures, where it is not the default."""
-    return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled", *more)}
+    return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled", "reuse", *more)}
 
 
 def _frame_part(

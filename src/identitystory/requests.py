@@ -35,6 +35,7 @@ def new_request(
     portraits: int | None = None,
     guidance: float | None = None,
     compiled: bool | None = None,
+    reuse: int | None = None,
     batch: int | None = None,
     seed: int | None = None,
     only: tuple[int, ...] = (),
@@ -52,6 +53,7 @@ def new_request(
         portraits: m; the rank follows where there would be too few rows for it.
         guidance: of portraits, templates and re-denoising; None is the preset's.
         compiled: see ``config.Preset``.
+        reuse: see ``config.Preset``.
         batch: see ``config.Preset``.
         seed: see ``RunRequest``.
         only: see ``RunRequest``.
@@ -75,6 +77,7 @@ def new_request(
         portraits=portraits,
         guidance=guidance,
         compiled=compiled,
+        reuse=reuse,
         batch=batch,
     )
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
@@ -112,6 +115,7 @@ def overridden(
     portraits: int | None = None,
     guidance: float | None = None,
     compiled: bool | None = None,
+    reuse: int | None = None,
     batch: int | None = None,
 ) -> tuple[Preset, tuple[str, ...]]:
     """``base`` with other numbers, and a sentence for each that had to follow.
@@ -124,6 +128,8 @@ def overridden(
         base = with_guidance(base, guidance)
     if compiled is not None:
         base = replace(base, compiled=compiled)
+    if reuse is not None:
+        base = replace(base, reuse=reuse)
     if batch is not None:
         base = replace(base, batch=batch)
     if steps is not None and steps != base.num_steps:

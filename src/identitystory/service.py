@@ -380,6 +380,7 @@ class _Run:
                 "search_steps": preset.discovery.search_steps,
                 "memory": None if preset.memory == "all" else preset.memory,
                 "compiled": preset.compiled or None,
+                "reuse": None if preset.reuse == 1 else preset.reuse,
             }
             opened = self.service.load(
                 request.model,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ConfigError, ModelError
 from ..protocols import Backend, Segmenter
 from .clipseg import load_clipseg
 from .compiled import compile_unet
+from .deep import DeepFeatures
 from .folder import find_checkpoint, fingerprint, read_json
 from .hardware import Room, resolve_device, resolve_dtype
 from .photomaker import load_photomaker
@@ -25,6 +26,7 @@ def load_backend(
     dtype: str = "auto",
     memory: str = "all",
     compiled: bool | str = False,
+    reuse: int = 1,
 ) -> Backend:
     """G, G_id and the segmenter of a checkpoint, sharing one U-Net.
 
@@ -39,10 +41,12 @@ def load_backend(
             tiles.
         compiled: compile the U-Net (``torch.compile``; a string names its backend); the first steps
             take minutes.
+        reuse: deep features of the U-Net are computed at every so manieth step (``deep``).
 
     Raises:
         ModelError: a part is missing, broken or of an unsupported kind.
-        ConfigError: the sampler, the number of steps, the device or the dtype does not exist.
+        ConfigError: the sampler, the number of steps, the device or the dtype does not exist, or
+            features are reused in a compiled U-Net.
     """
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
@@ -56,6 +60,10 @@ def load_backend(
         dtype=precision,
         room=room,
     )
+    if reuse != 1:
+        if compiled:
+            raise ConfigError("a compiled U-Net keeps no features; leave out --compile or --reuse")
+        general.deep = DeepFeatures(general.unet, reuse)
     identity = load_photomaker(checkpoint.identity, general, text)
     if compiled:
         compile_unet(general.unet, compiled if isinstance(compiled, str) else "inductor")

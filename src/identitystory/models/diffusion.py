@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError, ModelError
+from .deep import DeepFeatures
 from .hardware import Room, free_memory, rows_that_fit
 
 SAMPLERS = ("ddim", "euler")
@@ -265,7 +267,10 @@ class LatentDiffusion:
         latent_shape: (C, h, w).
         room: brings the networks to the device.
         most: pictures through the U-Net at once, at most; it falls when the memory runs out.
+        deep: keeps deep features between steps; None computes them at every step.
     """
+
+    deep: DeepFeatures | None = None
 
     def __init__(
         self,
@@ -344,7 +349,7 @@ class LatentDiffusion:
             try:
                 with torch.inference_mode(), self.room.holding(self.unet):
                     parts = [
-                        self._predict(part, i, cond, [x[:, n : n + most] for x in rows])
+                        self._predict(part, i, n, cond, [x[:, n : n + most] for x in rows])
                         for n, part in zip(range(0, len(z), most), z.split(most), strict=True)
                     ]
                     return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -354,17 +359,21 @@ class LatentDiffusion:
                 self.most = most // 2
             free_memory()
 
-    def _predict(self, z: Tensor, i: int, cond: Conditioning, rows: Sequence[Tensor]) -> Tensor:
+    def _predict(
+        self, z: Tensor, i: int, first: int, cond: Conditioning, rows: Sequence[Tensor]
+    ) -> Tensor:
         hidden, pooled, time_ids = (x.flatten(0, 1) for x in rows)
         shown = self.sampler.scale_input(z, i).to(self.device, self.dtype)
         shown = shown.repeat(len(hidden) // len(z), 1, 1, 1)  # (B or 2B, C, h, w)
-        prediction = self.unet(
-            shown.contiguous(memory_format=torch.channels_last),
-            self.sampler.timestep(i).to(self.device),
-            encoder_hidden_states=hidden,
-            added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids},
-            return_dict=False,
-        )[0]
+        reused = self.deep.at(i, cond, first, len(hidden)) if self.deep else nullcontext()
+        with reused:
+            prediction = self.unet(
+                shown.contiguous(memory_format=torch.channels_last),
+                self.sampler.timestep(i).to(self.device),
+                encoder_hidden_states=hidden,
+                added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids},
+                return_dict=False,
+            )[0]
         prediction = prediction.to(z.device, torch.float32)
         if cond.guidance == 1:
             return prediction
@@ -372,7 +381,7 @@ class LatentDiffusion:
         return without + cond.guidance * (given - without)
 
     def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
-        """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure."""
+        """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure, unless deep features are kept."""
         prediction = self.predict(z, i, cond)
         with torch.no_grad():
             return self.sampler.step(z, i, prediction).contiguous()

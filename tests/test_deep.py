@@ -1,0 +1,98 @@
+"""models/deep.py: when the deep blocks run, and that what they gave is what is used again."""
+
+import pytest
+import torch
+
+from identitystory.errors import ConfigError
+from identitystory.models.backend import load_backend
+from identitystory.models.deep import DeepFeatures
+from identitystory.sampling import trajectory
+from tests.toy import WIDTHS, toy_checkpoint  # noqa: F401
+
+STEPS = 6
+
+
+@pytest.fixture
+def opened(toy):
+    return lambda **more: load_backend(toy, device="cpu", dtype="float32", num_steps=STEPS, **more)
+
+
+def runs_of_the_middle(G) -> list[int]:
+    """A list that grows by one entry whenever the middle block is really computed."""
+    runs: list[int] = []
+    G.unet.mid_block.resnets[0].register_forward_hook(lambda *_: runs.append(1))
+    return runs
+
+
+def path(G, cond, start=None):
+    z = G.noise(0)[None]
+    return [z_i for _, z_i in trajectory(G, z, cond, start)]
+
+
+def test_every_step_is_the_plain_unet_bit_for_bit(opened):
+    plain, kept = opened(), opened()
+    kept.general.deep = DeepFeatures(kept.general.unet, 1)
+    prompt = ["a woman on a beach"]
+    for a, b in zip(
+        path(plain.general, plain.general.condition(prompt, guidance=3.0)),
+        path(kept.general, kept.general.condition(prompt, guidance=3.0)),
+        strict=True,
+    ):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("every", "expected"), [(2, 3), (3, 2), (9, 1)])
+def test_deep_blocks_run_at_every_nth_step(opened, every, expected):
+    plain, backend = opened(), opened(reuse=every)
+    G, runs = backend.general, runs_of_the_middle(backend.general)
+    prompt = ["a woman on a beach"]
+    z = path(G, G.condition(prompt, guidance=3.0))
+    assert len(runs) == expected
+    exact = path(plain.general, plain.general.condition(prompt, guidance=3.0))
+    assert torch.equal(z[1], exact[1])  # the first step computes everything
+    assert not torch.equal(z[2], exact[2])  # the second does not
+
+
+def test_a_new_trajectory_starts_anew_also_with_the_old_conditioning(opened):
+    backend = opened(reuse=STEPS)
+    G, runs = backend.general, runs_of_the_middle(backend.general)
+    cond = G.condition(["a woman"], guidance=3.0)
+    first = path(G, cond)
+    second = path(G, cond)
+    assert len(runs) == 2
+    assert torch.equal(first[-1], second[-1])
+    path(G, cond, start=4)  # not the step after the last one
+    path(G, G.condition(["a woman"], guidance=3.0))
+    assert len(runs) == 4
+
+
+def test_the_identity_generator_keeps_its_own_features(opened):
+    backend, plain = opened(reuse=2), opened()
+    e = torch.ones(1, sum(WIDTHS))
+    own = dict(guidance=3.0, identities=e, nouns=["woman"])
+    z, prompt = backend.general.noise(0)[None], ["a woman"]
+    backend.general.step(z, 5, backend.general.condition(prompt, guidance=3.0))
+    made = backend.identity.step(z, 4, backend.identity.condition(prompt, **own))
+    expected = plain.identity.step(z, 4, plain.identity.condition(prompt, **own))
+    assert torch.equal(made, expected)
+
+
+def test_a_batch_in_parts_keeps_features_of_each_part(opened):
+    whole, parts = opened(reuse=2), opened(reuse=2)
+    parts.general.most = 1
+    made = []
+    for backend in (whole, parts):
+        G = backend.general
+        z = torch.stack([G.noise(0), G.noise(1)])
+        cond = G.condition(["a woman"], guidance=3.0)
+        for i in (6, 5, 4):
+            z = G.step(z, i, cond)
+        made.append(z)
+    torch.testing.assert_close(made[1], made[0], rtol=1e-4, atol=1e-4)
+
+
+def test_what_cannot_be_is_refused(opened):
+    with pytest.raises(ConfigError, match="leave out --compile or --reuse"):
+        opened(reuse=2, compiled="eager")
+    with pytest.raises(ConfigError, match="every 0 steps; 1 or more"):
+        opened(reuse=0)
