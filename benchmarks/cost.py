@@ -42,7 +42,8 @@ from identitystory.models.backend import load_backend
 from identitystory.models.diffusion import Encoding, LatentDiffusion, sampler
 from identitystory.models.folder import find_checkpoint
 from identitystory.models.hardware import resolve_device, resolve_dtype
-from identitystory.models.photomaker import load_lora
+from identitystory.models.lora import load_lora
+from identitystory.models.photomaker import LORA
 from identitystory.models.published import sdxl_unet, sdxl_vae
 from identitystory.sampling import Watched, joined
 from identitystory.types import Scene, Segmentation
@@ -154,7 +155,7 @@ class Bench:
 
         rule = sampler("ddim", SCHEDULE, steps)
         self.G = LatentDiffusion(unet, vae, rule, encode, device=self.device)
-        self.G_id = WithAdapter(self.G, load_lora(unet, random_lora(unet)))
+        self.G_id = WithAdapter(self.G, load_lora(unet, random_lora(unet), LORA))
         self.segmenter = Boxes()
         self.plain = StableDiffusionXLPipeline(
             vae=vae,

@@ -24,7 +24,7 @@ from identitystory.metrics.attributes import TABLE
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
-from . import ip_adapter
+from . import few_steps, ip_adapter
 from .data import PLACES_V0, POSES_V0, PictureSet
 from .identity import WIDTH, load_encoder
 from .loop import CHECKPOINTS, load_trained, trained
@@ -113,6 +113,7 @@ def training_facts(data: PictureSet) -> dict:
         "unet",
         "reader",
         "ip_adapter",
+        "few_steps",
     )
     for name in filter(trained, parts):
         state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
@@ -194,6 +195,8 @@ def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     save_reader(folder / ATTRIBUTES, data.folder)
     if trained("ip_adapter"):
         ip_adapter.pack(ip_adapter.load_adapter(), folder)
+    if trained("few_steps"):
+        few_steps.pack(few_steps.load_student(), folder)
     words = sorted({w.strip(",.") for w in grammar_words()})
     (folder / "vocabulary.json").write_text(json.dumps({"words": words}, indent=0))
     write_card(folder, data, measured)

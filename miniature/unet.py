@@ -42,7 +42,7 @@ CHANNELS, RANK = (96, 192), 16
 BARE = 0.4  # share of identity samples whose caption is the class word alone
 TWO = 0.2  # share of two people in the half without identity
 DEAF = 0.3  # share of identity samples without the pooled vector, so that the rows must be heard
-CLEAR = 0.3  # share of the picture in the noised one from which a face can be judged
+CLEAR, HEARD = 0.3, 0.02  # signal from which a face's look, and who it is, can be judged
 UNLIKE, OTHER = 0.5, 0.3  # weights of a face's look and of who it is
 LOOK = 0.1  # weight of looking at the right words
 TIME_IDS = (SIZE, SIZE, 0, 0, SIZE, SIZE)
@@ -231,8 +231,9 @@ class Draw:
         corner = corners(self.eyes[i % singles], mirrored)
         u = (torch.arange(count, device=DEVICE) + torch.rand(count, device=DEVICE)) / count
         u = u[torch.randperm(count, device=DEVICE)]
-        # The noisier half decides what a picture is of and what a person's skin and head are like.
-        t = (1000 * u**0.75).long()
+        # Faces take shape in the middle (SD3's logit-normal), a little nearer to the noise, which
+        # decides what a picture is of and what a person's skin and head are like.
+        t = (1000 * torch.sigmoid(0.4 + torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))).long()
         x, target = noised(z, torch.randn_like(z), t, self.alpha_bar)
 
         which = below(WORDINGS, count)
@@ -299,17 +300,20 @@ def unlikeness(
     v: Tensor, batch: Batch, perception: Perception, alpha_bar: Tensor
 ) -> tuple[Tensor, Tensor]:
     """How unlike the clean faces those are that the network believes in, and in how far they are
-    of another person. Only where the picture outweighs the noise: before, it can only guess."""
-    a = alpha_bar[batch.t]
-    clear = (a > CLEAR) & batch.alone
-    a, corner = a[clear].view(-1, 1, 1, 1), batch.corner[clear]
-    believed = a.sqrt() * batch.x[clear] - (1 - a).sqrt() * v[clear]
+    of another person.
+
+    What a face looks like is asked only where enough of the picture shows through the noise, for
+    before it can only be guessed. Who it is has been said by the identity, whatever the noise.
+    """
+    a = alpha_bar[batch.t][batch.alone]
+    corner, level = batch.corner[batch.alone], a.view(-1, 1, 1, 1)
+    believed = level.sqrt() * batch.x[batch.alone] - (1 - level).sqrt() * v[batch.alone]
     *seen, who = perception(cut(believed, corner))
     with torch.no_grad():
-        *wanted, person = perception(cut(batch.clean[clear], corner))
-    share = float(clear.float().mean())
+        *wanted, person = perception(cut(batch.clean[batch.alone], corner))
+    unlike = distance(tuple(seen), tuple(wanted))[a > CLEAR].sum() / len(v)
     other = 1 - F.cosine_similarity(who.float(), person.float())
-    return distance(tuple(seen), tuple(wanted)).mean() * share, other.mean() * share
+    return unlike, other[a > HEARD].sum() / len(v)
 
 
 def train(

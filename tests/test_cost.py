@@ -1,10 +1,12 @@
 """What the presets fast and low-vram do: fewer evaluations, less memory, and nothing else."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from identitystory.config import (
@@ -16,7 +18,7 @@ from identitystory.config import (
     to_dict,
 )
 from identitystory.discovery import discover, settled
-from identitystory.errors import ConfigError
+from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.hardware import Room
 from identitystory.pipeline import (
@@ -26,7 +28,10 @@ from identitystory.pipeline import (
     inject,
     search_evaluations,
 )
+from identitystory.plan import ModelFacts, RunRequest, make_plan
+from identitystory.requests import overridden
 from identitystory.sampling import GuidedWithin, Watched, guided, sample, within
+from identitystory.story import inline_story
 from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -97,6 +102,64 @@ def test_search_steps_are_another_table_on_the_same_networks(toy):
     z = own.noise(0)[None]
     assert torch.equal(few.search.step(z, 4, cond), own.step(z, 4, cond))
     assert load_backend(toy, device="cpu", num_steps=4).search.num_steps == 4
+
+
+# --- A distilled search ---------------------------------------------------------------------------
+
+
+def few_steps_file(toy, folder):
+    """The toy checkpoint again, with a few-step LoRA that is twice the identity's."""
+    shutil.copytree(toy, folder)
+    tensors = load_file(toy / "photomaker.safetensors")
+    lora = {k.removeprefix("lora_weights."): v for k, v in tensors.items() if "lora_weights" in k}
+    save_file({k: 2 * v for k, v in lora.items()}, folder / "few_steps.safetensors")
+    return folder
+
+
+def test_a_distilled_search_has_its_lora_on_in_its_steps_alone(toy, tmp_path):
+    folder = few_steps_file(toy, tmp_path / "toy")
+    plain = load_backend(folder, device="cpu", num_steps=10, search_steps=4)
+    backend = load_backend(folder, device="cpu", num_steps=10, search_steps=4, distilled=True)
+    z = backend.general.noise(0)[None]
+    made = {}
+    for name, one in (("plain", plain), ("distilled", backend)):
+        for part in ("general", "identity", "search"):
+            G = getattr(one, part)
+            made[name, part] = G.step(z, 3, G.condition(["a woman"], guidance=1.0))
+    assert torch.equal(made["plain", "general"], made["distilled", "general"])
+    assert torch.equal(made["plain", "identity"], made["distilled", "identity"])
+    assert not torch.equal(made["plain", "search"], made["distilled", "search"])
+    assert backend.search.num_steps == 4
+    assert backend.search.general.sampler.timesteps.tolist() == [999, 749, 499, 249]  # trailing
+
+
+def test_a_distilled_search_takes_512_evaluations(toy, tmp_path):
+    base = preset("recommended")
+    full, _ = overridden(base, distilled=True)
+    assert search_evaluations(full) == 64 * 8
+    assert search_evaluations(overridden(full, distilled=False)[0]) == 640
+    assert overridden(base, distilled=False)[0] == base
+    folder = few_steps_file(toy, tmp_path / "toy")
+    backend = load_backend(folder, device="cpu", num_steps=4, search_steps=2, distilled=True)
+    search = Watched(backend.search)
+    config = DiscoveryConfig(
+        num_portraits=3, iterations=0, search_steps=2, guidance=5.0, distilled=True
+    )
+    find_identity(search, MARA, config)
+    mine = Preset("mine", num_steps=4, discovery=config, injection=InjectionConfig(start=2))
+    assert search.evaluations == search_evaluations(mine) == 3 * 2
+
+
+def test_a_checkpoint_without_a_few_step_lora_is_told_so(toy, tmp_path):
+    distilled, _ = overridden(preset("recommended"), distilled=True)
+    request = RunRequest(inline_story(["A: a woman"], ["{A}"]), tmp_path, distilled, model="m")
+    facts = ModelFacts("w", "cpu", "float32")
+    with pytest.raises(ModelError, match=r"m has no few-step LoRA.*fetch sdxl-lightning"):
+        make_plan(request, facts, None)
+    one = make_plan(request, replace(facts, few_steps="a"), None).identities["A"].key
+    assert one != make_plan(request, replace(facts, few_steps="b"), None).identities["A"].key
+    with pytest.raises(ModelError, match="no few-step LoRA"):
+        load_backend(toy, device="cpu", num_steps=4, distilled=True)
 
 
 # --- An early end of the search ------------------------------------------------------------------

@@ -5,7 +5,8 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from benchmarks import cost
-from identitystory.models.photomaker import load_lora
+from identitystory.models.lora import load_lora
+from identitystory.models.photomaker import LORA
 from tests.toy import make_toy_pipeline
 
 
@@ -48,4 +49,4 @@ def test_the_plain_pipeline_runs_without_a_trace_of_the_lora(bench):
 def test_the_random_lora_has_a_place_for_each_of_its_tensors(tmp_path):
     unet = make_toy_pipeline(tmp_path).unet
     state = cost.random_lora(unet, rank=2)
-    assert len(load_lora(unet, state).layers) == len(state) // 2
+    assert len(load_lora(unet, state, LORA).layers) == len(state) // 2

@@ -17,7 +17,8 @@ from transformers import (
 
 from identitystory.errors import ModelError
 from identitystory.models.catalogue import ENTRIES
-from identitystory.models.photomaker import load_lora, photomaker_v1_shapes
+from identitystory.models.lora import load_lora
+from identitystory.models.photomaker import LORA, photomaker_v1_shapes
 from identitystory.models.published import SDXL_TEXT, SDXL_TEXT_2, sdxl_unet, sdxl_vae
 
 UNET = 2_567_463_684
@@ -104,17 +105,17 @@ def test_photomakers_lora_finds_all_its_places(form):
     state = true_lora(unet, form)
     assert len(state) == 1120
     assert sum(x.numel() for x in state.values()) == 92_897_280
-    adapter = load_lora(unet, state)
-    assert len(adapter.layers) == 560
+    lora = load_lora(unet, state, LORA)
+    assert len(lora.layers) == 560
     assert count(unet) == UNET + 92_897_280
-    assert all(layer._disable_adapters and not layer.merged for layer in adapter.layers)
+    assert all(not layer.wanted and not layer.merged for layer in lora.layers)
     assert ENTRIES["photomaker"].parameters == 326_273_024 + 92_897_280
 
 
 def test_another_models_lora_is_refused(unet):
     state = {"unet.down_blocks.0.attentions.0.to_q.lora_A.weight": torch.empty(64, 320)}
     with pytest.raises(ModelError, match=r"LoRA does not fit|no place for"):
-        load_lora(unet, state)
+        load_lora(unet, state, LORA)
 
 
 def test_the_segmenters():

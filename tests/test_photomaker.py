@@ -2,6 +2,7 @@
 
 import copy
 import json
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -11,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from identitystory.errors import ModelError, PromptError
+from identitystory.models.lora import load_lora, read_lora
 from identitystory.models.photomaker import (
-    Adapter,
+    LORA,
     class_token,
     identity_encoder,
-    load_lora,
     load_photomaker,
     photomaker_v1_shapes,
 )
@@ -273,7 +274,7 @@ def test_the_general_generator_never_feels_the_lora(toy, G_id):
     assert torch.equal(G_id.general.step(z, 6, cond), expected)
     assert not torch.allclose(G_id.step(z, 6, cond), expected)
     assert torch.equal(G_id.general.step(z, 6, cond), expected)
-    with pytest.raises(RuntimeError), G_id.adapter.on():
+    with pytest.raises(RuntimeError), G_id.loras[0].on():
         raise RuntimeError
     assert torch.equal(G_id.general.step(z, 6, cond), expected)
     assert G_id.unet is G_id.general.unet
@@ -293,25 +294,71 @@ def test_the_lora_is_w_plus_b_a(toy, G_id, tensors):
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_its_short_forward_is_pefts_bit_for_bit(toy):
-    """With the LoRA on and off; at another scale peft's own is left in place."""
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_its_short_forward_is_pefts_bit_for_bit(toy, scale):
     G, text = general(toy)
     G_id = load_photomaker(toy / "photomaker.safetensors", G, text)
     e = randn(1, sum(WIDTHS))
     cond = G_id.condition([PROMPT], guidance=2.0, identities=e, nouns=["woman"])
-    z = G.noise(0)[None]
+    z, layers = G.noise(0)[None], G_id.loras[0].layers
+    for layer in layers:
+        layer.scaling[LORA] = scale
     short = [g.step(z, 4, cond) for g in (G, G_id)]
-    for layer in G_id.adapter.layers:
+    for layer in layers:
         del layer.forward
-        layer.scaling["photomaker"] = 0.5
+        layer.set_adapter(LORA)
+        layer.enable_adapters(enabled=True)
+    assert torch.equal(G.step(z, 4, cond), short[1])
+    for layer in layers:
+        layer.enable_adapters(enabled=False)
     assert torch.equal(G.step(z, 4, cond), short[0])
-    halved = G_id.step(z, 4, cond)
-    Adapter(G.unet)
-    assert torch.equal(G_id.step(z, 4, cond), halved)
-    for layer in G_id.adapter.layers:
-        layer.scaling["photomaker"] = 1.0
-    assert torch.equal(G_id.step(z, 4, cond), short[1])
-    assert not torch.equal(halved, short[1])
+    assert not torch.equal(*short)
+
+
+def test_two_loras_add_up_and_go_off_one_by_one(toy, G_id, tensors):
+    G, lora = G_id.general, group(tensors, "lora_weights.unet")
+    other = load_lora(G.unet, {k: 0.5 * v for k, v in lora.items()}, "other")
+    weights = lambda layer: layer.lora_B[LORA].weight @ layer.lora_A[LORA].weight
+    layer = other.layers[0]
+    x = randn(1, 3, layer.in_features)
+    base, change = layer.base_layer(x), x @ weights(layer).mT
+    for on, share in (((), 0), ((other,), 0.25), ((other, G_id.loras[0]), 1.25)):
+        with ExitStack() as stack:
+            for one in on:
+                stack.enter_context(one.on())
+            torch.testing.assert_close(layer(x), base + share * change, rtol=1e-4, atol=1e-5)
+    assert torch.equal(layer(x), base)
+
+
+def kohyas(key):
+    """A peft key as kohya's trainer writes it."""
+    name, part = key.rsplit(".lora_", 1)
+    side = {"A.weight": "lora_down.weight", "B.weight": "lora_up.weight"}[part]
+    return f"lora_unet_{name.replace('.', '_')}.{side}"
+
+
+def test_a_file_of_kohyas_trainer_is_the_same_lora_at_its_alpha(toy, tensors, tmp_path):
+    lora = group(tensors, "lora_weights.unet")
+    rank = next(v.shape[0] for k, v in lora.items() if "lora_A" in k)
+    state = {kohyas(k): v.clone() for k, v in lora.items()}
+    of = [k for k in state if k.endswith("lora_down.weight")]
+    alphas = {k.replace("lora_down.weight", "alpha"): torch.tensor(rank / 2) for k in of}
+    save_file(state | alphas, tmp_path / "kohya.safetensors")
+    G, _ = general(toy)
+    read = read_lora(tmp_path / "kohya.safetensors", G.unet, "few_steps")
+    halved = {k: 0.5 * v if "lora_A" in k else v for k, v in lora.items()}
+    expected = load_lora(general(toy)[0].unet, halved, "few_steps")
+    assert len(read.layers) == len(lora) // 2
+    for ours, theirs in zip(read.layers, expected.layers, strict=True):
+        change = lambda layer: layer.lora_B["few_steps"].weight @ layer.lora_A["few_steps"].weight
+        torch.testing.assert_close(change(ours), change(theirs))
+
+
+def test_a_file_that_is_no_lora_is_named(toy, tmp_path):
+    G, _ = general(toy)
+    (tmp_path / "broken.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(ModelError, match=r"broken\.safetensors cannot be read as a LoRA"):
+        read_lora(tmp_path / "broken.safetensors", G.unet, "few_steps")
 
 
 def older(key, form):
@@ -331,10 +378,10 @@ def test_older_names_of_the_lora_are_the_same_lora(toy, G_id, tensors, form, pre
     renamed = {prefix + older(k, form): v for k, v in lora.items()}
     assert not any("lora_A" in k for k in renamed)
     G, _ = general(toy)
-    adapter = load_lora(G.unet, renamed)
+    lora = load_lora(G.unet, renamed, LORA)
     cond = G.condition([PROMPT], guidance=5.0)
     z = G.noise(0)[None]
-    with adapter.on():
+    with lora.on():
         assert torch.equal(G.step(z, 4, cond), G_id.step(z, 4, cond))
 
 
@@ -342,7 +389,7 @@ def test_a_lora_for_another_unet_is_refused(toy, tensors):
     lora = group(tensors, "lora_weights")
     G, _ = general(toy)
     with pytest.raises(ModelError, match=r"is not a LoRA weight"):
-        load_lora(copy.deepcopy(G.unet), {**lora, "unet.mid_block.alpha": randn(1)})
+        load_lora(copy.deepcopy(G.unet), {**lora, "unet.mid_block.alpha": randn(1)}, LORA)
     stranger = {k.replace("mid_block", "down_blocks.9"): v for k, v in lora.items()}
     with pytest.raises(ModelError, match=r"down_blocks\.9"):
-        load_lora(G.unet, stranger)
+        load_lora(G.unet, stranger, LORA)

@@ -54,6 +54,7 @@ OTHER = {  # another value for every number that a preset has
         "search_steps": 4,
         "guidance_interval": (0.0, 0.5),
         "settle": 1.99,
+        "distilled": True,
     },
     "injection": {
         "start": 5,
@@ -111,18 +112,22 @@ class Segmenter(FakeSegmenter):
         return found
 
 
+FACTS = ModelFacts("w1", "cpu", "float32", few_steps="f1")
+
+
 @pytest.fixture
 def service(boxes):
     boxes.pop("an old man with a beard")
 
-    def load(model, *, sampler, num_steps, search_steps=None, memory="all", **_):
+    def load(model, *, sampler, num_steps, search_steps=None, memory="all", distilled=False, **_):
         made = [General(num_steps=num_steps), Identity(num_steps=num_steps)]
         made.append(Identity(num_steps=search_steps or num_steps))
         for G in made:
             G.sampler = sampler + memory
+        made[2].sampler += "distilled" * distilled
         return Backend("fake", made[0], made[1], Segmenter(boxes, blind=1), made[2])
 
-    return Service(load=load, describe=lambda *_: ModelFacts("w1", "cpu", "float32"))
+    return Service(load=load, describe=lambda *_: FACTS)
 
 
 def test_every_number_of_a_preset_is_tried():

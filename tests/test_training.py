@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from identitystory.models.diffusion import ddim_step
+from miniature.few_steps import velocity_to
 from miniature.perception import CELLS, GRID, corners, cut, distance
 from miniature.text import state_sizes
 
@@ -44,3 +46,12 @@ def test_the_penalty_is_zero_for_words_of_unit_size_and_silent_rest():
     loud[:, 0] = 2.0  # the start token, an outlier
     assert state_sizes(loud, words) > 2 * 4.0
     assert state_sizes(2 * states, words) == 9.0  # (4 - 1)^2
+
+
+def test_one_step_of_the_distilled_velocity_lands_where_it_should():
+    z, landed = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4)
+    a, b = torch.tensor([0.1, 0.5, 0.9]), torch.tensor([0.2, 0.9, 0.99])
+    v = velocity_to(z, landed, a.view(-1, 1, 1, 1), b.view(-1, 1, 1, 1))
+    for n in range(3):
+        made = ddim_step(z[n], v[n], alpha=a[n], alpha_next=b[n], prediction_type="v_prediction")
+        torch.testing.assert_close(made, landed[n], rtol=1e-4, atol=1e-4)

@@ -303,6 +303,7 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
         guidance=arguments.guidance,
         compiled=arguments.compile,
         reuse=arguments.reuse,
+        distilled=arguments.distilled,
         batch=arguments.batch,
         seed=arguments.seed,
         **chosen,
@@ -451,6 +452,12 @@ def _run_options(made: argparse.ArgumentParser) -> None:
         type=whole,
         help="compute the deep part of the U-Net at every Nth step only (default: 1): faster, and a "
         "little other pictures",
+    )
+    made.add_argument(
+        "--distilled",
+        action=argparse.BooleanOptionalAction,
+        help="paint the portraits of the search with the model's few-step LoRA: 8 steps without "
+        "guidance",
     )
     _output_options(made)
 

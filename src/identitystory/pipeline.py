@@ -76,7 +76,7 @@ def portraits(
     """One batch of portraits without an identity, and their rows of E, (len(seeds), d) float32."""
     G_id = within(G_id, config.guidance_interval)
     prompts = [search_prompt(character, config)] * len(seeds)
-    cond = G_id.condition(prompts, guidance=config.guidance, negative=config.negative)
+    cond = G_id.condition(prompts, guidance=config.portrait_guidance, negative=config.negative)
     z_t = torch.stack([G_id.noise(seed) for seed in seeds])
     images = G_id.decode(sample(G_id, z_t, cond))
     return images, G_id.embed(images).detach().float().cpu()
@@ -368,5 +368,5 @@ def search_evaluations(preset: Preset) -> int:
         0,
         templates=0,
         portraits=config.num_portraits,
-        interval=config.guidance_interval,
+        interval=config.guidance_interval if config.portrait_guidance > 1 else (0.0, 0.0),
     )

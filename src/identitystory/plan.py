@@ -18,8 +18,8 @@ from . import runfolder
 from .baselines.method import StoryMethod
 from .baselines.registry import OURS, method, settings
 from .config import Preset, preset_from_dict, to_dict
-from .errors import ConfigError, RunError
-from .models.folder import adapter_fingerprint
+from .errors import ConfigError, ModelError, RunError
+from .models.folder import FEW_STEPS, adapter_fingerprint
 from .pipeline import count_evaluations, frame_seed, portrait_seeds, search_evaluations
 from .runfolder import part_key
 from .story import file_stem
@@ -78,12 +78,14 @@ class ModelFacts:
         device: where it will run.
         dtype: what it will compute in, ``float32`` and so on.
         folder: its checkpoint, or None if it is not a local folder.
+        few_steps: sha256 of its few-step LoRA; empty if it has none.
     """
 
     fingerprint: str
     device: str
     dtype: str
     folder: Path | None = None
+    few_steps: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     Raises:
         ConfigError: a frame is asked for that the story does not have; a seed out of range; no
             such method.
-        ModelError: the method has weights of its own, and the model does not hold them.
+        ModelError: the method has weights of its own, or the search is distilled, and the model
+            does not hold what they need.
     """
     story, preset = request.story, request.preset
     last = len(story.scenes) - 1
@@ -143,6 +146,12 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     for value in (request.seed, *request.frame_seeds.values()):
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"the seed is {value}; it must be at least 0 and below 2^63")
+    if preset.discovery.distilled and not model.few_steps:
+        raise ModelError(
+            f"{request.model} has no few-step LoRA, which a distilled search needs: identitystory "
+            f"models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder, or "
+            "--no-distilled"
+        )
     seed, frame_seeds = _seeds(request, record)
     compared = None if request.method == OURS else method(request.method, preset)
     faces = compared is None or compared.needs_identities or not request.paint
@@ -190,6 +199,7 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
         "num_steps": preset.num_steps,
         "dtype": model.dtype,
         "weights": model.fingerprint,
+        **few_steps(preset, model),
         **later(preset),
     }
     key = part_key(inputs)
@@ -220,6 +230,11 @@ def evaluations(request: RunRequest, made: Plan, to_do: Collection[Part]) -> int
     if made.compared is None or not frames:
         return total + sum(made.frames[n].evaluations for n in frames)
     return total + made.compared.evaluations(request.story, frames, request.preset.num_steps)
+
+
+def few_steps(preset: Preset, model: ModelFacts) -> dict[str, str]:
+    """Which few-step LoRA portraits are painted with, where one is."""
+    return {"few_steps": model.few_steps} if preset.discovery.distilled else {}
 
 
 def later(preset: Preset, *more: str) -> dict[str, Any]:

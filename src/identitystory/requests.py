@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .baselines.registry import check_method
-from .config import DiscoveryConfig, Preset, preset, with_guidance
+from .config import DiscoveryConfig, Preset, preset, with_distilled, with_guidance
 from .errors import ConfigError
 from .plan import RunRequest, extended, from_picture, recorded
 from .runfolder import RunFolder
@@ -36,6 +36,7 @@ def new_request(
     guidance: float | None = None,
     compiled: bool | None = None,
     reuse: int | None = None,
+    distilled: bool | None = None,
     batch: int | None = None,
     seed: int | None = None,
     only: tuple[int, ...] = (),
@@ -54,6 +55,7 @@ def new_request(
         guidance: of portraits, templates and re-denoising; None is the preset's.
         compiled: see ``config.Preset``.
         reuse: see ``config.Preset``.
+        distilled: see ``config.DiscoveryConfig``; sets portraits and their steps too.
         batch: see ``config.Preset``.
         seed: see ``RunRequest``.
         only: see ``RunRequest``.
@@ -78,6 +80,7 @@ def new_request(
         guidance=guidance,
         compiled=compiled,
         reuse=reuse,
+        distilled=distilled,
         batch=batch,
     )
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
@@ -116,6 +119,7 @@ def overridden(
     guidance: float | None = None,
     compiled: bool | None = None,
     reuse: int | None = None,
+    distilled: bool | None = None,
     batch: int | None = None,
 ) -> tuple[Preset, tuple[str, ...]]:
     """``base`` with other numbers, and a sentence for each that had to follow.
@@ -130,6 +134,8 @@ def overridden(
         base = replace(base, compiled=compiled)
     if reuse is not None:
         base = replace(base, reuse=reuse)
+    if distilled is not None and distilled != base.discovery.distilled:
+        base = replace(base, discovery=with_distilled(base.discovery, distilled))
     if batch is not None:
         base = replace(base, batch=batch)
     if steps is not None and steps != base.num_steps:

@@ -58,11 +58,13 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     """What a model is, without loading it; see ``plan.ModelFacts``."""
     from .models.folder import find_checkpoint, fingerprint
     from .models.hardware import resolve_device, resolve_dtype
+    from .models.hub import content_hash
 
     where = resolve_device(device)
     precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
     checkpoint = find_checkpoint(model)
-    return ModelFacts(fingerprint(checkpoint), str(where), precision, checkpoint.base)
+    few_steps = content_hash(checkpoint.few_steps) if checkpoint.few_steps else ""
+    return ModelFacts(fingerprint(checkpoint), str(where), precision, checkpoint.base, few_steps)
 
 
 def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
@@ -381,6 +383,7 @@ class _Run:
                 "memory": None if preset.memory == "all" else preset.memory,
                 "compiled": preset.compiled or None,
                 "reuse": None if preset.reuse == 1 else preset.reuse,
+                "distilled": preset.discovery.distilled or None,
             }
             opened = self.service.load(
                 request.model,

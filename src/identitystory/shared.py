@@ -18,7 +18,7 @@ from PIL import Image
 from . import runfolder
 from .config import Preset
 from .pipeline import count_evaluations, phrases, search_evaluations, search_prompt
-from .plan import RECIPE, ModelFacts, Part, Plan, RunRequest, later, portrait_batches
+from .plan import RECIPE, ModelFacts, Part, Plan, RunRequest, few_steps, later, portrait_batches
 from .types import Character, Scene, Story, Template
 
 
@@ -33,10 +33,11 @@ def portraits_key(
         model,
         prompt=search_prompt(character, config),
         seeds=list(seeds),
-        guidance=config.guidance,
+        guidance=config.portrait_guidance,
         negative=config.negative,
         interval=list(config.guidance_interval),
         steps=config.search_steps or preset.num_steps,
+        **few_steps(preset, model),
     )
 
 

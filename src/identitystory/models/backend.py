@@ -12,6 +12,7 @@ from .compiled import compile_unet
 from .deep import DeepFeatures
 from .folder import find_checkpoint, fingerprint, read_json
 from .hardware import Room, resolve_device, resolve_dtype
+from .lora import read_lora
 from .photomaker import load_photomaker
 from .sdxl import load_sdxl
 
@@ -27,6 +28,7 @@ def load_backend(
     memory: str = "all",
     compiled: bool | str = False,
     reuse: int = 1,
+    distilled: bool = False,
 ) -> Backend:
     """G, G_id and the segmenter of a checkpoint, sharing one U-Net.
 
@@ -42,6 +44,7 @@ def load_backend(
         compiled: compile the U-Net (``torch.compile``; a string names its backend); the first steps
             take minutes.
         reuse: deep features of the U-Net are computed at every so manieth step (``deep``).
+        distilled: portraits are painted with the checkpoint's few-step LoRA on.
 
     Raises:
         ModelError: a part is missing, broken or of an unsupported kind.
@@ -65,6 +68,12 @@ def load_backend(
             raise ConfigError("a compiled U-Net keeps no features; leave out --compile or --reuse")
         general.deep = DeepFeatures(general.unet, reuse)
     identity = load_photomaker(checkpoint.identity, general, text)
+    search = identity.with_steps(search_steps or num_steps)
+    if distilled:
+        if checkpoint.few_steps is None:
+            raise ModelError(f"{model} has no few-step LoRA")
+        lora = read_lora(checkpoint.few_steps, general.unet, "few_steps")
+        search = identity.distilled(lora, search_steps or num_steps)
     if compiled:
         compile_unet(general.unet, compiled if isinstance(compiled, str) else "inductor")
     return Backend(
@@ -73,7 +82,7 @@ def load_backend(
         identity=identity,
         segmenter=load_segmenter(checkpoint.segmenter, room=room),
         fingerprint=fingerprint(checkpoint),
-        search=identity.with_steps(search_steps or num_steps),
+        search=search,
     )
 
 

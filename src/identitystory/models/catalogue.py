@@ -36,7 +36,7 @@ class Entry:
 
     Attributes:
         name: what the command line calls it.
-        role: ``base``, ``identity``, ``detector``, ``masks`` or ``segmenter``.
+        role: ``base``, ``identity``, ``detector``, ``masks``, ``segmenter`` or ``few-steps``.
         repo: hub id.
         licence: its name.
         commercial: whether pictures and services made with it may be sold.
@@ -101,9 +101,18 @@ ENTRIES = {
             *APACHE,
             parameters=152_504_162,
         ),
+        # A LoRA with which SDXL needs eight steps and no guidance; only `--distilled` wants it.
+        Entry(
+            "sdxl-lightning",
+            "few-steps",
+            "ByteDance/SDXL-Lightning",
+            *OPENRAIL,
+            file="sdxl_lightning_8step_lora.safetensors",
+        ),
     )
 }
 
+OPTIONAL = ("sdxl-lightning",)  # serve any SDXL base; fetched by name
 BUNDLES = {
     "sdxl": ("sdxl-base", "photomaker", "grounding-dino", "sam"),
     "sdxl-light": ("sdxl-base", "photomaker", "clipseg"),

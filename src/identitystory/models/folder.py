@@ -19,6 +19,7 @@ from .catalogue import SDXL_PARTS as PARTS
 from .hub import content_hash, located
 
 IDENTITY, SEGMENTER = "photomaker.safetensors", "segmenter"
+FEW_STEPS = "few_steps.safetensors"  # a distilled LoRA of the U-Net; a checkpoint may do without
 # As in the hub's h94/IP-Adapter; a checkpoint may do without.
 ADAPTER = "sdxl_models/ip-adapter_sdxl.safetensors"
 ADAPTER_ENCODER = "sdxl_models/image_encoder"
@@ -33,11 +34,13 @@ class Checkpoint:
         base: a folder in SDXL's layout.
         identity: PhotoMaker v1's weights, one safetensors file.
         segmenter: (CLIPSeg's folder,) or (Grounding DINO's, SAM's).
+        few_steps: a LoRA for portraits in few steps without guidance, or None.
     """
 
     base: Path
     identity: Path
     segmenter: tuple[Path, ...]
+    few_steps: Path | None = None
 
 
 def find_checkpoint(model: str | Path) -> Checkpoint:
@@ -71,7 +74,8 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     segmenter = folder / SEGMENTER
     pair = (segmenter / DETECTOR, segmenter / MASKS)
     both = all(part.is_dir() for part in pair)
-    return Checkpoint(folder, folder / IDENTITY, pair if both else (segmenter,))
+    few_steps = folder / FEW_STEPS if (folder / FEW_STEPS).is_file() else None
+    return Checkpoint(folder, folder / IDENTITY, pair if both else (segmenter,), few_steps)
 
 
 def _assembled(bundle: str, base: str) -> Checkpoint:
@@ -94,7 +98,15 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
         )
     check_layout(found["base"])
     roles = ("segmenter",) if "segmenter" in found else ("detector", "masks")
-    return Checkpoint(found["base"], found["identity"], tuple(found[role] for role in roles))
+    segmenter = tuple(found[role] for role in roles)
+    return Checkpoint(found["base"], found["identity"], segmenter, _few_steps())
+
+
+def _few_steps() -> Path | None:
+    try:
+        return located(ENTRIES["sdxl-lightning"])
+    except ModelError:
+        return None
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:

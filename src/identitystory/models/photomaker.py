@@ -16,30 +16,27 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import torch
-from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
-from peft import get_peft_model_state_dict
-from peft.tuners.tuners_utils import BaseTunerLayer
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ..errors import ModelError, PromptError
-from .diffusion import Conditioning, LatentDiffusion, joined
+from .diffusion import Conditioning, LatentDiffusion, joined, sampler
+from .lora import Lora, load_lora
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .published import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 from .sdxl import TextEncoders
 from .tokens import token_rows
 
-ADAPTER = "photomaker"
+LORA = "photomaker"
 EMBED_BATCH = 16  # pictures through the vision tower at once
 
 
@@ -184,77 +181,6 @@ def _heads(metadata: Mapping[str, str], hidden: int) -> int:
     return heads
 
 
-# --- The LoRA -------------------------------------------------------------------------------------
-
-
-class Adapter:
-    """The identity LoRA inside a U-Net: off, except inside ``with adapter.on():``."""
-
-    def __init__(self, unet: nn.Module) -> None:
-        self.layers: list[Any] = [m for m in unet.modules() if isinstance(m, BaseTunerLayer)]
-        for layer in self.layers:
-            if layer.scaling[ADAPTER] == 1 and not layer.lora_variant:
-                layer.forward = MethodType(_plus_lora, layer)
-        self._switch(False)
-
-    @contextmanager
-    def on(self) -> Iterator[None]:
-        """The LoRA on, and off again whatever happens."""
-        self._switch(True)
-        try:
-            yield
-        finally:
-            self._switch(False)
-
-    def _switch(self, on: bool) -> None:
-        # peft's own enable_adapters also walks every parameter's requires_grad, at each call.
-        for layer in self.layers:
-            layer._disable_adapters = not on
-
-
-def _plus_lora(layer: Any, x: Tensor) -> Tensor:
-    """W x + B A x: peft's own forward at scale 1, bit for bit, without its questions.
-
-    They cost as much as a small layer itself, and more than an accelerator takes for a large one.
-    """
-    result: Tensor = layer.base_layer(x)
-    if layer._disable_adapters:
-        return result
-    A, B = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    return result + nn.functional.linear(nn.functional.linear(x, A), B)
-
-
-def load_lora(unet: Any, tensors: Mapping[str, Tensor]) -> Adapter:
-    """``lora_weights``' tensors put beside ``unet``'s weights, unmerged and switched off.
-
-    Keys may carry ``unet.`` in front, in peft's form (``to_q.lora_A.weight``) or the older ones
-    (``processor.to_q_lora.down.weight``, ``to_q.lora.down.weight``). The scale is 1.
-
-    Raises:
-        ModelError: a tensor that the U-Net has no place for.
-    """
-    state = {k.removeprefix("unet."): v for k, v in tensors.items()}
-    if any("lora_A" not in k and "lora_B" not in k for k in state):
-        state = convert_unet_state_dict_to_peft(state)
-    strange = [k for k in state if not re.search(r"\.lora_[AB]\.weight$", k)]
-    if strange:
-        raise ModelError(f"photomaker.safetensors: {strange[0]!r} is not a LoRA weight of a U-Net")
-    if state:
-        try:
-            unet.load_lora_adapter(dict(state), prefix=None, adapter_name=ADAPTER)
-        except (ValueError, KeyError, IndexError, RuntimeError) as error:
-            raise ModelError(f"photomaker.safetensors: the LoRA does not fit: {error}") from error
-        placed = get_peft_model_state_dict(unet, adapter_name=ADAPTER)
-        homeless = sorted(state.keys() - placed.keys())
-        if homeless:
-            raise ModelError(f"photomaker.safetensors: the U-Net has no place for {homeless[0]!r}")
-    adapter = Adapter(unet)
-    device, dtype = unet.device, unet.dtype  # asked once: each walks through the whole U-Net
-    for layer in adapter.layers:
-        layer.to(device, dtype).requires_grad_(False)
-    return adapter
-
-
 # --- The class word -------------------------------------------------------------------------------
 
 
@@ -302,6 +228,7 @@ class PhotoMaker:
     Attributes:
         general: G, whose U-Net, VAE and sampler are used.
         encoder: face to embedding, float32 (embeddings are averaged and decomposed).
+        loras: what is on in a step: the identity LoRA, perhaps another beside it.
         num_steps: t.
         size: H = W in pixels.
     """
@@ -311,7 +238,7 @@ class PhotoMaker:
         general: LatentDiffusion,
         text: TextEncoders,
         encoder: IdentityEncoder,
-        adapter: Adapter,
+        *loras: Lora,
     ) -> None:
         if encoder.widths != text.widths:
             raise ModelError(
@@ -322,7 +249,7 @@ class PhotoMaker:
         self.text = text
         self.room = general.room
         self.encoder = self.room.place(encoder)
-        self.adapter = adapter
+        self.loras = loras
         self.num_steps = general.num_steps
         self.size = general.size
 
@@ -338,6 +265,17 @@ class PhotoMaker:
         other = copy.copy(self)
         other.general = self.general.with_steps(num_steps)
         other.num_steps = num_steps
+        return other
+
+    def distilled(self, lora: Lora, num_steps: int) -> PhotoMaker:
+        """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught."""
+        other = copy.copy(self)
+        other.general = copy.copy(self.general)
+        rule = self.general.sampler
+        schedule = {**rule.schedule, "timestep_spacing": "trailing"}
+        other.general.sampler = sampler(rule.name, schedule, num_steps)
+        other.general.num_steps = other.num_steps = num_steps
+        other.loras = (*self.loras, lora)
         return other
 
     def evaluations(self, cond: Conditioning) -> int:
@@ -416,7 +354,9 @@ class PhotoMaker:
 
     def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """As G's, with the identity LoRA on."""
-        with self.adapter.on():
+        with ExitStack() as stack:
+            for lora in self.loras:
+                stack.enter_context(lora.on())
             return self.general.step(z, i, cond)
 
     def decode(self, z: Tensor) -> list[Image.Image]:
@@ -432,7 +372,8 @@ def load_photomaker(file: Path, general: LatentDiffusion, text: TextEncoders) ->
     """
     groups, metadata = _read(file)
     encoder = identity_encoder(groups["id_encoder"], metadata)
-    return PhotoMaker(general, text, encoder, load_lora(general.unet, groups["lora_weights"]))
+    lora = load_lora(general.unet, groups["lora_weights"], LORA, file=file.name)
+    return PhotoMaker(general, text, encoder, lora)
 
 
 def load_identity_encoder(file: Path) -> IdentityEncoder:
