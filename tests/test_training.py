@@ -55,3 +55,22 @@ def test_one_step_of_the_distilled_velocity_lands_where_it_should():
     for n in range(3):
         made = ddim_step(z[n], v[n], alpha=a[n], alpha_next=b[n], prediction_type="v_prediction")
         torch.testing.assert_close(made, landed[n], rtol=1e-4, atol=1e-4)
+
+
+def test_an_error_counts_by_channel_cell_and_noise():
+    from miniature.unet import Batch, squared_error
+
+    nothing = torch.zeros(0)
+    target = torch.zeros(1, 2, 2, 2)
+    batch = Batch(
+        x=nothing, target=target, clean=nothing, t=torch.tensor([0]),
+        weight=torch.tensor([[[3.0, 1.0], [0.0, 0.0]]]), states=nothing, pooled=nothing,
+        where=nothing, e=None, corner=nothing, alone=nothing, about=nothing, cells=nothing,
+    )  # fmt: skip
+    even = torch.tensor([0.5])  # SNR 1: the weight of the noise is one
+    v = torch.zeros(1, 2, 2, 2)
+    v[0, 1, 0, 0] = 2.0
+    channels = torch.tensor([0.5, 1.5]).view(-1, 1, 1)
+    assert squared_error(v, batch, even, channels).item() == 4.0 * 1.5 / 2 * 3.0 / 4
+    v[0, 1, 0, 0], v[0, 1, 1, 1] = 0.0, 5.0  # a cell without weight
+    assert squared_error(v, batch, even, channels).item() == 0
