@@ -123,7 +123,7 @@ def test_configurations_cannot_be_changed():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_that_the_paper_does_not_fix_take_the_guidance_of_the_model(name):
+def test_presets_that_the_paper_does_not_fix_suit_the_model(name):
     scales = lambda p: (
         p.discovery.guidance,
         p.injection.guidance_template,
@@ -134,4 +134,5 @@ def test_presets_that_the_paper_does_not_fix_take_the_guidance_of_the_model(name
         assert small == large
     else:
         assert (scales(small), scales(large)) == ((2.0,) * 3, (5.0,) * 3)
-        assert with_guidance(large, 2.0) == small
+        assert (small.sampler, large.sampler) == ("ancestral", "ddim")
+        assert dataclasses.replace(with_guidance(large, 2.0), sampler="ancestral") == small

@@ -6,7 +6,7 @@ from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscr
 from PIL import Image
 
 from identitystory.errors import ConfigError, ModelError
-from identitystory.models.diffusion import LatentDiffusion, sampler
+from identitystory.models.diffusion import SAMPLERS, LatentDiffusion, sampler
 from identitystory.models.hardware import resolve_device, resolve_dtype
 from identitystory.models.sdxl import load_sdxl
 from tests.toy import toy_checkpoint  # noqa: F401
@@ -39,7 +39,7 @@ def general_generator(toy) -> LatentDiffusion:
 
 
 @pytest.mark.parametrize(("kind", "spacing", "steps"), CASES)
-@pytest.mark.parametrize("name", ["ddim", "euler"])
+@pytest.mark.parametrize("name", ["ddim", "euler", "ancestral"])
 def test_every_step_is_diffusers_own(name, kind, spacing, steps):
     config = {
         **SCHEDULE,
@@ -48,7 +48,7 @@ def test_every_step_is_diffusers_own(name, kind, spacing, steps):
         "steps_offset": int(spacing == "leading"),
     }
     ours = sampler(name, config, steps)
-    if name == "ddim":
+    if name != "euler":
         theirs = DDIMScheduler(**config, clip_sample=False, set_alpha_to_one=False)
     else:
         theirs = EulerDiscreteScheduler(**config)
@@ -60,9 +60,19 @@ def test_every_step_is_diffusers_own(name, kind, spacing, steps):
         assert ours.timestep(i) == t
         torch.testing.assert_close(ours.scale_input(z, i), theirs.scale_model_input(z, t))
         prediction = randn(2, 4, 3, 3, seed=i)
-        expected = theirs.step(prediction, t, z).prev_sample
-        torch.testing.assert_close(ours.step(z, i, prediction), expected)
+        noise = randn(2, 4, 3, 3, seed=1000 + i) if name == "ancestral" else None
+        drawn = {} if noise is None else {"eta": 1.0, "variance_noise": noise}
+        expected = theirs.step(prediction, t, z, **drawn).prev_sample
+        torch.testing.assert_close(ours.step(z, i, prediction, noise), expected)
         z = expected
+
+
+def test_only_the_ancestral_sampler_heeds_noise():
+    z, prediction, noise = randn(1, 4, 2, 2), randn(1, 4, 2, 2, seed=1), randn(1, 4, 2, 2, seed=2)
+    made = {name: sampler(name, SCHEDULE, 8).step(z, 5, prediction, noise) for name in SAMPLERS}
+    plain = {name: sampler(name, SCHEDULE, 8).step(z, 5, prediction) for name in SAMPLERS}
+    assert torch.equal(plain["ancestral"], plain["ddim"])
+    assert [torch.equal(made[name], plain[name]) for name in SAMPLERS] == [True, True, False]
 
 
 @pytest.mark.parametrize("name", ["ddim", "euler"])

@@ -1,12 +1,18 @@
 import copy
+import dataclasses
 
 import pytest
 import torch
 
+from identitystory.config import InjectionConfig
 from identitystory.errors import ConfigError
-from identitystory.sampling import Watched, trajectory
+from identitystory.injection import kept_latents, make_template, redenoise
+from identitystory.models.backend import load_backend
+from identitystory.sampling import Drawing, Watched, drawing, step_noise, trajectory, within
+from identitystory.types import Scene, Template
 
 from .conftest import FakeGenerator, FakeIdentityGenerator, T
+from .toy import toy_checkpoint  # noqa: F401
 
 
 def test_a_trajectory_counts_down_from_the_given_noise_to_clean():
@@ -67,3 +73,62 @@ def test_raising_in_on_step_cancels_before_the_step():
         list(trajectory(W, W.noise(0)[None], W.condition(["a"], guidance=1)))
     assert G.asked == []
     assert W.evaluations == 0
+
+
+# --- New noise at each step -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def ancestral(toy):
+    return load_backend(toy, device="cpu", dtype="float32", sampler="ancestral", num_steps=5)
+
+
+def test_noise_is_of_the_seed_and_the_step():
+    a = step_noise(3, 7, (4, 2, 2))
+    assert torch.equal(a, step_noise(3, 7, (4, 2, 2)))
+    assert not torch.equal(a, step_noise(3, 6, (4, 2, 2)))
+    assert not torch.equal(a, step_noise(4, 7, (4, 2, 2)))
+    many = step_noise(2**62, 1, (4, 100, 100))
+    assert many.mean().abs() < 0.02
+    assert many.std() == pytest.approx(1, abs=0.02)
+
+
+def test_only_a_generator_with_an_ancestral_sampler_draws(toy, ancestral):
+    plain = load_backend(toy, device="cpu", dtype="float32", num_steps=5)
+    assert drawing(plain.general, [1]) is plain.general
+    assert drawing(FakeGenerator(), [1]).__class__ is FakeGenerator
+    for G in (ancestral.general, ancestral.identity, Watched(within(ancestral.general, (0, 0.5)))):
+        assert isinstance(drawing(G, [1]), Drawing)
+
+
+def test_a_picture_does_not_depend_on_its_company(ancestral):
+    """The noise is each picture's own; a batch may differ in the last bits alone."""
+    G = within(Watched(ancestral.general), (0.0, 0.6))
+    cond = G.condition(["a woman"], guidance=3.0)
+    alone = [kept_latents(G, cond, [seed])[0] for seed in (5, 6)]
+    assert not torch.allclose(*alone)
+    together = kept_latents(G, cond, [5, 6])
+    for a, b in zip(alone, together, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+    assert torch.equal(kept_latents(G, cond, [5])[0], alone[0])
+
+
+def test_a_template_denoised_again_by_its_own_generator_goes_the_same_way(ancestral):
+    G = ancestral.general
+    cond = G.condition(["a woman on a pier"], guidance=3.0)
+    z = kept_latents(G, cond, [9])[0]
+    M = torch.ones(1, G.size, G.size, dtype=torch.bool)
+    template = Template(G.decode(z[:1])[0], z, M, (), 9)
+    config = InjectionConfig(start=4)
+    again = redenoise(G, template, cond, config)
+    assert torch.equal(again, z[0])
+    other = dataclasses.replace(template, seed=10)
+    assert not torch.allclose(redenoise(G, other, cond, config), z[0])
+
+
+def test_a_template_remembers_the_seed_of_its_noise(ancestral):
+    scene = Scene("a pier at dawn", ())
+    made = make_template(ancestral.general, ancestral.segmenter, scene, [], guidance=3.0, seed=4)
+    cond = ancestral.general.condition([scene.prompt], guidance=3.0)
+    assert made.seed == 4
+    assert torch.equal(made.latents, kept_latents(ancestral.general, cond, [4])[0])

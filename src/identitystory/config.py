@@ -19,7 +19,7 @@ from .errors import ConfigError
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
 Downsampling = Literal["nearest", "area"]
-Sampler = Literal["ddim", "euler"]
+Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
 Interval = tuple[float, float]
 
@@ -191,7 +191,8 @@ class Preset:
 
     Attributes:
         name: what the command line calls it.
-        sampler: the deterministic one-step sampler of both generators.
+        sampler: the one-step sampler of both generators: deterministic, or ``ancestral``, which is DDIM
+            with new noise at each step, drawn from the picture's seed.
         num_steps: t.
         discovery: Sec. 3.1.
         injection: Sec. 3.2.
@@ -319,8 +320,8 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} is {value!r}. {_meant(str(value), known)}")
 
 
-# Guidance of the presets that the paper does not fix. The miniature's faces come apart above 2
-# (docs/log.md, version 0.2); checkpoints of SDXL's size are used with 5 to 7.
+# Guidance and sampler of the presets that the paper does not fix. The miniature's faces come apart
+# above 2 and without new noise (docs/log.md); checkpoints of SDXL's size are used with 5 to 7.
 FEW_STEPS = 8  # of a portrait in a fast search; the distilled LoRAs are made for them
 MINIATURE_GUIDANCE, FULL_SIZE_GUIDANCE = 2.0, 5.0
 GUIDED_BY_MODEL = ("recommended", "fast", "low-vram")
@@ -348,6 +349,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "recommended": Preset(
         name="recommended",
+        sampler="ancestral",
         discovery=DiscoveryConfig(
             search_prompt="a portrait of {description}", guidance=MINIATURE_GUIDANCE
         ),
@@ -384,7 +386,7 @@ PRESETS = {
 
 
 def preset(name: str, model: str = "miniature") -> Preset:
-    """The preset called ``name``, with the guidance that suits ``model`` where the paper fixes none.
+    """The preset called ``name``, with guidance and sampler that suit ``model`` where the paper fixes none.
 
     Raises:
         ConfigError: there is none; says which there are and which was probably meant.
@@ -392,7 +394,8 @@ def preset(name: str, model: str = "miniature") -> Preset:
     if name not in PRESETS:
         raise ConfigError(f"no preset is called {name!r}. {_meant(name, PRESETS)}")
     if name in GUIDED_BY_MODEL and model != "miniature":
-        return with_guidance(PRESETS[name], FULL_SIZE_GUIDANCE)
+        full_size = dataclasses.replace(PRESETS[name], sampler="ddim")
+        return with_guidance(full_size, FULL_SIZE_GUIDANCE)
     return PRESETS[name]
 
 

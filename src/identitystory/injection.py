@@ -17,7 +17,7 @@ from . import masks
 from .config import InjectionConfig
 from .errors import ConfigError, ModelError
 from .protocols import Conditioning, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import trajectory
+from .sampling import drawing, trajectory
 from .types import Scene, Template
 
 
@@ -83,6 +83,7 @@ def kept_latents(G: ImageGenerator, cond: Conditioning, seeds: Sequence[int]) ->
         cond: its conditioning for one picture a seed.
         seeds: of the noise.
     """
+    G = drawing(G, seeds)
     z_t = torch.stack([G.noise(seed) for seed in seeds])
     steps = [z_i.cpu() for _, z_i in trajectory(G, z_t, cond)]  # (B, C, h, w) each
     return [z.contiguous() for z in torch.stack(steps).flip(0).unbind(1)]
@@ -131,6 +132,8 @@ def redenoise_together(
     counts = [blend.count for blend in blends]
     if not any(counts):
         return [template.latents[0] for template in templates]
+    pairs = zip(templates, counts, strict=True)
+    G_id = drawing(G_id, [template.seed for template, s in pairs for _ in range(s)])
     for i in range(config.start, 0, -1):
         if config.refuse_every_step and i < config.start:
             cond = G_id.fuse_again(cond)  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ from .errors import ConfigError
 from .injection import kept_latents, make_template, present, redenoise, redenoise_together
 from .masks import clean
 from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import guided, joined, sample, within
+from .sampling import drawing, guided, joined, sample, within
 from .scenes import styled
 from .types import Character, Frame, Identity, Scene, Story, Template
 
@@ -78,7 +78,7 @@ def portraits(
     prompts = [search_prompt(character, config)] * len(seeds)
     cond = G_id.condition(prompts, guidance=config.portrait_guidance, negative=config.negative)
     z_t = torch.stack([G_id.noise(seed) for seed in seeds])
-    images = G_id.decode(sample(G_id, z_t, cond))
+    images = G_id.decode(sample(drawing(G_id, seeds), z_t, cond))
     return images, G_id.embed(images).detach().float().cpu()
 
 
@@ -302,7 +302,7 @@ def direct_identity(
         negative=config.negative,
         **options,  # type: ignore[arg-type]
     )
-    z_0 = sample(G_id, G_id.noise(seed)[None], cond)
+    z_0 = sample(drawing(G_id, [seed]), G_id.noise(seed)[None], cond)
     return Frame(scene, G_id.decode(z_0)[0])
 
 
@@ -323,6 +323,7 @@ def unguided_injection(
     cond = identity_condition(G_id, story, scene.cast, identities, config)
     z = template.latents
     z_i = z[config.start]
+    G_id = drawing(G_id, [template.seed] * len(scene.cast))
     for i in range(config.start, 0, -1):
         z_ij = G_id.step(z_i.expand(len(scene.cast), -1, -1, -1), i, cond).to(z)
         z_i = torch.cat([z[i - 1][None], z_ij]).mean(dim=0)

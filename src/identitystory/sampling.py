@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -49,6 +51,43 @@ def sample(G: ImageGenerator, z: Tensor, cond: Conditioning) -> Tensor:
     return z_i
 
 
+class Drawing:
+    """A generator that is given new noise at each step, each picture's from its own seed.
+
+    Only an ancestral sampler wants it; see `drawing`. Otherwise the wrapped one.
+    """
+
+    def __init__(self, G: Any, seeds: Sequence[int]) -> None:
+        self.wrapped = G
+        self.seeds = tuple(seeds)
+        self.num_steps: int = G.num_steps
+        self.size: int = G.size
+
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """z_i -> z_{i-1} of as many pictures as there are seeds."""
+        noise = [step_noise(seed, i, z.shape[1:]) for seed in self.seeds]
+        return self.wrapped.step(z, i, cond, noise=torch.stack(noise).to(z))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "wrapped":  # asked for before __init__, by copy
+            raise AttributeError(name)
+        return getattr(self.wrapped, name)
+
+
+def step_noise(seed: int, i: int, shape: Sequence[int]) -> Tensor:
+    """Unit noise for step ``i`` of the picture with this seed, float32 on the CPU.
+
+    The same for whoever steps the picture, so that one that is denoised again goes the same way.
+    """
+    rng = np.random.default_rng([seed, i])
+    return torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32))
+
+
+def drawing(G: Any, seeds: Sequence[int]) -> Any:
+    """``G`` for pictures with these seeds; G itself unless its sampler is ancestral."""
+    return Drawing(G, seeds) if getattr(G, "ancestral", False) else G
+
+
 def guided(i: int, t: int, interval: tuple[float, float]) -> bool:
     """Whether step ``i`` of ``t`` (counting down) starts inside ``interval``, 0 noise, 1 clean."""
     low, high = interval
@@ -76,11 +115,11 @@ class GuidedWithin:
             self.wrapped.condition(prompts, guidance=1.0, **options),
         )
 
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+    def step(self, z: Tensor, i: int, cond: Conditioning, **noise: Tensor) -> Tensor:
         """z_i -> z_{i-1}, guided inside the interval."""
         with_guidance, without = cond
         here = guided(i, self.num_steps, self.interval)
-        return self.wrapped.step(z, i, with_guidance if here else without)
+        return self.wrapped.step(z, i, with_guidance if here else without, **noise)
 
     def fuse_again(self, cond: Conditioning) -> Conditioning:
         """As the wrapped one's, for both of the pair."""
@@ -131,14 +170,14 @@ class Watched:
         self.num_steps: int = G.num_steps
         self.size: int = G.size
 
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+    def step(self, z: Tensor, i: int, cond: Conditioning, **noise: Tensor) -> Tensor:
         """z_i -> z_{i-1}, watched."""
         cost = getattr(self.wrapped, "evaluations", None)
         evaluations = (2 if cost is None else cost(cond)) * z.shape[0]
         if self.on_step is not None:
             self.on_step(evaluations)
         self.evaluations += evaluations
-        return self.wrapped.step(z, i, cond)
+        return self.wrapped.step(z, i, cond, **noise)
 
     def condition(
         self,

@@ -123,7 +123,7 @@ class ConsiStory(Compared):
     ) -> dict[int, Tensor]:
         z = {n: G.noise(seeds[n]) for group in conds for n in group}
         with edited(G.unet, edit), observed(G.unet.up_blocks[0], edit.see):
-            for _ in in_step(G, edit, z, conds):
+            for _ in in_step(G, edit, z, conds, seeds):
                 pass
         edit.settle(list(z))
         return z

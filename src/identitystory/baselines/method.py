@@ -18,6 +18,7 @@ from ..errors import ConfigError
 from ..models.attention import Edit
 from ..pipeline import frame_seed
 from ..protocols import Backend, Conditioning
+from ..sampling import drawing
 from ..types import Identity, Story
 
 FRAMES_AT_ONCE = 16  # latents kept side by side; longer stories are painted in such portions
@@ -223,15 +224,18 @@ def in_step(
     edit: SharedEdit,
     z: dict[int, Tensor],
     conds: Mapping[tuple[int, ...], Conditioning],
+    seeds: Sequence[int],
 ) -> Iterator[int]:
     """Steps every group of ``conds`` from noise to clean side by side, and yields each i done.
 
     All frames are at the same i, so what the anchors leave for the others is one step's worth.
-    ``z`` holds z_t of each frame, (C, h, w), and is moved on in place. The caller installs ``edit``.
+    ``z`` holds z_t of each frame, (C, h, w), and is moved on in place; ``seeds`` are the whole story's.
+    The caller installs ``edit``.
     """
     for i in range(G.num_steps, 0, -1):
         for group, cond in conds.items():
             z_i = torch.stack([z[n] for n in group])
             edit.begin(i, group, z_i, cond)
-            z.update(zip(group, G.step(z_i, i, cond), strict=True))
+            of_group = drawing(G, [seeds[n] for n in group])
+            z.update(zip(group, of_group.step(z_i, i, cond), strict=True))
         yield i

@@ -80,7 +80,7 @@ class StoryDiffusion(Compared):
             z = {n: G.noise(work.seeds[n]) for group in portion for n in group}
             edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
             with edited(G.unet, edit):
-                for _ in in_step(G, edit, z, conds):
+                for _ in in_step(G, edit, z, conds, work.seeds):
                     pass
             for n in sorted(set(z) & set(work.wanted) - told):
                 told.add(n)

@@ -23,7 +23,7 @@ from ..errors import ConfigError, ModelError
 from .deep import DeepFeatures
 from .hardware import Room, free_memory, rows_that_fit
 
-SAMPLERS = ("ddim", "euler")
+SAMPLERS = ("ddim", "euler", "ancestral")
 PREDICTIONS = ("epsilon", "v_prediction")
 
 
@@ -31,9 +31,17 @@ PREDICTIONS = ("epsilon", "v_prediction")
 
 
 def ddim_step(
-    z: Tensor, prediction: Tensor, *, alpha: Tensor, alpha_next: Tensor, prediction_type: str
+    z: Tensor,
+    prediction: Tensor,
+    *,
+    alpha: Tensor,
+    alpha_next: Tensor,
+    prediction_type: str,
+    noise: Tensor | None = None,
 ) -> Tensor:
-    """One deterministic DDIM step (eta = 0): sqrt(a') x_0 + sqrt(1 - a') eps.
+    """One DDIM step, sqrt(a') x_0 + sqrt(1 - a' - s^2) eps + s n; deterministic (s = 0) without n.
+
+    With noise it is eta = 1, ancestral sampling: s^2 = (1 - a') / (1 - a) (1 - a / a').
 
     Args:
         z: (B, C, h, w) at the cumulative signal level ``alpha``.
@@ -41,13 +49,17 @@ def ddim_step(
         alpha: cumulative product of 1 - beta at z's timestep, a scalar.
         alpha_next: the same where the step lands.
         prediction_type: ``epsilon`` or ``v_prediction``.
+        noise: n, like z.
     """
     signal, sigma = alpha.sqrt(), (1 - alpha).sqrt()
     if prediction_type == "epsilon":
         x_0, eps = (z - sigma * prediction) / signal, prediction
     else:
         x_0, eps = signal * z - sigma * prediction, signal * prediction + sigma * z
-    return alpha_next.sqrt() * x_0 + (1 - alpha_next).sqrt() * eps
+    if noise is None:
+        return alpha_next.sqrt() * x_0 + (1 - alpha_next).sqrt() * eps
+    drawn = (1 - alpha_next) / (1 - alpha) * (1 - alpha / alpha_next)
+    return alpha_next.sqrt() * x_0 + (1 - alpha_next - drawn).sqrt() * eps + drawn.sqrt() * noise
 
 
 def euler_step(
@@ -74,7 +86,7 @@ class Sampler:
     """A sampling rule with its tables; ``i`` counts down, from ``num_steps`` to 1.
 
     Attributes:
-        name: ``ddim`` or ``euler``.
+        name: ``ddim``, ``euler``, or ``ancestral``, which is DDIM with new noise at each step.
         timesteps: (t,) what the U-Net is told, in order of sampling: ``timesteps[t - i]`` at i.
         levels: (t, 2) float32, where each step starts and lands: cumulative alphas for ddim,
             sigmas for euler.
@@ -109,17 +121,20 @@ class Sampler:
 
     def scale_input(self, z: Tensor, i: int) -> Tensor:
         """What the U-Net is shown of ``z`` at step ``i``."""
-        if self.name == "ddim":
+        if self.name != "euler":
             return z
         sigma = self.levels[self._row(i), 0]
         return z / (sigma**2 + 1).sqrt()
 
-    def step(self, z: Tensor, i: int, prediction: Tensor) -> Tensor:
-        """z_i -> z_{i-1}. Pure."""
+    def step(self, z: Tensor, i: int, prediction: Tensor, noise: Tensor | None = None) -> Tensor:
+        """z_i -> z_{i-1}. Pure. Only ``ancestral`` uses noise; without it, it is ``ddim``."""
         start, end = self.levels[self._row(i)]
         kind = self.prediction_type
-        if self.name == "ddim":
-            return ddim_step(z, prediction, alpha=start, alpha_next=end, prediction_type=kind)
+        if self.name != "euler":
+            n = noise if self.name == "ancestral" else None
+            return ddim_step(
+                z, prediction, alpha=start, alpha_next=end, prediction_type=kind, noise=n
+            )
         return euler_step(z, prediction, sigma=start, sigma_next=end, prediction_type=kind)
 
     def _row(self, i: int) -> int:
@@ -136,12 +151,12 @@ def sampler(name: str, scheduler_config: Mapping[str, Any], num_steps: int) -> S
     table entry and never clips, as latents need.
 
     Raises:
-        ConfigError: ``name`` is not ddim or euler, or ``num_steps`` does not fit the schedule.
+        ConfigError: ``name`` is not one of SAMPLERS, or ``num_steps`` does not fit the schedule.
         ModelError: the schedule has no betas (flow matching, EDM), or another prediction type.
     """
     if name not in SAMPLERS:
         raise ConfigError(
-            f"no sampler is called {name!r}; there are {' and '.join(SAMPLERS)} "
+            f"no sampler is called {name!r}; there are {', '.join(SAMPLERS)} "
             "(re-denoising needs a step without hidden state)"
         )
     config = {k: v for k, v in scheduler_config.items() if not k.startswith("_")}
@@ -156,7 +171,7 @@ def sampler(name: str, scheduler_config: Mapping[str, Any], num_steps: int) -> S
     limit = config.get("num_train_timesteps", 1000)
     if not 1 <= num_steps <= limit:
         raise ConfigError(f"num_steps is {num_steps}; the model takes 1 to {limit}")
-    tables = _ddim_tables if name == "ddim" else _euler_tables
+    tables = _euler_tables if name == "euler" else _ddim_tables
     timesteps, levels, init_noise_sigma = tables(config, num_steps)
     kind = config["prediction_type"]
     return Sampler(name, timesteps, levels, init_noise_sigma, kind, dict(scheduler_config))
@@ -380,11 +395,16 @@ class LatentDiffusion:
         without, given = prediction.chunk(2)
         return without + cond.guidance * (given - without)
 
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+    @property
+    def ancestral(self) -> bool:
+        """Whether a step wants noise, see `sampling.drawing`."""
+        return self.sampler.name == "ancestral"
+
+    def step(self, z: Tensor, i: int, cond: Conditioning, *, noise: Tensor | None = None) -> Tensor:
         """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure, unless deep features are kept."""
         prediction = self.predict(z, i, cond)
         with torch.no_grad():
-            return self.sampler.step(z, i, prediction).contiguous()
+            return self.sampler.step(z, i, prediction, noise).contiguous()
 
     @torch.inference_mode()
     def decode(self, z: Tensor) -> list[Image.Image]:

@@ -273,7 +273,8 @@ class PhotoMaker:
         other.general = copy.copy(self.general)
         rule = self.general.sampler
         schedule = {**rule.schedule, "timestep_spacing": "trailing"}
-        other.general.sampler = sampler(rule.name, schedule, num_steps)
+        name = "euler" if rule.name == "euler" else "ddim"  # few steps leave no room for new noise
+        other.general.sampler = sampler(name, schedule, num_steps)
         other.general.num_steps = other.num_steps = num_steps
         other.loras = (*self.loras, lora)
         return other
@@ -352,12 +353,17 @@ class PhotoMaker:
         """As G's."""
         return self.general.noise(seed)
 
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+    @property
+    def ancestral(self) -> bool:
+        """As G's."""
+        return self.general.ancestral
+
+    def step(self, z: Tensor, i: int, cond: Conditioning, **noise: Tensor) -> Tensor:
         """As G's, with the identity LoRA on."""
         with ExitStack() as stack:
             for lora in self.loras:
                 stack.enter_context(lora.on())
-            return self.general.step(z, i, cond)
+            return self.general.step(z, i, cond, **noise)
 
     def decode(self, z: Tensor) -> list[Image.Image]:
         """As G's."""
