@@ -382,13 +382,11 @@ def sample(
     steps: int,
     seed: int,
 ) -> Tensor:
-    """DDIM samples (B, C, h, w) from rows [conditions..., empty]."""
-    s = scheduler()
+    """Ancestral samples (B, C, h, w) from rows [conditions..., empty]."""
+    s, rng = scheduler(), torch.Generator().manual_seed(seed)
     s.set_timesteps(steps)
     n = len(states) - 1
-    z = torch.randn(
-        n, LATENT_CHANNELS, SIZE // 8, SIZE // 8, generator=torch.Generator().manual_seed(seed)
-    )
+    z = torch.randn(n, LATENT_CHANNELS, SIZE // 8, SIZE // 8, generator=rng)
     h = torch.cat([states[-1:].expand(n, -1, -1), states[:-1]])
     p = torch.cat([pooled[-1:].expand(n, -1), pooled[:-1]])
     for t in s.timesteps:
@@ -398,7 +396,7 @@ def sample(
                 .float()
                 .chunk(2)
             )
-        z = s.step(u + guidance * (c - u), t, z).prev_sample
+        z = s.step(u + guidance * (c - u), t, z, eta=1.0, generator=rng).prev_sample
     return z
 
 
@@ -409,7 +407,7 @@ def sheet(
     name: str = "unet",
     *,
     columns: int = 8,
-    guidance: float = 4.0,
+    guidance: float = 2.0,
 ) -> None:
     """Four rows: training pictures as the autoencoder gives them back; the general generator from
     their captions; the identity generator from these and other pictures of the person; two people
@@ -445,7 +443,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_training_options(parser, minutes=180)
     parser.add_argument("--sheet", type=Path, help="only draw samples")
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, default=2.0)
     options = parser.parse_args()
     sets = open_sets(options)
     if options.sheet or not (LATENTS.exists() and CAPTIONS.exists()):
