@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from identitystory.cli import main
 from identitystory.errors import ModelError
 from identitystory.models import convert
-from identitystory.models.catalogue import BUNDLES, ENTRIES, entries_of, entry_of
+from identitystory.models.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
 from identitystory.models.folder import find_checkpoint, fingerprint
 from identitystory.models.hub import (
     PHOTOMAKER,
@@ -195,7 +195,7 @@ def test_the_list_tells_size_licence_and_what_is_here(hub, capsys):
     list(fetch(SAM))
     assert main(["models", "--json"]) == 0
     listed = {m["name"]: m for m in map(json.loads, capsys.readouterr().out.splitlines())}
-    assert set(listed) == {"miniature", *BUNDLES}
+    assert set(listed) == {"miniature", *BUNDLES, *OPTIONAL}
     parts = {part["name"]: part for part in listed["sdxl"]["parts"]}
     assert [name for name, part in parts.items() if part["present"]] == ["sam"]
     assert parts["sam"]["revision"] == COMMIT

@@ -225,7 +225,7 @@ def models_command(arguments: argparse.Namespace, service: MakeService) -> int:
         for part in model["parts"]:
             here = "here" if part["present"] else "not here"
             sold = "commercial use: yes" if part["commercial"] else "commercial use: no"
-            size = f"{part['gigabytes']:.1f} GB"
+            size = f"{part['gigabytes']:.1f} GB" if part["gigabytes"] else "size not known here"
             told = f"{part['repo']}, {size}, {part['licence']}, {sold}, {here}"
             print(f"  {part['name']}: {told}")
     return 0

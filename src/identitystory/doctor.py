@@ -30,13 +30,13 @@ class Check:
 
 
 def models() -> list[dict[str, Any]]:
-    """The built-in names: ``name``, ``present``, ``facts`` (the card's, or what is missing), ``parts``.
+    """The built-in names and the optional files: ``name``, ``present``, ``facts`` (the card's, or what is missing), ``parts``.
 
     ``parts`` lists what comes from the hub: ``name``, ``repo``, ``gigabytes``, ``licence``,
     ``commercial``, ``terms``, ``revision`` (what is opened; empty before the first fetch) and
     ``present``.
     """
-    from .models.catalogue import BUNDLES, ENTRIES
+    from .models.catalogue import BUNDLES, ENTRIES, OPTIONAL
     from .models.folder import find_checkpoint
 
     listed = []
@@ -49,6 +49,10 @@ def models() -> list[dict[str, Any]]:
         except IdentityStoryError as error:
             facts = {"why": str(error)}
             listed.append({"name": name, "present": False, "facts": facts, "parts": parts})
+    for name in OPTIONAL:
+        part = _part(ENTRIES[name])
+        why = {"why": "not needed; with it --distilled works on any SDXL base"}
+        listed.append({"name": name, "present": part["present"], "facts": why, "parts": [part]})
     return listed
 
 
