@@ -1,4 +1,4 @@
-"""What the preset ``fast`` costs in quality, on the miniature: ``python benchmarks/presets.py``.
+"""What ``fast``, ``--distilled`` and ``--reuse`` cost in quality: ``python benchmarks/presets.py``.
 
 For each character the identity is searched ``--full`` times with the preset ``recommended`` and
 ``--quick`` times with each variant, every time from another seed. Two full searches tell the
@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from identitystory.config import DiscoveryConfig, Preset, preset
+from identitystory.config import FEW_STEPS, DiscoveryConfig, Preset, preset, with_distilled
 from identitystory.discovery import cohesion
 from identitystory.models.backend import load_backend
 from identitystory.pipeline import find_identity, paint
@@ -74,12 +74,47 @@ def frame(
 def variants(full: DiscoveryConfig, fast: DiscoveryConfig) -> dict[str, DiscoveryConfig]:
     """What ``fast`` could be, at 640 evaluations a character or fewer."""
     return {
-        "fast": fast,
+        "40 portraits of 8 guided steps": with_distilled(fast, False),
+        "64 portraits of 8 distilled steps": with_distilled(fast, True),
         "48 portraits of 10 steps, 3 guided": replace(
-            fast, num_portraits=48, search_steps=10, guidance_interval=(0.1, 0.4)
+            with_distilled(fast, False),
+            num_portraits=48,
+            search_steps=10,
+            guidance_interval=(0.1, 0.4),
         ),
-        "32 portraits of 10 guided steps": replace(fast, num_portraits=32, search_steps=10),
+        "32 portraits of 10 guided steps": replace(
+            with_distilled(fast, False), num_portraits=32, search_steps=10
+        ),
         "6 portraits of all steps, averaged": replace(full, num_portraits=6, iterations=0),
+    }
+
+
+def compared(
+    backend: Backend,
+    other: Backend,
+    story: Story,
+    faces: dict[str, Identity],
+    full: Preset,
+    config: Preset,
+    count: int,
+) -> dict[str, object]:
+    """How far frames of ``other`` with ``config`` lie from those of ``backend`` with ``full``."""
+    inside, outside, apart, costs = [], [], [], set()
+    for seed in range(count):
+        a, mask, cost_a = frame(backend, story, faces, full, seed)
+        b, _, cost_b = frame(other, story, faces, config, seed)
+        c, _, _ = frame(backend, story, faces, full, seed + 1000)
+        gap = np.abs(a - b).mean(axis=2)
+        inside += [gap[mask].mean()] if mask.any() else []
+        outside.append(gap[~mask].mean())
+        apart.append(np.abs(a - c).mean())
+        costs.add((cost_a, cost_b))
+    return {
+        "frames": count,
+        "evaluations full, this": sorted(costs),
+        "inside the masks": round(float(np.mean(inside)), 2) if inside else None,
+        "outside": round(float(np.mean(outside)), 2),
+        "two seeds apart": round(float(np.mean(apart)), 2),
     }
 
 
@@ -109,7 +144,12 @@ def main() -> None:
         for label, config in variants(discovery, fast.discovery).items()
         if not arguments.only or any(words in label for words in arguments.only)
     }
-    backend = load_backend(arguments.model, num_steps=arguments.steps)
+    how = {"num_steps": arguments.steps, "sampler": full.sampler}
+    backend = load_backend(arguments.model, **how)
+    reusing = load_backend(arguments.model, **how, reuse=2)
+    few = None
+    if any(config.distilled for config in tried.values()):
+        few = load_backend(arguments.model, **how, distilled=True, search_steps=FEW_STEPS)
     found: dict[str, Identity] = {}
     with torch.no_grad():
         for line in CAST:
@@ -124,31 +164,21 @@ def main() -> None:
             for label, config in tried.items():
                 near, cost = [], {}
                 for seed in range(arguments.quick):
-                    quick, cost = search(backend, character, config, 100 + seed)
+                    searching = few if config.distilled else backend
+                    quick, cost = search(searching, character, config, 100 + seed)
                     near += [cosine(quick, other) for other, _ in searches]
                 told = {"who": name, "variant": label, "to the full": near, **cost}
                 print(json.dumps(told), flush=True)
-            inside, outside, other, costs = [], [], [], set()
-            for seed in range(arguments.frames):
-                a, mask, cost_a = frame(backend, story, {name: one}, full, seed)
-                b, _, cost_b = frame(backend, story, {name: one}, fast, seed)
-                c, _, _ = frame(backend, story, {name: one}, full, seed + 1000)
-                gap = np.abs(a - b).mean(axis=2)
-                inside += [gap[mask].mean()] if mask.any() else []
-                outside.append(gap[~mask].mean())
-                other.append(np.abs(a - c).mean())
-                costs.add((cost_a, cost_b))
             if not arguments.frames:
                 continue
-            told = {
-                "who": name,
-                "frames": arguments.frames,
-                "evaluations full, fast": sorted(costs),
-                "inside the masks": round(float(np.mean(inside)), 2) if inside else None,
-                "outside": round(float(np.mean(outside)), 2),
-                "two seeds apart": round(float(np.mean(other)), 2),
-            }
-            print(json.dumps(told), flush=True)
+            faces = {name: one}
+            for label, other, changed in (
+                ("fast", backend, fast),
+                ("every second step's deep features", reusing, full),
+            ):
+                told = {"who": name, "frames of": label}
+                told |= compared(backend, other, story, faces, full, changed, arguments.frames)
+                print(json.dumps(told), flush=True)
     names = list(found)
     print(json.dumps({"two characters": cosine(found[names[0]], found[names[1]])}))
 
