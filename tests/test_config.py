@@ -133,6 +133,6 @@ def test_presets_that_the_paper_does_not_fix_suit_the_model(name):
     if name in ("paper", "release"):
         assert small == large
     else:
-        assert (scales(small), scales(large)) == ((2.0,) * 3, (5.0,) * 3)
+        assert (scales(small), scales(large)) == ((3.0,) * 3, (5.0,) * 3)
         assert (small.sampler, large.sampler) == ("ancestral", "ddim")
-        assert dataclasses.replace(with_guidance(large, 2.0), sampler="ancestral") == small
+        assert dataclasses.replace(with_guidance(large, 3.0), sampler="ancestral") == small

@@ -320,10 +320,10 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} is {value!r}. {_meant(str(value), known)}")
 
 
-# Guidance and sampler of the presets that the paper does not fix. The miniature's faces come apart
-# above 2 and without new noise (docs/log.md); checkpoints of SDXL's size are used with 5 to 7.
 FEW_STEPS = 8  # of a portrait in a fast search; the distilled LoRAs are made for them
-MINIATURE_GUIDANCE, FULL_SIZE_GUIDANCE = 2.0, 5.0
+# Guidance and sampler of the presets that the paper does not fix. The miniature's faces come apart
+# above 3 and without new noise (docs/log.md); checkpoints of SDXL's size are used with 5 to 7.
+MINIATURE_GUIDANCE, FULL_SIZE_GUIDANCE = 3.0, 5.0
 GUIDED_BY_MODEL = ("recommended", "fast", "low-vram")
 
 _RELEASE_SEARCH_NEGATIVE = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,7 +95,9 @@ def load_lora(
         raise ModelError(f"{file}: {strange[0]!r} is not a LoRA weight of a U-Net")
     if state:
         try:
-            unet.load_lora_adapter(dict(state), prefix=None, adapter_name=name)
+            with warnings.catch_warnings():  # that the U-Net has another LoRA already
+                warnings.simplefilter("ignore", UserWarning)
+                unet.load_lora_adapter(dict(state), prefix=None, adapter_name=name)
         except (ValueError, KeyError, IndexError, RuntimeError) as error:
             raise ModelError(f"{file}: the LoRA does not fit: {error}") from error
         placed = get_peft_model_state_dict(unet, adapter_name=name)
