@@ -181,6 +181,6 @@ def test_the_folder_keeps_its_method_and_a_wrong_name_is_one_line(request_, serv
 def test_guidance_is_the_authors_in_the_papers_presets_and_the_models_in_others():
     assert method("consistory", PRESETS["paper"]).guidance == 5.0
     assert method("consistory", PRESETS["recommended"]).guidance == 3.0
-    assert method("direct-identity", PRESETS["recommended"]).guidance == 2.0
+    assert method("direct-identity", PRESETS["recommended"]).guidance == 3.0
     assert not method("one-prompt-one-story", PRESETS["paper"]).own_pooled
     assert method("one-prompt-one-story", PRESETS["recommended"]).own_pooled
