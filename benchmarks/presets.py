@@ -74,17 +74,12 @@ def frame(
 def variants(full: DiscoveryConfig, fast: DiscoveryConfig) -> dict[str, DiscoveryConfig]:
     """What ``fast`` could be, at 640 evaluations a character or fewer."""
     return {
-        "40 portraits of 8 guided steps": with_distilled(fast, False),
+        "40 portraits of 8 guided steps": fast,
         "64 portraits of 8 distilled steps": with_distilled(fast, True),
         "48 portraits of 10 steps, 3 guided": replace(
-            with_distilled(fast, False),
-            num_portraits=48,
-            search_steps=10,
-            guidance_interval=(0.1, 0.4),
+            fast, num_portraits=48, search_steps=10, guidance_interval=(0.1, 0.4)
         ),
-        "32 portraits of 10 guided steps": replace(
-            with_distilled(fast, False), num_portraits=32, search_steps=10
-        ),
+        "32 portraits of 10 guided steps": replace(fast, num_portraits=32, search_steps=10),
         "6 portraits of all steps, averaged": replace(full, num_portraits=6, iterations=0),
     }
 

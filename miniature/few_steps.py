@@ -7,7 +7,6 @@ It fits the U-Net beside which it was trained and no other.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
@@ -19,12 +18,10 @@ from identitystory.config import FEW_STEPS, MINIATURE_GUIDANCE
 from identitystory.models.diffusion import ddim_step
 from identitystory.models.folder import FEW_STEPS as FILE
 
-from .data import add_training_options, open_sets
-from .ip_adapter import fingerprint
-from .loop import CHECKPOINTS, DEVICE, Run, load_trained, mixed, moved, spawn, trained
-from .paths import TARGET
-from .ready import WORDINGS, Ready, prepare
-from .unet import TIME_IDS, Painter, below, scheduler
+from .beside import command, fingerprint, load_fitting
+from .loop import DEVICE, Run, load_trained, mixed, moved
+from .ready import WORDINGS, Ready
+from .unet import Painter, below, predicted, scheduler
 
 NAME, RANK = "few_steps", 4
 
@@ -59,9 +56,7 @@ class Student(nn.Module):
             p.requires_grad_(False)
         for p in self.lora:
             p.requires_grad_(taught)
-        ids = torch.tensor([TIME_IDS], dtype=pooled.dtype, device=x.device).expand(len(x), -1)
-        extra = dict(text_embeds=pooled, time_ids=ids)
-        return unet(x, t, states, added_cond_kwargs=extra).sample.float()
+        return predicted(unet, x, t, states, pooled).float()
 
 
 def grid(steps: int) -> list[int]:
@@ -136,25 +131,6 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
         run.update((v - target).square().mean())
 
 
-def load_student() -> Student:
-    """The trained LoRA with its U-Net.
-
-    Raises:
-        SystemExit: it was trained beside another U-Net than the one that is there.
-    """
-    if beside() != fingerprint():
-        raise SystemExit(
-            "the few-step LoRA was trained beside another U-Net: python -m miniature.few_steps"
-        )
-    return load_trained(NAME, Student())
-
-
-def beside() -> float:
-    """``fingerprint`` of the U-Net that the checkpoint was trained beside."""
-    state = torch.load(CHECKPOINTS / f"{NAME}.pt", weights_only=True, mmap=True)
-    return float(state["model"]["beside"])
-
-
 def pack(student: Student, folder: Path) -> None:
     """Writes ``few_steps.safetensors`` into the checkpoint ``folder``, float16."""
     state = get_peft_model_state_dict(student.frozen[0], adapter_name=NAME)
@@ -162,20 +138,14 @@ def pack(student: Student, folder: Path) -> None:
     save_file(half, folder / FILE)
 
 
+def load_student() -> Student:
+    """The trained LoRA with its U-Net; see ``beside.load_fitting``."""
+    return load_fitting(NAME, Student)
+
+
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_training_options(parser, minutes=10)
-    parser.add_argument("--pack", type=Path, nargs="?", const=TARGET, help="only write the file")
-    options = parser.parse_args()
-    if options.pack:
-        pack(load_student(), options.pack)
-        return
-    sets = open_sets(options)
-    if trained(NAME) and beside() != fingerprint():
-        (CHECKPOINTS / f"{NAME}.pt").unlink()  # it fits another U-Net
-    spawn(options.threads)
-    train(options.minutes, prepare(*sets), batch=options.batch)
+    command(NAME, __doc__, train, lambda out: pack(load_student(), out), minutes=10)
 
 
 if __name__ == "__main__":

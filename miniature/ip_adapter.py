@@ -12,7 +12,6 @@ the result into the checkpoint, in the hub's file format; ``miniature.pack`` doe
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,14 @@ from torch import Tensor, nn
 from identitystory.models.attention import Site, attend, edited
 from identitystory.models.folder import ADAPTER
 
-from .data import add_training_options, open_sets
-from .loop import CHECKPOINTS, DEVICE, Run, load_trained, mixed, moved, spawn, trained
+from .beside import command, fingerprint, load_fitting
+from .loop import DEVICE, Run, load_trained, mixed, moved
 from .noising import min_snr, noised
-from .paths import TARGET
-from .ready import WORDINGS, Ready, companions, prepare
+from .ready import WORDINGS, Ready, companions
 from .text import WIDTHS
-from .unet import TIME_IDS, Painter, scheduler
+from .unet import Painter, predicted, scheduler
 
+NAME = "ip_adapter"
 TOKENS = 4  # a picture; diffusers' own class takes no other number
 
 
@@ -107,7 +106,7 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
     adapter = Adapter(unet, ready.embeddings.shape[1])
     adapter.beside.fill_(fingerprint())
     optimizer = torch.optim.AdamW(adapter.parameters(), 5e-4, betas=(0.9, 0.99), weight_decay=0.01)
-    run = Run("ip_adapter", adapter, [optimizer], minutes=minutes, ema=0.99, warmup=100)
+    run = Run(NAME, adapter, [optimizer], minutes=minutes, ema=0.99, warmup=100)
     alpha_bar, others = scheduler().alphas_cumprod, companions(ready.people)
     rng = np.random.default_rng([run.step, 7, run.rank])
     torch.manual_seed(run.step * 16 + run.rank)
@@ -123,15 +122,13 @@ def train(minutes: float, ready: Ready, *, batch: int) -> None:
         text[torch.from_numpy(rng.random(batch) < 0.1)] = empty
         e = ready.embeddings[torch.from_numpy(source)].clone()
         e[torch.from_numpy(rng.random(batch) < 0.1)] = 0  # no picture, as without the prompt
-        ids = torch.tensor([TIME_IDS], dtype=torch.float32).expand(batch, -1)
-        x, target, t, e, ids = moved(x, target, t, e, ids)
+        x, target, t, e = moved(x, target, t, e)
         pooled, states = moved(ready.pooled[text], ready.states[text].float())
         with (
             mixed(),
             edited(unet, adapter.edit(adapter.tokens(e))),
         ):
-            extra = dict(text_embeds=pooled, time_ids=ids)
-            said = unet(x, t, states, added_cond_kwargs=extra).sample
+            said = predicted(unet, x, t, states, pooled)
         error = (said.float() - target).square().mean((1, 2, 3))
         run.update((error * min_snr(t, alpha_bar.to(t.device))).mean())
 
@@ -147,44 +144,13 @@ def pack(adapter: Adapter, folder: Path) -> None:
 
 
 def load_adapter() -> Adapter:
-    """The trained adapter.
-
-    Raises:
-        SystemExit: it was trained beside another U-Net than the one that is there.
-    """
-    if beside() != fingerprint():
-        raise SystemExit(
-            "the adapter was trained beside another U-Net: python -m miniature.ip_adapter"
-        )
-    return load_trained("ip_adapter", Adapter(plain_unet(), sum(WIDTHS)))
-
-
-def fingerprint() -> float:
-    """The U-Net's steps, which tell one from the next: an adapter fits one U-Net alone."""
-    state = torch.load(CHECKPOINTS / "unet.pt", weights_only=True, mmap=True)
-    return float(state["step"])
-
-
-def beside() -> float:
-    """``fingerprint`` of the U-Net that the adapter's checkpoint was trained beside."""
-    state = torch.load(CHECKPOINTS / "ip_adapter.pt", weights_only=True, mmap=True)
-    return float(state["model"]["beside"])
+    """The trained adapter; see ``beside.load_fitting``."""
+    return load_fitting(NAME, lambda: Adapter(plain_unet(), sum(WIDTHS)))
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_training_options(parser, minutes=15)
-    parser.add_argument("--pack", type=Path, nargs="?", const=TARGET, help="only write the files")
-    options = parser.parse_args()
-    if options.pack:
-        pack(load_adapter(), options.pack)
-        return
-    sets = open_sets(options)
-    if trained("ip_adapter") and beside() != fingerprint():
-        (CHECKPOINTS / "ip_adapter.pt").unlink()  # it fits another U-Net
-    spawn(options.threads)
-    train(options.minutes, prepare(*sets), batch=options.batch)
+    command(NAME, __doc__, train, lambda out: pack(load_adapter(), out), minutes=15)
 
 
 if __name__ == "__main__":

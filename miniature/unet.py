@@ -134,9 +134,7 @@ class Painter(nn.Module):
         """Predicted velocity; ``identity`` switches the LoRA on."""
         for layer in self._switches:
             layer._disable_adapters = not identity
-        ids = torch.tensor([TIME_IDS], dtype=pooled.dtype, device=x.device).expand(len(x), -1)
-        extra = dict(text_embeds=pooled, time_ids=ids)
-        return self.unet(x, t, states, added_cond_kwargs=extra).sample
+        return predicted(self.unet, x, t, states, pooled)
 
     def with_identity(self, states: Tensor, where: Tensor, e: Tensor) -> Tensor:
         """``states`` (B, L, D) with ``e`` (B, D) fused into the class word's row ``where`` (B,).
@@ -149,6 +147,13 @@ class Painter(nn.Module):
         fused = self.fuse(rows, e).to(states)
         mixed_states[every, where] = torch.where((where > 0)[:, None], fused, rows)
         return mixed_states
+
+
+def predicted(unet: nn.Module, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor) -> Tensor:
+    """What ``unet`` says of whole pictures at their own size, (B, C, h, w)."""
+    ids = torch.tensor([TIME_IDS], dtype=pooled.dtype, device=x.device).expand(len(x), -1)
+    extra = dict(text_embeds=pooled, time_ids=ids)
+    return unet(x, t, states, added_cond_kwargs=extra).sample
 
 
 def new_optimizers(painter: Painter) -> list[torch.optim.Optimizer]:

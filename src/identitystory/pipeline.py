@@ -19,7 +19,7 @@ from .errors import ConfigError
 from .injection import kept_latents, make_template, present, redenoise, redenoise_together
 from .masks import clean
 from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import drawing, guided, joined, sample, within
+from .sampling import drawing, guided, joined, sample_seeds, within
 from .scenes import styled
 from .types import Character, Frame, Identity, Scene, Story, Template
 
@@ -77,8 +77,7 @@ def portraits(
     G_id = within(G_id, config.guidance_interval)
     prompts = [search_prompt(character, config)] * len(seeds)
     cond = G_id.condition(prompts, guidance=config.portrait_guidance, negative=config.negative)
-    z_t = torch.stack([G_id.noise(seed) for seed in seeds])
-    images = G_id.decode(sample(drawing(G_id, seeds), z_t, cond))
+    images = G_id.decode(sample_seeds(G_id, seeds, cond))
     return images, G_id.embed(images).detach().float().cpu()
 
 
@@ -302,7 +301,7 @@ def direct_identity(
         negative=config.negative,
         **options,  # type: ignore[arg-type]
     )
-    z_0 = sample(drawing(G_id, [seed]), G_id.noise(seed)[None], cond)
+    z_0 = sample_seeds(G_id, [seed], cond)
     return Frame(scene, G_id.decode(z_0)[0])
 
 

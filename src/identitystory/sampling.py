@@ -51,27 +51,40 @@ def sample(G: ImageGenerator, z: Tensor, cond: Conditioning) -> Tensor:
     return z_i
 
 
-class Drawing:
+def sample_seeds(G: Any, seeds: Sequence[int], cond: Conditioning) -> Tensor:
+    """z_0 of the pictures with these seeds, (B, C, h, w)."""
+    z_t = torch.stack([G.noise(seed) for seed in seeds])
+    return sample(drawing(G, seeds), z_t, cond)
+
+
+class Around:
+    """A generator that stands before another, and asks it for all that it does not know itself."""
+
+    def __init__(self, G: Any) -> None:
+        self.wrapped = G
+        self.num_steps: int = G.num_steps
+        self.size: int = G.size
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "wrapped":  # asked for before __init__, by copy
+            raise AttributeError(name)
+        return getattr(self.wrapped, name)
+
+
+class Drawing(Around):
     """A generator that is given new noise at each step, each picture's from its own seed.
 
     Only an ancestral sampler wants it; see `drawing`. Otherwise the wrapped one.
     """
 
     def __init__(self, G: Any, seeds: Sequence[int]) -> None:
-        self.wrapped = G
+        super().__init__(G)
         self.seeds = tuple(seeds)
-        self.num_steps: int = G.num_steps
-        self.size: int = G.size
 
     def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """z_i -> z_{i-1} of as many pictures as there are seeds."""
         noise = [step_noise(seed, i, z.shape[1:]) for seed in self.seeds]
         return self.wrapped.step(z, i, cond, noise=torch.stack(noise).to(z))
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "wrapped":  # asked for before __init__, by copy
-            raise AttributeError(name)
-        return getattr(self.wrapped, name)
 
 
 def step_noise(seed: int, i: int, shape: Sequence[int]) -> Tensor:
@@ -95,7 +108,7 @@ def guided(i: int, t: int, interval: tuple[float, float]) -> bool:
     return low - 1e-9 <= elapsed < high - 1e-9
 
 
-class GuidedWithin:
+class GuidedWithin(Around):
     """A generator whose guidance is on in a part of the steps only; otherwise the wrapped one.
 
     Attributes:
@@ -103,10 +116,8 @@ class GuidedWithin:
     """
 
     def __init__(self, G: Any, interval: tuple[float, float]) -> None:
-        self.wrapped = G
+        super().__init__(G)
         self.interval = interval
-        self.num_steps: int = G.num_steps
-        self.size: int = G.size
 
     def condition(self, prompts: Sequence[str], *, guidance: float, **options: Any) -> Conditioning:
         """The wrapped one's conditioning with guidance and without, a pair."""
@@ -130,11 +141,6 @@ class GuidedWithin:
         pair = tuple(joined(self.wrapped, side) for side in zip(*conds, strict=True))
         return None if any(side is None for side in pair) else pair
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "wrapped":  # asked for before __init__, by copy
-            raise AttributeError(name)
-        return getattr(self.wrapped, name)
-
 
 def joined(G: Any, conds: Sequence[Conditioning]) -> Conditioning | None:
     """One conditioning of G for the pictures of all ``conds``, in their order.
@@ -152,7 +158,7 @@ def within(G: Any, interval: tuple[float, float]) -> Any:
     return G if tuple(interval) == (0.0, 1.0) else GuidedWithin(G, interval)
 
 
-class Watched:
+class Watched(Around):
     """A generator that calls ``on_step`` before each step and counts; otherwise the wrapped one.
 
     Raise in ``on_step`` to cancel. It gets the evaluations that the step costs. It stands for either kind
@@ -164,11 +170,9 @@ class Watched:
     """
 
     def __init__(self, G: Any, on_step: Callable[[int], None] | None = None) -> None:
-        self.wrapped = G
+        super().__init__(G)
         self.on_step = on_step
         self.evaluations = 0
-        self.num_steps: int = G.num_steps
-        self.size: int = G.size
 
     def step(self, z: Tensor, i: int, cond: Conditioning, **noise: Tensor) -> Tensor:
         """z_i -> z_{i-1}, watched."""
@@ -203,8 +207,3 @@ class Watched:
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """As the wrapped one's; AttributeError if it is a general generator."""
         return self.wrapped.embed(images)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "wrapped":  # asked for before __init__, by copy
-            raise AttributeError(name)
-        return getattr(self.wrapped, name)

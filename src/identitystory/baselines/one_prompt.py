@@ -25,7 +25,7 @@ from torch import Tensor
 from ..models.attention import Site, attend, edited
 from ..models.tokens import token_rows
 from ..protocols import Backend, Conditioning
-from ..sampling import drawing, sample
+from ..sampling import sample_seeds
 from ..types import Scene, Story
 from .method import Compared, EditableGenerator, Work, editable
 
@@ -83,7 +83,7 @@ class OnePromptOneStory(Compared):
                 seen = torch.ones(2, cond.hidden.shape[1], dtype=torch.bool)
             rows = seen[1:] if self.guidance == 1 else seen
             with edited(G.unet, IdentityPreserving(rows)):
-                z = sample(drawing(G, [work.seeds[n]]), G.noise(work.seeds[n])[None], cond)
+                z = sample_seeds(G, [work.seeds[n]], cond)
             yield n, G.decode(z)[0]
 
     def condition(self, G: EditableGenerator, story: Story, n: int) -> tuple[Conditioning, Tensor]:

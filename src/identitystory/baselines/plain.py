@@ -16,7 +16,7 @@ from PIL import Image
 from ..config import InjectionConfig
 from ..pipeline import direct_identity
 from ..protocols import Backend
-from ..sampling import drawing, sample
+from ..sampling import sample_seeds
 from .method import Compared, Work
 
 
@@ -31,12 +31,7 @@ class General(Compared):
         G = backend.general
         for n in work.wanted:
             cond = self.read(G, [work.story.scenes[n].prompt])
-            yield (
-                n,
-                G.decode(sample(drawing(G, [work.seeds[n]]), G.noise(work.seeds[n])[None], cond))[
-                    0
-                ],
-            )
+            yield n, G.decode(sample_seeds(G, [work.seeds[n]], cond))[0]
 
 
 @dataclass(frozen=True)

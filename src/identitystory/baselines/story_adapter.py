@@ -24,7 +24,7 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..models.attention import Site, attend, edited
 from ..protocols import Backend
-from ..sampling import drawing, sample
+from ..sampling import sample_seeds
 from ..types import Story
 from .method import Compared, EditableGenerator, Work, editable
 
@@ -99,7 +99,7 @@ class StoryAdapter(Compared):
         cond = self.read(G, [work.story.scenes[n].prompt])
         edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
         with edited(G.unet, edit):
-            z = sample(drawing(G, [work.seeds[n]]), G.noise(work.seeds[n])[None], cond)
+            z = sample_seeds(G, [work.seeds[n]], cond)
         return G.decode(z)[0]
 
 

@@ -44,9 +44,8 @@ class DeepFeatures:
         self.every = every
         self._kept: dict[int, _Kept] = {}
         self._now: _Kept | None = None
-        self._steering: Any = (
-            None  # alive while its features are kept, so that no other is taken for it
-        )
+        # Held while its features are kept, so that no other object is taken for it.
+        self._steering: Any = None
         blocks = (*unet.down_blocks[1:], unet.mid_block, *unet.up_blocks[:-1])
         for number, block in enumerate(blocks):
             block.forward = self._kept_or(number, block.forward)
