@@ -10,28 +10,26 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
+from identitystory import grid
 from identitystory.cli import default_service
+from identitystory.engines import engine
 from identitystory.evaluation import Wanted, evaluate
 from identitystory.metrics.faces import DLIB_THRESHOLD
+from identitystory.plan import RunRequest
 from identitystory.requests import new_request
+from identitystory.service import Service
 from identitystory.story import inline_story
 
 STORIES = Path(__file__).with_name("held_out_stories.json")
 
 
-def paint(out: Path, count: int, **options) -> list[Path]:
-    """The run folders of the first ``count`` stories, painted where they are not yet."""
-    folders = []
-    for k, entry in enumerate(json.loads(STORIES.read_text())[:count]):
-        story = inline_story([f"Person: {entry['description']}"], entry["scenes"])
-        folder = out / f"{k:02d}"
-        for _ in default_service().run(new_request(story, folder, **options)):
-            pass
-        print(f"{folder}: {entry['description']}", flush=True)
-        folders.append(folder)
-    return folders
+def paint(service: Service, story: RunRequest) -> str:
+    """Paints what is not there yet; an engine's work."""
+    grid.paint(story, service)
+    return ""
 
 
 def measure(folders: list[Path], *, templates: bool) -> dict[str, float]:
@@ -61,11 +59,23 @@ def main() -> None:
     parser.add_argument("--model", default="miniature")
     parser.add_argument("--preset", default="recommended")
     parser.add_argument("--portraits", type=int)
+    parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
-    folders = paint(
-        options.out, options.stories, model=options.model, preset_name=options.preset,
-        portraits=options.portraits,
+    how = dict(
+        model=options.model, preset_name=options.preset, portraits=options.portraits
     )  # fmt: skip
+    runs = [
+        new_request(
+            inline_story([f"Person: {entry['description']}"], entry["scenes"]),
+            options.out / f"{k:02d}",
+            **how,
+        )
+        for k, entry in enumerate(json.loads(STORIES.read_text())[: options.stories])
+    ]
+    work = partial(paint, grid.one_model(default_service()))
+    for run, wrong in engine("local", options.workers).map(work, runs):
+        print(wrong or f"{run.out}: {run.story.characters[0].description}", flush=True)
+    folders = [run.out for run in runs]
     result = {
         "with identity": measure(folders, templates=False),
         "without (template)": measure(folders, templates=True),

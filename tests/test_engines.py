@@ -1,21 +1,29 @@
 """Engines: units done here or by a Ray cluster; lost units; the same bytes."""
 
+import os
+import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
 from identitystory import grid
 from identitystory.bench import BenchRequest, Unit, casts, paint
 from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
-from identitystory.engines import Local, engine
+from identitystory.engines import Local, Processes, engine
 from identitystory.errors import ConfigError, RunError
 from identitystory.grid import Kept
 from identitystory.service import Service
 from identitystory.story import inline_story
 from tests.test_bench import NAMES, STORIES, Workshop, request_  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
+
+
+ROOT = Path(__file__).parents[1]
 
 
 def words(text):
@@ -25,6 +33,64 @@ def words(text):
 def test_the_local_engine_does_units_in_order_and_tells_what_went_wrong():
     told = list(Local().map(words, ["a", "B", "c"]))
     assert told == [("a", ""), ("B", "B is loud"), ("c", "")]
+
+
+def spoken(text):
+    if text == "Dies":
+        os._exit(3)
+    return f"{words(text)} {torch.get_num_threads()}".strip()
+
+
+def test_processes_do_all_units_and_share_the_threads():
+    assert isinstance(engine("local", 2), Processes)
+    each = str(max(1, torch.get_num_threads() // 2))
+    told = dict(engine("local", 2).map(spoken, ["a", "B", "c", "d"]))
+    assert told == {"a": each, "B": f"B is loud {each}", "c": each, "d": each}
+
+
+def test_when_a_process_dies_what_is_left_says_so():
+    told = dict(engine("local", 2).map(spoken, ["Dies"]))
+    assert told == {"Dies": "its process died (out of memory?)"}
+
+
+def test_processes_end_when_the_one_that_began_them_is_killed(tmp_path):
+    source = (
+        "import sys, time; from identitystory.engines import engine\n"
+        "from tests.test_engines import linger\n"
+        "if __name__ == '__main__': list(engine('local', 2).map(linger, [sys.argv[1]]))\n"
+    )
+    script, note = tmp_path / "run.py", tmp_path / "pid"
+    script.write_text(source)
+    began = subprocess.Popen(
+        [sys.executable, str(script), str(note)], cwd=ROOT, env={**os.environ, "PYTHONPATH": "."}
+    )
+    until(note.exists)
+    began.kill()
+    began.wait()
+    until(lambda: not Path(f"/proc/{note.read_text()}").exists())
+
+
+def linger(note):
+    Path(note + ".part").write_text(str(os.getpid()))
+    os.rename(note + ".part", note)
+    time.sleep(600)
+    return ""
+
+
+def until(happened):
+    """Waits for it, at most a minute."""
+    for _ in range(600):
+        if happened():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen")
+
+
+def test_the_number_of_processes_is_checked():
+    with pytest.raises(ConfigError, match="--workers is 0; it must be at least 1"):
+        engine("local", 0)
+    with pytest.raises(ConfigError, match="a Ray cluster has its own workers"):
+        engine("ray", 2)
 
 
 def test_engines_have_names():
@@ -160,22 +226,36 @@ def cluster():
     ray.shutdown()
 
 
+def painted(out, toy, by):
+    """All that a bench leaves, but what it cost: file -> bytes."""
+    names = ("storydiffusion", "identitystory")
+    request = BenchRequest(TALES, out, TOY, names, model=str(toy), device="cpu")
+    paint(request, Service(), engine=by)
+    files = (f for f in out.rglob("*") if f.is_file() and "costs" not in f.parts)
+    return {
+        str(file.relative_to(out)): file.read_bytes()
+        for file in files
+        if file.name not in ("events.jsonl", ".lock")
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Ray's own
 def test_rays_workers_give_the_bytes_of_the_local_engine(cluster, toy, tmp_path):
-    names = ("storydiffusion", "identitystory")
-    made = {}
-    for name in ("local", "ray"):
-        request = BenchRequest(TALES, tmp_path / name, TOY, names, model=str(toy), device="cpu")
-        paint(request, Service(), engine=engine(name))
-        made[name] = {
-            str(file.relative_to(request.out)): file.read_bytes()
-            for file in request.out.rglob("*")
-            if file.is_file() and file.name not in ("events.jsonl", ".lock")
-            and "costs" not in file.parts
-        }  # fmt: skip
+    made = {name: painted(tmp_path / name, toy, engine(name)) for name in ("local", "ray")}
     assert made["ray"] == made["local"]
     assert len(made["ray"]) > 2 * 2 * 4
+
+
+def test_processes_give_the_bytes_of_one(toy, tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone = painted(tmp_path / "one", toy, engine("local"))
+        assert painted(tmp_path / "two", toy, engine("local", 2)) == alone
+    finally:
+        torch.set_num_threads(threads)
+    assert len(alone) > 2 * 2 * 4
 
 
 def die_at_two(number):

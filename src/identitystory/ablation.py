@@ -7,15 +7,19 @@ setting, which all of them have, is painted once.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from . import grid, pipeline
 from .baselines.registry import OURS
 from .config import Preset
-from .errors import ConfigError
+from .engines import Engine, Local
+from .errors import ConfigError, RunError
 from .plan import RunRequest, make_plan
 from .scenes import did_you_mean
 from .service import Service
@@ -249,8 +253,9 @@ class AblationRequest:
         )
 
     def runs(self) -> list[tuple[Variant, RunRequest]]:
-        """Every run: all variants of a story, then the next story."""
-        return [(v, self.run(v, story)) for story in self.stories for v in self.variants]
+        """Every run: the configuration itself over all stories, then the other variants."""
+        others = [v for v in self.variants if v is not self.reference]
+        return [(v, self.run(v, s)) for v in (self.reference, *others) for s in self.stories]
 
 
 def chosen_stories(
@@ -287,7 +292,7 @@ def told_cost(request: AblationRequest, service: Service) -> str:
     runs = [run for _, run in request.runs()]
     pictures = sum(len(run.story.scenes) for run in runs if run.paint)
     portraits = max(v.preset.discovery.num_portraits for v in request.variants)
-    left = grid.ahead(runs, model)
+    left = sum(grid.ahead(runs, model))
     made = request.ablation
     return (
         f"{made.name} ({made.figure}): variants {len(request.variants)}, stories "
@@ -296,28 +301,72 @@ def told_cost(request: AblationRequest, service: Service) -> str:
     )
 
 
-def paint(request: AblationRequest, service: Service, say: grid.Say = lambda line: None) -> None:
+@dataclass(frozen=True)
+class Unit:
+    """What an engine does at a time: one variant of one story, an ordinary run.
+
+    Attributes:
+        label: of the variant.
+        run: see above.
+        cost: evaluations that lay ahead.
+    """
+
+    label: str
+    run: RunRequest
+    cost: int
+
+    def __str__(self) -> str:
+        """``no layout: The pier``."""
+        return f"{self.label}: {self.run.story.title}"
+
+
+@dataclass
+class Once:
+    """``say`` that tells the same line once."""
+
+    say: grid.Say
+    told: set[str] = field(default_factory=set)
+
+    def __call__(self, line: str) -> None:
+        """Tells ``line`` if it is new."""
+        if line not in self.told:
+            self.told.add(line)
+            self.say(line)
+
+
+def paint(
+    request: AblationRequest,
+    service: Service,
+    say: grid.Say = lambda line: None,
+    engine: Engine | None = None,
+) -> None:
     """Every run that is not finished yet; ``say`` hears what is painted and how long it will take.
+
+    First come the runs of the configuration itself, whose portraits and templates the others share.
 
     Raises:
         ModelError, ConfigError: a variant cannot be painted; before any painting.
+        RunError: a worker of the engine was lost; the same command goes on.
     """
     facts = service.describe(request.model, request.device, request.dtype)
+    for variant in request.variants:
+        make_plan(request.run(variant, request.stories[0]), facts, None)
     runs = request.runs()
-    for _, run in runs[: len(request.variants)]:
-        make_plan(run, facts, None)
-    service = grid.one_model(service)
-    told: set[str] = set()
-    left, spent, done = grid.ahead((run for _, run in runs), facts), 0.0, 0
+    costs = grid.ahead((run for _, run in runs), facts)
+    units = [Unit(v.label, run, cost) for (v, run), cost in zip(runs, costs, strict=True)]
+    one = partial(_work, grid.one_model(service), Once(say))
+    first, began, done = len(request.stories), time.monotonic(), 0
+    numbers = count(1)
+    for stage in (units[:first], units[first:]):
+        for unit, wrong in (engine or Local()).map(one, stage):
+            if wrong:
+                raise RunError(f"{unit}: {wrong}; the same command goes on")
+            done += unit.cost
+            left = (time.monotonic() - began) / max(done, 1) * (sum(costs) - done)
+            rest = f", about {left / 60:.0f} min left" if left and done else ""
+            say(f"{next(numbers)} of {len(units)}: {unit}{rest}")
 
-    def once(line: str) -> None:
-        if line not in told:
-            told.add(line)
-            say(line)
 
-    for number, (variant, run) in enumerate(runs, 1):
-        rest = f", about {spent / done * (left - done) / 60:.0f} min left" if done else ""
-        say(f"{number} of {len(runs)}: {variant.label}: {run.story.title}{rest}")
-        finished = grid.paint(run, service, once)
-        if finished.evaluations:
-            done, spent = done + finished.evaluations, spent + finished.seconds
+def _work(service: Service, say: grid.Say, unit: Unit) -> str:
+    grid.paint(unit.run, service, say)
+    return ""

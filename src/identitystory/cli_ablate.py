@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cli_options import chosen_preset, command, model_options, say, tell, where, whole
+from .cli_options import chosen_preset, command, model_options, say, tell, where, whole, workers_option
 
 if TYPE_CHECKING:
     from .service import Service
@@ -56,6 +56,7 @@ def add_command(commands: Any) -> None:
         help="the first N scenes of each (default: 10), or pictures of each description (15)",
     )
     model_options(made)
+    workers_option(made)
     made.add_argument("--seed", metavar="N", type=whole, default=0, help="of every run")
     made.add_argument("--clip", metavar="C", default="auto", help="as for evaluate")
     made.add_argument("--faces", metavar="F", default="auto", help="as for evaluate")
@@ -66,6 +67,7 @@ def add_command(commands: Any) -> None:
 def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory ablate``."""
     from . import ablation, ablation_figures, ablation_scores, identity_space
+    from .engines import engine
     from .evaluation import Wanted, open_tools
 
     request, notes = _request(arguments)
@@ -77,7 +79,7 @@ def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     tell(ablation.told_cost(request, found))
     # Opened before anything is painted: what is not here is known at once.
     tools = open_tools(Wanted((), **options), [request.model]) if made.paint else None
-    ablation.paint(request, found, tell)
+    ablation.paint(request, found, tell, engine("local", arguments.workers))
     drawn = ablation_figures.can_draw()
     if tools is None:
         clouds = identity_space.clouds(request)

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cli_options import chosen_preset, command, model_options, say, tell, where, whole
+from .cli_options import (
+    chosen_preset,
+    command,
+    model_options,
+    say,
+    tell,
+    where,
+    whole,
+    workers_option,
+)
 from .errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,6 +66,7 @@ def add_commands(commands: Any) -> None:
         help="where to paint: here (default), or on the workers of the Ray cluster that runs "
         "(extra: ray); all of them must see --out under the same name",
     )
+    workers_option(bench)
     bench.add_argument(
         "--results", metavar="FILE", type=Path, help="also write the page of results here"
     )
@@ -138,7 +148,7 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
         seed=arguments.seed,
         **chosen,
     )
-    bench.paint(request, service(), tell, engine(arguments.engine))
+    bench.paint(request, service(), tell, engine(arguments.engine, arguments.workers))
     table = results.make_table(request)
     files = results.write(request, table)
     if arguments.results:

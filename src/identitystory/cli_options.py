@@ -39,6 +39,18 @@ def scale(given: str) -> float:
         raise argparse.ArgumentTypeError(f"{given!r} is not a number") from None
 
 
+def workers_option(made: argparse.ArgumentParser) -> None:
+    """How many processes paint side by side."""
+    made.add_argument(
+        "--workers",
+        metavar="N",
+        type=whole,
+        default=1,
+        help="processes that paint side by side and share this machine's processors (default: 1); "
+        "on a processor as many as it has cores are fastest",
+    )
+
+
 def model_options(made: argparse.ArgumentParser) -> None:
     """Which model, where, and the numbers that override a preset's; None is the door's default."""
     made.add_argument(

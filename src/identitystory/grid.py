@@ -96,13 +96,13 @@ def one_model(service: Service) -> Service:
     return Service(load=Kept(service.load), describe=service.describe)
 
 
-def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> int:
-    """U-Net evaluations that finishing ``runs`` takes, if everybody is found at once.
+def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
+    """U-Net evaluations that finishing each of ``runs`` takes, if everybody is found at once.
 
-    What is there already counts nothing, and what runs share counts once. A search that settles
-    early takes fewer.
+    What is there already counts nothing, and what runs share counts for the first of them. A search
+    that settles early takes fewer.
     """
-    total, known = 0, set()
+    costs, known = [], set()
     for run in runs:
         folder = RunFolder(run.out)
         made = make_plan(run, model, read_record(folder) if run.out.is_dir() else None)
@@ -110,12 +110,12 @@ def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> int:
         asked = [made.identities[name] for name in made.cast]
         asked += [made.frames[index] for index in made.wanted]
         to_do = [part for part in asked if part.name not in done]
-        total += plan.evaluations(run, made, to_do)
+        costs.append(plan.evaluations(run, made, to_do))
         for file, cost in shared.pieces(run, made, model, to_do).items():
             if file in known or shared.is_there(file):
-                total -= cost
+                costs[-1] -= cost
             known.add(file)
-    return total
+    return costs
 
 
 def paint(run: RunRequest, service: Service, say: Say = lambda line: None) -> Finished:

@@ -149,9 +149,12 @@ def read_record(folder: RunFolder) -> dict[str, Any] | None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Puts ``content`` at ``path`` whole or not at all, and lasting: beside, fsync, rename."""
+    """Puts ``content`` at ``path`` whole or not at all, and lasting: beside, fsync, rename.
+
+    Two processes may write the same file; the later one stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + _TEMPORARY)
+    beside = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
         with beside.open("wb") as file:
             file.write(content)
