@@ -37,4 +37,4 @@ miniature: venv  ## train the miniature again, from nothing; resumable
 
 results: venv  ## Table 1 on the miniature, 10 stories of 4 scenes: docs/results.md; resumable
 	$(PIP) -c constraints.txt -e '.[dev,faces]'
-	$(BIN)/identitystory bench --limit 10 --scenes 4 --out runs/table1 --results docs/results.md
+	$(BIN)/identitystory bench --limit 10 --scenes 4 --workers 2 --out runs/table1 --results docs/results.md

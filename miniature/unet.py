@@ -39,9 +39,9 @@ from .text import WIDTHS
 from .vae import LATENT_CHANNELS, SIZE, load_vae, to_images
 
 CHANNELS, RANK = (96, 192), 16
-BARE = 0.4  # share of identity samples whose caption is the class word alone
+BARE = 0.3  # share of identity samples whose caption is the class word alone
 TWO = 0.2  # share of two people in the half without identity
-DEAF = 0.3  # share of identity samples without the pooled vector, so that the rows must be heard
+DEAF = 0.2  # share of identity samples without the pooled vector, so that the rows must be heard
 CLEAR, HEARD = 0.3, 0.02  # signal from which a face's look, and who it is, can be judged
 UNLIKE, OTHER = 0.5, 0.3  # weights of a face's look and of who it is
 LOOK = 0.1  # weight of looking at the right words

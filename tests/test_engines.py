@@ -22,7 +22,6 @@ from identitystory.story import inline_story
 from tests.test_bench import NAMES, STORIES, Workshop, request_  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
-
 ROOT = Path(__file__).parents[1]
 
 

@@ -8,7 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cli_options import chosen_preset, command, model_options, say, tell, where, whole, workers_option
+from .cli_options import (
+    chosen_preset,
+    command,
+    model_options,
+    say,
+    tell,
+    where,
+    whole,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from .service import Service
