@@ -293,7 +293,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(toy, monkeypatch):
         return forward(sample, *arguments, **options)
 
     monkeypatch.setattr(G.unet, "forward", small)
-    torch.testing.assert_close(G.step(z, 3, cond), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(G.step(z, 3, cond), expected, rtol=1e-4, atol=3e-5)
     assert seen == [10, 4, 4, 2]  # two rows a picture: 5 pictures, then 2, 2 and 1
     G.step(z, 3, cond)
     assert seen[4:] == [4, 4, 2]  # remembered
@@ -337,3 +337,18 @@ def test_nouns_are_asked_for_where_preset_or_segmenter_want_them(story, by_confi
     assert template.missing == ("Mara", "Tom")
     frame = inject(FakeIdentityGenerator(), story, scene, template, {}, mine.injection)
     assert frame.image is template.image
+
+
+def test_group_norms_on_a_processor_get_their_pictures_channel_by_channel(toy):
+    G = load_backend(toy, device="cpu", num_steps=3, dtype="float32").general
+    orders = []
+
+    def note(module, inputs):
+        orders.append(inputs[0].is_contiguous())
+
+    norms = [m for m in G.unet.modules() if isinstance(m, torch.nn.GroupNorm)]
+    for module in norms:
+        module.register_forward_pre_hook(note)
+    G.step(G.noise(0)[None], 3, G.condition(["a woman"], guidance=3.0))
+    assert orders == [True] * len(norms)
+    assert G.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ from .runfolder import part_key
 from .story import file_stem
 from .types import Character, Scene, Story
 
-RECIPE = 1  # counts up when the same inputs start to give other pictures
+RECIPE = 2  # counts up when the same inputs start to give other pictures
 PORTRAIT_BATCH = 16  # portraits painted and stored at a time
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import ConfigError, ModelError
 from .deep import DeepFeatures
@@ -266,6 +266,17 @@ def joined(conds: Sequence[Conditioning]) -> dict[str, Tensor | float] | None:
     return {**fields, "guidance": first.guidance}
 
 
+def order_for_norms(unet: nn.Module) -> None:
+    """Gives group norms their pictures channel by channel, whatever the order around them.
+
+    On a CPU torch's group norm takes some ten times as long on channels-last pictures, where its
+    convolutions are faster. The norm is the same but for the order of its sums.
+    """
+    for module in unet.modules():
+        if isinstance(module, nn.GroupNorm):
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+
+
 class LatentDiffusion:
     """G: a text-conditioned U-Net, a VAE and a sampler, driven one step at a time.
 
@@ -299,6 +310,8 @@ class LatentDiffusion:
     ) -> None:
         self.room = room or Room(device)
         self.unet = self.room.place(unet).to(memory_format=torch.channels_last).eval()
+        if device.type == "cpu":
+            order_for_norms(self.unet)
         self.vae = self.room.place(vae).to(memory_format=torch.channels_last).eval()
         self.unet.requires_grad_(False)
         self.vae.requires_grad_(False)
