@@ -1,7 +1,7 @@
 """Put the trained parts together: ``python -m miniature.pack``.
 
 Writes ``src/identitystory/weights/miniature`` in SDXL's layout on the hub, with
-``photomaker.safetensors`` (PhotoMaker v1's layout), ``segmenter/``, ``clip/``, ``attributes/``,
+``photomaker.safetensors`` (PhotoMaker v1's layout), ``segmenter/``, ``attributes/``,
 ``vocabulary.json`` and ``card.toml``. Weights are float16.
 """
 
@@ -18,6 +18,7 @@ from diffusers import AutoencoderKL
 from peft import get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor
+from transformers import CLIPTokenizer
 
 from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
 from identitystory.metrics.attributes import TABLE
@@ -76,28 +77,17 @@ def base_state(painter: Painter) -> dict[str, Tensor]:
     return {k.replace(".base_layer", ""): v for k, v in state.items() if "lora_" not in k}
 
 
-def save_segmenter(folder: Path, clip_folder: Path) -> None:
-    """CLIPSeg, and the CLIP inside it as a checkpoint of its own."""
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
-
+def save_segmenter(folder: Path) -> None:
+    """CLIPSeg, with the CLIP inside it that measures pictures against texts."""
     vocabulary = len(CLIPTokenizer.from_pretrained(TOKENIZERS[0]))
-    model = load_trained("segmenter", new_segmenter(vocabulary)).half()
-    model.save_pretrained(folder)
-    clip = CLIPModel(CLIPConfig(
-        text_config={**model.config.text_config.to_dict(), "model_type": "clip_text_model"},
-        vision_config={**model.config.vision_config.to_dict(), "model_type": "clip_vision_model"},
-        projection_dim=model.config.projection_dim,
-    )).half()  # fmt: skip
-    clip.load_state_dict(model.clip.state_dict())
-    clip.save_pretrained(clip_folder)
-    preprocessing = dict(
+    load_trained("segmenter", new_segmenter(vocabulary)).half().save_pretrained(folder)
+    shutil.copytree(TOKENIZERS[0], folder, dirs_exist_ok=True)
+    content = dict(
         size=dict(height=SIZE, width=SIZE), resample=2, image_mean=MEAN, image_std=STD,
         do_resize=True, do_normalize=True, do_rescale=True, rescale_factor=1 / 255,
+        image_processor_type="ViTImageProcessor",
     )  # fmt: skip
-    for target, kind in ((folder, "ViTImageProcessor"), (clip_folder, "CLIPImageProcessor")):
-        shutil.copytree(TOKENIZERS[0], target, dirs_exist_ok=True)
-        content = {**preprocessing, "image_processor_type": kind}
-        (target / "preprocessor_config.json").write_text(json.dumps(content, indent=2))
+    (folder / "preprocessor_config.json").write_text(json.dumps(content, indent=2))
 
 
 def training_facts(data: PictureSet) -> dict:
@@ -126,7 +116,7 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
     people = data.spec["people"]
     lines = [
         "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
-        'name = "identitystory miniature, version 0.3"',
+        'name = "identitystory miniature, version 0.4"',
         'licence = "Apache-2.0; rendered from CC0 data"',
         "size = 128",
         "",
@@ -191,7 +181,7 @@ def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     index |= {name: [library(kind), kind] for name, kind in parts.items()}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2))
     save_photomaker(painter, load_encoder(), folder / "photomaker.safetensors")
-    save_segmenter(folder / "segmenter", folder / "clip")
+    save_segmenter(folder / "segmenter")
     save_reader(folder / ATTRIBUTES, data.folder)
     if trained("ip_adapter"):
         ip_adapter.pack(ip_adapter.load_adapter(), folder)

@@ -26,7 +26,7 @@ STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages 
     "segmenter": ([], 6),
     "reader": ([], 6),
     "perception": ([], 4),
-    "unet": ([], 180),
+    "unet": ([], 400),
     "ip_adapter": ([], 15),
     "few_steps": ([], 10),
     "pack": ([], 0),
@@ -37,7 +37,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every budget")
-    parser.add_argument("--people", type=int, default=3200, help="at least 500")
+    parser.add_argument("--people", type=int, default=6400, help="at least 500")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", choices=[s.split()[0] for s in STAGES], nargs="*")
     options = parser.parse_args()
@@ -45,7 +45,7 @@ def main() -> None:
         name, *flags = stage.split()
         if options.only and name not in options.only:
             continue
-        drawn = {"people": options.people, "pairs": max(50, options.people * 5 // 32)}
+        drawn = {"people": options.people, "pairs": max(50, options.people * 5 // 64)}
         given = [argument.format_map(drawn) for argument in arguments]
         command = [sys.executable, "-m", f"miniature.{name}", *flags, *given]
         if minutes:

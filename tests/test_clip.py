@@ -26,7 +26,7 @@ TEXTS = ["a portrait of a man", "a woman smiling on a beach at sunset, in a red 
 
 @pytest.fixture(scope="module")
 def encoder():
-    return load_clip(FOLDER, name="miniature/clip", device=CPU)
+    return load_clip(FOLDER, name="miniature/segmenter", device=CPU)
 
 
 def test_cosines_are_those_of_transformers_own_forward_pass(encoder):
@@ -67,13 +67,13 @@ def test_a_text_beyond_the_limit_is_cut_with_a_warning(encoder, caplog):
 
 
 def test_the_name_tells_the_weights_and_a_shortest_edge_crops_the_middle(encoder, tmp_path):
-    assert encoder.name.startswith("miniature/clip (sha256 ")
+    assert encoder.name.startswith("miniature/segmenter (sha256 ")
     folder = shutil.copytree(FOLDER, tmp_path / "clip")
     file = folder / "preprocessor_config.json"
     config = json.loads(file.read_text()) | {"size": {"shortest_edge": 128}}
     file.write_text(json.dumps(config))
     cropping = load_clip(folder, name="copy", device=CPU)
-    assert cropping.name == encoder.name.replace("miniature/clip", "copy")
+    assert cropping.name == encoder.name.replace("miniature/segmenter", "copy")
     picture = tiles()[0][0]
     wide = Image.new("RGB", (256, 128))
     wide.paste(picture, (64, 0))

@@ -245,6 +245,7 @@ def open_tools(wanted: Wanted, models: Sequence[str]) -> Tools:
 def _encoder(
     wanted: Wanted, models: Sequence[str], missing: dict[str, str]
 ) -> PictureEncoder | None:
+    from .models.clip import is_clipseg, load_clip
     from .models.folder import find_checkpoint, find_folder
 
     if wanted.clip == NONE:
@@ -258,8 +259,10 @@ def _encoder(
             "them, with --clip FOLDER"
         )
     else:
-        folder, name = find_checkpoint(models[0]).base / "clip", f"{models[0]}/clip"
-        if not folder.is_dir():
+        base = find_checkpoint(models[0]).base
+        part = "clip" if (base / "clip").is_dir() else "segmenter"
+        folder, name = base / part, f"{models[0]}/{part}"
+        if part == "segmenter" and not is_clipseg(folder):
             try:
                 folder, name = find_folder(CLIP), CLIP
             except IdentityStoryError:
@@ -267,7 +270,6 @@ def _encoder(
                     f"{models[0]} brings no CLIP of its own, and {CLIP} is not in the cache of the "
                     "hub; give one with --clip FOLDER, or --clip none"
                 ) from None
-    from .models.clip import load_clip
     from .models.hardware import resolve_device
 
     return load_clip(folder, name=name, device=resolve_device(wanted.device))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
 from .folder import read_json
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
@@ -94,6 +94,8 @@ def _vectors(features: Any) -> Tensor:
 def load_clip(folder: Path, *, name: str, device: torch.device) -> ClipEncoder:
     """The CLIP in ``folder``: weights (safetensors), tokenizer, ``preprocessor_config.json``.
 
+    A CLIPSeg's folder has one inside, and that is taken.
+
     Args:
         folder: the checkpoint.
         name: as the user knows it; a piece of the weights' sha256 is put behind it.
@@ -102,12 +104,15 @@ def load_clip(folder: Path, *, name: str, device: torch.device) -> ClipEncoder:
     Raises:
         ModelError: something is missing or broken.
     """
-    model = load_part(CLIPModel, folder, dtype=torch.float32).to(device)
+    inside = is_clipseg(folder)
+    model = load_part(
+        CLIPSegForImageSegmentation if inside else CLIPModel, folder, dtype=torch.float32
+    ).to(device)
     tokenizer = load_part(CLIPTokenizer, folder)
     file = folder / "preprocessor_config.json"
     config = read_json(file) if file.is_file() else {}
     return ClipEncoder(
-        model,
+        model.clip if inside else model,
         tokenizer,
         name=f"{name} (sha256 {_digest(folder)})",
         size=_size(config.get("size", model.config.vision_config.image_size)),
@@ -115,6 +120,12 @@ def load_clip(folder: Path, *, name: str, device: torch.device) -> ClipEncoder:
         std=config.get("image_std", CLIP_STD),
         resample=config.get("resample", Image.Resampling.BICUBIC),
     )
+
+
+def is_clipseg(folder: Path) -> bool:
+    """Whether ``folder`` holds a CLIPSeg, by its ``config.json``."""
+    file = folder / "config.json"
+    return file.is_file() and read_json(file).get("model_type") == "clipseg"
 
 
 def _size(size: Any) -> tuple[int, int] | int:
