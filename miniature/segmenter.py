@@ -225,7 +225,7 @@ def report(folders: list[Path]) -> dict:
             ids, pixels = tokens(tokenizer, b.phrases), b.x.repeat_interleave(2, 0)
             logits = model(input_ids=ids, pixel_values=pixels).logits.view_as(b.masks)
             if s.spec["two"]:
-                masks = torch.stack([compete(each, 0.5) for each in logits])
+                masks = torch.stack([compete(each, 0.5, SIZE // 16) for each in logits])
                 people = b.masks.amax(1) > 0
                 lead = logits[:, 0] > logits[:, 1]
                 right.append((lead == (b.masks[:, 0] > 0))[people].float().mean())

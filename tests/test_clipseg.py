@@ -65,6 +65,24 @@ def test_a_pixel_goes_to_the_likeliest_or_to_nobody():
     assert compete(chances.logit(), 0.42)[1, 0].tolist() == [False, True, True, False]
 
 
+def test_wavering_pixels_go_with_those_around_them():
+    """Two people side by side, every fifth pixel of each more like the other."""
+    left = torch.zeros(16, 40, dtype=torch.bool)
+    left[2:14, 2:18] = True
+    right = torch.zeros_like(left)
+    right[2:14, 18:36] = True
+    lead = torch.where(left, 1.0, -1.0)
+    lead.view(-1)[::5] *= -1
+    logits = torch.where(left | right, torch.stack([3 + lead, 3 - lead]), -5.0)
+    assert not torch.equal(compete(logits, 0.5)[0], left)
+    won = compete(logits, 0.5, reach=3)
+    assert torch.equal(won.any(0), left | right)
+    assert not (won[0] & won[1]).any()
+    assert (won[0] ^ left).sum() <= 12  # at the line between them
+    one = compete(logits[:1], 0.5, reach=3)
+    assert torch.equal(one, compete(logits[:1], 0.5))
+
+
 def test_found_masks_are_the_planted_ones(segmenter, monkeypatch):
     left, right = blob(slice(2, 12), slice(1, 9)), blob(slice(2, 12), slice(15, 28))
     chances = {"a man": 0.05 + 0.9 * right.float(), "a woman": 0.05 + 0.7 * left.float()}

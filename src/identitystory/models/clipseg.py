@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
 from ..masks import largest_component
@@ -25,16 +26,26 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def compete(logits: Tensor, threshold: float) -> Tensor:
+def compete(logits: Tensor, threshold: float, reach: int = 0) -> Tensor:
     """(n, H, W) bool, exclusive: each pixel to its most probable phrase, or to none.
+
+    Where two people stand together CLIPSeg wavers from patch to patch, so that each gets pieces of
+    the other. With ``reach`` a pixel that is somebody's goes to the phrase that is most probable
+    around it: two running means over the pixels that are somebody's.
 
     Args:
         logits: (n, H, W); sigmoid gives each phrase's probability.
         threshold: the background's probability, in (0, 1).
+        reach: pixels that a mean goes to each side; 0 looks at the pixel alone.
     """
-    background = torch.full_like(logits[:1], threshold).logit()
-    winner = torch.cat([background, logits]).argmax(dim=0)  # (H, W), 0 is the background
-    return winner == torch.arange(1, len(logits) + 1, device=logits.device).view(-1, 1, 1)
+    somebody = logits.amax(dim=0) > torch.tensor(threshold).logit()  # (H, W)
+    if reach and len(logits) > 1:
+        window, weight = 2 * reach + 1, somebody[None].float()
+        mean = lambda x: avg_pool2d(x[None], window, 1, reach)[0]
+        for _ in range(2):
+            logits = mean(logits * weight) / mean(weight).clamp(min=1e-6)
+    winner = torch.where(somebody, logits.argmax(dim=0), -1)
+    return winner == torch.arange(len(logits), device=logits.device).view(-1, 1, 1)
 
 
 def left_to_right(mask: Tensor, count: int, min_pixels: float) -> list[Tensor]:
@@ -59,6 +70,7 @@ class ClipSegmenter:
 
     Attributes:
         threshold: the probability that a phrase has to beat at a pixel, in (0, 1).
+        reach: how far around a pixel phrases are compared, as a share of the picture's side.
         min_area: the share of the picture that a mask must cover to count as found.
         min_score: the mean probability inside a mask that it must reach to count as found.
     """
@@ -73,6 +85,7 @@ class ClipSegmenter:
         std: Sequence[float] = IMAGENET_STD,
         resample: int = Image.Resampling.BILINEAR,
         threshold: float = 0.5,
+        reach: float = 1 / 16,
         min_area: float = 0.005,
         min_score: float = 0.5,
         room: Room | None = None,
@@ -85,6 +98,7 @@ class ClipSegmenter:
         self.std = tuple(std)
         self.resample = Image.Resampling(resample)
         self.threshold = threshold
+        self.reach = reach
         self.min_area = min_area
         self.min_score = min_score
 
@@ -138,8 +152,9 @@ class ClipSegmenter:
             return Segmentation(masks=torch.zeros(0, *size, dtype=torch.bool))
         unique = list(dict.fromkeys(phrases))
         logits = self.logits(image, unique)
-        won = dict(zip(unique, compete(logits, self.threshold), strict=True))
-        chances = dict(zip(unique, logits.sigmoid(), strict=True))
+        reach = round(self.reach * min(size))
+        won = dict(zip(unique, compete(logits, self.threshold, reach), strict=True))
+        chance = logits.sigmoid().amax(dim=0)  # of the pixel being somebody's
         min_pixels = self.min_area * image.height * image.width
         handed: dict[str, list[Tensor]] = {}
         for phrase in unique:
@@ -156,7 +171,7 @@ class ClipSegmenter:
         masks, scores, hits = [], [], []
         for phrase in phrases:
             mask = handed[phrase].pop(0)
-            score = float(chances[phrase][mask].mean()) if mask.any() else 0.0
+            score = float(chance[mask].mean()) if mask.any() else 0.0
             hit = bool(mask.sum() >= max(1, min_pixels)) and score >= self.min_score
             masks.append(mask & hit)
             scores.append(score)
