@@ -19,7 +19,7 @@ from identitystory.metrics.scores import cosine
 from identitystory.models.clip import load_clip
 from tests.people import facts, portraits, tiles
 
-FOLDER = Path(str(resources.files("identitystory") / "weights" / "miniature" / "clip"))
+FOLDER = Path(str(resources.files("identitystory") / "weights" / "miniature" / "segmenter"))
 CPU = torch.device("cpu")
 TEXTS = ["a portrait of a man", "a woman smiling on a beach at sunset, in a red shirt"]
 

@@ -141,7 +141,7 @@ def test_evaluate_prints_a_table_and_writes_both_files(run, call, monkeypatch, t
     code, out, err = call("runs")
     assert code == 0
     assert "CLIP-T-C" in out
-    assert "CLIP: miniature/clip (sha256 " in out
+    assert "CLIP: miniature/segmenter (sha256 " in out
     assert "not measured: faces: dlib is not installed" in out
     assert "pip install 'identitystory[faces]'" in out
     assert "1 of 2: runs/a, 3 pictures" in err
