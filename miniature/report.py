@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from . import identity, segmenter, vae
-from .data import PictureSet
+from .data import PictureSet, add_set_options
 from .paths import BUILD
 
 
@@ -28,7 +28,7 @@ def machine() -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
+    add_set_options(parser)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--consistency", type=Path)
     options = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> None:
     for name, values in (
         ("autoencoder", vae.report(data, BUILD / "vae.png")),
         ("identity", identity.report(data)),
-        ("segmenter", segmenter.report([options.data])),
+        ("segmenter", segmenter.report([options.data, options.pairs])),
     ):
         measured |= {f"{name}_{key}": value for key, value in values.items()}
     if options.consistency:
