@@ -26,9 +26,9 @@ from identitystory.story import inline_story
 STORIES = Path(__file__).with_name("held_out_stories.json")
 
 
-def paint(service: Service, story: RunRequest) -> str:
+def paint(service: Service, run: RunRequest) -> str:
     """Paints what is not there yet; an engine's work."""
-    grid.paint(story, service)
+    grid.paint(run, service)
     return ""
 
 
@@ -61,14 +61,13 @@ def main() -> None:
     parser.add_argument("--portraits", type=int)
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
-    how = dict(
-        model=options.model, preset_name=options.preset, portraits=options.portraits
-    )  # fmt: skip
     runs = [
         new_request(
             inline_story([f"Person: {entry['description']}"], entry["scenes"]),
             options.out / f"{k:02d}",
-            **how,
+            model=options.model,
+            preset_name=options.preset,
+            portraits=options.portraits,
         )
         for k, entry in enumerate(json.loads(STORIES.read_text())[: options.stories])
     ]

@@ -42,8 +42,9 @@ def compete(logits: Tensor, threshold: float, reach: int = 0) -> Tensor:
     if reach and len(logits) > 1:
         window, weight = 2 * reach + 1, somebody[None].float()
         mean = lambda x: avg_pool2d(x[None], window, 1, reach)[0]
+        share = mean(weight).clamp(min=1e-6)
         for _ in range(2):
-            logits = mean(logits * weight) / mean(weight).clamp(min=1e-6)
+            logits = mean(logits * weight) / share
     winner = torch.where(somebody, logits.argmax(dim=0), -1)
     return winner == torch.arange(len(logits), device=logits.device).view(-1, 1, 1)
 
