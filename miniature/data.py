@@ -90,22 +90,44 @@ def describe(person, moment, view) -> dict:
     )  # fmt: skip
 
 
-def draw_picture(body, seed: int, index: int, number: int, *, two: bool = False):
+def draw_alone(body, seed: int, index: int, number: int):
     """Person ``index``'s picture ``number``: cast and view."""
     from .world.people import draw_moment, draw_person
-    from .world.places import draw_view
 
     key = (seed * 7919 + index * 64 + number) % (2**31)
+    view = _view(key)
+    person = draw_person(body, seed, index)
+    return [(person, draw_moment(person, key, poses=POSES_V0))], view
+
+
+def draw_together(body, spec: dict, index: int, number: int):
+    """Picture ``number`` of pair ``index``: cast, from left to right, and view.
+
+    The two are people of the set of ``spec["of"]`` people: held-out ones in the held-out pairs,
+    known ones in the others. They change places from picture to picture and share an expression.
+    """
+    from .world.people import draw_moment, draw_person
+
+    known, of = spec["of"] - HELD_OUT_PEOPLE, spec["of"]
+    new = index >= spec["people"] - HELD_OUT_PAIRS
+    rng = np.random.default_rng([spec["seed"], index, 12])
+    chosen = rng.choice(np.arange(known, of) if new else known, 2, replace=False)
+    key = ((spec["seed"] + 6) * 7919 + index * 64 + number) % (2**31)
+    view = _view(key)
+    left, right = (draw_person(body, spec["seed"], int(k)) for k in np.roll(chosen, number))
+    gap = 1.2 if view.framing == "portrait" else 1.7
+    at = lambda x: dict(poses=("stand",), offset=(x, 0.0, 0.0))
+    first = draw_moment(left, key, **at(-gap))
+    second = draw_moment(right, key + 1, expression=first.expression, **at(gap))
+    return [(left, first), (right, second)], view
+
+
+def _view(key: int):
+    from .world.places import draw_view
+
     rng = np.random.default_rng([key, 9])
     framing = "portrait" if rng.random() < 0.55 else "half-body"
-    view = draw_view(key, framing=framing, places=PLACES_V0)
-    cast = [(p := draw_person(body, seed, index), draw_moment(p, key, poses=POSES_V0))]
-    if two:
-        other = draw_person(body, seed + 1, index * 64 + number)
-        gap = 1.35 if framing == "portrait" else 1.9
-        cast.append((other, draw_moment(other, key + 1, poses=("stand",), offset=(gap, 0.0, 0.0))))
-        cast[0] = (p, draw_moment(p, key, poses=("stand",), offset=(-gap, 0.0, 0.0)))
-    return cast, view
+    return draw_view(key, framing=framing, places=PLACES_V0)
 
 
 def render_share(folder: Path, worker: int, workers: int, world) -> None:
@@ -123,7 +145,10 @@ def render_share(folder: Path, worker: int, workers: int, world) -> None:
         for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, spec["people"])):
             for k in range(spec["pictures"]):
                 n = index * spec["pictures"] + k
-                cast, view = draw_picture(world.body, spec["seed"], index, k, two=spec["two"])
+                if spec["two"]:
+                    cast, view = draw_together(world.body, spec, index, k)
+                else:
+                    cast, view = draw_alone(world.body, spec["seed"], index, k)
                 picture = world.render(cast, view)
                 images[n] = picture.image
                 masks[n] = picture.mask[..., 1] + 8 * (picture.mask[..., 0] == 2)
@@ -146,6 +171,7 @@ def render_set(folder: Path, options: argparse.Namespace) -> PictureSet:
         size=options.size,
         seed=options.seed,
         two=options.two,
+        **(dict(of=options.of) if options.two else {}),
     )
     path = folder / "spec.json"
     if path.exists() and json.loads(path.read_text()) != spec:
@@ -195,9 +221,10 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=BUILD / "people")
-    parser.add_argument("--people", type=int, default=5000)
+    parser.add_argument("--people", type=int, default=6400, help="or pairs of people, with --two")
     parser.add_argument("--pictures", type=int, default=4, help="pictures of each person")
     parser.add_argument("--two", action="store_true", help="two people in every picture")
+    parser.add_argument("--of", type=int, default=6400, help="how many people the two are from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)

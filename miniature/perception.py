@@ -68,8 +68,8 @@ class Perception(nn.Module):
 
 
 def eyes_of(ready: Ready) -> Tensor:
-    """(N, 2) x and y of the point between the eyes, pixels, of each picture of one person."""
-    return torch.tensor([r["eyes_at"][0] for r in ready.rows[: len(ready.people)]])
+    """(R, 2) x and y of the point between the eyes, pixels, of each row's first person."""
+    return torch.tensor([r["eyes_at"][0] for r in ready.rows])
 
 
 def corners(eyes: Tensor, mirrored: Tensor) -> Tensor:

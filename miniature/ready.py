@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPTokenizer
 
@@ -34,22 +35,26 @@ LATENTS, CAPTIONS, LOOKING = (BUILD / f"{k}.pt" for k in ("latents", "captions",
 
 @dataclass(frozen=True)
 class Ready:
-    """What the U-Net trains on, computed once: N pictures of one person, then P pairs.
+    """What the U-Net trains on, computed once: N pictures of one person, P of two, and 2 P sides.
+
+    A side is a picture of two that speaks of one of them only, as re-denoising looks at it: its words,
+    loss weights and parts are those of the person on the left, then of the one on the right.
 
     Attributes:
-        rows: facts of the pictures, N + P.
-        people: (N,) who is in each picture of one person.
-        latents: (2, N + P, C, h, w) half, normalised, as rendered and mirrored; weight: (N + P, h, w).
+        rows: facts, R = N + 3 P of them.
+        people: (N,) who is in each picture of one person; whom: (2 P,) whom each side speaks of.
+        latents: (2, N + P, C, h, w) half, normalised, as rendered and mirrored; weight: (R, h, w).
         mean, std: (C,) what the latents were normalised by.
         embeddings: (N, D) of the tower.
-        states: ((N + P) * WORDINGS + 1, 77, D) bfloat16 and pooled, (..., P'), of every picture's
-            wordings, the empty prompt last; where: (...,) place of the class word.
-        about: (..., 77) int8 what each token speaks of; cells: (N + P, 6, h, w) half how much of
-            each cell that fills (``looking``).
+        states: (R * WORDINGS + 1, 77, D) bfloat16 and pooled, (..., P'), of every row's wordings,
+            the empty prompt last; where: (...,) place of the class word.
+        about: (..., 77) int8 what each token speaks of; cells: (R, 6, h, w) half how much of each
+            cell that fills (``looking``).
     """
 
     rows: list[dict]
     people: Tensor
+    whom: Tensor
     latents: Tensor
     weight: Tensor
     mean: Tensor
@@ -68,6 +73,7 @@ def prepare(singles: PictureSet, pairs: PictureSet | None) -> Ready:
     chosen = [training_numbers(s) for s in sets]
     facts = [{r["n"]: r for r in s.facts} for s in sets]
     rows = [f[n] for f, numbers in zip(facts, chosen, strict=True) for n in numbers]
+    rows += [side for row in rows[len(chosen[0]) :] for side in sides(row)]
     for path, make in (
         (LATENTS, lambda: encode_pictures(sets, chosen)),
         (CAPTIONS, lambda: encode_captions(rows)),
@@ -77,7 +83,8 @@ def prepare(singles: PictureSet, pairs: PictureSet | None) -> Ready:
             began = time.time()
             torch.save(make(), path)
             print(f"{path.name}: {len(rows)} pictures, {time.time() - began:.0f} s", flush=True)
-    people = torch.tensor([r["index"] for r in rows[: len(chosen[0])]])
+    who = torch.tensor([r["index"] for r in rows])
+    people, whom = who[: len(chosen[0])], who[sum(map(len, chosen)) :]
     stored = {
         k: v
         for p in (LATENTS, CAPTIONS, LOOKING)
@@ -86,7 +93,26 @@ def prepare(singles: PictureSet, pairs: PictureSet | None) -> Ready:
     pictures, texts = {len(stored["weight"]), len(stored["cells"])}, len(stored["pooled"])
     if pictures != {len(rows)} or texts != len(rows) * WORDINGS + 1:
         raise SystemExit(f"{LATENTS}, {CAPTIONS} or {LOOKING} is of other pictures; delete them")
-    return Ready(rows, people, **stored)
+    return Ready(rows, people, whom, **stored)
+
+
+def sides(row: dict) -> list[dict]:
+    """The facts of a picture of two, told of the one on the left and of the one on the right."""
+    both = [row, {**row, **row["others"][0]}]
+    eyes = row["eyes_at"]
+    return [
+        {**facts, "others": [], "side": k, "eyes_at": [eyes[k]]} for k, facts in enumerate(both)
+    ]
+
+
+def masks_of_sides(masks: np.ndarray) -> np.ndarray:
+    """(P, S, S) of pictures of two -> (2 P, S, S): each with the other person's part numbers gone.
+
+    The other person is neither a part nor the background: 7, which no part has.
+    """
+    second = masks >= 8
+    left, right = np.where(second, 7, masks), np.where(second, masks - 8, np.where(masks, 7, 0))
+    return np.stack([left, right], 1).reshape(-1, *masks.shape[1:])
 
 
 def training_numbers(data: PictureSet) -> list[int]:
@@ -111,15 +137,29 @@ def encode_pictures(sets: list[PictureSet], chosen: list[list[int]]) -> dict[str
                 (x,) = moved(to_tensor(images[:, :, ::-1] if mirrored else images))
                 with mixed():
                     part[mirrored, k : k + 64] = vae.encode(x).latent_dist.mean.float().cpu()
-        masks = torch.from_numpy(data.masks[numbers] & 7).view(len(numbers), 16, 8, 16, 8)
-        skin = ((masks >= 1) & (masks <= 3)).float().mean((2, 4))
-        fine = ((masks == 2) | (masks == 3) | (masks == 5)).float().mean((2, 4))
         latents.append(part)
-        weights.append(1 + 1.5 * skin + 6 * fine)
+        weights.append(weight_of_cells(data.masks[numbers] & 7))
+    if len(sets) == 2:
+        apart = masks_of_sides(sets[1].masks[chosen[1]])
+        person = torch.from_numpy((apart > 0) & (apart < 7)).float()
+        near = F.max_pool2d(F.avg_pool2d(person, 8), 3, 1, 1)  # a cell more all around
+        weights.append(weight_of_cells(apart) * (0.1 + 0.9 * near))
     mean, std = latents[0].mean((0, 1, 3, 4)), latents[0].std((0, 1, 3, 4))
     normal = ((torch.cat(latents, 1) - mean.view(-1, 1, 1)) / std.view(-1, 1, 1)).half()
     e = embed_all(sets[0], np.array(chosen[0]), load_encoder())
     return dict(latents=normal, weight=torch.cat(weights), mean=mean, std=std, embeddings=e)
+
+
+def weight_of_cells(parts: np.ndarray) -> Tensor:
+    """(B, 16, 16) loss weights of cells: skin counts more than a coat, eyes and mouths most.
+
+    Args:
+        parts: (B, 128, 128) part numbers without the person.
+    """
+    masks = torch.from_numpy(parts).view(len(parts), 16, 8, 16, 8)
+    skin = ((masks >= 1) & (masks <= 3)).float().mean((2, 4))
+    fine = ((masks == 2) | (masks == 3) | (masks == 5)).float().mean((2, 4))
+    return 1 + 1.5 * skin + 6 * fine
 
 
 @torch.inference_mode()
@@ -146,8 +186,9 @@ def match_parts(
     (tokenizer, _), _ = load_encoders()
     texts = [wording(row, k) for row in rows for k in range(WORDINGS)] + [""]
     about = parts_of_tokens(tokens(tokenizer, texts), tokenizer)
-    pairs = zip(sets, chosen, strict=True)
-    cells = [cells_of_parts(data.masks[numbers]) for data, numbers in pairs]
+    masks = [data.masks[numbers] for data, numbers in zip(sets, chosen, strict=True)]
+    masks += [masks_of_sides(m) for m in masks[1:]]
+    cells = [cells_of_parts(m) for m in masks]
     return dict(about=about, cells=torch.cat(cells))
 
 
@@ -158,11 +199,11 @@ def place_of_class_word(ids: Tensor, tokenizer: CLIPTokenizer) -> Tensor:
 
 
 def wording(facts: dict, k: int) -> str:
-    """Wording ``k`` of a picture's caption; the last one says only who is in it."""
+    """Wording ``k`` of a picture's caption; the last one, and a side's, say only who is in it."""
     seed = facts["n"] * WORDINGS + k
-    if k < WORDINGS - 1:
+    if k < WORDINGS - 1 and "side" not in facts:
         return caption(facts, seed)
-    rng = np.random.default_rng([seed, 8])
+    rng = np.random.default_rng([seed, 8, *([facts["side"]] if "side" in facts else [])])
     front = FRAMING[facts["framing"]][int(rng.integers(4))]
     return f"{front} {cast(facts, rng)}".strip()
 
@@ -176,7 +217,7 @@ def bare_captions(ready: Ready) -> tuple[Tensor, ...]:
 
     Returns:
         states (12, 77, D), pooled (12, P), place of the class word (12,), what the tokens speak of
-        (12, 77), and for each training picture the first of the three captions that fit it (N,).
+        (12, 77), and for each row the first of the three captions that fit it (R,).
     """
     fronts = ("", FRAMING["portrait"][0] + " ", FRAMING["half-body"][0] + " ")
     texts = [f"{front}a {noun}" for noun in CLASS_WORDS for front in fronts]
@@ -189,11 +230,11 @@ def bare_captions(ready: Ready) -> tuple[Tensor, ...]:
     return states, pooled, place_of_class_word(ids[0], tokenizers[0]), about, fitting
 
 
-def companions(people: Tensor) -> list[np.ndarray]:
-    """For each picture, the other pictures of its person."""
+def companions(people: Tensor, whom: Tensor | None = None) -> list[np.ndarray]:
+    """For each picture, the other pictures of its person; then all those of each of ``whom``."""
     of: dict[int, list[int]] = {}
     for k, who in enumerate(people.tolist()):
         of.setdefault(who, []).append(k)
-    return [
-        np.array([j for j in of[who] if j != k] or [k]) for k, who in enumerate(people.tolist())
-    ]
+    others = [[j for j in of[who] if j != k] or [k] for k, who in enumerate(people.tolist())]
+    others += [of[who] for who in ([] if whom is None else whom.tolist())]
+    return [np.array(pictures) for pictures in others]

@@ -16,7 +16,7 @@ import sys
 STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages that just end)
     "data": (["--people", "{people}", "--pictures", "4"], 0),
     "data --two": (
-        ["--people", "{pairs}", "--pictures", "4", "--seed", "7", "--out", "build/pairs"],
+        ["--people", "{pairs}", "--of", "{people}", "--pictures", "4", "--out", "build/pairs"],
         0,
     ),
     "text": ([], 3),
@@ -45,7 +45,7 @@ def main() -> None:
         name, *flags = stage.split()
         if options.only and name not in options.only:
             continue
-        drawn = {"people": options.people, "pairs": max(50, options.people * 5 // 64)}
+        drawn = {"people": options.people, "pairs": max(50, options.people * 5 // 32)}
         given = [argument.format_map(drawn) for argument in arguments]
         command = [sys.executable, "-m", f"miniature.{name}", *flags, *given]
         if minutes:

@@ -3,8 +3,8 @@
 One training for both generators. In every step half of the pictures are denoised by the plain
 U-Net from their caption; the other half with the LoRA on, the embedding of *another* picture of the
 same person fused into the caption's class word. The base weights learn from both halves, the LoRA
-and the fuse module from the second alone; pictures of two people are in the first alone. The clean
-face that the network believes in must look right to ``perception`` too, and ``looking`` says which
+and the fuse module from the second alone. Of pictures of two people the second half is told of one,
+and held to that one's part, as re-denoising uses it. The clean face that the network believes in must look right to ``perception`` too, and ``looking`` says which
 words each part of a picture should look at.
 """
 
@@ -39,11 +39,11 @@ from .text import WIDTHS
 from .vae import LATENT_CHANNELS, SIZE, load_vae, to_images
 
 CHANNELS, RANK = (96, 192), 16
-BARE = 0.3  # share of identity samples whose caption is the class word alone
-TWO = 0.2  # share of two people in the half without identity
+BARE = 0.4  # share of identity samples whose caption is the class word alone
+TWO = 0.3  # share of pictures of two people in either half
 DEAF = 0.2  # share of identity samples without the pooled vector, so that the rows must be heard
 CLEAR, HEARD = 0.3, 0.02  # signal from which a face's look, and who it is, can be judged
-UNLIKE, OTHER = 0.5, 0.3  # weights of a face's look and of who it is
+UNLIKE, OTHER = 0.5, 0.4  # weights of a face's look and of who it is
 LOOK = 0.1  # weight of looking at the right words
 TIME_IDS = (SIZE, SIZE, 0, 0, SIZE, SIZE)
 
@@ -181,7 +181,7 @@ class Batch:
         t: (B,); weight: (B, h, w) of each cell, of mean one.
         states, pooled, where: of the captions; where is 0 without a class word.
         e: (B, D) the person's embedding from other pictures, or None.
-        corner: (B, 2) of the window around the face; alone: (B,) whether there is one person.
+        corner: (B, 2) of the window around the face; one: (B,) whether one person is spoken of.
         about, cells: what the tokens speak of, and where that is (``looking``).
     """
 
@@ -195,7 +195,7 @@ class Batch:
     where: Tensor
     e: Tensor | None
     corner: Tensor
-    alone: Tensor
+    one: Tensor
     about: Tensor
     cells: Tensor
 
@@ -208,7 +208,7 @@ class Draw:
 
     def __init__(self, ready: Ready):
         bare, eyes, alpha_bar = bare_captions(ready), eyes_of(ready), scheduler().alphas_cumprod
-        others = companions(ready.people)
+        others = companions(ready.people, ready.whom)
         most = max(map(len, others))
         table = torch.tensor([[*o, *[-1] * (most - len(o))] for o in map(list, others)])
         tensors = {k: v for k, v in vars(ready).items() if isinstance(v, Tensor)}
@@ -220,20 +220,21 @@ class Draw:
     def __call__(self, count: int, *, identity: bool) -> Batch:
         """``count`` pictures for one of the two generators."""
         ready = self.ready
-        singles, empty = len(self.others), len(ready.states) - 1
+        singles, sides, empty = len(ready.people), len(ready.whom), len(ready.states) - 1
+        pairs = singles + sides // 2  # the first side's row
         i = below(singles, count)
-        if not identity and len(ready.rows) > singles:
-            i = torch.where(
-                chance(TWO, count), below(len(ready.rows) - singles, count) + singles, i
-            )
+        if sides:
+            two = below(sides, count) + pairs if identity else below(sides // 2, count) + singles
+            i = torch.where(chance(TWO, count), two, i)
         # Pairs as they are: who is named first stands on the left.
-        alone = i < singles
-        mirrored = below(2, count) * alone
-        z, w = ready.latents[mirrored, i].float(), ready.weight[i]
+        mirrored = below(2, count) * (i < singles)
+        picture = torch.where(i < pairs, i, singles + (i - pairs) // 2)
+        z, w = ready.latents[mirrored, picture].float(), ready.weight[i]
         w = torch.where(mirrored.bool()[:, None, None], w.flip(2), w)
         cells = ready.cells[i]
         cells = torch.where(mirrored.bool()[:, None, None, None], cells.flip(3), cells)
-        corner = corners(self.eyes[i % singles], mirrored)
+        corner = corners(self.eyes[i], mirrored)
+        one = (i < singles) | (i >= pairs)
         u = (torch.arange(count, device=DEVICE) + torch.rand(count, device=DEVICE)) / count
         u = u[torch.randperm(count, device=DEVICE)]
         # Faces take shape in the middle (SD3's logit-normal), a little nearer to the noise, which
@@ -256,15 +257,19 @@ class Draw:
             pooled = torch.where(bare[:, None], bare_pooled[said], pooled)
             where = torch.where(bare, bare_where[said], where)
             about = torch.where(bare[:, None], bare_about[said], about)
-            e = self.embeddings(i)
+            e = self.embeddings(torch.where(i < singles, i, i - sides // 2))
             pooled = torch.where(chance(DEAF, count)[:, None], ready.pooled[-1], pooled)
         return Batch(
             x, target, z, t, w / w.mean((1, 2), keepdim=True), states, pooled, where,
-            e, corner, alone, about, cells,
+            e, corner, one, about, cells,
         )  # fmt: skip
 
     def embeddings(self, i: Tensor) -> Tensor:
-        """(B, D): of one to three other pictures of the person, with a little noise."""
+        """(B, D): of one to three other pictures of the person, with a little noise.
+
+        Args:
+            i: (B,) numbers of pictures of one person, then of sides.
+        """
         there = self.others[i] >= 0
         wanted = 1 + below(3, len(i))
         order = (
@@ -333,12 +338,12 @@ def unlikeness(
     What a face looks like is asked only where enough of the picture shows through the noise, for
     before it can only be guessed. Who it is has been said by the identity, whatever the noise.
     """
-    a = alpha_bar[batch.t][batch.alone]
-    corner, level = batch.corner[batch.alone], a.view(-1, 1, 1, 1)
-    believed = level.sqrt() * batch.x[batch.alone] - (1 - level).sqrt() * v[batch.alone]
+    a = alpha_bar[batch.t][batch.one]
+    corner, level = batch.corner[batch.one], a.view(-1, 1, 1, 1)
+    believed = level.sqrt() * batch.x[batch.one] - (1 - level).sqrt() * v[batch.one]
     *seen, who = perception(cut(believed, corner))
     with torch.no_grad():
-        *wanted, person = perception(cut(batch.clean[batch.alone], corner))
+        *wanted, person = perception(cut(batch.clean[batch.one], corner))
     unlike = distance(tuple(seen), tuple(wanted))[a > CLEAR].sum() / len(v)
     other = 1 - F.cosine_similarity(who.float(), person.float())
     return unlike, other[a > HEARD].sum() / len(v)

@@ -100,8 +100,19 @@ def test_every_character_is_conditioned_on_its_words_noun_and_face(story, backen
     assert prompts == [f"watercolour, {c.description}" for c in (MARA, TOM)]
     assert options["nouns"] == ["woman", "man"]
     assert options["guidance"] == PRESET.injection.guidance_identity
-    assert identity_prompt(dataclasses.replace(story, style=""), TOM) == TOM.description
     assert phrases(story, story.scenes[1]) == [MARA.description, TOM.description]
+
+
+def test_the_whole_scene_is_said_again_only_of_somebody_alone(story):
+    alone, together = story.scenes[0], story.scenes[1]
+    assert (len(alone.cast), len(together.cast)) == (1, 2)
+    words = dataclasses.replace(PRESET.injection, identity_words="scene")
+    described = f"watercolour, {MARA.description}"
+    assert identity_prompt(story, alone, MARA, PRESET.injection) == described
+    assert identity_prompt(story, alone, MARA, words) == alone.prompt != described
+    assert identity_prompt(story, together, MARA, words) == described
+    plain = dataclasses.replace(story, style="")
+    assert identity_prompt(plain, together, TOM, words) == TOM.description
 
 
 def test_a_face_changes_its_own_character_and_nobody_else(story, backend):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from identitystory.models.diffusion import ddim_step
 from miniature.few_steps import velocity_to
+from miniature.looking import PARTS, cells_of_parts
 from miniature.perception import CELLS, GRID, corners, cut, distance
+from miniature.ready import masks_of_sides, sides
 from miniature.text import state_sizes
 
 
@@ -65,7 +68,7 @@ def test_an_error_counts_by_channel_cell_and_noise():
     batch = Batch(
         x=nothing, target=target, clean=nothing, t=torch.tensor([0]),
         weight=torch.tensor([[[3.0, 1.0], [0.0, 0.0]]]), states=nothing, pooled=nothing,
-        where=nothing, e=None, corner=nothing, alone=nothing, about=nothing, cells=nothing,
+        where=nothing, e=None, corner=nothing, one=nothing, about=nothing, cells=nothing,
     )  # fmt: skip
     even = torch.tensor([0.5])  # SNR 1: the weight of the noise is one
     v = torch.zeros(1, 2, 2, 2)
@@ -74,3 +77,23 @@ def test_an_error_counts_by_channel_cell_and_noise():
     assert squared_error(v, batch, even, channels).item() == 4.0 * 1.5 / 2 * 3.0 / 4
     v[0, 1, 0, 0], v[0, 1, 1, 1] = 0.0, 5.0  # a cell without weight
     assert squared_error(v, batch, even, channels).item() == 0
+
+
+def test_a_side_is_told_of_one_and_the_other_is_no_part_of_it():
+    row = {"n": 3, "sex": "man", "others": [{"sex": "woman", "index": 9}], "index": 4}
+    left, right = sides({**row, "eyes_at": [[40, 50], [90, 60]]})
+    assert (left["sex"], left["index"], left["eyes_at"]) == ("man", 4, [[40, 50]])
+    assert (right["sex"], right["index"], right["eyes_at"]) == ("woman", 9, [[90, 60]])
+    assert left["others"] == right["others"] == []
+
+    masks = np.zeros((1, 128, 128), np.uint8)
+    masks[0, :, 8:48], masks[0, :, 80:120] = 1, 8 + 6  # skin on the left, hair on the right
+    apart = masks_of_sides(masks)
+    assert [sorted(np.unique(m)) for m in apart] == [[0, 1, 7], [0, 6, 7]]
+    face, hair, place = (PARTS.index(k) for k in ("face", "hair", "place"))
+    cells = cells_of_parts(apart)
+    assert cells[0, face, :, 1:6].min() == 1 == cells[1, hair, :, 10:15].min()
+    assert cells[0, hair].max() == 0 == cells[1, face].max()
+    background = torch.tensor([1.0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1])
+    assert torch.equal(cells[0, place].float(), background.expand(16, 16))
+    assert torch.equal(cells[1, place], cells[0, place])

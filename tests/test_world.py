@@ -83,21 +83,54 @@ def world(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.workshop
 def test_a_picture_is_drawn_from_its_numbers(world) -> None:
     """The same (seed, index) gives the same bytes; another index another face."""
-    from miniature.data import draw_picture
+    from miniature.data import draw_alone
 
     first, again, other = (
-        world.render(*draw_picture(world.body, 3, index, 0)).image for index in (5, 5, 6)
+        world.render(*draw_alone(world.body, 3, index, 0)).image for index in (5, 5, 6)
     )
     assert (first == again).all()
     assert (first != other).any()
 
 
+PAIRS = dict(seed=3, people=100, of=500)
+
+
+@pytest.mark.workshop
+def test_pairs_are_of_the_people_of_the_set_and_held_out_together(world) -> None:
+    """Known pairs of known people, the last ones of held-out people, changing places."""
+    from miniature.data import HELD_OUT_PAIRS, HELD_OUT_PEOPLE, draw_alone, draw_together
+
+    for index, known in ((0, True), (100 - HELD_OUT_PAIRS, False)):
+        cast, _ = draw_together(world.body, PAIRS, index, 0)
+        numbers = [person.index for person, _ in cast]
+        assert all((k < 500 - HELD_OUT_PEOPLE) == known for k in numbers)
+        again, _ = draw_together(world.body, PAIRS, index, 1)
+        assert [person.index for person, _ in again] == numbers[::-1]
+        for person, _ in cast:
+            [(alone, _)], _ = draw_alone(world.body, 3, person.index, 0)
+            assert str(alone) == str(person)
+
+
+@pytest.mark.workshop
+def test_two_heads_are_in_the_picture_whatever_their_heights(world) -> None:
+    """Nobody is cut off at the neck: all eyes are well inside, a child's and an adult's too."""
+    from miniature.data import draw_together
+
+    heights = []
+    for index in range(12):
+        picture = world.render(*draw_together(world.body, PAIRS, index, 0))
+        heights += [y / len(picture.image) for _, y in picture.eyes]
+    assert min(heights) > 0.1
+    assert max(heights) < 0.75
+
+
 @pytest.mark.workshop
 def test_masks_say_who_is_where(world) -> None:
     """Of two people the first is left, and each one's eyes lie inside the own mask."""
-    from miniature.data import draw_picture
+    from miniature.data import draw_together
 
-    picture = world.render(*draw_picture(world.body, 3, 5, 0, two=True))
+    cast, view = draw_together(world.body, PAIRS, 5, 0)
+    picture = world.render(cast, view)
     who = picture.mask[..., 0]
     assert set(np.unique(who)) == {0, 1, 2}
     left, right = (np.nonzero(who == k)[1].mean() for k in (1, 2))

@@ -26,6 +26,7 @@ PARTS = {
 }  # numbers in the mask's channel 1
 DRAW_ORDER = {SKIN: 0, EYE: 1, TEETH: 1, CLOTH: 2, LASH: 3, HAIR: 4, PLASTIC: 5}
 HEAD_HEIGHT = 6.97  # of an average head bone, decimetres
+LEVEL = {"portrait": 0.9, "half-body": 0.7}  # share of two people's heights that is evened out
 FIELD_OF_VIEW = 24.0
 UNIFORMS = dict(
     kind=0, base_map=0, detail_map=1, shadow_map=2, gloss=0.3, base_mix=0.0, alpha_mix=1.0,
@@ -313,7 +314,7 @@ class World:
     def render(self, people: list[tuple[Person, Moment]], view: View) -> Picture:
         """Paint ``people`` in ``view``."""
         together = len(people) > 1 and view.framing != "full-body"
-        level = {"portrait": 0.75, "half-body": 0.35}.get(view.framing, 0) if together else 0
+        level = LEVEL[view.framing] if together else 0.0
         shift = np.array([0.0, -level, 0.0])  # heads of two people come to one height
         placed = [self._place(i, p, m, shift) for i, (p, m) in enumerate(people)]
         drawings = [d for ds, _ in placed for d in ds]

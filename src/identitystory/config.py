@@ -19,6 +19,7 @@ from .errors import ConfigError
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
 Downsampling = Literal["nearest", "area"]
+IdentityWords = Literal["description", "scene"]
 Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
 Interval = tuple[float, float]
@@ -150,6 +151,8 @@ class InjectionConfig:
             step, the control of Fig. 8b.
         refuse_every_step: fuse the identity into the already fused prompt again at every step, as
             the release does. Probably its mistake; False fuses once.
+        identity_words: what a character is denoised again from: their ``description`` (the paper's
+            c_j), or the whole prompt of the ``scene`` where they are alone in it.
     """
 
     start: int = 40
@@ -164,6 +167,7 @@ class InjectionConfig:
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     fallback_nouns: bool = field(default=False, metadata=_LATER)
     layout: bool = field(default=True, metadata=_LATER)
+    identity_words: IdentityWords = field(default="description", metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse numbers out of range."""
@@ -173,6 +177,7 @@ class InjectionConfig:
         _whole("reference_size", self.reference_size, 1, "k_max is meant for 1024")
         _number("margin", self.margin, 0.0, 1e6, "10 is the release's, 0 leaves the masks")
         _one_of("downsample", self.downsample, get_args(Downsampling))
+        _one_of("identity_words", self.identity_words, get_args(IdentityWords))
         for name in ("guidance_template", "guidance_identity"):
             _number(name, getattr(self, name), 1.0, 100.0, "7 is usual, 1 turns guidance off")
 

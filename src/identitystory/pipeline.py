@@ -54,8 +54,16 @@ def search_prompt(character: Character, config: DiscoveryConfig) -> str:
     return config.search_prompt.replace("{description}", character.description)
 
 
-def identity_prompt(story: Story, character: Character) -> str:
-    """c_j as re-denoising sees it: the description, the story's style in front."""
+def identity_prompt(
+    story: Story, scene: Scene, character: Character, config: InjectionConfig
+) -> str:
+    """c_j as re-denoising sees it: the description, the story's style in front.
+
+    With ``config.identity_words`` of ``scene`` somebody who is alone gets the scene's whole prompt:
+    what they do, wear and feel is in it. Where there are several it would speak of the others too.
+    """
+    if config.identity_words == "scene" and len(scene.cast) == 1:
+        return scene.prompt
     return styled(story.style, character.description)
 
 
@@ -184,11 +192,12 @@ def find_cast(
 def identity_condition(
     G_id: IdentityGenerator,
     story: Story,
+    scene: Scene,
     names: Sequence[str],
     identities: Mapping[str, Identity],
     config: InjectionConfig,
 ) -> Conditioning:
-    """c_j with e_j fused in, a batch of one a name.
+    """c_j with e_j fused in, a batch of one for each of the ``names`` in ``scene``.
 
     Raises:
         ConfigError: nobody has discovered one of them yet.
@@ -199,7 +208,7 @@ def identity_condition(
         raise ConfigError(f"no identity for {unknown[0]!r}; discover it before painting.")
     cast = [story.character(name) for name in names]
     return G_id.condition(
-        [identity_prompt(story, c) for c in cast],
+        [identity_prompt(story, scene, c, config) for c in cast],
         guidance=config.guidance_identity,
         negative=config.negative,
         identities=torch.stack([identities[name].embedding for name in names]),
@@ -244,7 +253,12 @@ def inject_together(
     G_id = within(G_id, config.guidance_interval)
     conds = [
         identity_condition(
-            G_id, story, [scenes[n].cast[j] for j in present(templates[n])], identities, config
+            G_id,
+            story,
+            scenes[n],
+            [scenes[n].cast[j] for j in present(templates[n])],
+            identities,
+            config,
         )
         for n in here
     ]
@@ -319,7 +333,7 @@ def unguided_injection(
     """
     if not scene.cast:
         return Frame(scene, template.image, template)
-    cond = identity_condition(G_id, story, scene.cast, identities, config)
+    cond = identity_condition(G_id, story, scene, scene.cast, identities, config)
     z = template.latents
     z_i = z[config.start]
     G_id = drawing(G_id, [template.seed] * len(scene.cast))
