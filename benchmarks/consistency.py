@@ -73,7 +73,9 @@ def main() -> None:
     ]
     work = partial(paint, grid.one_model(default_service()))
     for run, wrong in engine("local", options.workers).map(work, runs):
-        print(wrong or f"{run.out}: {run.story.characters[0].description}", flush=True)
+        if wrong:
+            raise SystemExit(f"{run.out}: {wrong}; the same command goes on")
+        print(f"{run.out}: {run.story.characters[0].description}", flush=True)
     folders = [run.out for run in runs]
     result = {
         "with identity": measure(folders, templates=False),

@@ -11,15 +11,8 @@ import torch
 from PIL import Image
 
 from identitystory import ablation_figures, grid
-from identitystory.ablation import (
-    ABLATIONS,
-    AblationRequest,
-    ablation,
-    chosen_stories,
-    paint,
-    told_cost,
-    variants,
-)
+from identitystory.ablation import ABLATIONS, ablation, variants
+from identitystory.ablation_runs import AblationRequest, chosen_stories, paint, told_cost
 from identitystory.ablation_scores import Outcome, Row, as_csv, compared, difference, measure, write
 from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset, preset

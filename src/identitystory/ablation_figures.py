@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .ablation import AblationRequest
+from .ablation_runs import AblationRequest
 from .ablation_scores import Outcome
 from .identity_space import Cloud, project
 from .runfolder import RunFolder, write_whole

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from . import grid
-from .ablation import AblationRequest, Variant
+from .ablation import Variant
+from .ablation_runs import AblationRequest
 from .config import to_dict
 from .evaluation import Tools, Wanted, evaluate
 from .metrics.intervals import LEVEL, SAMPLES, bootstrap, mean_of

@@ -75,7 +75,7 @@ def add_command(commands: Any) -> None:
 
 def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory ablate``."""
-    from . import ablation, ablation_figures, ablation_scores, identity_space
+    from . import ablation_figures, ablation_runs, ablation_scores, identity_space
     from .engines import engine
     from .evaluation import Wanted, open_tools
 
@@ -85,10 +85,10 @@ def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     found, made = service(), request.ablation
     options = {key: getattr(arguments, key) for key in ("clip", "faces", "face_models")}
     options["device"] = request.device
-    tell(ablation.told_cost(request, found))
+    tell(ablation_runs.told_cost(request, found))
     # Opened before anything is painted: what is not here is known at once.
     tools = open_tools(Wanted((), **options), [request.model]) if made.paint else None
-    ablation.paint(request, found, tell, engine("local", arguments.workers))
+    ablation_runs.paint(request, found, tell, engine("local", arguments.workers))
     drawn = ablation_figures.can_draw()
     if tools is None:
         clouds = identity_space.clouds(request)
@@ -114,7 +114,7 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     """What is asked for, and a line for each thing that had to be changed or left out."""
     from dataclasses import replace
 
-    from . import ablation, grid
+    from . import ablation, ablation_runs, grid
 
     made = ablation.ablation(arguments.ablation)
     chosen = where(arguments)
@@ -126,14 +126,14 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     if source is None:
         small = chosen.get("model", "miniature") == "miniature"
         source = "little_people" if small else "consistory_human"
-    stories = ablation.chosen_stories(
+    stories = ablation_runs.chosen_stories(
         made,
         grid.load_stories(source),
         base,
         made.sets if arguments.sets is None else arguments.sets,
         made.scenes if arguments.scenes is None else arguments.scenes,
     )
-    request = ablation.AblationRequest(
+    request = ablation_runs.AblationRequest(
         made,
         tuple(variants),
         stories,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .ablation import AblationRequest
+from .ablation_runs import AblationRequest
 from .ablation_scores import Outcome, Row, compared
 from .discovery import cohesion
 from .metrics.intervals import bootstrap, mean_of
