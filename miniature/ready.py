@@ -225,7 +225,7 @@ def bare_captions(ready: Ready) -> tuple[Tensor, ...]:
     ids = [tokens(t, texts) for t in tokenizers]
     states, pooled, _ = encoders(*ids)
     noun_of = lambda r: 2 * (r["age"] == "child") + (r["sex"] == "woman")
-    fitting = torch.tensor([noun_of(r) * len(fronts) for r in ready.rows[: len(ready.people)]])
+    fitting = torch.tensor([noun_of(r) * len(fronts) for r in ready.rows])
     about = parts_of_tokens(ids[0], tokenizers[0])
     return states, pooled, place_of_class_word(ids[0], tokenizers[0]), about, fitting
 
