@@ -201,13 +201,13 @@ class Batch:
 
 
 class Draw:
-    """Draws batches.
+    """Draws batches, with captions of ``bare_captions`` now and then.
 
     On an accelerator everything that is drawn from lies there.
     """
 
-    def __init__(self, ready: Ready):
-        bare, eyes, alpha_bar = bare_captions(ready), eyes_of(ready), scheduler().alphas_cumprod
+    def __init__(self, ready: Ready, bare: tuple[Tensor, ...]):
+        eyes, alpha_bar = eyes_of(ready), scheduler().alphas_cumprod
         others = companions(ready.people, ready.whom)
         most = max(map(len, others))
         table = torch.tensor([[*o, *[-1] * (most - len(o))] for o in map(list, others)])
@@ -357,7 +357,7 @@ def train(
     optimizers = new_optimizers(painter)
     run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.85, warmup=100)
     torch.manual_seed(run.step * 16 + run.rank)
-    draw, (visible,) = Draw(ready), moved(visibility(ready))
+    draw, (visible,) = Draw(ready, bare_captions(ready)), moved(visibility(ready))
     drawn = time.time()
     for _ in run:
         losses, shown = [], {}

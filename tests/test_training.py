@@ -9,8 +9,9 @@ from identitystory.models.diffusion import ddim_step
 from miniature.few_steps import velocity_to
 from miniature.looking import PARTS, cells_of_parts
 from miniature.perception import CELLS, GRID, corners, cut, distance
-from miniature.ready import masks_of_sides, sides
+from miniature.ready import WORDINGS, Ready, masks_of_sides, sides
 from miniature.text import state_sizes
+from miniature.unet import Batch, Draw, squared_error
 
 
 def test_a_window_is_a_slice_of_each_picture():
@@ -61,8 +62,6 @@ def test_one_step_of_the_distilled_velocity_lands_where_it_should():
 
 
 def test_an_error_counts_by_channel_cell_and_noise():
-    from miniature.unet import Batch, squared_error
-
     nothing = torch.zeros(0)
     target = torch.zeros(1, 2, 2, 2)
     batch = Batch(
@@ -97,3 +96,41 @@ def test_a_side_is_told_of_one_and_the_other_is_no_part_of_it():
     background = torch.tensor([1.0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1])
     assert torch.equal(cells[0, place].float(), background.expand(16, 16))
     assert torch.equal(cells[1, place], cells[0, place])
+
+
+def test_a_batch_takes_everything_of_a_row_from_that_row():
+    """Pictures of persons 0, 0, 1, 1, two pairs of them, and four sides, told apart by a number."""
+    eyes = [[[8.0 * n + 3, 40.0]] for n in range(10)]
+    rows = [{"sex": "man", "age": "old", "eyes_at": at} for at in eyes]
+    number = torch.arange(10.0)
+    captions = torch.arange(10 * WORDINGS + 1.0)
+    ready = Ready(
+        rows, torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 1, 0]),
+        latents=number[:6].view(1, 6, 1, 1, 1).expand(2, 6, 12, 16, 16),
+        weight=(1 + number).view(10, 1, 1) * torch.rand(10, 16, 16),
+        mean=torch.zeros(12), std=torch.ones(12),
+        embeddings=torch.tensor([0.0, 0.0, 100.0, 100.0])[:, None].expand(4, 64),
+        states=captions.view(-1, 1, 1).expand(-1, 77, 8), pooled=captions[:, None].expand(-1, 4),
+        where=torch.ones(len(captions), dtype=torch.long),
+        about=torch.zeros(len(captions), 77, dtype=torch.int8),
+        cells=number.view(10, 1, 1, 1).expand(10, 6, 16, 16),
+    )  # fmt: skip
+    wordless = torch.full((3, 77, 8), -1.0), torch.full((3, 4), -1.0), torch.ones(3).long()
+    bare = (*wordless, torch.zeros(3, 77, dtype=torch.int8), torch.zeros(10, dtype=torch.long))
+    draw = Draw(ready, bare)
+    picture, person = torch.tensor(
+        [[0, 1, 2, 3, 4, 5, 4, 4, 5, 5], [0, 0, 1, 1, -1, -1, 0, 1, 1, 0]]
+    )
+    for identity, allowed in ((False, {0, 1, 2, 3, 4, 5}), (True, {0, 1, 2, 3, 6, 7, 8, 9})):
+        b = draw(400, identity=identity)
+        row = b.cells[:, 0, 0, 0].int()
+        assert set(row.tolist()) == allowed
+        assert torch.equal(b.clean[:, 0, 0, 0], picture[row].float())
+        assert torch.equal(b.one, person[row] >= 0)
+        said = b.states[:, 0, 0]
+        real = (said >= 0) & (said < 10 * WORDINGS)
+        assert torch.equal(said[real].int() // WORDINGS, row[real])
+        assert real.float().mean() > (0.4 if identity else 0.8)
+        torch.testing.assert_close(b.weight.mean((1, 2)), torch.ones(400))
+        if identity:
+            assert torch.equal((b.e.mean(1) > 50).long(), person[row])
