@@ -69,6 +69,20 @@ def save_photomaker(painter: Painter, encoder: IdentityEncoder, path: Path) -> N
         image_mean=json.dumps(CLIP_MEAN), image_std=json.dumps(CLIP_STD),
     )  # fmt: skip
     save_file(half, path, metadata)
+    sort_metadata(path)
+
+
+def sort_metadata(path: Path) -> None:
+    """Put a safetensors file's metadata in order: equal weights are equal files.
+
+    The library writes it in a random order, and runs know a checkpoint by its files' bytes.
+    """
+    raw = path.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    path.write_bytes(raw[:8] + text.ljust(size) + raw[8 + size :])
 
 
 def base_state(painter: Painter) -> dict[str, Tensor]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from identitystory.models.diffusion import ddim_step
 from miniature.few_steps import velocity_to
 from miniature.looking import PARTS, cells_of_parts
+from miniature.pack import sort_metadata
 from miniature.perception import CELLS, GRID, corners, cut, distance
 from miniature.ready import WORDINGS, Ready, masks_of_sides, sides
 from miniature.text import state_sizes
@@ -134,3 +137,17 @@ def test_a_batch_takes_everything_of_a_row_from_that_row():
         torch.testing.assert_close(b.weight.mean((1, 2)), torch.ones(400))
         if identity:
             assert torch.equal((b.e.mean(1) > 50).long(), person[row])
+
+
+def test_equal_weights_are_equal_files(tmp_path):
+    """The library's order of metadata is a random one."""
+    tensors = {"b": torch.arange(3.0), "a": torch.zeros(2, 2)}
+    metadata = {f"key {n}": "x" * n for n in range(12)}
+    files = [tmp_path / f"{n}.safetensors" for n in range(4)]
+    for file in files:
+        save_file(tensors, file, metadata)
+        sort_metadata(file)
+    assert len({file.read_bytes() for file in files}) == 1
+    with safe_open(files[0], "pt") as opened:
+        assert opened.metadata() == metadata
+        assert torch.equal(opened.get_tensor("b"), tensors["b"])
