@@ -130,7 +130,7 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
     people = data.spec["people"]
     lines = [
         "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
-        'name = "identitystory miniature, version 0.4"',
+        'name = "identitystory miniature, version 0.5"',
         'licence = "Apache-2.0; rendered from CC0 data"',
         "size = 128",
         "",
@@ -144,7 +144,7 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
         f"places = {json.dumps(PLACES_V0)}",
         f"poses = {json.dumps(POSES_V0)}",
         'framings = ["portrait", "half-body"]',
-        "people_in_a_picture = 1  # few pairs were seen; two people still share traits now and then",
+        "people_in_a_picture = 2  # side by side; they still share traits now and then",
         "",
         "[training]  # optimizer steps, minutes on the machine below",
         f"machine = {json.dumps(measured.pop('machine', 'two CPU cores with bfloat16 matrix units'))}",

@@ -359,7 +359,9 @@ PRESETS: Mapping[str, Preset] = {
             search_prompt="a portrait of {description}", guidance=MINIATURE_GUIDANCE
         ),
         injection=InjectionConfig(
-            guidance_template=MINIATURE_GUIDANCE, guidance_identity=MINIATURE_GUIDANCE
+            guidance_template=MINIATURE_GUIDANCE,
+            guidance_identity=MINIATURE_GUIDANCE,
+            identity_words="scene",  # keeps expressions and clothes, see docs/log.md
         ),
     ),
 }
