@@ -48,6 +48,8 @@ def test_presets_differ_where_paper_and_release_do():
     assert (release.injection.refuse_every_step, release.discovery.rows[-1]) == (True, 13)
     assert not recommended.injection.refuse_every_step
     assert recommended.seed_per_frame
+    words = [p.injection.identity_words for p in (paper, release, recommended)]
+    assert words == ["description", "description", "scene"]
     assert recommended.discovery.search_prompt == "a portrait of {description}"
 
 

@@ -137,3 +137,16 @@ def test_masks_say_who_is_where(world) -> None:
     assert left < right
     for k, (x, y) in enumerate(picture.eyes, start=1):
         assert who[int(y), int(x)] == k
+
+
+def test_a_fringe_is_cut_before_the_eyes_and_nowhere_else() -> None:
+    """A corner in front of the eyes is enough; above, beside and behind hair stays."""
+    from miniature.world.body import hangs_before_the_face
+
+    corners = np.array(
+        [[0.3, 7.3, 1.2], [0.3, 7.9, 1.2], [0.9, 7.3, 1.2], [0.3, 7.3, -0.5]]
+    )  # before an eye, on the forehead, beside the cheek, in the neck
+    alone = np.repeat(corners[:, None], 3, 1)
+    assert hangs_before_the_face(alone, 7.6, 0.7).tolist() == [True, False, False, False]
+    crossing = np.stack([corners[1], corners[1], corners[0]])[None]
+    assert hangs_before_the_face(crossing, 7.6, 0.7).tolist() == [True]

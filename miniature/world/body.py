@@ -300,14 +300,22 @@ def _read_proxy(path: Path) -> _ProxyFile:
     return _ProxyFile(obj, rows, scale, hidden)
 
 
+def hangs_before_the_face(triangles: np.ndarray, height: float, width: float) -> np.ndarray:
+    """(n,) whether a corner of a triangle (n, 3, 3) is in front of the average head, and within
+    ``width`` of its middle below ``height`` (decimetres; eyes are at 7.28)."""
+    x, y, z = np.moveaxis(triangles, 2, 0)
+    return ((z > 0.75) & (np.abs(x) < width) & (y < height)).any(1)
+
+
 class Garment:
     """A .mhclo asset (clothes, hair, brows) that follows the body's shape and pose.
 
     x = sum_k w_k v[ref_k] + offset * scale, with the scale measured between two body vertices per
-    axis; skinning weights are the same barycentric mix of the body's.
+    axis; skinning weights are the same barycentric mix of the body's. ``fringe`` cuts what hangs
+    before the face, see `hangs_before_the_face`.
     """
 
-    def __init__(self, body: Body, path: Path):
+    def __init__(self, body: Body, path: Path, fringe: tuple[float, float] | None = None):
         proxy = _read_proxy(path)
         n = len(proxy.rows)
         self.scale, self.hidden = proxy.scale, proxy.hidden
@@ -322,7 +330,11 @@ class Garment:
         v, uv, groups = load_obj(path.parent / proxy.obj)
         if len(v) != n:
             raise ValueError(f"{path}: {n} fitted vertices, {len(v)} in {proxy.obj}")
-        self.mesh = Mesh(np.concatenate(list(groups.values())), uv)
+        triangles = np.concatenate(list(groups.values()))
+        if fringe:
+            at = self.fit(body.template)[triangles[:, :, 0]]
+            triangles = triangles[~hangs_before_the_face(at, *fringe)]
+        self.mesh = Mesh(triangles, uv)
         w = np.clip(self.mix, 0, 1)
         w /= np.maximum(w.sum(1, keepdims=True), 1e-6)
         hang = sp.csr_matrix(

@@ -26,6 +26,7 @@ HAIR_FILES = {  # style -> pieces of the pack
     "afro": ["afro01"],
     "curly": ["afro01"],
 }
+FRINGES = {"hair/braid01/braid01": (7.6, 0.7)}  # would hang over an eye: cut at the brows
 UNDER = (0.72, 0.72, 0.70)  # the shirt under a jacket, a suit or overalls
 TROUSERS = [(0.03, 0.06, 0.2), (0.02, 0.02, 0.025), (0.25, 0.2, 0.14), (0.12, 0.12, 0.13)]
 
@@ -189,7 +190,9 @@ class Pack:
     def garment(self, path: str) -> Garment:
         """The garment ``hair/long01/long01``."""
         if path not in self._garments:
-            self._garments[path] = Garment(self.body, self.folder / f"{path}.mhclo")
+            self._garments[path] = Garment(
+                self.body, self.folder / f"{path}.mhclo", FRINGES.get(path)
+            )
         return self._garments[path]
 
     def texture(self, path: str) -> Path:
