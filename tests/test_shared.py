@@ -69,6 +69,7 @@ OTHER = {  # another value for every number that a preset has
         "guidance_interval": (0.0, 0.5),
         "fallback_nouns": True,
         "layout": False,
+        "identity_words": "scene",
     },
 }
 BOTH = lambda folder: {"portraits": folder / "shared" / "p", "templates": folder / "shared" / "t"}
