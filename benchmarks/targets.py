@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from identitystory import bench, grid
+from identitystory.ablation import DIRECT
 from identitystory.baselines.registry import OURS
 from identitystory.cli import default_service
 from identitystory.config import preset
@@ -22,7 +23,7 @@ from identitystory.engines import engine
 from identitystory.evaluation import Evaluation, Wanted, evaluate, open_tools
 from identitystory.metrics.suite import Score
 
-GENERAL, DIRECT = "general", "direct-identity"
+GENERAL = "general"
 ONE, TWO = "1 character", "2 characters"
 
 
