@@ -59,6 +59,8 @@ def main() -> None:
     parser.add_argument("--model", default="miniature")
     parser.add_argument("--preset", default="recommended")
     parser.add_argument("--portraits", type=int)
+    parser.add_argument("--distilled", action="store_true", default=None)
+    parser.add_argument("--reuse", type=int)
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
     runs = [
@@ -68,6 +70,8 @@ def main() -> None:
             model=options.model,
             preset_name=options.preset,
             portraits=options.portraits,
+            distilled=options.distilled,
+            reuse=options.reuse,
         )
         for k, entry in enumerate(json.loads(STORIES.read_text())[: options.stories])
     ]
