@@ -1,8 +1,10 @@
 """The identity tower of PhotoMaker's encoder: ``python -m miniature.identity``.
 
 Two pictures of one person must lie close, two persons of one description apart. The tower learns it
-from two sides: told who is who (supervised contrast between pictures of many people in a batch) and
-told what makes the face (it predicts the person's shape, tone and features, which the world knows).
+from two sides: told what makes the face (it predicts the person's shape, tone and features, which the world
+knows) and told who is who (supervised contrast between pictures of many people in a batch, half of whom
+share sex, skin and hair). Contrast alone, and among anybody, is content with skin and hair: what a recogniser
+goes by is then not in the embedding, and no generator can paint it.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ from .text import WIDTHS
 from .vae import rendered
 from .world.people import draw_person, face_targets
 
-SIZE, PATCH, WIDTH, LAYERS = 96, 12, 192, 6
-PEOPLE_IN_BATCH, TEMPERATURE = 80, 0.08
+SIZE, PATCH, WIDTH, LAYERS = 128, 8, 192, 6
+PEOPLE_IN_BATCH, TEMPERATURE = 64, 0.08
+TOLD = 10.0  # weight of the person's numbers
 
 
 def new_encoder() -> IdentityEncoder:
@@ -60,8 +63,8 @@ class Tower(nn.Module):
 def vectors(data: PictureSet) -> np.ndarray:
     """(people, k) standardised numbers of every person of the set; cached beside it."""
     path = data.folder / "vectors.npy"
-    if path.exists():
-        return np.load(path)
+    if path.exists() and len(v := np.load(path)) == data.spec["people"]:
+        return v
     from .world.body import Body
 
     body = Body(BUILD / "world")
@@ -76,23 +79,23 @@ def vectors(data: PictureSet) -> np.ndarray:
 
 
 def view_of(image: np.ndarray, eyes, rng: np.random.Generator | None) -> np.ndarray:
-    """(96, 96, 3): a loose crop around the eyes, mirrored, shifted and tinted at random; whole without rng."""
+    """(S, S, 3): a loose crop around the eyes, mirrored and shifted at random; whole without rng."""
     picture = Image.fromarray(image)
     if rng is None:
         return np.asarray(picture.resize((SIZE, SIZE), Image.BICUBIC))
     s = image.shape[0]
-    side = s * rng.uniform(0.55, 1.0)
+    side = s * rng.uniform(0.65, 1.0)
     x, y = np.clip(eyes, 0, s) + rng.uniform(-0.12, 0.12, 2) * side
     left, top = np.clip(x - side / 2, 0, s - side), np.clip(y - side * 0.42, 0, s - side)
     blur = rng.random() < 0.3  # generated pictures are softer than rendered ones
-    small = (SIZE // 2, SIZE // 2) if blur else (SIZE, SIZE)
+    small = (3 * SIZE // 4, 3 * SIZE // 4) if blur else (SIZE, SIZE)
     picture = picture.resize(small, Image.BICUBIC, box=(left, top, left + side, top + side))
     a = np.asarray(picture.resize((SIZE, SIZE), Image.BICUBIC) if blur else picture)
     return a[:, ::-1] if rng.random() < 0.5 else a
 
 
 def pixels(views: list[np.ndarray], rng: np.random.Generator | None = None) -> Tensor:
-    """(B, 3, 96, 96) as the encoder wants them; with rng, light and colour vary."""
+    """(B, 3, S, S) as the encoder wants them; with rng, light and colour vary."""
     x = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 255
     if rng is not None:
         gain = torch.from_numpy(rng.uniform(0.75, 1.25, (len(x), 1, 1, 1)).astype(np.float32))
@@ -125,8 +128,9 @@ def train(minutes: float, data: PictureSet) -> None:
         data.spec["pictures"],
         min(data.known_people, len(rendered(data)) // data.spec["pictures"]),
     )
+    kinds = kinds_of(data, known)
     for _ in run:
-        chosen_people = rng.choice(known, PEOPLE_IN_BATCH, replace=False)
+        chosen_people = look_alikes(kinds, PEOPLE_IN_BATCH, rng)
         views, groups = [], []
         for who in chosen_people:
             for k in rng.choice(per, 2, replace=False):
@@ -140,10 +144,24 @@ def train(minutes: float, data: PictureSet) -> None:
         size = (e.float().square().mean(1) - 1).square().mean()  # rows of a size that fusing likes
         who_loss = contrast(e, groups)
         run.update(
-            who_loss + 2.0 * told + 0.02 * size,
+            who_loss + TOLD * told + 0.02 * size,
             who=float(who_loss.detach()),
             told=float(told.detach()),
         )
+
+
+def kinds_of(data: PictureSet, known: int) -> np.ndarray:
+    """(known,) a number for each person's sex, skin and hair."""
+    of = {row["index"]: (row["sex"], row["skin"], row["hair"]) for row in data.facts}
+    return np.unique([" ".join(of[i]) for i in range(known)], return_inverse=True)[1]
+
+
+def look_alikes(kinds: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count,) people of whom half are of somebody's kind, if there are so many, the others anybody."""
+    everybody = rng.permutation(len(kinds))
+    alike = everybody[kinds[everybody] == kinds[everybody[0]]][: count // 2]
+    others = everybody[~np.isin(everybody, alike)][: count - len(alike)]
+    return np.concatenate([alike, others])
 
 
 def load_encoder() -> IdentityEncoder:

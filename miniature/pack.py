@@ -130,7 +130,7 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
     people = data.spec["people"]
     lines = [
         "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
-        'name = "identitystory miniature, version 0.5"',
+        'name = "identitystory miniature, version 0.6"',
         'licence = "Apache-2.0; rendered from CC0 data"',
         "size = 128",
         "",
