@@ -1,9 +1,9 @@
 """Is the face in the embedding? ``python -m miniature.embedded``.
 
 A generator can paint of a face only what the embedding holds. So dlib's descriptor of *another* picture of a
-held-out person is predicted, by ridge regression, from the tower's embedding, from what ``perception``
-sees, and from the person's own numbers, which hold everything; and it is asked whose descriptor the prediction
-comes nearest to. dlib has no part in any training: it only tells what is missing.
+held-out person is predicted, by ridge regression, from what the tower says of a portrait, from what its teacher
+and ``perception`` say, and from the person's own numbers, which hold everything; and it is asked whose descriptor
+the prediction comes nearest to. dlib has no part in any training: it only tells what is missing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ import torch
 from torch import Tensor
 
 from .data import PictureSet
-from .identity import auc, embed_all, load_encoder, vectors
+from .identity import auc, embed_all, load_encoder
 from .likeness import recognised
+from .loop import trained
+from .numbers import numbers_of
 from .paths import BUILD
 from .perception import corners, cut, load_perception
 from .ready import LATENTS
+from .teacher import load_teacher
 from .vae import load_vae, to_tensor
+from .views import pixels
 
 RIDGE = 30.0
 
@@ -83,9 +87,9 @@ def told_apart(predicted: Tensor, true: Tensor, kinds: np.ndarray) -> dict[str, 
     )
 
 
-def seen(data: PictureSet, numbers: np.ndarray) -> Tensor:
+def perceived(data: PictureSet, numbers: np.ndarray) -> Tensor:
     """``perception``'s vectors (n, 192) of pictures, as the autoencoder encodes them."""
-    vae, perception = load_vae(), load_perception(data)
+    vae, perception = load_vae(), load_perception()
     stored = torch.load(LATENTS, weights_only=True, mmap=True)
     mean, std = (stored[k].view(-1, 1, 1) for k in ("mean", "std"))
     eyes_at = {row["n"]: row["eyes_at"][0] for row in data.facts}
@@ -98,6 +102,23 @@ def seen(data: PictureSet, numbers: np.ndarray) -> Tensor:
     return torch.cat(parts)
 
 
+def taught(data: PictureSet, numbers: np.ndarray) -> Tensor:
+    """What the tower's teacher says of pictures, (n, d)."""
+    teacher, some = load_teacher(data), np.array_split(numbers, max(1, len(numbers) // 100))
+    return torch.cat([teacher(pixels(data.images[n]))[0] for n in some])
+
+
+def other_portraits(data: PictureSet) -> dict[int, int]:
+    """The number of a portrait of each person, not their second picture; of those who have one."""
+    per = data.spec["pictures"]
+    shown = [r for r in data.facts if r["framing"] == "portrait" and r["n"] % per != 1]
+    return {row["index"]: row["n"] for row in shown}
+
+
+def _towered(data: PictureSet, numbers: np.ndarray) -> Tensor:
+    return embed_all(data, numbers, load_encoder())
+
+
 @torch.inference_mode()
 def main() -> None:
     """Command line."""
@@ -106,19 +127,19 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=3000, help="to learn the regression from")
     options = parser.parse_args()
     data = PictureSet(options.data)
-    known, everybody = data.known_people, data.spec["people"]
-    people, found = descriptors(data, np.arange(known - options.people, everybody))
+    known, portrait = data.known_people, other_portraits(data)
+    some = np.arange(known - options.people, data.spec["people"])
+    people, found = descriptors(data, np.intersect1d(some, list(portrait)))
     there = ~np.isnan(found).any((1, 2))
     people, found = people[there], torch.from_numpy(found[there])
     new = people >= known
-    first = data.spec["pictures"] * people
+    first = np.array([portrait[p] for p in people.tolist()])
     rows = {row["n"]: row for row in data.facts}
     kinds = np.array([f"{rows[n]['sex']} {rows[n]['skin']}" for n in first[new]])
-    sources = {
-        "tower": embed_all(data, first, load_encoder()),
-        "perception": seen(data, first),
-        "numbers": torch.from_numpy(vectors(data))[people],
-    }
+    sources = {"numbers": torch.from_numpy(numbers_of(data))[people]}
+    for name, look in dict(tower=_towered, teacher=taught, perception=perceived).items():
+        if trained(name):
+            sources[name] = look(data, first)
     print(f"{(~new).sum()} people known, {new.sum()} held out")
     results = {"dlib": found[new, 0]}
     for name, x in sources.items():

@@ -27,7 +27,7 @@ from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
 from . import few_steps, ip_adapter
 from .data import PLACES_V0, POSES_V0, PictureSet
-from .identity import WIDTH, load_encoder
+from .identity import ACTIVATION, WIDTH, load_encoder
 from .loop import CHECKPOINTS, load_trained, trained
 from .paths import BUILD, TARGET
 from .reader import save_reader
@@ -36,6 +36,7 @@ from .segmenter import MEAN, SIZE, STD, new_segmenter
 from .text import TOKENIZERS, load_encoders
 from .unet import Painter, new_unet, scheduler
 from .vae import DECODER, load_vae
+from .views import PICTURE
 from .world.captions import grammar_words
 
 
@@ -65,8 +66,9 @@ def save_photomaker(painter: Painter, encoder: IdentityEncoder, path: Path) -> N
     tensors |= {f"lora_weights.unet.{k}": v for k, v in lora.items()}
     half = {k: v.detach().half().contiguous() for k, v in tensors.items()}
     metadata = dict(
-        num_attention_heads=str(WIDTH // 64), hidden_act="quick_gelu",
+        num_attention_heads=str(WIDTH // 64), hidden_act=ACTIVATION,
         image_mean=json.dumps(CLIP_MEAN), image_std=json.dumps(CLIP_STD),
+        shortest_edge=str(PICTURE),
     )  # fmt: skip
     save_file(half, path, metadata)
     sort_metadata(path)
@@ -111,6 +113,7 @@ def training_facts(data: PictureSet) -> dict:
         "vae",
         DECODER,
         "text",
+        "teacher",
         "tower",
         "segmenter",
         "perception",

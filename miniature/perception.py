@@ -1,9 +1,9 @@
 """A look at latents: ``python -m miniature.perception``, the loss that the U-Net's faces are held to.
 
 The squared error of a latent hardly notices whose face it shows. This small network reads windows of
-latents around a face: who it is, the person's own numbers, and the expression. It is trained on the
-pictures' own latents, with noise, and then frozen; what the U-Net believes the clean face to be must look to
-it like the face that it is. It is not shipped.
+latents around a face: who it is, in the words of ``teacher``, which saw the pixels, and the expression. It is
+trained on the pictures' own latents, with noise, and then frozen; what the U-Net believes the clean face to be
+must look to it like the face that it is. It is not shipped.
 """
 
 from __future__ import annotations
@@ -16,38 +16,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .data import PictureSet, add_set_options, open_sets
-from .identity import auc, contrast, vectors
+from .identity import auc
 from .loop import Run, load_trained, mixed, moved
 from .muon import muon_and_adam
 from .ready import Ready, prepare
+from .teacher import Block, contrast, load_teacher
+from .text import WIDTHS
 from .vae import LATENT_CHANNELS
+from .views import kinds_of, look_alikes, pixels, portraits
 from .world.people import EXPRESSIONS
 
 CELLS = 8  # a window's side in latents: 64 of 128 pixels, a head in a portrait
 GRID = 16
+SAID = 10.0  # weight of what the teacher says
 CHECKED = 150  # people of the training set that the network is not shown, to see what it is worth
-
-
-class Block(nn.Module):
-    """Two convolutions around which the input is added."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.norms = nn.ModuleList(nn.GroupNorm(8, width) for _ in range(2))
-        self.convolutions = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, width, h, w) -> the same."""
-        y = x
-        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            y = convolution(F.silu(norm(y)))
-        return x + y
 
 
 class Perception(nn.Module):
     """Features of a window at two scales, and who it shows."""
 
-    def __init__(self, numbers: int):
+    def __init__(self) -> None:
         super().__init__()
         self.fine = nn.Sequential(
             nn.Conv2d(LATENT_CHANNELS, 96, 3, padding=1), Block(96), Block(96)
@@ -58,7 +46,7 @@ class Perception(nn.Module):
         self.who = nn.Sequential(
             nn.GroupNorm(8, 192), nn.SiLU(), nn.Flatten(), nn.Linear(192 * (CELLS // 2) ** 2, 192)
         )
-        self.numbers, self.expression = nn.Linear(192, numbers), nn.Linear(192, len(EXPRESSIONS))
+        self.said, self.expression = nn.Linear(192, sum(WIDTHS)), nn.Linear(192, len(EXPRESSIONS))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, C, 8, 8) -> features (B, 96, 8, 8), (B, 192, 4, 4), and the person (B, 192)."""
@@ -104,9 +92,12 @@ def windows(ready: Ready, eyes: Tensor, i: Tensor, noise: float) -> Tensor:
 
 
 def train(minutes: float, data: PictureSet, ready: Ready, *, people_in_batch: int = 96) -> None:
-    """Two pictures each of many people a step."""
-    (numbers,) = moved(torch.from_numpy(vectors(data)))
-    model = Perception(numbers.shape[1])
+    """Two pictures each of many people a step, half of whom look alike."""
+    known, wanted = taught(data)
+    of = pictures_of(ready)
+    known = np.intersect1d(known, sorted(of)[:-CHECKED])
+    kinds, (wanted,) = kinds_of(data, known), moved(wanted)
+    model = Perception()
     first = model.fine[0].weight
     matrices = [p for p in model.parameters() if p.ndim > 1 and p is not first]
     optimizers = muon_and_adam(matrices, model.parameters(), muon=0.02, adam=2e-3)
@@ -114,28 +105,26 @@ def train(minutes: float, data: PictureSet, ready: Ready, *, people_in_batch: in
     rng = np.random.default_rng(run.step + 3)
     torch.manual_seed(run.step)
     expressions, eyes = list(EXPRESSIONS), eyes_of(ready)
-    of = pictures_of(ready)
-    known = sorted(of)[:-CHECKED]
     for _ in run:
         pick = [
             k
-            for w in rng.choice(known, people_in_batch, replace=False)
+            for w in known[look_alikes(kinds, people_in_batch, rng)].tolist()
             for k in rng.choice(of[w], 2, replace=False)
         ]
         i = torch.tensor(pick)
-        said = torch.tensor([expressions.index(ready.rows[k]["expression"]) for k in pick])
-        z, people, said = moved(windows(ready, eyes, i, 0.6), ready.people[i], said)
+        faces = torch.tensor([expressions.index(ready.rows[k]["expression"]) for k in pick])
+        z, people, faces = moved(windows(ready, eyes, i, 0.6), ready.people[i], faces)
         with mixed():
             _, _, who = model(z)
-            told, shown = model.numbers(who), model.expression(who)
+            told, shown = model.said(who), model.expression(who)
         alike = contrast(who, people)
-        regression = F.smooth_l1_loss(told.float(), numbers[people])
-        expression = F.cross_entropy(shown.float(), said)
+        said = F.smooth_l1_loss(told.float(), wanted[people])
+        expression = F.cross_entropy(shown.float(), faces)
         run.update(
-            alike + 2 * regression + 0.5 * expression,
+            alike + SAID * said + 0.5 * expression,
             who=float(alike.detach()),
-            numbers=float(regression.detach()),
-            expression=float((shown.argmax(1) == said).float().mean()),
+            said=float(said.detach()),
+            expression=float((shown.argmax(1) == faces).float().mean()),
         )
 
 
@@ -147,15 +136,30 @@ def pictures_of(ready: Ready) -> dict[int, list[int]]:
     return {who: pictures for who, pictures in of.items() if len(pictures) > 1}
 
 
-def load_perception(data: PictureSet) -> Perception:
+@torch.inference_mode()
+def taught(data: PictureSet) -> tuple[np.ndarray, Tensor]:
+    """The people of whom there are two portraits, and what the teacher says of each on average,
+    (known people, d) in units of its spread; zero for the others."""
+    of, teacher = portraits(data), load_teacher(data)
+    numbers = np.concatenate(list(of.values()))
+    e = torch.cat([teacher(pixels(data.images[n]))[0] for n in np.array_split(numbers, 100)])
+    e = (e - e.mean(0)) / e.std(0)
+    wanted, first = torch.zeros(data.known_people, e.shape[1]), 0
+    for who, its in of.items():
+        wanted[who] = e[first : first + len(its)].mean(0)
+        first += len(its)
+    return np.array(list(of)), wanted
+
+
+def load_perception() -> Perception:
     """The trained network, frozen."""
-    return load_trained("perception", Perception(vectors(data).shape[1]))
+    return load_trained("perception", Perception())
 
 
 @torch.inference_mode()
-def report(data: PictureSet, ready: Ready) -> dict[str, float]:
+def report(ready: Ready) -> dict[str, float]:
     """AUC over pairs of pictures of people it was not shown, clean and with noise."""
-    model, of, eyes = load_perception(data), pictures_of(ready), eyes_of(ready)
+    model, of, eyes = load_perception(), pictures_of(ready), eyes_of(ready)
     torch.manual_seed(0)
     i = torch.tensor([k for who in sorted(of)[-CHECKED:] for k in of[who]])
     people = ready.people[i].numpy()
@@ -179,7 +183,7 @@ def main() -> None:
     data, pairs = open_sets(options)
     ready = prepare(data, pairs)
     train(options.minutes, data, ready)
-    print(report(data, ready))
+    print(report(ready))
 
 
 if __name__ == "__main__":

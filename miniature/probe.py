@@ -16,7 +16,7 @@ from torch import Tensor
 from .data import add_set_options, open_sets
 from .loop import CHECKPOINTS
 from .noising import noised
-from .ready import WORDINGS, bare_captions, companions, prepare
+from .ready import WORDINGS, bare_captions, companions, portraits_of, prepare
 from .unet import Painter, scheduler
 
 
@@ -59,7 +59,9 @@ def main() -> None:
     seen = look(painter)
 
     rng = torch.Generator().manual_seed(0)
-    i = torch.randint(0, len(ready.people), (n,), generator=rng)
+    others = companions(ready.people, among=portraits_of(ready))
+    known = torch.tensor([k for k, its in enumerate(others) if len(its)])
+    i = known[torch.randint(0, len(known), (n,), generator=rng)]
     z = ready.latents[0, i].float()
     noise = torch.randn(z.shape, generator=rng)
     t = torch.linspace(100, 950, n).long()
@@ -74,9 +76,8 @@ def main() -> None:
     for name, rows in (("right", text), ("wrong", text.roll(7)), ("no", empty)):
         states, pooled = ready.states[rows].float(), ready.pooled[rows]
         print(f"{name:6s} caption   {error(states, pooled, identity=False)}")
-    bare_states, bare_pooled, where, fitting = bare_captions(ready)
+    bare_states, bare_pooled, where, _, fitting = bare_captions(ready)
     said = fitting[i]
-    others = companions(ready.people)
     e = torch.stack([ready.embeddings[others[k]].mean(0) for k in i.tolist()])
     for name, identity in (("right", e), ("wrong", e.roll(7, 0)), ("no", None)):
         states = bare_states[said]

@@ -230,11 +230,27 @@ def bare_captions(ready: Ready) -> tuple[Tensor, ...]:
     return states, pooled, place_of_class_word(ids[0], tokenizers[0]), about, fitting
 
 
-def companions(people: Tensor, whom: Tensor | None = None) -> list[np.ndarray]:
-    """For each picture, the other pictures of its person; then all those of each of ``whom``."""
+def companions(
+    people: Tensor, whom: Tensor | None = None, among: Tensor | None = None
+) -> list[np.ndarray]:
+    """For each picture, the other pictures of its person; then all those of each of ``whom``.
+
+    ``among`` (N,) bool says which pictures may be anybody's companions; then some may have none.
+    Without it a picture that is the only one is its own.
+    """
     of: dict[int, list[int]] = {}
     for k, who in enumerate(people.tolist()):
-        of.setdefault(who, []).append(k)
-    others = [[j for j in of[who] if j != k] or [k] for k, who in enumerate(people.tolist())]
-    others += [of[who] for who in ([] if whom is None else whom.tolist())]
-    return [np.array(pictures) for pictures in others]
+        if among is None or among[k]:
+            of.setdefault(who, []).append(k)
+    alone = lambda k: [k] if among is None else []
+    others = [
+        [j for j in of.get(who, []) if j != k] or alone(k) for k, who in enumerate(people.tolist())
+    ]
+    others += [of.get(who, []) for who in ([] if whom is None else whom.tolist())]
+    return [np.array(pictures, dtype=int) for pictures in others]
+
+
+def portraits_of(ready: Ready) -> Tensor:
+    """(N,) whether the tower can say who it is: it has learned to look at portraits."""
+    rows = ready.rows[: len(ready.people)]
+    return torch.tensor([row["framing"] == "portrait" for row in rows])

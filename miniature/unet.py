@@ -27,14 +27,23 @@ from torch import Tensor, nn
 
 from identitystory.models.photomaker import FuseModule
 
-from .data import PictureSet, add_training_options, open_sets
+from .data import add_training_options, open_sets
 from .looking import Looking, inattention
 from .loop import DEVICE, Run, load_trained, mixed, moved, spawn
 from .muon import Muon
 from .noising import min_snr, noised
 from .paths import BUILD
 from .perception import Perception, corners, cut, distance, eyes_of, load_perception
-from .ready import CAPTIONS, LATENTS, WORDINGS, Ready, bare_captions, companions, prepare
+from .ready import (
+    CAPTIONS,
+    LATENTS,
+    WORDINGS,
+    Ready,
+    bare_captions,
+    companions,
+    portraits_of,
+    prepare,
+)
 from .text import WIDTHS
 from .vae import LATENT_CHANNELS, SIZE, load_vae, to_images
 
@@ -208,23 +217,30 @@ class Draw:
 
     def __init__(self, ready: Ready, bare: tuple[Tensor, ...]):
         eyes, alpha_bar = eyes_of(ready), scheduler().alphas_cumprod
-        others = companions(ready.people, ready.whom)
-        most = max(map(len, others))
+        others = companions(ready.people, ready.whom, portraits_of(ready))
+        most, singles = max(map(len, others)), len(ready.people)
+        seen = torch.tensor([len(o) > 0 for o in others])
         table = torch.tensor([[*o, *[-1] * (most - len(o))] for o in map(list, others)])
         tensors = {k: v for k, v in vars(ready).items() if isinstance(v, Tensor)}
         on_device = dict(zip(tensors, moved(*tensors.values()), strict=True))
         self.ready = replace(ready, **on_device)
         self.bare = moved(*bare)
         self.others, self.eyes, self.alpha_bar = moved(table, eyes, alpha_bar)
+        # Pictures of one, and sides, of people of whom there is a portrait to paint them from.
+        self.known, self.beside = moved(*(s.nonzero()[:, 0] for s in seen.tensor_split([singles])))
 
     def __call__(self, count: int, *, identity: bool) -> Batch:
         """``count`` pictures for one of the two generators."""
         ready = self.ready
         singles, sides, empty = len(ready.people), len(ready.whom), len(ready.states) - 1
         pairs = singles + sides // 2  # the first side's row
-        i = below(singles, count)
+        i = any_of(self.known, count) if identity else below(singles, count)
         if sides:
-            two = below(sides, count) + pairs if identity else below(sides // 2, count) + singles
+            two = (
+                any_of(self.beside, count) + pairs
+                if identity
+                else below(sides // 2, count) + singles
+            )
             i = torch.where(chance(TWO, count), two, i)
         # Pairs as they are: who is named first stands on the left.
         mirrored = below(2, count) * (i < singles)
@@ -265,7 +281,7 @@ class Draw:
         )  # fmt: skip
 
     def embeddings(self, i: Tensor) -> Tensor:
-        """(B, D): of one to three other pictures of the person, with a little noise.
+        """(B, D): of one to three other portraits of the person, with a little noise.
 
         Args:
             i: (B,) numbers of pictures of one person, then of sides.
@@ -284,6 +300,11 @@ class Draw:
 def below(high: int, count: int) -> Tensor:
     """(count,) whole numbers from 0 up to ``high``, on the device that trains."""
     return torch.randint(0, high, (count,), device=DEVICE)
+
+
+def any_of(x: Tensor, count: int) -> Tensor:
+    """(count,) entries of ``x`` (n,)."""
+    return x[below(len(x), count)]
 
 
 def chance(odds: float, count: int) -> Tensor:
@@ -349,13 +370,11 @@ def unlikeness(
     return unlike, other[a > HEARD].sum() / len(v)
 
 
-def train(
-    minutes: float, ready: Ready, data: PictureSet, *, batch: int, name: str = "unet"
-) -> None:
+def train(minutes: float, ready: Ready, *, batch: int, name: str = "unet") -> None:
     """Both halves in every step, for ``minutes``."""
-    painter, perception = Painter(), load_perception(data).to(DEVICE)
+    painter, perception = Painter(), load_perception().to(DEVICE)
     optimizers = new_optimizers(painter)
-    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.85, warmup=100)
+    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.95, warmup=100)
     torch.manual_seed(run.step * 16 + run.rank)
     draw, (visible,) = Draw(ready, bare_captions(ready)), moved(visibility(ready))
     drawn = time.time()
@@ -423,8 +442,9 @@ def sheet(
     their captions; the identity generator from these and other pictures of the person; two people
     from the general generator."""
     painter, vae = load_trained(name, Painter()), load_vae()
-    others = companions(ready.people)
+    others = companions(ready.people, among=portraits_of(ready))
     k = torch.arange(columns) * 997 % len(others)
+    k = torch.tensor([next(j for j in range(j, len(others)) if len(others[j])) for j in k.tolist()])
     rows = torch.cat([k * WORDINGS, torch.tensor([len(ready.states) - 1])])
     states, pooled, where = ready.states[rows].float(), ready.pooled[rows], ready.where[rows]
     draw = lambda h, p, identity: sample(
@@ -463,7 +483,7 @@ def main() -> None:
             sheet(ready, options.sheet, guidance=options.guidance)
             return
     spawn(options.threads)
-    train(options.minutes, prepare(*sets), sets[0], batch=options.batch)
+    train(options.minutes, prepare(*sets), batch=options.batch)
 
 
 if __name__ == "__main__":

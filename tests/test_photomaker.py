@@ -87,12 +87,14 @@ def test_embedding_is_the_tower_under_both_projections(G_id, tensors):
     assert G_id.embed([]).shape == (0, sum(WIDTHS))
 
 
+@pytest.mark.parametrize("shortest_edge", [32, 43])
 @pytest.mark.parametrize("size", [(33, 97), (97, 33), (20, 20), (200, 131)])
-def test_preprocessing_is_clips(size):
+def test_preprocessing_is_clips(tensors, size, shortest_edge):
     """Bit for bit what transformers' PIL processor gives, at odd sizes and shapes."""
-    encoder = toy_encoder()
+    metadata = {} if shortest_edge == 32 else {"shortest_edge": str(shortest_edge)}
+    encoder = identity_encoder(group(tensors, "id_encoder"), metadata)
     processor = CLIPImageProcessorPil(
-        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        size={"shortest_edge": shortest_edge}, crop_size={"height": 32, "width": 32}
     )
     images = pictures(1, size)
     expected = processor(images, return_tensors="pt").pixel_values
@@ -141,6 +143,8 @@ def test_what_shapes_cannot_tell_stands_in_the_metadata(tensors):
     assert identity_encoder(state, {}).vision_model.config.num_attention_heads == 1
     with pytest.raises(ModelError, match="5 attention heads do not divide a width of 64"):
         identity_encoder(state, {"num_attention_heads": "5"})
+    with pytest.raises(ModelError, match="31 pixels are too few for a tower that reads 32"):
+        identity_encoder(state, {"shortest_edge": "31"})
 
 
 def test_other_checkpoints_are_refused(toy, tensors, tmp_path):

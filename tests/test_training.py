@@ -12,7 +12,7 @@ from miniature.few_steps import velocity_to
 from miniature.looking import PARTS, cells_of_parts
 from miniature.pack import sort_metadata
 from miniature.perception import CELLS, GRID, corners, cut, distance
-from miniature.ready import WORDINGS, Ready, masks_of_sides, sides
+from miniature.ready import WORDINGS, Ready, companions, masks_of_sides, sides
 from miniature.text import state_sizes
 from miniature.unet import Batch, Draw, squared_error
 
@@ -104,7 +104,7 @@ def test_a_side_is_told_of_one_and_the_other_is_no_part_of_it():
 def test_a_batch_takes_everything_of_a_row_from_that_row():
     """Pictures of persons 0, 0, 1, 1, two pairs of them, and four sides, told apart by a number."""
     eyes = [[[8.0 * n + 3, 40.0]] for n in range(10)]
-    rows = [{"sex": "man", "age": "old", "eyes_at": at} for at in eyes]
+    rows = [{"sex": "man", "age": "old", "framing": "portrait", "eyes_at": at} for at in eyes]
     number = torch.arange(10.0)
     captions = torch.arange(10 * WORDINGS + 1.0)
     ready = Ready(
@@ -137,6 +137,15 @@ def test_a_batch_takes_everything_of_a_row_from_that_row():
         torch.testing.assert_close(b.weight.mean((1, 2)), torch.ones(400))
         if identity:
             assert torch.equal((b.e.mean(1) > 50).long(), person[row])
+
+
+def test_companions_are_the_other_pictures_of_somebody_and_portraits_where_asked():
+    people, whom = torch.tensor([5, 5, 5, 7, 8, 8]), torch.tensor([7, 5])
+    plain = [o.tolist() for o in companions(people, whom)]
+    assert plain == [[1, 2], [0, 2], [0, 1], [3], [5], [4], [3], [0, 1, 2]]
+    portraits = torch.tensor([True, False, True, False, True, False])
+    among = [o.tolist() for o in companions(people, whom, portraits)]
+    assert among == [[2], [0, 2], [0], [], [], [4], [], [0, 2]]
 
 
 def test_equal_weights_are_equal_files(tmp_path):

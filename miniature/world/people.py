@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .body import Body, rotation
+from .body import BODY_VERTICES, Body, rotation
 
 SEXES = ("man", "woman")
 AGES = ("child", "young", "middle-aged", "old")
@@ -146,8 +146,8 @@ class Person:
         """A seed of this person's own."""
         return (self.seed * 1_000_003 + self.index) % (2**31)
 
-    def vector(self, names: list[str]) -> np.ndarray:
-        """Everything that makes the face, as numbers of comparable size, for the identity tower."""
+    def numbers(self) -> np.ndarray:
+        """What makes the face besides its shape, as numbers of comparable size."""
         one_hot = [
             float(value == getattr(self, key))
             for key, values in (
@@ -156,12 +156,19 @@ class Person:
             )
             for value in values
         ]  # fmt: skip
-        macro = [self.macro[k] for k in ("gender", "age", "muscle", "weight", "african", "asian")]
+        macro = [self.macro[k] for k in ("gender", "age", "african", "asian")]
         rest = [self.freckles, self.blush, self.under_eyes, self.lipstick, self.brow / 12]
-        shape = [self.local.get(n, 0.0) / SIGMA / 2 for n in names]
-        heads = [self.local.get(n, 0.0) for n in HEAD_SHAPES]
         tone = list(2 * np.log(self.tone / 0.25))
-        return np.array([*macro, *shape, *heads, *tone, *one_hot, *rest], np.float32)
+        return np.array([*macro, *tone, *one_hot, *rest], np.float32)
+
+    def face(self, body: Body) -> np.ndarray:
+        """(k, 3) every third vertex of the face at rest, around their middle, decimetres."""
+        v, _ = body.shape(self.macro, self.local)
+        rest = body.template[:BODY_VERTICES]
+        x, y, z = rest.T
+        front = (z > 0.6) & (abs(x) < 0.9) & (y > 6.4) & (y < 8.3)  # eyes are at 7.28
+        face = v[:BODY_VERTICES][front][::3]
+        return face - face.mean(0)
 
 
 def _pick(rng: np.random.Generator, values, p=None):

@@ -79,7 +79,7 @@ def model_options(made: argparse.ArgumentParser) -> None:
         "--guidance",
         metavar="G",
         type=scale,
-        help="how closely pictures keep to their words, 1 or more (default: the preset's; 2 with "
+        help="how closely pictures keep to their words, 1 or more (default: the preset's; 3 with "
         "the miniature, 5 with other models)",
     )
 

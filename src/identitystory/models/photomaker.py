@@ -4,7 +4,8 @@ The checkpoint is one safetensors file in PhotoMaker v1's layout: ``id_encoder.*
 tower, two projections, fuse module) and ``lora_weights.*`` (a LoRA on the U-Net's attention).
 Sizes come from the tensors' shapes. What shapes cannot tell may stand in the file's metadata, as
 JSON: ``num_attention_heads`` (width / 64 without it), ``hidden_act``, ``image_mean``,
-``image_std`` (CLIP's without them).
+``image_std`` (CLIP's without them), ``shortest_edge`` (to which a picture's shorter side is
+resized before the middle is cut out; the tower's own size without it).
 
 G_id shares G's U-Net: the LoRA is never merged, and is on only inside ``PhotoMaker.step``.
 """
@@ -79,6 +80,7 @@ class IdentityEncoder(nn.Module):
 
     Attributes:
         image_size: side of the square picture that the tower reads.
+        shortest_edge: to which a picture's shorter side is resized before that is cut out.
         widths: (d1, d2), the text encoders' widths; an embedding has d = d1 + d2 numbers.
     """
 
@@ -90,6 +92,7 @@ class IdentityEncoder(nn.Module):
         fuse_widths: tuple[int, int] | None = None,
         mean: Sequence[float] = CLIP_MEAN,
         std: Sequence[float] = CLIP_STD,
+        shortest_edge: int | None = None,
     ) -> None:
         super().__init__()
         width = sum(widths)
@@ -101,14 +104,19 @@ class IdentityEncoder(nn.Module):
         self.widths = widths
         self.mean = tuple(mean)
         self.std = tuple(std)
+        self.shortest_edge = shortest_edge or self.image_size
 
     def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """(m, 3, S, S): shorter side resized to S (bicubic), centre crop, normalised."""
-        return normalised([square(im, self.image_size) for im in images], self.mean, self.std)
+        """(m, 3, S, S): shorter side resized (bicubic), centre crop, normalised."""
+        middles = [square(im, self.image_size, self.shortest_edge) for im in images]
+        return normalised(middles, self.mean, self.std)
 
     def embed(self, pixels: Tensor) -> Tensor:
         """(m, d1 + d2): the pooled class token under both projections, side by side."""
-        pooled = self.vision_model(pixels).pooler_output  # (m, width), after the last layer norm
+        return self.project(self.vision_model(pixels).pooler_output)  # after the last layer norm
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """(m, hidden) -> (m, d1 + d2)."""
         parts = [self.visual_projection(pooled), self.visual_projection_2(pooled)]
         return torch.cat(parts, dim=-1)
 
@@ -160,6 +168,7 @@ def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
             fuse_widths=(fuse_widths[0], fuse_widths[1]),
             mean=json.loads(metadata.get("image_mean", json.dumps(CLIP_MEAN))),
             std=json.loads(metadata.get("image_std", json.dumps(CLIP_STD))),
+            shortest_edge=_shortest_edge(metadata, math.isqrt(positions - 1) * patch),
         )
     try:
         encoder.load_state_dict(state, strict=True, assign=True)
@@ -179,6 +188,16 @@ def _heads(metadata: Mapping[str, str], hidden: int) -> int:
             "say num_attention_heads in the metadata of photomaker.safetensors"
         )
     return heads
+
+
+def _shortest_edge(metadata: Mapping[str, str], size: int) -> int:
+    edge = int(metadata.get("shortest_edge", size))
+    if edge < size:
+        raise ModelError(
+            f"{edge} pixels are too few for a tower that reads {size}; "
+            "correct shortest_edge in the metadata of photomaker.safetensors"
+        )
+    return edge
 
 
 # --- The class word -------------------------------------------------------------------------------

@@ -13,11 +13,16 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def square(image: Image.Image, size: int) -> Image.Image:
-    """``image`` in RGB with its shorter side resized to ``size`` (bicubic), then cropped centrally."""
-    image = image.convert("RGB")
+def square(image: Image.Image, size: int, shorter: int | None = None) -> Image.Image:
+    """The middle of ``image``, ``size`` pixels a side, in RGB.
+
+    Its shorter side is resized to ``shorter`` pixels before (bicubic), to ``size`` without it.
+    """
+    image, shorter = image.convert("RGB"), shorter or size
     short = min(image.size)
-    width, height = (size if side == short else int(size * side / short) for side in image.size)
+    width, height = (
+        shorter if side == short else int(shorter * side / short) for side in image.size
+    )
     image = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = (width - size) // 2, (height - size) // 2
     return image.crop((left, top, left + size, top + size))
