@@ -27,7 +27,7 @@ from .perception import corners, cut, load_perception
 from .ready import LATENTS
 from .teacher import load_teacher
 from .vae import load_vae, to_tensor
-from .views import pixels
+from .views import other_portraits, pixels
 
 RIDGE = 30.0
 
@@ -106,13 +106,6 @@ def taught(data: PictureSet, numbers: np.ndarray) -> Tensor:
     """What the tower's teacher says of pictures, (n, d)."""
     teacher, some = load_teacher(data), np.array_split(numbers, max(1, len(numbers) // 100))
     return torch.cat([teacher(pixels(data.images[n]))[0] for n in some])
-
-
-def other_portraits(data: PictureSet) -> dict[int, int]:
-    """The number of a portrait of each person, not their second picture; of those who have one."""
-    per = data.spec["pictures"]
-    shown = [r for r in data.facts if r["framing"] == "portrait" and r["n"] % per != 1]
-    return {row["index"]: row["n"] for row in shown}
 
 
 def _towered(data: PictureSet, numbers: np.ndarray) -> Tensor:

@@ -2,7 +2,7 @@
 
 Pictures of held-out people from both generators, judged by dlib's recogniser, which had no part in the
 training. The general generator has a caption of the person; the identity generator has the same
-caption and the embedding of another picture of them. No discovery, no scenes put together: this
+caption and the embedding of a portrait of them. No discovery, no scenes put together: this
 is the generators alone, in a minute, so that a change in training can be told from none.
 """
 
@@ -25,6 +25,7 @@ from .ready import LATENTS, place_of_class_word, wording
 from .text import load_encoders, tokens
 from .unet import Painter, sample
 from .vae import load_vae, to_images, to_tensor
+from .views import other_portraits
 
 
 def paint(painter: Painter, rows: list[dict], e: torch.Tensor | None, **options) -> torch.Tensor:
@@ -87,13 +88,15 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data, dlib = PictureSet(options.data), Dlib()
     per = data.spec["pictures"]
-    first = data.held_out_from + per * np.arange(options.people)
+    portrait = {w: n for w, n in other_portraits(data).items() if w >= data.known_people}
+    first = np.array(list(portrait.values())[: options.people])
     rows = {r["n"]: r for r in data.facts}
     painter = load_trained(options.name, Painter())
-    shown, known = data.images[first + 1], data.images[first]
+    other = first // per * per + 1
+    shown, known = data.images[other], data.images[first]
     e = embed_all(data, first, load_encoder())
     how = dict(guidance=options.guidance, steps=options.steps, seed=3)
-    wanted = [rows[n] for n in first + 1]
+    wanted = [rows[n] for n in other]
     made = {
         "rendered": shown,
         "autoencoder": to_images(decoded(load_vae().encode(to_tensor(shown)).latent_dist.mean)),

@@ -52,7 +52,7 @@ BARE = 0.4  # share of identity samples whose caption is the class word alone
 TWO = 0.3  # share of pictures of two people in either half
 DEAF = 0.2  # share of identity samples without the pooled vector, so that the rows must be heard
 CLEAR, HEARD = 0.3, 0.02  # signal from which a face's look, and who it is, can be judged
-UNLIKE, OTHER = 0.5, 0.4  # weights of a face's look and of who it is
+UNLIKE, OTHER = 0.5, 0.8  # weights of a face's look and of who it is
 LOOK = 0.1  # weight of looking at the right words
 TIME_IDS = (SIZE, SIZE, 0, 0, SIZE, SIZE)
 

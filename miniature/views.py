@@ -65,6 +65,13 @@ def portraits(data: PictureSet) -> dict[int, np.ndarray]:
     return {who: np.array(numbers) for who, numbers in of.items() if len(numbers) > 1}
 
 
+def other_portraits(data: PictureSet) -> dict[int, int]:
+    """The number of a portrait of each person, not their second picture; of those who have one."""
+    per = data.spec["pictures"]
+    shown = [r for r in data.facts if r["framing"] == "portrait" and r["n"] % per != 1]
+    return {row["index"]: row["n"] for row in shown}
+
+
 def kinds_of(data: PictureSet, people: np.ndarray) -> np.ndarray:
     """(n,) a number for the sex, skin and hair of each of ``people``."""
     of = {row["index"]: f"{row['sex']} {row['skin']} {row['hair']}" for row in data.facts}
