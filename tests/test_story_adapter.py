@@ -14,6 +14,7 @@ from identitystory.errors import ConfigError, ModelError
 from identitystory.models.attention import edited
 from identitystory.models.folder import ADAPTER, adapter_fingerprint
 from identitystory.models.ip_adapter import embeddings_of, load_ip_adapter
+from identitystory.models.photomaker import load_identity_encoder
 from identitystory.sampling import sample
 from identitystory.story import inline_story
 from tests.stories import STEPS, far, paint, toy_backend  # noqa: F401
@@ -184,7 +185,13 @@ def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_pa
     )
     (layer,) = stock.unet.encoder_hid_proj.image_projection_layers
     torch.testing.assert_close(loaded.tokens(e), layer(e)[0], rtol=1e-3, atol=1e-3)
-    (copy / "photomaker.safetensors").rename(tmp_path / "elsewhere")
+    identity = copy / "photomaker.safetensors"
+    save_file(load_file(identity), identity, metadata={"shortest_edge": "43"})
+    encoder, other = load_identity_encoder(identity), load_ip_adapter(copy, G.unet)
+    cut = encoder.embed(encoder.pixels([picture])).detach()
+    torch.testing.assert_close(other.embed(picture), cut[0])
+    assert (cut - e).abs().max() > 1e-3
+    identity.rename(tmp_path / "elsewhere")
     with pytest.raises(
         ModelError, match=r"holds no IP-Adapter \(sdxl_models/image_encoder/ missing"
     ):

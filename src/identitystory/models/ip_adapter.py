@@ -39,6 +39,7 @@ class IPAdapter:
         encoder: ``CLIPVisionModelWithProjection``, float32.
         mean: of the pictures it reads, a channel.
         std: likewise.
+        shortest_edge: to which their shorter side is resized before the middle is cut out.
         projection: weight (n * D, E) and bias (n * D,) of the linear layer.
         norm: weight and bias (D,) of the layer norm.
         keys: (inner, D), by the name of the attention layer; cross-attention only.
@@ -48,6 +49,7 @@ class IPAdapter:
     encoder: Any
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    shortest_edge: int
     projection: tuple[Tensor, Tensor]
     norm: tuple[Tensor, Tensor]
     keys: dict[str, Tensor]
@@ -56,7 +58,7 @@ class IPAdapter:
     @torch.inference_mode()
     def embed(self, image: Image.Image) -> Tensor:
         """(E,) float32 on the CPU, of the picture's centre at the encoder's size."""
-        picture = square(image, self.encoder.config.image_size)
+        picture = square(image, self.encoder.config.image_size, self.shortest_edge)
         pixels = normalised([picture], self.mean, self.std).to(self.encoder.device)
         return self.encoder(pixels).image_embeds[0].float().cpu()
 
@@ -92,26 +94,28 @@ def load_ip_adapter(folder: Path, unet: Any) -> IPAdapter:
             "the 'plus' and 'face' variants are not supported"
         ) from error
     keys, values = _by_site(state, unet, file)
-    encoder, mean, std = _picture_encoder(folder)
+    encoder, mean, std, shortest_edge = _picture_encoder(folder)
     encoder = encoder.to(unet.device).eval().requires_grad_(False)
     if encoder.config.projection_dim != projection[0].shape[1]:
         raise ModelError(
             f"{file} reads embeddings of {projection[0].shape[1]} numbers, "
             f"the encoder beside it gives {encoder.config.projection_dim}"
         )
-    return IPAdapter(encoder, tuple(mean), tuple(std), projection, norm, keys, values)
+    how = tuple(mean), tuple(std), shortest_edge
+    return IPAdapter(encoder, *how, projection, norm, keys, values)
 
 
-def _picture_encoder(folder: Path) -> tuple[Any, Sequence[float], Sequence[float]]:
-    """The tower, float32, and the mean and deviation of the pictures it reads."""
+def _picture_encoder(folder: Path) -> tuple[Any, Sequence[float], Sequence[float], int]:
+    """The tower, float32, and the pictures it reads: mean and deviation, and the shorter side."""
     own = folder / ADAPTER_ENCODER
     if not own.is_dir():
         identity = load_identity_encoder(folder / IDENTITY)
-        return tower(identity), identity.mean, identity.std
+        return tower(identity), identity.mean, identity.std, identity.shortest_edge
     encoder = load_part(CLIPVisionModelWithProjection, own, dtype=torch.float32)
     processor = own / "preprocessor_config.json"
     said = read_json(processor) if processor.is_file() else {}
-    return encoder, said.get("image_mean", CLIP_MEAN), said.get("image_std", CLIP_STD)
+    size = encoder.config.image_size
+    return encoder, said.get("image_mean", CLIP_MEAN), said.get("image_std", CLIP_STD), size
 
 
 def tower(encoder: IdentityEncoder) -> CLIPVisionModelWithProjection:
