@@ -374,7 +374,7 @@ def train(minutes: float, ready: Ready, *, batch: int, name: str = "unet") -> No
     """Both halves in every step, for ``minutes``."""
     painter, perception = Painter(), load_perception().to(DEVICE)
     optimizers = new_optimizers(painter)
-    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.95, warmup=100)
+    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.85, warmup=100)
     torch.manual_seed(run.step * 16 + run.rank)
     draw, (visible,) = Draw(ready, bare_captions(ready)), moved(visibility(ready))
     drawn = time.time()
