@@ -19,7 +19,7 @@ from transformers import CLIPVisionConfig
 from identitystory.models.photomaker import IdentityEncoder
 
 from .data import PictureSet
-from .loop import Run, load_trained, mixed, moved, spawn
+from .loop import CPU, Run, load_trained, mixed, moved, spawn
 from .muon import muon_and_adam
 from .paths import BUILD
 from .teacher import GRID, PEOPLE_IN_BATCH, contrast, load_teacher
@@ -27,7 +27,7 @@ from .teacher import WIDTH as SEEN
 from .text import WIDTHS
 from .views import SIZE, Pairs, pixels
 
-PATCH, WIDTH, LAYERS, ACTIVATION = SIZE // GRID, 192, 6, "gelu"
+PATCH, WIDTH, HIDDEN, LAYERS, ACTIVATION = SIZE // GRID, 192, 512, 6, "gelu"
 LOOKED = 4  # the layer after which a patch's token says what the teacher sees there
 SAID, APART = 10.0, 0.3  # weights: what the teacher says, who is who
 
@@ -35,7 +35,7 @@ SAID, APART = 10.0, 0.3  # weights: what the teacher says, who is who
 def new_encoder() -> IdentityEncoder:
     """An untrained tower with the text encoders' widths."""
     vision = CLIPVisionConfig(
-        hidden_size=WIDTH, intermediate_size=4 * WIDTH, num_hidden_layers=LAYERS,
+        hidden_size=WIDTH, intermediate_size=HIDDEN, num_hidden_layers=LAYERS,
         num_attention_heads=WIDTH // 64, image_size=SIZE, patch_size=PATCH,
         projection_dim=WIDTHS[0], hidden_act=ACTIVATION,
     )  # fmt: skip
@@ -95,7 +95,7 @@ def embed_all(data: PictureSet, numbers: np.ndarray, encoder: IdentityEncoder) -
     """E of pictures, (len(numbers), d) float32."""
     parts = []
     for k in range(0, len(numbers), 256):
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed(CPU):
             parts.append(encoder.embed(pixels(data.images[numbers[k : k + 256]])).float())
     return torch.cat(parts)
 

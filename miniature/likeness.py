@@ -19,7 +19,7 @@ from identitystory.metrics.faces import Dlib
 
 from .data import PictureSet
 from .identity import auc, embed_all, load_encoder
-from .loop import load_trained
+from .loop import CPU, load_trained, mixed
 from .paths import BUILD
 from .ready import LATENTS, place_of_class_word, wording
 from .text import load_encoders, tokens
@@ -44,7 +44,7 @@ def paint(painter: Painter, rows: list[dict], e: torch.Tensor | None, **options)
 
 def decoded(z: torch.Tensor) -> torch.Tensor:
     """(n, 3, S, S) in [-1, 1]."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed(CPU):
         return load_vae().decode(z).sample.float().clamp(-1, 1)
 
 

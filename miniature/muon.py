@@ -11,10 +11,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from identitystory.models.hardware import resolve_dtype
+
 
 def orthogonalized(g: Tensor, iterations: int = 5) -> Tensor:
-    """(m, n) with about the singular vectors of ``g`` and all singular values near one."""
-    x = g.bfloat16()
+    """(m, n) with about the singular vectors of ``g`` and all singular values near one.
+
+    In bfloat16 where the device multiplies it.
+    """
+    x = g if resolve_dtype("auto", g.device) == torch.float32 else g.bfloat16()
     x = x / (x.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x

@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import shutil
+import tomllib
 from pathlib import Path
 
 import torch
@@ -28,13 +29,15 @@ from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 from . import few_steps, ip_adapter
 from .data import PLACES_V0, POSES_V0, PictureSet
 from .identity import ACTIVATION, WIDTH, load_encoder
+from .identity_lora import NAME as IDENTITY_LORA
+from .identity_lora import load_painter
 from .loop import CHECKPOINTS, load_trained, trained
 from .paths import BUILD, TARGET
 from .reader import save_reader
 from .ready import HELD_OUT_SCENES, LATENTS
 from .segmenter import MEAN, SIZE, STD, new_segmenter
 from .text import TOKENIZERS, load_encoders
-from .unet import Painter, new_unet, scheduler
+from .unet import LORA, Painter, new_unet, scheduler
 from .vae import DECODER, load_vae
 from .views import PICTURE
 from .world.captions import grammar_words
@@ -62,7 +65,7 @@ def save_photomaker(painter: Painter, encoder: IdentityEncoder, path: Path) -> N
     tensors = {
         f"id_encoder.{k}": v for k, v in encoder.state_dict().items() if "position_ids" not in k
     }
-    lora = get_peft_model_state_dict(painter.unet, adapter_name="photomaker")
+    lora = get_peft_model_state_dict(painter.unet, adapter_name=LORA)
     tensors |= {f"lora_weights.unet.{k}": v for k, v in lora.items()}
     half = {k: v.detach().half().contiguous() for k, v in tensors.items()}
     metadata = dict(
@@ -106,8 +109,8 @@ def save_segmenter(folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(content, indent=2))
 
 
-def training_facts(data: PictureSet) -> dict:
-    """What the checkpoints say of themselves: steps and minutes of each stage."""
+def training_facts(known: dict) -> dict:
+    """Steps and minutes of each stage, as its checkpoint says, or else as is ``known``."""
     stages = {}
     parts = (
         "vae",
@@ -118,22 +121,37 @@ def training_facts(data: PictureSet) -> dict:
         "segmenter",
         "perception",
         "unet",
+        IDENTITY_LORA,
         "reader",
         "ip_adapter",
         "few_steps",
     )
-    for name in filter(trained, parts):
-        state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
-        stages[name] = (state["step"], round(state["spent"] / 60, 1))
+    for name in parts:
+        if trained(name):
+            state = torch.load(CHECKPOINTS / f"{name}.pt", weights_only=True, mmap=True)
+            stages[name] = (state["step"], round(state["spent"] / 60, 1))
+        elif name in known:
+            stages[name] = (known[name]["steps"], known[name]["minutes"])
     return stages
 
 
-def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
-    """``card.toml``: data, steps, seed, time, measured quality, sha256 of every weight file."""
-    people = data.spec["people"]
+def read_card(folder: Path) -> dict:
+    """The card that is there, or an empty one."""
+    path = folder / "card.toml"
+    empty: dict = {"training": {}, "measured": {}}
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
+
+
+def write_card(folder: Path, data: PictureSet, measured: dict, before: dict) -> None:
+    """``card.toml``: data, steps, seed, time, measured quality, sha256 of every weight file.
+
+    What is not known anew is taken from the card ``before``: what was not trained, nor measured, again.
+    """
+    people, measured = data.spec["people"], before["measured"] | measured
+    machine = before["training"].get("machine", "two CPU cores with bfloat16 matrix units")
     lines = [
         "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
-        'name = "identitystory miniature, version 0.6"',
+        'name = "identitystory miniature, version 0.8"',
         'licence = "Apache-2.0; rendered from CC0 data"',
         "size = 128",
         "",
@@ -150,10 +168,11 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
         "people_in_a_picture = 2  # side by side; they still share traits now and then",
         "",
         "[training]  # optimizer steps, minutes on the machine below",
-        f"machine = {json.dumps(measured.pop('machine', 'two CPU cores with bfloat16 matrix units'))}",
+        f"machine = {json.dumps(measured.pop('machine', machine))}",
     ]
     lines += [
-        f"{n} = {{ steps = {s}, minutes = {m} }}" for n, (s, m) in training_facts(data).items()
+        f"{n} = {{ steps = {s}, minutes = {m} }}"
+        for n, (s, m) in training_facts(before["training"]).items()
     ]
     lines += ["", "[measured]"]
     lines += [f"{k} = {json.dumps(v)}" for k, v in measured.items()]
@@ -172,8 +191,9 @@ def write_card(folder: Path, data: PictureSet, measured: dict) -> None:
 
 def pack(folder: Path, data: PictureSet, measured: dict) -> None:
     """Write the whole checkpoint into ``folder``, replacing what is there."""
+    before = read_card(folder)
     stored = torch.load(LATENTS, weights_only=True, mmap=True)
-    painter = load_trained("unet", Painter())
+    painter = load_painter()
     vae = load_vae()
     fold_normalisation(vae, stored["mean"], stored["std"])
     _, encoders = load_encoders()
@@ -206,18 +226,25 @@ def pack(folder: Path, data: PictureSet, measured: dict) -> None:
         few_steps.pack(few_steps.load_student(), folder)
     words = sorted({w.strip(",.") for w in grammar_words()})
     (folder / "vocabulary.json").write_text(json.dumps({"words": words}, indent=0))
-    write_card(folder, data, measured)
+    write_card(folder, data, measured, before)
+
+
+def pack_identity(folder: Path, data: PictureSet, measured: dict) -> None:
+    """Write ``photomaker.safetensors`` anew, and nothing else but the card."""
+    save_photomaker(load_painter(), load_encoder(), folder / "photomaker.safetensors")
+    write_card(folder, data, measured, read_card(folder))
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--identity", action="store_true", help="only what knows who it is")
     parser.add_argument("--data", type=Path, default=BUILD / "people")
     parser.add_argument("--out", type=Path, default=TARGET)
     options = parser.parse_args()
     data, path = PictureSet(options.data), BUILD / "measured.json"
     measured = json.loads(path.read_text()) if path.exists() else {}
-    pack(options.out, data, measured)
+    (pack_identity if options.identity else pack)(options.out, data, measured)
     size = sum(f.stat().st_size for f in options.out.rglob("*") if f.is_file())
     print(f"{options.out}: {size / 2**20:.1f} MiB")
 

@@ -1,7 +1,7 @@
 """A look at latents: ``python -m miniature.perception``, the loss that the U-Net's faces are held to.
 
 The squared error of a latent hardly notices whose face it shows. This small network reads windows of
-latents around a face: who it is, in the words of ``teacher``, which saw the pixels, and the expression. It is
+latents around a face: who it is, in the words of the identity tower, which saw the pixels, and the expression. It is
 trained on the pictures' own latents, with noise, and then frozen; what the U-Net believes the clean face to be
 must look to it like the face that it is. It is not shipped.
 """
@@ -16,19 +16,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .data import PictureSet, add_set_options, open_sets
-from .identity import auc
+from .identity import auc, embed_all, load_encoder
 from .loop import Run, load_trained, mixed, moved
 from .muon import muon_and_adam
 from .ready import Ready, prepare
-from .teacher import Block, contrast, load_teacher
+from .teacher import Block, contrast
 from .text import WIDTHS
 from .vae import LATENT_CHANNELS
-from .views import kinds_of, look_alikes, pixels, portraits
+from .views import kinds_of, look_alikes, portraits
 from .world.people import EXPRESSIONS
 
 CELLS = 8  # a window's side in latents: 64 of 128 pixels, a head in a portrait
 GRID = 16
-SAID = 10.0  # weight of what the teacher says
+SAID = 10.0  # weight of what the tower says
 CHECKED = 150  # people of the training set that the network is not shown, to see what it is worth
 
 
@@ -138,11 +138,10 @@ def pictures_of(ready: Ready) -> dict[int, list[int]]:
 
 @torch.inference_mode()
 def taught(data: PictureSet) -> tuple[np.ndarray, Tensor]:
-    """The people of whom there are two portraits, and what the teacher says of each on average,
+    """The people of whom there are two portraits, and what the tower says of each on average,
     (known people, d) in units of its spread; zero for the others."""
-    of, teacher = portraits(data), load_teacher(data)
-    numbers = np.concatenate(list(of.values()))
-    e = torch.cat([teacher(pixels(data.images[n]))[0] for n in np.array_split(numbers, 100)])
+    of = portraits(data)
+    e = embed_all(data, np.concatenate(list(of.values())), load_encoder())
     e = (e - e.mean(0)) / e.std(0)
     wanted, first = torch.zeros(data.known_people, e.shape[1]), 0
     for who, its in of.items():

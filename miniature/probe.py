@@ -14,7 +14,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from .data import add_set_options, open_sets
-from .loop import CHECKPOINTS
+from .loop import CHECKPOINTS, CPU, mixed
 from .noising import noised
 from .ready import WORDINGS, bare_captions, companions, portraits_of, prepare
 from .unet import Painter, scheduler
@@ -68,7 +68,7 @@ def main() -> None:
     x, target = noised(z, noise, t, scheduler().alphas_cumprod)
 
     def error(states: Tensor, pooled: Tensor, *, identity: bool) -> str:
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed(CPU):
             y = painter(x, t, states, pooled, identity=identity).float()
         return quarters((y - target).square().mean((1, 2, 3)))
 

@@ -28,6 +28,7 @@ STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages 
     "reader": ([], 6),
     "perception": ([], 4),
     "unet": ([], 400),
+    "identity_lora": ([], 60),
     "ip_adapter": ([], 15),
     "few_steps": ([], 10),
     "pack": ([], 0),

@@ -29,7 +29,7 @@ from identitystory.models.photomaker import FuseModule
 
 from .data import add_training_options, open_sets
 from .looking import Looking, inattention
-from .loop import DEVICE, Run, load_trained, mixed, moved, spawn
+from .loop import CPU, DEVICE, Run, load_trained, mixed, moved, spawn
 from .muon import Muon
 from .noising import min_snr, noised
 from .paths import BUILD
@@ -47,7 +47,7 @@ from .ready import (
 from .text import WIDTHS
 from .vae import LATENT_CHANNELS, SIZE, load_vae, to_images
 
-CHANNELS, RANK = (96, 192), 16
+CHANNELS, LORA, RANK = (96, 192), "photomaker", 16
 BARE = 0.4  # share of identity samples whose caption is the class word alone
 TWO = 0.3  # share of pictures of two people in either half
 DEAF = 0.2  # share of identity samples without the pooled vector, so that the rows must be heard
@@ -91,7 +91,7 @@ def new_unet() -> UNet2DConditionModel:
 def add_lora(unet: UNet2DConditionModel) -> None:
     """PhotoMaker's LoRA: on every attention projection."""
     targets = ["to_q", "to_k", "to_v", "to_out.0"]
-    unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets), "photomaker")
+    unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets), LORA)
 
 
 def speak_up(fuse: FuseModule) -> None:
@@ -370,6 +370,22 @@ def unlikeness(
     return unlike, other[a > HEARD].sum() / len(v)
 
 
+def loss_of(
+    painter: Painter, b: Batch, perception: Perception, alpha_bar: Tensor, visible: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """What a generator is held to on its half of a batch, and its parts by name."""
+    with mixed():
+        v = velocity(painter, b)
+        unlike, other = unlikeness(v, b, perception, alpha_bar)
+    error = squared_error(v, b, alpha_bar, visible).mean()
+    looked = inattention(painter.looking, b.about, b.cells)
+    loss = error + UNLIKE * unlike + LOOK * looked
+    if b.e is None:
+        return loss, {"plain": float(error.detach()), "looked plain": float(looked.detach())}
+    shown = dict(faced=error, looked=looked, unlike=unlike, other=other)
+    return loss + OTHER * other, {k: float(x.detach()) for k, x in shown.items()}
+
+
 def train(minutes: float, ready: Ready, *, batch: int, name: str = "unet") -> None:
     """Both halves in every step, for ``minutes``."""
     painter, perception = Painter(), load_perception().to(DEVICE)
@@ -382,17 +398,9 @@ def train(minutes: float, ready: Ready, *, batch: int, name: str = "unet") -> No
         losses, shown = [], {}
         for identity in (False, True):
             b = draw(batch // 2, identity=identity)
-            with mixed():
-                v = velocity(painter, b)
-                unlike, other = unlikeness(v, b, perception, draw.alpha_bar)
-            error = squared_error(v, b, draw.alpha_bar, visible).mean()
-            looked = inattention(painter.looking, b.about, b.cells)
-            losses += [error, UNLIKE * unlike, LOOK * looked]
-            if identity:
-                losses.append(OTHER * other)
-                shown |= dict(unlike=float(unlike.detach()), other=float(other.detach()))
-            shown["faced" if identity else "plain"] = float(error.detach())
-            shown["looked" if identity else "looked plain"] = float(looked.detach())
+            loss, told = loss_of(painter, b, perception, draw.alpha_bar, visible)
+            losses.append(loss)
+            shown |= told
         run.update(sum(losses) / 2, **shown)
         if time.time() - drawn > 600 and not run.rank:
             run.save()
@@ -419,7 +427,7 @@ def sample(
     h = torch.cat([states[-1:].expand(n, -1, -1), states[:-1]])
     p = torch.cat([pooled[-1:].expand(n, -1), pooled[:-1]])
     for t in s.timesteps:
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed(CPU):
             u, c = (
                 painter(torch.cat([z, z]), t.expand(2 * n), h, p, identity=identity)
                 .float()
@@ -462,7 +470,7 @@ def sheet(
     m, s = ready.mean.view(-1, 1, 1), ready.std.view(-1, 1, 1)
     rows_of_pixels = []
     for z in pages:
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed(CPU):
             y = vae.decode(z * s + m).sample.float().clamp(-1, 1)
         rows_of_pixels.append(np.concatenate(list(to_images(y)), 1))
     Image.fromarray(np.concatenate(rows_of_pixels)).save(out)

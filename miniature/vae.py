@@ -18,7 +18,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from .data import PictureSet
-from .loop import Run, load_trained, mixed, moved, spawn, trained
+from .loop import CPU, Run, load_trained, mixed, moved, spawn, trained
 from .muon import Muon
 from .paths import BUILD
 
@@ -174,7 +174,7 @@ def report(data: PictureSet, out: Path) -> dict:
     held = numbers[numbers >= data.held_out_from]
     held = (held if len(held) >= 64 else numbers)[-64:]
     x = to_tensor(data.images[held])
-    with torch.autocast("cpu", torch.bfloat16):
+    with mixed(CPU):
         y = vae.decode(vae.encode(x).latent_dist.mean).sample.float().clamp(-1, 1)
     error = ((y - x) ** 2).mean(1)
     face = torch.from_numpy((data.masks[held] >= 1) & (data.masks[held] <= 3))
