@@ -3,8 +3,9 @@
 For each character the identity is searched ``--full`` times with the preset ``recommended`` and
 ``--quick`` times with each variant, every time from another seed. Two full searches tell the
 yardstick, their own cosine: a variant that comes as near to them costs nothing. Frames are compared
-with those of ``recommended`` from the same seed: the mean absolute difference of pixels inside and outside the masks, in levels of 255, next to
-that of two frames from different seeds.
+with those of ``recommended`` from the same seed: the mean absolute difference of pixels inside and
+outside the masks, in levels of 255, next to that of two frames from different seeds. The first line
+tells the evaluations that lie ahead; ``--count`` ends there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ import torch
 from identitystory.config import FEW_STEPS, DiscoveryConfig, Preset, preset, with_distilled
 from identitystory.discovery import cohesion
 from identitystory.models.backend import load_backend
-from identitystory.pipeline import find_identity, paint
+from identitystory.pipeline import count_evaluations, find_identity, paint, search_evaluations
 from identitystory.protocols import Backend
 from identitystory.requests import overridden
 from identitystory.sampling import Watched
@@ -84,33 +85,72 @@ def variants(full: DiscoveryConfig, fast: DiscoveryConfig) -> dict[str, Discover
     }
 
 
-def compared(
-    backend: Backend,
-    other: Backend,
-    story: Story,
-    faces: dict[str, Identity],
-    full: Preset,
-    config: Preset,
-    count: int,
-) -> dict[str, object]:
-    """How far frames of ``other`` with ``config`` lie from those of ``backend`` with ``full``."""
-    inside, outside, apart, costs = [], [], [], set()
+def reuse_label(every: int) -> str:
+    """What the search with ``--reuse`` is called."""
+    return f"a full search with --reuse {every}"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Frames of the full method from one seed each, and from another, that others are held against.
+
+    Attributes:
+        frames: what `frame` gave.
+        apart: mean difference of two seeds.
+    """
+
+    frames: list[tuple[np.ndarray, np.ndarray, int]]
+    apart: list[float]
+
+
+def reference(
+    backend: Backend, story: Story, faces: dict[str, Identity], full: Preset, count: int
+) -> Reference:
+    """``count`` frames of the full method, each painted from two seeds."""
+    made = Reference([], [])
     for seed in range(count):
-        a, mask, cost_a = frame(backend, story, faces, full, seed)
-        b, _, cost_b = frame(other, story, faces, config, seed)
-        c, _, _ = frame(backend, story, faces, full, seed + 1000)
+        made.frames.append(frame(backend, story, faces, full, seed))
+        other = frame(backend, story, faces, full, seed + 1000)[0]
+        made.apart.append(float(np.abs(made.frames[-1][0] - other).mean()))
+    return made
+
+
+def compared(
+    known: Reference, backend: Backend, story: Story, faces: dict[str, Identity], config: Preset
+) -> dict[str, object]:
+    """How far frames of ``backend`` with ``config`` lie from the known ones of the same seeds."""
+    inside, outside, costs = [], [], set()
+    for seed, (a, mask, cost_a) in enumerate(known.frames):
+        b, _, cost_b = frame(backend, story, faces, config, seed)
         gap = np.abs(a - b).mean(axis=2)
         inside += [gap[mask].mean()] if mask.any() else []
         outside.append(gap[~mask].mean())
-        apart.append(np.abs(a - c).mean())
         costs.add((cost_a, cost_b))
     return {
-        "frames": count,
+        "frames": len(known.frames),
         "evaluations full, this": sorted(costs),
         "inside the masks": round(float(np.mean(inside)), 2) if inside else None,
         "outside": round(float(np.mean(outside)), 2),
-        "two seeds apart": round(float(np.mean(apart)), 2),
+        "two seeds apart": round(float(np.mean(known.apart)), 2),
     }
+
+
+def ahead(
+    full: Preset, fast: Preset, tried: dict[str, DiscoveryConfig], asked: argparse.Namespace
+) -> dict[str, int]:
+    """Evaluations that lie ahead at most, by what they are for; all characters together."""
+    cost = lambda config: search_evaluations(replace(full, discovery=config))
+
+    def one(config: Preset) -> int:
+        start, interval = config.injection.start, config.injection.guidance_interval
+        return count_evaluations(config.num_steps, start, 1, interval=interval)
+
+    told = {"full searches": asked.full * cost(full.discovery)}
+    told |= {label: asked.quick * cost(config) for label, config in tried.items()}
+    others = one(fast) + len(asked.reuse) * one(full)
+    told["frames"] = asked.frames * (2 * one(full) + others)
+    told = {label: len(CAST) * count for label, count in told.items()}
+    return {**told, "all": sum(told.values())}
 
 
 def options() -> argparse.Namespace:
@@ -122,36 +162,51 @@ def options() -> argparse.Namespace:
     made.add_argument("--full", type=int, default=2, help="full searches a character")
     made.add_argument("--quick", type=int, default=2, help="searches a variant and character")
     made.add_argument("--frames", type=int, default=4)
+    made.add_argument("--reuse", type=int, nargs="*", default=[2], help="values of --reuse to try")
     made.add_argument(
-        "--only", nargs="+", default=[], metavar="WORDS", help="variants that have them"
+        "--only", nargs="+", default=[], metavar="WORDS", help="searches that have them"
     )
+    made.add_argument("--count", action="store_true", help="tell what it costs, and paint nothing")
     return made.parse_args()
 
 
 def main() -> None:
     """Prints one JSON object a line."""
     arguments = options()
-    full, _ = overridden(preset("recommended"), steps=arguments.steps)
+    full, _ = overridden(
+        preset("recommended"), steps=arguments.steps, portraits=arguments.portraits
+    )
     fast, _ = overridden(preset("fast"), steps=arguments.steps)
-    discovery = replace(full.discovery, num_portraits=arguments.portraits)
+    searches_of = variants(full.discovery, fast.discovery)
+    searches_of |= {reuse_label(every): full.discovery for every in arguments.reuse}
     tried = {
         label: config
-        for label, config in variants(discovery, fast.discovery).items()
+        for label, config in searches_of.items()
         if not arguments.only or any(words in label for words in arguments.only)
     }
+    print(json.dumps({"evaluations ahead": ahead(full, fast, tried, arguments)}), flush=True)
+    if arguments.count:
+        return
     how = {"num_steps": arguments.steps, "sampler": full.sampler}
     backend = load_backend(arguments.model, **how)
-    reusing = load_backend(arguments.model, **how, reuse=2)
-    few = None
-    if any(config.distilled for config in tried.values()):
-        few = load_backend(arguments.model, **how, distilled=True, search_steps=FEW_STEPS)
+    reusing = {
+        reuse_label(every): load_backend(arguments.model, **how, reuse=every)
+        for every in arguments.reuse
+    }
+    searching = dict(reusing)
+    for label, config in tried.items():
+        if config.distilled:
+            few = load_backend(arguments.model, **how, distilled=True, search_steps=FEW_STEPS)
+            searching[label] = few
     found: dict[str, Identity] = {}
     with torch.no_grad():
         for line in CAST:
             name = line.partition(":")[0]
             story = inline_story([line], [SCENE % name])
             (character,) = story.characters
-            searches = [search(backend, character, discovery, n) for n in range(arguments.full)]
+            searches = [
+                search(backend, character, full.discovery, n) for n in range(arguments.full)
+            ]
             one = found[name] = searches[0][0]
             own = [cosine(one, other) for other, _ in searches[1:]]
             told = {"who": name, "full": searches[0][1], "among full searches": own}
@@ -159,20 +214,19 @@ def main() -> None:
             for label, config in tried.items():
                 near, cost = [], {}
                 for seed in range(arguments.quick):
-                    searching = few if config.distilled else backend
-                    quick, cost = search(searching, character, config, 100 + seed)
+                    using = searching.get(label, backend)
+                    quick, cost = search(using, character, config, 100 + seed)
                     near += [cosine(quick, other) for other, _ in searches]
                 told = {"who": name, "variant": label, "to the full": near, **cost}
                 print(json.dumps(told), flush=True)
             if not arguments.frames:
                 continue
             faces = {name: one}
-            for label, other, changed in (
-                ("fast", backend, fast),
-                ("every second step's deep features", reusing, full),
-            ):
-                told = {"who": name, "frames of": label}
-                told |= compared(backend, other, story, faces, full, changed, arguments.frames)
+            known = reference(backend, story, faces, full, arguments.frames)
+            ways = {"fast": (backend, fast)} | {k: (b, full) for k, b in reusing.items()}
+            for label, (other, changed) in ways.items():
+                told = {"who": name, "frames of": label.removeprefix("a full search with ")}
+                told |= compared(known, other, story, faces, changed)
                 print(json.dumps(told), flush=True)
     names = list(found)
     print(json.dumps({"two characters": cosine(found[names[0]], found[names[1]])}))

@@ -13,10 +13,11 @@ LARGE = (".safetensors", ".bin")
 
 
 class FakeHub:
-    """``files[repo][name]`` is a file's content; ``gated`` and ``lying`` name repositories."""
+    """``files[repo][name]`` is a file's content; ``gated``, ``lying``, ``busy`` name repositories."""
 
     def __init__(self):
-        self.files, self.gated, self.lying, self.asked = {}, set(), set(), []
+        self.files, self.asked = {}, []
+        self.gated, self.lying, self.busy = set(), set(), set()
 
     def listing(self, repo):
         """What the API says of a repository at COMMIT."""
@@ -60,6 +61,8 @@ def fake_hub(tmp_path, monkeypatch):
                 return self.answer(401, {"X-Error-Code": "RepoNotFound"})
             if match[2] not in (None, "main", COMMIT):
                 return self.answer(404, {"X-Error-Code": "RevisionNotFound"})
+            if match[1] in fake.busy:
+                return self.answer(403, {})
             if match[1] in fake.gated:
                 return self.answer(403, {"X-Error-Code": "GatedRepo"})
             if api:

@@ -4,16 +4,20 @@ import csv
 import dataclasses
 import io
 from dataclasses import replace
+from itertools import product
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from identitystory import ablation_figures, grid
+from identitystory import ablation_figures, bench, grid, identity_space
 from identitystory.ablation import ABLATIONS, ablation, variants
 from identitystory.ablation_runs import AblationRequest, chosen_stories, paint, told_cost
 from identitystory.ablation_scores import Outcome, Row, as_csv, compared, difference, measure, write
+from identitystory.baselines.registry import OURS
+from identitystory.bench import BenchRequest
 from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset, preset
 from identitystory.errors import ConfigError, RunError
@@ -21,7 +25,7 @@ from identitystory.evaluation import Tools
 from identitystory.metrics.suite import Instruments
 from identitystory.plan import make_plan
 from identitystory.runfolder import RunFolder, read_tensors
-from identitystory.story import inline_story
+from identitystory.story import inline_story, slug
 from tests.workshop import FACTS, Workshop, contents
 
 MARA, TOM = "Mara: a woman with dark curly hair", "Tom: an old man with a beard"
@@ -38,9 +42,9 @@ STORIES = (
 PAPER = preset("paper")
 
 
-def asked(name, out, **more):
+def asked(name, out, scenes=2, **more):
     made = ablation(name)
-    stories = chosen_stories(made, STORIES, PRESET, 2, 2)
+    stories = chosen_stories(made, STORIES, PRESET, 2, scenes)
     return AblationRequest(made, tuple(variants(made, PRESET)[0]), stories, out, **more)
 
 
@@ -151,6 +155,16 @@ def test_ablations_in_one_folder_paint_the_method_itself_once(backend, tmp_path)
     workshop = Workshop(backend)
     paint(asked("mechanism", tmp_path), workshop.service)
     assert workshop.steps == {"general": 0, "identity": 8 * 5}  # without layout, from the templates
+
+
+def test_a_bench_in_the_same_folder_has_painted_the_portraits_and_the_method_itself(
+    backend, tmp_path
+):
+    request = BenchRequest(STORIES, tmp_path, PRESET, (OURS,))
+    bench.paint(request, Workshop(backend).service)
+    workshop = Workshop(backend)
+    paint(asked("mechanism", tmp_path), workshop.service)
+    assert workshop.steps == {"general": 10 * 4, "identity": 8 * 5}  # the frames without layout
 
 
 class StoppedError(Exception):
@@ -275,6 +289,40 @@ def test_the_figure_is_drawn_the_same_each_time(backend, tmp_path):
     assert ablation_figures.draw(request, Outcome(rows))[1].read_bytes() != before[1]
     with Image.open(files[0]) as picture:
         assert picture.width > 500
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_ablation_leaves_pictures_a_table_with_intervals_and_a_figure(
+    name, backend, tmp_path
+):
+    """A frame a story and variant; each variant's score inside its interval; the figure."""
+    request = asked(name, tmp_path, scenes=1)
+    paint(request, Workshop(backend).service)
+    if request.ablation.paint:
+        for variant, story in product(request.variants, request.stories):
+            with Image.open(RunFolder(request.run(variant, story).out).frame(0)) as picture:
+                assert picture.size == (64, 64)
+        outcome, shown = measure(request, Tools(Instruments(encoder=Grey()), {}, {})), "CLIP-T"
+        pages = [tmp_path / name / f"{slug(story.title)}.png" for story in request.stories]
+        files, drawn = write(request, outcome), ablation_figures.draw(request, outcome)
+    else:
+        found, pages = identity_space.clouds(request), []
+        outcome, shown = identity_space.measure_space(found), "cosine to own"
+        files, drawn = write(request, outcome), ablation_figures.draw_space(request, found)
+    assert files == [tmp_path / f"{name}.csv", tmp_path / f"{name}.json", *pages]
+    rows = list(csv.DictReader(files[0].read_text().splitlines()))
+    scores = {r["variant"]: r for r in rows if r["measure"] == shown}
+    assert list(scores) == list(outcome.labels)
+    for row in scores.values():
+        assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
+    against = f"minus {outcome.reference}"
+    for label in set(scores) - {outcome.reference}:
+        low, gain, high = (float(scores[label][against + end]) for end in (" low", "", " high"))
+        assert low <= gain <= high
+    assert drawn == [tmp_path / f"{name}.png", tmp_path / f"{name}.svg"]
+    with Image.open(drawn[0]) as figure:
+        assert len(figure.convert("L").getcolors()) > 10  # not an empty sheet
+    assert ElementTree.parse(drawn[1]).getroot().tag.endswith("svg")
 
 
 # --- the command --------------------------------------------------------------------------------

@@ -1,15 +1,22 @@
 """models/backend.py: a folder opened as parts that belong together."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
+from identitystory import pipeline
+from identitystory.config import InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.folder import find_checkpoint
 from identitystory.models.folder import fingerprint as fingerprint_of
-from tests.toy import make_toy_checkpoint, toy_checkpoint  # noqa: F401
+from identitystory.sampling import Watched
+from identitystory.story import inline_story
+from identitystory.types import Identity
+from tests.conftest import FakeSegmenter
+from tests.toy import WIDTHS, make_toy_checkpoint, toy_checkpoint  # noqa: F401
 
 OPTIONS = {"device": "cpu", "num_steps": 4}
 
@@ -92,3 +99,26 @@ def test_what_is_not_there_is_told(tmp_path, monkeypatch):
         load_backend(tmp_path / "nowhere", **OPTIONS)
     with pytest.raises(ConfigError, match="no sampler is called 'heun'"):
         load_backend(make_toy_checkpoint(tmp_path / "toy"), sampler="heun", **OPTIONS)
+
+
+def test_three_descriptions_and_a_scene_are_painted_in_as_many_chunks_as_they_need(toy):
+    """Each face goes into its own prompt of two chunks; the template's has more than either."""
+    clothes = ", dark curly hair, a red coat, a grey scarf, a letter from the lighthouse" * 3
+    who = {"Mara": f"a woman{clothes}", "Tom": f"an old man{clothes}", "Ann": f"a girl{clothes}"}
+    described = [f"{name}: {words}" for name, words in who.items()]
+    story = inline_story(described, ["{Mara}, {Tom} and {Ann} walk through the snow"])
+    backend = load_backend(toy, dtype="float32", **OPTIONS)
+    chunks = backend.identity.text.chunks
+    alone = {chunks(words) for words in who.values()}
+    assert 1 < max(alone) < chunks(story.scenes[0].prompt)
+    bands = {words: (20 * j, 0, 20 * j + 16, 64) for j, words in enumerate(who.values())}
+    G, G_id = Watched(backend.general), Watched(backend.identity)
+    parts = replace(backend, general=G, identity=G_id, segmenter=FakeSegmenter(bands))
+    preset = Preset("mine", num_steps=4, injection=InjectionConfig(start=3))
+    rng, frames = torch.Generator().manual_seed(0), []
+    for _ in range(2):
+        faces = torch.randn(3, sum(WIDTHS), generator=rng)
+        cast = {n: Identity(e, torch.zeros(0)) for n, e in zip(who, faces, strict=True)}
+        frames.append(pipeline.paint(parts, story, story.scenes[0], cast, preset))
+    assert G.evaluations + G_id.evaluations == 2 * pipeline.count_evaluations(4, 3, 3)
+    assert frames[0].image.tobytes() != frames[1].image.tobytes()

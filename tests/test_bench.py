@@ -6,19 +6,21 @@ import os
 import signal
 import time
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
-from identitystory import bench, results
+from identitystory import bench, evaluation, results
 from identitystory.baselines.registry import METHODS
 from identitystory.bench import BenchRequest, chosen_methods, paint
 from identitystory.cli import main
-from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.config import PRESETS, DiscoveryConfig, InjectionConfig, Preset, with_guidance
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.grid import NAMES as LEFT
-from identitystory.grid import TILE, load_stories
+from identitystory.grid import TILE, load_stories, wrapped
 from identitystory.plan import ModelFacts
 from identitystory.results import make_table
 from identitystory.story import inline_story
@@ -72,6 +74,18 @@ def test_every_method_paints_every_story_and_faces_are_searched_once(backend, re
     assert all(c["peak_mib"] > 10 and c["seconds"] > 0 for c in cost.values())
 
 
+def test_the_table_counts_the_steps_without_guidance_once(tmp_path):
+    """fast guides 30 of 50 steps: 80 a template and 60 a character; guidance 1 guides none."""
+    one = inline_story(["Mara: a woman"], ["{Mara} reads"], title="One")
+    of = lambda preset, name: results.evaluations(BenchRequest((one,), tmp_path, preset), name, one)
+    assert of(PRESETS["recommended"], "identitystory") == 180
+    assert of(PRESETS["fast"], "identitystory") == 140
+    plain = with_guidance(PRESETS["recommended"], 1.0)
+    assert of(plain, "identitystory") == 90
+    assert [of(plain, name) for name in ("general", "consistory")] == [50, 100]
+    assert [of(PRESETS["fast"], name) for name in ("general", "direct-identity")] == [100, 100]
+
+
 def test_a_second_time_nothing_is_painted_and_the_table_is_the_same(backend, request_):
     workshop = Workshop(backend)
     paint(request_, workshop.service)
@@ -113,19 +127,50 @@ def test_kill_9_and_the_same_command_give_the_same_pictures_and_scores(
 def test_the_page_has_a_row_a_method_and_a_column_a_frame(backend, request_):
     paint(request_, Workshop(backend).service)
     page = results.side_by_side(request_, STORIES[0])
-    assert page.size == (LEFT + 2 * TILE, 3 * TILE)
+    above = page.height - 3 * TILE
+    assert page.width == LEFT + 2 * TILE
     for row, name in enumerate(NAMES):
         frame = request_.run(name, STORIES[0]).out / "frames" / "001.png"
         expected = Image.open(frame).convert("RGB").resize((TILE,) * 2, 1)
-        left, top = LEFT + TILE, row * TILE
+        left, top = LEFT + TILE, above + row * TILE
         shown = page.crop((left, top, left + TILE, top + TILE))
         assert np.array_equal(np.asarray(shown), np.asarray(expected))
+
+
+def test_the_texts_of_the_scenes_stand_above_their_columns(backend, request_):
+    """Each text as it is drawn alone, its names without braces, in its column and nowhere else."""
+    story = replace(STORIES[0], scenes=tuple(reversed(STORIES[0].scenes)))
+    paint(request_, Workshop(backend).service)
+    one, other = (results.side_by_side(request_, s) for s in (STORIES[0], story))
+    above = one.height - 3 * TILE
+    heads = lambda page: [
+        np.asarray(page.crop((LEFT + n * TILE, 0, LEFT + (n + 1) * TILE, above))) for n in (0, 1)
+    ]
+    (reads, pier), turned = heads(one), heads(other)
+    assert reads.min() < 128
+    assert pier.min() < 128
+    assert not np.array_equal(reads, pier)
+    assert np.array_equal(reads, turned[1])
+    assert np.array_equal(pier, turned[0])
+    assert np.asarray(one.crop((0, 0, LEFT, above))).min() == 255
+    named = inline_story(["Mara: a woman"], ["{Mara} reads", "Mara reads"], title="One")
+    with_braces, without = heads(results.side_by_side(request_, named))
+    assert np.array_equal(with_braces, without)
+
+
+def test_long_texts_are_broken_between_words():
+    font = ImageFont.load_default(13)
+    text = "an old man with a grey beard and a woman with dark curly hair walk along the pier"
+    lines = wrapped(text, font, 184)
+    assert " ".join(lines) == text
+    assert all(font.getlength(line) <= 184 for line in lines)
+    assert all(font.getlength(f"{a} {b.split()[0]}") > 184 for a, b in pairwise(lines))
+    assert "x" * 99 not in wrapped("x" * 99, font, 184)
 
 
 def test_the_table_says_what_was_not_measured_and_shows_intervals():
     row = {"cost": {"seconds": None, "evaluations": 100.0, "peak_mib": 12.0}, "scores": {}}
     table = {"stories": 1, "preset": "test", "methods": {"general": row}}
-    assert "No scores" in results.markdown(table)
     assert "| general | - | 100 | 12 |" in results.markdown(table)
     row["scores"] = {
         "all": {"CLIP-T": [0.3541, 0.351, 0.358]},
@@ -207,10 +252,48 @@ def test_the_command_paints_and_prints(backend, tmp_path, capsys):
 def test_the_model_is_chosen_as_for_generate(given, model, monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(bench, "paint", lambda request, *_: asked.append(request))
-    monkeypatch.setattr(results, "make_table", lambda _: {})
+    monkeypatch.setattr(evaluation, "open_tools", lambda *_: None)
+    monkeypatch.setattr(results, "make_table", lambda *_: {})
     monkeypatch.setattr(results, "write", lambda *_: [])
     monkeypatch.setattr(results, "markdown", str)
     assert (
         main(["bench", "--limit", "1", "--out", str(tmp_path), *given], service=lambda: None) == 0
     )
     assert (asked[0].model, asked[0].device, asked[0].preset.name) == (model, "auto", "recommended")
+    suits = "little_people" if model == "miniature" else "consistory_human"
+    assert asked[0].stories[0] == load_stories(suits, 1)[0]
+
+
+def test_an_instrument_that_is_not_here_is_known_before_anything_is_painted(tmp_path, capsys):
+    command = ["bench", "--limit", "1", "--out", str(tmp_path / "out")]
+    assert main([*command, "--clip", str(tmp_path / "nowhere")], service=lambda: None) == 2
+    assert "nowhere" in capsys.readouterr().err
+    given = ["--faces", "sface", "--face-models", str(tmp_path)]
+    assert main([*command, *given], service=lambda: None) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_instruments_are_opened_twice_and_used_for_every_method(monkeypatch, tmp_path):
+    """First to know that they are here; then, after painting, once for all."""
+    said = []
+    opened = lambda wanted, models: (said.append((wanted, models)), f"tools {len(said)}")[1]
+    monkeypatch.setattr(evaluation, "open_tools", opened)
+    monkeypatch.setattr(bench, "paint", lambda *_: said.append("painted"))
+    monkeypatch.setattr(results, "write", lambda *_: [])
+    monkeypatch.setattr(results, "markdown", str)
+    monkeypatch.setattr(results, "evaluate", lambda wanted, tools: said.append((wanted, tools)))
+    monkeypatch.setattr(
+        results, "make_table", lambda _, score: [_unread(score, r) for r in ("a", "b")]
+    )
+    given = ["--clip", "none", "--faces", "sface", "--face-models", "there", "--qalign", "py"]
+    command = ["bench", "--limit", "1", "--out", str(tmp_path), "--device", "cpu", *given]
+    assert main(command, service=lambda: None) == 0
+    wanted = evaluation.Wanted((), False, "none", "sface", Path("there"), "py", "cpu")
+    check = (wanted, ["miniature"])
+    of = lambda run: (replace(wanted, runs=(run,)), "tools 3")
+    assert said == [check, "painted", check, of("a"), of("b")]
+
+
+def _unread(score, run):
+    with pytest.raises(AttributeError):  # no evaluation to read
+        score([run])

@@ -306,6 +306,17 @@ def test_a_frame_is_the_same_whatever_is_painted_with_it(backend, monkeypatch):
     assert all(far(again[n], whole[n]) == 0 for n in ALL)
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_anchors_stay_together_where_memory_would_split_them(backend, monkeypatch, most):
+    """Four anchors, of which ``most`` would go through the U-Net at once."""
+    method = ConsiStory(anchors=3)
+    assert len(method.found(STORY).frames) == 4
+    whole = paint(method, backend)
+    monkeypatch.setattr(backend.general, "most", most)
+    again = paint(method, backend)
+    assert all(far(again[n], whole[n]) == 0 for n in ALL)
+
+
 def test_the_cost_is_what_is_counted(backend, monkeypatch):
     asked = []
     step = type(backend.general).step

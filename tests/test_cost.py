@@ -20,7 +20,7 @@ from identitystory.config import (
 from identitystory.discovery import discover, settled
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
-from identitystory.models.hardware import Room
+from identitystory.models.hardware import ACTIVATIONS, Room, rows_that_fit
 from identitystory.pipeline import (
     count_evaluations,
     find_identity,
@@ -278,6 +278,15 @@ def test_low_memory_paints_nearly_the_same(toy):
     assert torch.equal(z[0], z[1])
     assert torch.equal(images[0], images[1])
     assert backend.general.vae.use_tiling
+
+
+@pytest.mark.parametrize(("rows", "fit"), [(0.5, 1), (1, 1), (3.9, 2), (4, 4), (33, 32)])
+def test_as_many_rows_as_the_free_memory_holds_a_power_of_two(monkeypatch, rows, fit):
+    """Of the free memory a fifth is left alone; without an accelerator there is no bound."""
+    free = int(rows * ACTIVATIONS * 1000 / 0.8) + 1
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 10 * free))
+    assert rows_that_fit(torch.device("cuda"), 1000) == fit
+    assert rows_that_fit(torch.device("cpu"), 1000) > 10**6
 
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(toy, monkeypatch):

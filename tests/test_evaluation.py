@@ -7,6 +7,7 @@ import io
 import json
 import math
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -223,6 +224,7 @@ def made(value=0.5, low=0.25, high=0.75, stories=2):
         sizes={"all": (2, 6), "1 character": (1, 3), "runs/a": (1, 3)},
         measured_with={
             "CLIP": {"name": "c"},
+            "faces": {"name": "dlib"},
             "attributes": {"name": "r", "held-out accuracy": {"place": 0.9}},
         },
         not_measured={"faces": "why"},
@@ -250,7 +252,26 @@ def test_json_and_csv_have_null_where_nothing_was_measured():
     content = as_json(made())
     assert content["groups"]["all"]["scores"]["Face-Sim"]["value"] is None
     json.dumps(content, allow_nan=False)
-    assert "story,runs/a,Face-Sim,,,,0" in as_csv(made()).splitlines()
+    assert "story,runs/a,Face-Sim,,,,0,dlib" in as_csv(made()).splitlines()
+
+
+def test_each_line_of_the_csv_names_what_measured_it():
+    """A measure's instrument, the reader for each attribute, and the run itself for its masks."""
+    measured = {"CLIP": "CLIP-I", "faces": "AUC alike", "Q-Align": "Q-Align-Aes"}
+    names = [*measured.values(), "attributes", "segmented"]
+    result = replace(
+        made(),
+        groups={"all": [Score(name, 0.5, None, None, 1) for name in names]},
+        measured_with={k: {"name": f"{k} 7"} for k in (*measured, "attributes")},
+    )
+    rows = csv.DictReader(io.StringIO(as_csv(result)))
+    found = {r["measure"]: r["measured_with"] for r in rows if r["level"] != "story"}
+    assert found == {
+        **{name: f"{instrument} 7" for instrument, name in measured.items()},
+        "attributes": "attributes 7",
+        "place": "attributes 7",
+        "segmented": "the run's masks",
+    }
 
 
 def test_a_picture_whose_facts_are_broken_is_named(run):

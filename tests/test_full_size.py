@@ -8,18 +8,22 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
-    GroundingDinoConfig,
     GroundingDinoForObjectDetection,
-    SamConfig,
     SamModel,
-    SwinConfig,
 )
 
 from identitystory.errors import ModelError
 from identitystory.models.catalogue import ENTRIES
 from identitystory.models.lora import load_lora
 from identitystory.models.photomaker import LORA, photomaker_v1_shapes
-from identitystory.models.published import SDXL_TEXT, SDXL_TEXT_2, sdxl_unet, sdxl_vae
+from identitystory.models.published import (
+    SDXL_TEXT,
+    SDXL_TEXT_2,
+    grounding_dino_config,
+    sam_config,
+    sdxl_unet,
+    sdxl_vae,
+)
 
 UNET = 2_567_463_684
 TEXT, TEXT_2, VAE = 123_060_480, 694_659_840, 83_653_863
@@ -120,24 +124,9 @@ def test_another_models_lora_is_refused(unet):
 
 def test_the_segmenters():
     """Grounding DINO with Swin-B, SAM with ViT-H, and CLIPSeg, as the table has them."""
-    swin_b = SwinConfig(
-        embed_dim=128,
-        depths=[2, 2, 18, 2],
-        num_heads=[4, 8, 16, 32],
-        window_size=12,
-        image_size=384,
-        out_indices=[2, 3, 4],
-    )
-    vit_h = {
-        "hidden_size": 1280,
-        "mlp_dim": 5120,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 16,
-        "global_attn_indexes": [7, 15, 23, 31],
-    }
     with torch.device("meta"):
-        detector = GroundingDinoForObjectDetection(GroundingDinoConfig(backbone_config=swin_b))
-        sam = SamModel(SamConfig(vision_config=vit_h))
+        detector = GroundingDinoForObjectDetection(grounding_dino_config())
+        sam = SamModel(sam_config())
         clipseg = CLIPSegForImageSegmentation(
             CLIPSegConfig(use_complex_transposed_convolution=True, reduce_dim=64)
         )

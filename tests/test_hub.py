@@ -4,7 +4,10 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +17,7 @@ from safetensors.torch import load_file
 from identitystory.cli import main
 from identitystory.errors import ModelError
 from identitystory.models import convert
+from identitystory.models import hub as hub_module
 from identitystory.models.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
 from identitystory.models.folder import find_checkpoint, fingerprint
 from identitystory.models.hub import (
@@ -22,6 +26,7 @@ from identitystory.models.hub import (
     fetch,
     located,
     read_lock,
+    revision_of,
     sha256,
     store,
     verify,
@@ -29,7 +34,7 @@ from identitystory.models.hub import (
 from tests.fake_hub import COMMIT, fake_hub  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
-SAM = ENTRIES["sam"]
+SAM, LIGHTNING = ENTRIES["sam"], ENTRIES["sdxl-lightning"]
 BASE = "owner/base"
 
 
@@ -86,6 +91,61 @@ def test_another_base_with_the_table_around_it_is_the_complete_folder(hub, toy):
         find_checkpoint(BASE)
 
 
+def test_a_commit_that_was_asked_for_holds_against_the_tables(hub):
+    """Who fetched another commit than the table's opens that one, and fetches it again."""
+    serve_sam(hub)
+    ours = replace(SAM, revision="f" * 40)
+    assert revision_of(ours) == "f" * 40
+    with pytest.raises(ModelError, match=r"no commit or branch 'f{40}'"):
+        list(fetch(ours))
+    list(fetch(ours, revision=COMMIT))
+    assert revision_of(ours) == located(ours).name == COMMIT
+    list(fetch(ours))  # the table's commit is not on this hub
+    assert verify(ours) == []
+
+
+def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy):
+    hub.files[LIGHTNING.repo] = {LIGHTNING.file: b"lora", "other.safetensors": b"no"}
+    with pytest.raises(ModelError, match=r"models fetch sdxl-lightning$"):
+        located(LIGHTNING)
+    list(fetch(LIGHTNING))
+    assert located(LIGHTNING).name == LIGHTNING.file
+    assert located(LIGHTNING).read_bytes() == b"lora"
+    assert verify(LIGHTNING) == []
+
+    content = read(toy)
+    segmenter = {k.partition("/")[2]: v for k, v in content.items() if k.startswith("segm")}
+    hub.files[ENTRIES["clipseg"].repo] = segmenter
+    list(fetch(ENTRIES["clipseg"]))
+    (store() / PHOTOMAKER).write_bytes(b"")
+    assert find_checkpoint(f"sdxl-light:{toy}").few_steps == located(LIGHTNING)
+    located(LIGHTNING).resolve().write_bytes(b"lorry")
+    assert verify(LIGHTNING) == [f"{LIGHTNING.file} has 5 bytes instead of 4"]
+
+
+def test_the_pickle_is_converted_once_and_again_when_what_it_became_has_changed(hub, monkeypatch):
+    entry, done = ENTRIES["photomaker"], []
+    hub.files[entry.repo] = {entry.file: b"a pickle"}
+
+    def converted(pickle, made):
+        done.append(pickle.name)
+        made.parent.mkdir(exist_ok=True)
+        made.write_bytes(b"tensors")
+
+    monkeypatch.setattr(hub_module, "convert", converted)
+    list(fetch(entry))
+    list(fetch(entry))
+    assert done == [entry.file]
+    (store() / PHOTOMAKER).write_bytes(b"other tensors")
+    assert verify(entry) == [
+        f"{store() / PHOTOMAKER} has changed since it was converted. "
+        "Get it with: identitystory models fetch photomaker (0.8 GB)"
+    ]
+    list(fetch(entry))
+    assert done == [entry.file] * 2
+    assert verify(entry) == []
+
+
 def test_what_changed_since_is_named(hub):
     serve_sam(hub)
     with pytest.raises(ModelError, match=r"not on this machine.*models fetch sam"):
@@ -135,6 +195,14 @@ def test_an_unknown_id_a_gated_one_and_an_unknown_commit(hub, capsys):
     assert "no model is called 'samm'" in fails(capsys, 2, "fetch", "samm")
     assert "name what to fetch" in fails(capsys, 2, "fetch")
     assert "not a hub id" in fails(capsys, 2, "fetch", "a b/c d")
+    assert "is a commit of one model" in fails(capsys, 2, "fetch", "sdxl", "--revision", COMMIT)
+    assert "is a commit of one model" in fails(capsys, 2, "verify", "sam", "--revision", COMMIT)
+
+
+def test_a_hub_that_refuses_is_the_machines_failure(hub, capsys):
+    serve_sam(hub)
+    hub.busy.add(SAM.repo)
+    assert f"the hub refuses {SAM.repo}: " in fails(capsys, 1, "fetch", "sam")
 
 
 def test_repositories_of_another_kind(hub, capsys):
@@ -184,6 +252,31 @@ def test_offline_asks_nobody_and_names_the_command(hub, capsys, monkeypatch):
     assert hub.asked == []
 
 
+def test_offline_is_said_before_the_hubs_library_is_imported(tmp_path):
+    """A process of its own, whose hub would be asked otherwise: nobody answers there."""
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    environment.pop("HF_HUB_OFFLINE", None)
+    command = [sys.executable, "-m", "identitystory", "models", "fetch", "sam"]
+    told = {}
+    for option in ([], ["--offline"]):
+        done = subprocess.run(
+            [*command, *option], capture_output=True, text=True, env=environment, check=False
+        )
+        told[done.returncode] = done.stderr
+    assert "the hub cannot be reached for facebook/sam-vit-huge" in told[1]
+    assert "facebook/sam-vit-huge is not on this machine, and the network may not be" in told[2]
+
+
+def test_everything_that_is_missing_is_named_with_one_command(hub):
+    """The base too, if it is a hub id; a folder is looked for as a folder."""
+    everything = rf"'sdxl' lacks {BASE}, TencentARC/PhotoMaker, .*models fetch sdxl:{BASE} \("
+    with pytest.raises(ModelError, match=everything):
+        find_checkpoint(f"sdxl:{BASE}")
+    with pytest.raises(ModelError, match=r"there is no folder './base'"):
+        find_checkpoint("sdxl:./base")
+    assert entries_of(f"sdxl:{BASE}")[0].repo == BASE
+
+
 def test_a_broken_lock_is_told(hub, capsys):
     store().mkdir(parents=True)
     (store() / "lock.json").write_text("{")
@@ -203,9 +296,20 @@ def test_the_list_tells_size_licence_and_what_is_here(hub, capsys):
     assert all(part["commercial"] for part in parts.values())
     assert not listed["sdxl"]["present"]
     assert main(["models"]) == 0
-    assert "sam: facebook/sam-vit-huge, 2.6 GB, Apache-2.0, commercial use: yes, here" in (
-        capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    sam = "sam: facebook/sam-vit-huge, 2.6 GB, Apache-2.0, commercial use: yes"
+    assert f"{sam}, here, pinned at {COMMIT}\n" in said
+    assert "commercial use: yes, not here, the first fetch pins it\n" in said
+
+
+def test_another_base_that_was_fetched_is_listed_with_its_pin_and_how_to_use_it(hub, toy, capsys):
+    kept = ("segm", "photo")
+    hub.files[BASE] = {k: v for k, v in read(toy).items() if not k.startswith(kept)}
+    list(fetch(entry_of(BASE)))
+    assert main(["models"]) == 0
+    told = capsys.readouterr().out.partition(f"{BASE}: ready\n")[2]
+    assert f"how: --model sdxl --base {BASE}" in told
+    assert f"commercial use: no, here, pinned at {COMMIT}" in told
 
 
 # --- PhotoMaker's pickle -------------------------------------------------------------------------

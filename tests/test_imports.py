@@ -10,22 +10,36 @@ import identitystory
 SRC = Path(identitystory.__file__).parent
 
 LAYERS = [
-    {"types", "errors"},
-    {"protocols", "registry", "config", "scenes"},
-    {"sampling", "masks", "discovery", "injection", "story", "human_json", "testing"},
-    {"pipeline", "models", "metrics"},
-    {"baselines"},
+    {"types", "errors", "events"},
+    {"protocols", "config", "scenes"},
+    {"sampling", "masks", "discovery", "injection", "story", "human_json"},
+    {"pipeline", "models", "metrics", "runfolder", "pages", "story_sets", "vocabulary", "engines"},
+    {"baselines", "stream"},
+    {"plan"},
+    {"requests", "shared", "prompts", "compare", "evaluation", "scoreboard"},
+    {"service"},
+    {"grid", "bench", "results", "results_page", "judge", "study", "doctor"}
+    | {"ablation", "ablation_runs", "ablation_scores", "ablation_figures", "identity_space"},
+    {"cli", "cli_ablate", "cli_compare", "cli_options", "show", "reference"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-ABOVE = len(LAYERS)  # the doors and what serves them
+RANK |= {"__main__": len(LAYERS), "__init__": len(LAYERS)}  # the door of Python, and its sign
 PAPER = {"sampling", "masks", "discovery", "injection", "pipeline"}
 FOUNDATION = {"types", "errors", "protocols", "config", "scenes"}
 HEAVY = {"diffusers", "transformers", "peft", "accelerate"}
 MODELS = {"models"}
+SHELF = {"catalogue", "hub"}  # which models there are and where their files lie; no network in it
 
 
 def imports():
     """(importing part, relative?, imported top name) of every import statement in the package."""
+    for here, name in statements():
+        inner = name[0] == "identitystory" and len(name) > 1
+        yield here, inner, name[inner]
+
+
+def statements():
+    """(importing part, what is imported, as its parts) of every import statement."""
     for path in SRC.rglob("*.py"):
         inside = path.relative_to(SRC).with_suffix("").parts
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -36,27 +50,38 @@ def imports():
             elif isinstance(node, ast.ImportFrom):
                 package = inside[: len(inside) - node.level]
                 module = tuple(node.module.split(".")) if node.module else ()
-                names = (
-                    [["identitystory", *package, *module]]
-                    if package + module
-                    else [["identitystory", a.name] for a in node.names]
-                )
+                names = [["identitystory", *package, *module, a.name] for a in node.names]
             else:
                 continue
             for name in names:
-                if name[0] == "identitystory" and len(name) > 1:
-                    yield inside[0], True, name[1]
-                else:
-                    yield inside[0], False, name[0]
+                yield inside[0], name
+
+
+def test_every_module_has_one_layer_and_every_layers_name_is_a_module():
+    modules = {p.stem for p in SRC.glob("*.py")}
+    modules |= {p.parent.name for p in SRC.glob("*/__init__.py")}
+    named = [name for names in LAYERS for name in names]
+    assert sorted([*named, "__init__", "__main__"]) == sorted(modules)
+    assert modules >= PAPER | FOUNDATION | MODELS
 
 
 def test_imports_point_down():
     """No module imports a layer above its own."""
-    rank = lambda name: RANK.get(name, ABOVE)
     bad = {
         (here, there)
         for here, inner, there in imports()
-        if inner and here != "__init__" and there != "__version__" and rank(there) > rank(here)
+        if inner and there != "__version__" and RANK[there] > RANK[here]
+    }
+    assert bad == set()
+
+
+def test_the_command_line_knows_of_models_only_what_lies_on_the_shelf():
+    """It sees the service, never a model; ``models`` lists and fetches files, which is no model."""
+    doors = {"cli", "cli_ablate", "cli_compare", "cli_options", "show"}
+    bad = {
+        (here, ".".join(name))
+        for here, name in statements()
+        if here in doors and name[:2] == ["identitystory", "models"] and not SHELF & {*name[2:3]}
     }
     assert bad == set()
 

@@ -3,8 +3,12 @@
 import base64
 import io
 import json
+import shutil
+import subprocess
 import threading
+from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 from itertools import product
 
 import pytest
@@ -21,6 +25,7 @@ from identitystory.judge import Judge
 from identitystory.plan import ModelFacts, RunRequest, make_plan, make_record
 from identitystory.story import inline_story
 
+ASKED = tuple(study.CRITERIA.values())
 METHODS = {"consistory": (200, 30, 30), "general": (30, 200, 30), "identitystory": (30, 30, 200)}
 NASTY = '</script><img src=x onerror=alert(1)> & "Mara\'s" letter'
 
@@ -162,6 +167,35 @@ def test_failures_are_tried_again_and_refusals_are_not(runs, server, tmp_path):
         assert len(server.asked) == 1
 
 
+def test_nothing_is_sent_where_answers_cannot_be_kept(runs, server, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    command = ["judge", str(runs), "--endpoint", server.url, "--judge-model", "eye", "--send"]
+    assert main([*command, "--out", str(tmp_path / "file")]) == 2
+    said = capsys.readouterr().err
+    assert "so nothing was sent" in said
+    assert "give another --out" in said
+    assert server.asked == []
+    cases, _ = find_cases([runs])
+    judging.ask(cases, Judge(server.url, "eye"), tmp_path / "out")
+    assert len(list((tmp_path / "out" / "answers").iterdir())) == len(server.asked) == 3
+
+
+def test_the_text_that_is_sent_is_told_beside_the_pictures(runs, server, tmp_path):
+    """Of each request all that is no picture, as the server got it."""
+    cases, _ = find_cases([runs])
+    judge = Judge(server.url, "eye")
+    told = judging.cost(cases, judge, tmp_path / "out")
+    judging.ask(cases, judge, tmp_path / "out")
+    bare = 0
+    for _, _, body in server.asked:
+        sent = json.loads(body)
+        parts = sent["messages"][1]["content"]
+        sent["messages"][1]["content"] = [part for part in parts if part["type"] == "text"]
+        bare += len(json.dumps(sent))
+    assert told.characters == bare
+    assert judging.cost(cases, judge, tmp_path / "out").characters == 0
+
+
 def test_an_unencrypted_endpoint_elsewhere_is_refused():
     for url in ("http://example.org/v1", "file:///etc/passwd", "example.org"):
         with pytest.raises(ConfigError, match="the endpoint"):
@@ -174,6 +208,7 @@ def test_the_command_shows_the_cost_and_sends_nothing_until_told(runs, server, t
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "3 requests with 18 pictures" in said
+    assert "characters of text to" in said
     assert "--send" in said
     assert server.asked == []
     assert main([*command, "--send"]) == 0
@@ -197,7 +232,7 @@ def answers(key, people, *, prefer):
 def test_the_page_is_one_blind_file_and_says_texts_as_text(runs, tmp_path):
     cases, _ = find_cases([runs])
     page = tmp_path / "study.html"
-    key = json.loads(study.make(cases, page, groups=2).read_text())
+    key = json.loads(study.make(cases, page, groups=2, seed=0).read_text())
     text = page.read_text(encoding="utf-8")
     assert "<img src=x" not in text
     assert text.count("</script>") == 1
@@ -208,12 +243,133 @@ def test_the_page_is_one_blind_file_and_says_texts_as_text(runs, tmp_path):
     assert text.count("data:image/jpeg;base64,") == 2 * 3 * 2
     assert text.count(" alt=") == 12
     assert len({t for options in key["groups"].values() for t in options}) == 6
-    assert page.read_bytes() == _again(cases, tmp_path / "again.html")
+    assert page.read_bytes() == _again(cases, tmp_path / "again.html", seed=0)
 
 
-def _again(cases, page):
-    study.make(cases, page, groups=2)
+def _again(cases, page, seed=None):
+    study.make(cases, page, groups=2, seed=seed)
     return page.read_bytes()
+
+
+def test_names_of_options_cannot_be_undone_without_the_key_and_a_key_makes_its_page_again(
+    runs, tmp_path
+):
+    cases, _ = find_cases([runs])
+    pages = [tmp_path / "one.html", tmp_path / "two.html"]
+    first, second = (_again(cases, page) for page in pages)
+    assert first != second
+    assert _again(cases, pages[0]) == first
+    keys = [json.loads(page.with_suffix(".key.json").read_text()) for page in pages]
+    assert len({key["salt"] for key in keys}) == 2
+    assert all(len(key["salt"]) == 32 for key in keys)
+    assert not any(key["salt"].encode() in page for key in keys for page in (first, second))
+    tokens = [{t for some in key["groups"].values() for t in some} for key in keys]
+    assert not tokens[0] & tokens[1]
+    assert keys[0]["titles"] == keys[1]["titles"]  # the draw is the same
+
+
+class Page(HTMLParser):
+    """Language, texts of the legends, and alternative texts of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.lang, self.legends, self.alts, self.inside = None, [], [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "html":
+            self.lang = given.get("lang")
+        if tag == "img":
+            self.alts.append(given.get("alt"))
+        if tag == "legend":
+            self.inside = True
+            self.legends.append("")
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag != "legend"
+
+    def handle_data(self, data):
+        if self.inside:
+            self.legends[-1] += data
+
+
+def test_who_listens_to_the_page_knows_which_story_a_question_is_about(runs, tmp_path):
+    cases, _ = find_cases([runs])
+    page = Page(_again(cases, tmp_path / "study.html").decode())
+    assert page.lang == "en"
+    assert page.legends == [f"Story {n}: {asked}" for n in (1, 2) for asked in ASKED]
+    assert len(set(page.legends)) == 6
+    assert len(page.alts) == 12
+    assert all(page.alts)
+
+
+STUB = """
+const store = { ...JSON.parse(process.argv[2]) };
+globalThis.sessionStorage = {
+  getItem: (k) => store[k] ?? null, setItem: (k, v) => { store[k] = v; } };
+const kinds = (tag) => all.filter((e) => e.tag === tag);
+const all = [];
+class Element {
+  constructor(tag, dataset = {}) {
+    this.tag = tag; this.dataset = dataset; this.children = []; this.heard = {}; all.push(this); }
+  append(...more) {
+    for (const e of more) {
+      if (typeof e === "string") continue;
+      if (e.parent) e.parent.children = e.parent.children.filter((c) => c !== e);
+      e.parent = this; this.children.push(e); } }
+  under() { return this.children.flatMap((c) => [c, ...c.under()]); }
+  querySelectorAll(what) {
+    const [tag, state] = what.split(":");
+    const fits = (e) => "." + e.name_ === tag || e.tag === tag;
+    return this.under().filter((e) => fits(e) && (!state || e.checked)); }
+  querySelector(what) { return this.querySelectorAll(what)[0]; }
+  setAttribute() {}
+  addEventListener(kind, heard) { this.heard[kind] = heard; }
+}
+const make = (tag, name, dataset, ...inside) => {
+  const e = new Element(tag, dataset); e.name_ = name; e.append(...inside); return e; };
+const option = (token) => make("div", "option", { token }, make("h3"), make("img"));
+const question = (criterion) => make("fieldset", "", { criterion }, make("div", "choices"));
+const form = make("form", "", { study: "s" }, make("section", "", { group: "g0" },
+  make("div", "options", {}, ..."abcdefgh".split("").map(option)), question("q"), question("r")));
+const status = make("p");
+globalThis.document = {
+  getElementById: (id) => (id === "form" ? form : status), createElement: (t) => make(t) };
+require("vm").runInThisContext(process.argv[1 + 2]);
+const order = form.querySelectorAll(".option").map((e) => e.dataset.token).join("");
+const at = form.querySelectorAll("input:checked").map((e) => e.name + "=" + e.value);
+const shown = { order, at, said: status.textContent };
+const pick = form.querySelectorAll("input").find((e) => e.name === "g0/r" && e.value === "c");
+form.heard.change({ target: pick });
+console.log(JSON.stringify({ shown, store }));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no JavaScript here to run the page in")
+def test_a_reload_keeps_the_answers_their_order_and_who_it_is(tmp_path):
+    """The page's own script on a document of stubs, twice; other tabs are other people."""
+    page = resources.files("identitystory") / "templates" / "study.html"
+    script = page.read_text(encoding="utf-8").split("<script>")[1].split("</script>")[0]
+    (tmp_path / "stub.js").write_text(STUB)
+
+    def load(store):
+        given = ["node", str(tmp_path / "stub.js"), json.dumps(store), script]
+        done = subprocess.run(given, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    first = load({})
+    assert first["shown"]["at"] == []
+    again = load(first["store"])
+    assert again["shown"]["order"] == first["shown"]["order"]
+    assert again["shown"]["at"] == ["g0/r=c"]
+    assert again["shown"]["said"] == "1 of 2 questions answered"
+    assert again["store"] == first["store"]
+    others = [load({}) for _ in range(3)]
+    assert len({json.loads(o["store"]["picture-stories-s"])["participant"] for o in others}) == 3
+    assert len({o["shown"]["order"] for o in others}) > 1
+    for broken in ("{", "null", '{"order": null, "chosen": 3, "participant": 1}'):
+        assert load({"picture-stories-s": broken})["shown"]["at"] == []
 
 
 def test_answers_are_counted_to_the_methods_they_were_for(runs, tmp_path, capsys):
@@ -229,18 +385,41 @@ def test_answers_are_counted_to_the_methods_they_were_for(runs, tmp_path, capsys
     assert people == 8
     for criterion, method in prefer.items():
         first, *rest = found[criterion]
-        assert (first.method, first.chosen, first.asked, first.p) == (method, 24, 24, None)
+        assert (first.method, first.chosen, first.asked) == (method, 24, 24)
         assert [r.chosen for r in rest] == [0, 0]
-        assert [r.p for r in rest] == [2 * 2 / 2**8] * 2  # two comparisons, two sides
+        sure = 2 * 2 / 2**8  # two comparisons, two sides
+        ps = {r.method: r.p for r in found[criterion]}
+        assert ps.pop("identitystory") is None  # the reference, chosen or not
+        wins = method == "identitystory"
+        assert ps == {m: sure if wins or m == method else 1.0 for m in ps}
     command = ["study", "tally", str(key_file), *map(str, files)]
     assert main(command) == 0
-    assert "24 of 24" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "24 of 24" in said
+    assert said.count("p against identitystory") == 3
+    assert main([*command, "--against", "general"]) == 0
+    assert capsys.readouterr().out.count("p against general") == 3
+    assert main([*command, "--against", "sdxl"]) == 2
+    assert "'sdxl', which does not take part; there are consistory" in capsys.readouterr().err
     assert main([*command, str(files[0])]) == 2
     assert "already" in capsys.readouterr().err
     files[0].write_text('{"study": "another"}')
     assert main(command) == 2
     files[0].write_text("[" * 100_000)
     assert main(command) == 2
+
+
+def test_without_a_reference_the_most_chosen_is_it():
+    choices = [["a", "b", "b"], ["b", "b", "c"]]
+    assert [(r.method, r.p is None) for r in study.rates("abc", choices)] == [
+        ("b", True),
+        ("a", False),
+        ("c", False),
+    ]
+    named = {r.method: r.p for r in study.rates("abc", choices, "c")}
+    assert named["c"] is None
+    alone = study.sign_flip([0 - 1, 1 - 0]), study.sign_flip([0 - 2, 1 - 2])
+    assert [named["a"], named["b"]] == study.holm(alone)
 
 
 def test_wilsons_interval_is_scipys():

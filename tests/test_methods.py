@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from identitystory import plan, runfolder
-from identitystory.baselines.registry import METHODS, check_method, method
+from identitystory.baselines.registry import METHODS, check_method, method, settings
 from identitystory.cli import main
-from identitystory.config import PRESETS, DiscoveryConfig, InjectionConfig, Preset
+from identitystory.config import PRESETS, DiscoveryConfig, InjectionConfig, Preset, with_guidance
 from identitystory.errors import ConfigError
 from identitystory.events import Finished, FrameReady, Started, StepDone
 from identitystory.plan import ModelFacts, RunRequest, make_plan
@@ -134,6 +134,56 @@ def test_keys_tell_methods_neighbours_and_their_seeds_apart(request_):
     assert [a == b for a, b in zip(keys(alone), changed, strict=True)] == [False, True, True]
     rerolled = keys(replace(request_, frame_seeds={0: 9}))
     assert not set(rerolled) & set(keys(request_))
+
+
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+@pytest.mark.parametrize("name", [m for m in METHODS if m != "story-adapter"])
+def test_what_is_announced_is_what_is_counted(service, request_, name, guidance):
+    """Without guidance a sample and step costs one evaluation, and that is announced too."""
+    request = replace(request_, method=name, preset=with_guidance(PRESET, guidance))
+    events = list(service.run(request))
+    announced, counted = (kinds(events, kind)[0].evaluations for kind in (Started, Finished))
+    missing = any(e for e in events if type(e).__name__ == "Warned")
+    assert announced == counted or (name == "identitystory" and missing)
+
+
+LATER = {"reuse": 2, "compiled": "eager", "memory": "low"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_else_decides_the_pictures_is_in_every_methods_keys(request_, monkeypatch, name):
+    """Each setting moves every frame's key; at its default it is not in the key at all."""
+    asked = []
+    monkeypatch.setattr(plan, "part_key", lambda v: (asked.append(v), runfolder.part_key(v))[1])
+    plain = replace(request_, method=name)
+    found = [keys(plain)]
+    assert not {*LATER} & {k for inputs in asked for k in inputs}
+    found += [keys(replace(plain, preset=replace(PRESET, **{k: v}))) for k, v in LATER.items()]
+    assert len({key for some in found for key in some}) == len(found) * len(STORY.scenes)
+
+
+def test_a_compared_methods_keys_are_what_they_were(request_):
+    """Pinned: pictures that people have painted must stay theirs."""
+    seen = lambda n: {
+        "scene": plan.asdict(STORY.scenes[n]),
+        "cast": [plan.asdict(STORY.character(name)) for name in STORY.scenes[n].cast],
+        "faces": {},
+        "seed": 0,
+    }
+    inputs = {
+        "recipe": plan.RECIPE,
+        "part": "frame",
+        "method": ["storydiffusion", settings(method("storydiffusion", PRESET))],
+        "style": "",
+        "frame": seen(0),
+        "beside": [seen(1), seen(2)],
+        "before": 0,
+        "sampler": "ddim",
+        "num_steps": STEPS,
+        "dtype": "float32",
+        "weights": "w1",
+    }
+    assert keys(request_)[0] == runfolder.part_key(inputs)
 
 
 def test_identitystorys_keys_are_what_they_were_before_there_were_methods(request_):

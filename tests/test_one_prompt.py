@@ -234,6 +234,24 @@ def test_alone_and_not_reweighted_only_the_identitys_keys_are_added(backend):
     torch.testing.assert_close(cond.hidden[1, :77], text.hidden[0], rtol=1e-4, atol=1e-4)
 
 
+class Off(OnePromptOneStory):
+    """A prompt for each frame, sigma left alone, and the identity's columns masked."""
+
+    def condition(self, G, story, n):
+        cond, seen = super().condition(G, story, n)
+        seen[:, 77:] = False
+        return cond, seen
+
+
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+def test_switched_off_it_is_the_general_generator(backend, guidance):
+    plain = paint(replace(_General(), negative=None, guidance=guidance), backend)
+    off = paint(Off(guidance=guidance, window=1, express_alpha=0.0, express_beta=1.0), backend)
+    assert all(far(off[n], plain[n]) <= 1 for n in ALL)
+    keys_on = paint(replace(OFF, guidance=guidance), backend)
+    assert all(far(keys_on[n], plain[n]) > 1 for n in ALL if n != 3)
+
+
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 def test_a_frame_is_the_same_whatever_is_painted_with_it(backend, guidance):
     method = replace(METHOD, guidance=guidance)

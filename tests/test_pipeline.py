@@ -12,6 +12,7 @@ from identitystory.pipeline import (
     direct_identity,
     find_identity,
     find_template,
+    frame_evaluations,
     frame_seed,
     identity_prompt,
     inject,
@@ -19,6 +20,7 @@ from identitystory.pipeline import (
     phrases,
     portrait_seeds,
     portraits,
+    search_evaluations,
     unguided_injection,
 )
 from identitystory.protocols import Backend
@@ -233,6 +235,44 @@ def test_the_formula_is_what_is_counted(story, backend, boxes):
     assert general.evaluations + identity.evaluations == count_evaluations(
         T, 8, 3, templates=3 + 1, portraits=2 * 10
     )
+
+
+class Honest(FakeIdentityGenerator):
+    """Says what a step costs, as the real generators do."""
+
+    def condition(self, prompts, *, guidance, **options):
+        cond = super().condition(prompts, guidance=guidance, **options)
+        cond.guidance = guidance
+        return cond
+
+    def evaluations(self, cond):
+        return 1 if cond.guidance == 1 else 2
+
+
+@pytest.mark.parametrize("interval", [(0.0, 1.0), (0.0, 0.6), (0.3, 0.5)])
+@pytest.mark.parametrize(("template", "identity"), [(5.0, 5.0), (1.0, 1.0), (1.0, 5.0), (5.0, 1.0)])
+def test_the_formula_is_what_is_counted_wherever_guidance_is_off(
+    story, boxes, template, identity, interval
+):
+    general, G_id = Watched(Honest("general")), Watched(Honest())
+    parts = Backend("watched", general, G_id, FakeSegmenter(boxes))
+    search = dataclasses.replace(DISCOVERY, guidance=template, guidance_interval=interval)
+    injection = dataclasses.replace(
+        PRESET.injection,
+        guidance_template=template,
+        guidance_identity=identity,
+        guidance_interval=interval,
+    )
+    preset = dataclasses.replace(PRESET, discovery=search, injection=injection)
+    cast = {c.name: find_identity(G_id, c, search)[0] for c in story.characters}
+    searched = G_id.evaluations
+    assert searched == 2 * search_evaluations(preset)
+    for scene in story.scenes:
+        paint(parts, story, scene, cast, preset)
+    counted = general.evaluations + G_id.evaluations - searched
+    assert counted == frame_evaluations(preset, 3, templates=3)
+    if (template, identity, interval) == (1.0, 1.0, (0.0, 1.0)):
+        assert counted == 3 * T + 3 * 8
 
 
 def test_injection_can_go_on_from_a_stored_template(story, backend):

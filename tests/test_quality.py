@@ -5,15 +5,21 @@ import sys
 import pytest
 
 from identitystory.errors import ConfigError
+from identitystory.evaluation import Tools, Wanted, evaluate
 from identitystory.metrics.quality import QAlign
+from identitystory.metrics.suite import Instruments
+from identitystory.requests import new_request
+from tests.workshop import Workshop
 
 PYIQA = """
 import pathlib
+with open(pathlib.Path(__file__).with_name("starts"), "a") as starts:
+    starts.write("one more process\\n")
 def create_metric(name):
     assert name == "qalign"
     print("downloading, says a library on standard output")
     add = {"aesthetic": 0.25, "quality": 0.5}
-    return lambda file, task_: len(pathlib.Path(file).read_text()) + add[task_]
+    return lambda file, task_: pathlib.Path(file).stat().st_size + add[task_]
 """
 
 
@@ -32,6 +38,25 @@ def test_both_ratings_come_back_in_the_order_of_the_files(pyiqa, tmp_path):
     assert aesthetic.tolist() == [2.25, 4.25]
     assert quality.tolist() == [2.5, 4.5]
     assert judge.name.startswith("Q-Align (pyiqa ")
+
+
+def test_all_pictures_of_an_evaluation_are_rated_by_one_process(pyiqa, backend, story, tmp_path):
+    """Each story gets its own pictures' rates back: here the files' sizes."""
+    folders = [tmp_path / name for name in ("a", "b")]
+    for seed, folder in enumerate(folders):
+        request = new_request(story, folder, steps=10, portraits=4, seed=seed)
+        list(Workshop(backend).service.run(request))
+    judge = QAlign(sys.executable)
+    result = evaluate(
+        Wanted(tuple(folders), samples=10), tools=Tools(Instruments(judge=judge), {}, {})
+    )
+    assert (tmp_path / "starts").read_text() == "one more process\n"
+    for folder in folders:
+        sizes = [(folder / f"frames/{n:03}.png").stat().st_size for n in range(3)]
+        found = {s.name: s.value for s in result.stories[str(folder)]}
+        mean = sum(sizes) / 3
+        assert found == pytest.approx({"Q-Align-Aes": mean + 0.25, "Q-Align-Gen": mean + 0.5})
+    assert result.measured_with["Q-Align"]["name"] == judge.name
 
 
 def test_an_environment_without_pyiqa_is_one_sentence_with_the_recipe(tmp_path, monkeypatch):

@@ -78,9 +78,10 @@ def test_the_page_says_what_was_run_and_holds_the_whole_table(backend, request_,
 def test_the_command_on_the_page_has_what_decides_the_table_and_no_folder(
     backend, tmp_path, monkeypatch
 ):
-    from identitystory import results
+    from identitystory import evaluation, results
 
-    monkeypatch.setattr(results.make_table, "__defaults__", (grey,))
+    monkeypatch.setattr(results, "evaluated", lambda folders, **_: grey(folders))
+    monkeypatch.setattr(evaluation, "open_tools", lambda *_: None)
     story = tmp_path / "story.toml"
     story.write_text(
         'title = "One"\n[[character]]\nname = "Mara"\ndescription = "a woman"\n'
@@ -94,3 +95,9 @@ def test_the_command_on_the_page_has_what_decides_the_table_and_no_folder(
     expected = "identitystory bench --stories story.toml --methods general --scenes 1 --seed 0"
     assert f"{expected} --steps 10 --out DIR" in text
     assert "1 scenes" in text
+    command += ["--clip", str(tmp_path / "ViT"), "--faces", "sface", "--face-models", "there"]
+    command += ["--qalign", "qalign/bin/python"]
+    assert main(command, service=lambda: Workshop(backend).service) == 0
+    text = (tmp_path / "docs" / "results.md").read_text(encoding="utf-8")
+    measured = "--clip ViT --faces sface --face-models there --qalign qalign/bin/python"
+    assert f"{expected} --steps 10 {measured} --out DIR" in text

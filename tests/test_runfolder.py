@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -108,6 +109,63 @@ def test_folders_that_cannot_hold_the_run_are_refused(tmp_path):
     with pytest.raises(RunError, match="cannot be written"), opened(Path("/proc/no")):
         pass
     assert sorted(os.listdir(tmp_path / "mine")) == ["holiday.jpg"]
+
+
+@pytest.mark.parametrize("part", ["", "cast", "frames"])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM])
+def test_a_part_that_cannot_be_written_is_found_when_the_run_is_opened(
+    tmp_path, monkeypatch, part, code
+):
+    locked = tmp_path / "run" / part
+    locked.mkdir(parents=True)
+    (tmp_path / "run" / "run.json").write_text('{"format": 1}')
+    (tmp_path / "run" / ".lock").touch()
+    refuse(monkeypatch, locked, code)
+    with pytest.raises(RunError, match=f"{locked} cannot be written: "), opened(tmp_path / "run"):
+        pytest.fail("it was opened")
+
+
+def refuse(monkeypatch, folder, code):
+    """Has nothing new be made in ``folder``; what is there can still be opened."""
+    whole = Path.open
+
+    def checked(self, mode="r", *options, **more):
+        if self.parent == folder and not self.exists() and "r" not in mode:
+            raise OSError(code, os.strerror(code), str(self))
+        return whole(self, mode, *options, **more)
+
+    monkeypatch.setattr(Path, "open", checked)
+
+
+def test_a_file_where_the_frames_belong_is_found_when_the_run_is_opened(tmp_path):
+    (tmp_path / "run.json").write_text('{"format": 1}')
+    (tmp_path / "frames").write_text("x")
+    with pytest.raises(RunError, match="frames cannot be written: Not a dir"), opened(tmp_path):
+        pytest.fail("it was opened")
+
+
+def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path):
+    runfolder.check_writable(tmp_path / "a" / "b")
+    runfolder.check_writable(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST])
+def test_a_write_that_the_user_can_mend_is_a_run_error(tmp_path, monkeypatch, code):
+    refuse(monkeypatch, tmp_path, code)
+    sentence = f"a.bin cannot be written: {os.strerror(code)}. Choose another folder"
+    with pytest.raises(RunError, match=sentence):
+        runfolder.write_whole(tmp_path / "a.bin", b"x")
+    with pytest.raises(RunError, match="log cannot be written"):
+        runfolder.append_line(tmp_path / "log", "{}")
+    with pytest.raises(RunError, match=r"/proc/no/st.html cannot be written"):
+        runfolder.write_whole(Path("/proc/no/st.html"), b"x")
+
+
+def test_a_record_that_cannot_be_read_is_a_run_error(tmp_path):
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(RunError, match=r"run.json cannot be read: Is a directory"):
+        runfolder.read_record(runfolder.RunFolder(tmp_path))
 
 
 def test_a_log_line_after_a_torn_one_stands_alone(tmp_path):

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionXLPipeline
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.folder import find_folder
-from identitystory.models.sdxl import load_sdxl
+from identitystory.models.hardware import Room
+from identitystory.models.sdxl import decode_in_tiles, load_part, load_sdxl
 from identitystory.models.tokens import chunk_starts, token_ids, token_rows
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -170,3 +173,84 @@ def test_another_pipeline_is_refused_by_name(copy):
     (copy / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(ModelError, match="holds a FluxPipeline"):
         load(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("unet/diffusion_pytorch_model.safetensors", None),
+        ("vae/diffusion_pytorch_model.safetensors", b""),
+        ("text_encoder/model.safetensors", None),
+        ("text_encoder_2/model.safetensors", b"<html>no such file</html>"),
+        ("unet/config.json", b"{"),
+        ("tokenizer_2/tokenizer_config.json", b""),
+    ],
+)
+def test_a_broken_file_is_told_with_its_folder(copy, name, content):
+    """Cut in the middle, empty, or a page of the web: what broken downloads are."""
+    whole = (copy / name).read_bytes()
+    (copy / name).write_bytes(whole[: len(whole) // 2] if content is None else content)
+    part = name.partition("/")[0]
+    with pytest.raises(ModelError, match=rf"{part} cannot be opened as .*get them again"):
+        load(copy)
+
+
+def test_what_a_library_raises_without_a_name_is_a_broken_file_too(copy):
+    """A tokenizer without tokenizer.json is made of its words, by a library with bare Exceptions."""
+    (copy / "tokenizer" / "tokenizer.json").unlink()
+    (copy / "tokenizer" / "vocab.json").write_bytes(b"junk")
+    (copy / "tokenizer" / "merges.txt").write_bytes(b"junk")
+    with pytest.raises(ModelError, match="tokenizer cannot be opened as CLIPTokenizer"):
+        load_part(CLIPTokenizer, copy / "tokenizer")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("2 GiB"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+)
+def test_too_little_memory_to_open_a_file_is_no_broken_file(toy, monkeypatch, error):
+    def never(*_, **__):
+        raise error
+
+    monkeypatch.setattr(CLIPTextModel, "from_pretrained", never)
+    with pytest.raises(type(error)) as raised:
+        load_part(CLIPTextModel, toy / "text_encoder", dtype=torch.float32)
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(("overflows", "wanted"), [(True, torch.float32), (False, torch.float16)])
+def test_in_float16_a_vae_that_overflows_is_kept_in_float32(copy, overflows, wanted):
+    config = json.loads((copy / "vae" / "config.json").read_text())
+    (copy / "vae" / "config.json").write_text(json.dumps({**config, "force_upcast": overflows}))
+    half = {"sampler_name": "ddim", "num_steps": 5, "device": CPU}
+    G, text = load_sdxl(copy, **half, dtype=torch.float16)
+    assert (G.vae.dtype, G.unet.dtype) == (wanted, torch.float16)
+    assert {model.dtype for model in text.models} == {torch.float16}
+    assert load_sdxl(copy, **half, dtype=torch.bfloat16)[0].vae.dtype == torch.bfloat16
+
+
+def test_attention_is_torchs_own_fused_one(toy):
+    G, _ = load(toy)
+    sites = [m for m in G.unet.modules() if isinstance(m, Attention)]
+    assert sites
+    assert {type(site.processor) for site in sites} == {AttnProcessor2_0}
+
+
+def test_little_memory_decodes_the_models_own_size_in_tiles(toy, monkeypatch):
+    """Left alone the tiles are as large as the picture, and there is one."""
+    monkeypatch.setattr("identitystory.models.sdxl.decode_in_tiles", lambda vae: tiled(vae, 32))
+    tiled, seen = decode_in_tiles, []
+    options = {"sampler_name": "ddim", "num_steps": 5, "device": CPU, "dtype": torch.float32}
+    G, _ = load_sdxl(toy, **options, room=Room(CPU, one_at_a_time=True))
+    G.vae.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-2:]))
+    (image,) = G.decode(G.noise(0)[None])
+    assert image.size == (64, 64)
+    assert len(seen) == 9
+    assert max(seen) == (4, 4)  # an eighth of 32 pixels
+    assert G.vae.tile_sample_min_size == 32
+
+
+def test_tiles_are_smaller_than_sdxls_pictures(toy):
+    G, _ = load(toy)
+    decode_in_tiles(G.vae)
+    assert (G.vae.tile_sample_min_size, G.vae.tile_latent_min_size) == (512, 64)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from identitystory import plan, runfolder
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
-from identitystory.errors import ConfigError, RunError
+from identitystory.errors import ConfigError, PromptError, RunError
 from identitystory.events import (
     Finished,
     FrameReady,
@@ -276,6 +276,21 @@ def test_extending_paints_only_the_new_scenes_and_twice_is_once(workshop, reques
     assert (new, same.story) == (0, longer.story)
 
 
+def test_one_frame_of_an_extended_run_keeps_what_was_added(workshop, request_):
+    workshop.run(request_)
+    added = inline_story(["Mara: a woman with dark curly hair", "Ann: a girl"], ["{Ann} swims"])
+    longer, _ = extended(request_.out, added)
+    workshop.run(longer)
+    again = new_request(STORY, request_.out, only=(0,), seed=9)
+    assert kinds(workshop.run(again), Finished)[0].made == ("frames/000",)
+    record = json.loads((request_.out / "run.json").read_text())
+    assert [s["text"] for s in record["story"]["scenes"]][-1] == "{Ann} swims"
+    assert record["parts"]["frames/003"]["state"] == "done"
+    edited = replace(STORY, style="watercolour")
+    assert new_request(edited, request_.out, only=(0,)).story == edited
+    assert new_request(STORY, request_.out).story == STORY
+
+
 def test_extending_with_somebody_else_of_that_name_is_refused(workshop, request_):
     workshop.run(request_)
     with pytest.raises(
@@ -317,12 +332,41 @@ def test_a_frame_is_made_again_from_its_own_png(workshop, request_, tmp_path):
     assert (tmp_path / "again" / "frames" / "000.png").read_bytes() == picture.read_bytes()
 
 
+def test_a_picture_of_another_checkpoint_is_warned_about(backend, workshop, request_, tmp_path):
+    workshop.run(replace(request_, only=(0,)))
+    again = from_picture(request_.out / "frames" / "000.png", tmp_path / "again")
+    assert not kinds(workshop.run(again), Warned)
+    other = Workshop(backend, weights="w2")
+    events = other.run(replace(again, out=tmp_path / "other"))
+    assert [w.message for w in kinds(events, Warned)] == [
+        "the picture was painted by another checkpoint (fingerprint w1) than 'miniature' is here "
+        "(w2): it will look otherwise; name the other one with --model"
+    ]
+
+
+@pytest.mark.parametrize("method", ["identitystory", "general"])
+def test_a_picture_names_its_model_and_is_made_again_by_it(tmp_path, method):
+    facts = ModelFacts("w1", "cpu", "float32")
+    request = RunRequest(STORY, tmp_path / "run", PRESET, model="sdxl:a/b", method=method)
+    made = plan.make_plan(request, facts, None)
+    picture = tmp_path / "000.png"
+    runfolder.write_png(picture, Image.new("RGB", (8, 8)), made.frames[0].facts)
+    again = from_picture(picture, tmp_path / "again")
+    assert (again.model, again.fingerprint) == ("sdxl:a/b", "w1")
+    assert from_picture(picture, tmp_path, model="mine").model == "mine"
+    unnamed = made.frames[0].facts | {"model": {"fingerprint": "w1", "dtype": "float32"}}
+    runfolder.write_png(picture, Image.new("RGB", (8, 8)), unnamed)
+    assert from_picture(picture, tmp_path / "again").model == "miniature"
+    other = plan.make_plan(replace(request, model="x"), facts, None)
+    assert other.frames[0].key == made.frames[0].key
+
+
 def test_pictures_tell_how_they_were_made(workshop, request_):
     workshop.run(request_)
     facts = runfolder.read_png_facts(request_.out / "frames" / "001.png")
     assert facts["scene"]["text"] == "{Mara} and {Tom} on a pier"
     assert facts["preset"]["injection"]["start"] == 8
-    assert facts["model"] == {"fingerprint": "w1", "dtype": "float32"}
+    assert facts["model"] == {"name": "miniature", "fingerprint": "w1", "dtype": "float32"}
     assert facts["versions"]["torch"] == version("torch")
     mara = runfolder.read_tensor_facts(request_.out / "cast" / "Mara.safetensors")
     assert facts["characters"][0]["identity"] == mara["key"]
@@ -362,6 +406,14 @@ def test_a_mistake_leaves_no_folder_behind(workshop, request_):
         workshop.run(replace(request_, only=(3,)))
     with pytest.raises(ConfigError, match="the seed is -1"):
         workshop.run(replace(request_, seed=-1))
+    workshop.service.describe = lambda *_: ModelFacts("w1", "cpu", "float32", max_steps=STEPS - 1)
+    with pytest.raises(ConfigError, match=r"there are 10 steps; miniature takes 1 to 9\. "):
+        workshop.run(request_)
+    hairless = replace(STORY.characters[0], noun="girl")
+    story = replace(STORY, characters=(hairless, *STORY.characters[1:]))
+    workshop.service.describe = workshop.describe
+    with pytest.raises(PromptError, match="the class word 'girl' is not in the prompt"):
+        workshop.run(replace(request_, story=story))
     assert not request_.out.exists()
 
 

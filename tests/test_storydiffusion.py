@@ -136,6 +136,37 @@ def test_the_bank_holds_one_step_however_long_the_story(backend):
     assert len(edit.bank) == len(found.frames)
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_anchors_stay_together_where_memory_would_split_them(backend, monkeypatch, most):
+    """Four anchors, of which ``most`` would go through the U-Net at once."""
+    assert len(StoryDiffusion().found(STORY).frames) == 4
+    whole = paint(StoryDiffusion(), backend)
+    monkeypatch.setattr(backend.general, "most", most)
+    again = paint(StoryDiffusion(), backend)
+    assert all(far(again[n], whole[n]) == 0 for n in ALL)
+
+
+def test_anchors_that_do_not_fit_together_are_told_so(backend, monkeypatch):
+    """Halved, they would look at one another no more; and outside an edit halving goes on."""
+    forward = backend.general.unet.forward
+
+    def small(sample, *arguments, **options):
+        if len(sample) > 4:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(sample, *arguments, **options)
+
+    monkeypatch.setattr(backend.general, "most", 2**20)
+    monkeypatch.setattr(backend.general.unet, "forward", small)
+    with pytest.raises(
+        torch.OutOfMemoryError, match=r"4 pictures that look at .* --dtype bfloat16"
+    ):
+        paint(StoryDiffusion(), backend)
+    assert backend.general.most == 2**20
+    cond = backend.general.condition(["a woman"], guidance=3.0)
+    z = torch.stack([backend.general.noise(n) for n in range(4)])
+    assert backend.general.step(z, 2, cond).shape == z.shape
+
+
 def test_the_cost_is_what_is_counted(backend, monkeypatch):
     asked = []
     step = type(backend.general).step

@@ -21,6 +21,7 @@ from identitystory.metrics.suite import (
     attribute_scores,
     look,
     pooled,
+    rate,
     score,
 )
 from identitystory.types import Face
@@ -247,7 +248,8 @@ def test_quality_is_the_mean_of_the_judges_rates(tmp_path):
 
     instruments = Instruments(judge=Judge())
     pictures = [single(tmp_path / f"{k}.png", ANN, RED) for k in range(3)]
-    values = table([look(told("one", *pictures), instruments)], instruments)
+    story = told("one", *pictures)
+    values = table([look(story, instruments, *rate([story], Judge()))], instruments)
     assert (values["Q-Align-Aes"].value, values["Q-Align-Gen"].value) == (2, 5)
     assert set(values) == {"Q-Align-Aes", "Q-Align-Gen"}
 

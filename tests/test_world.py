@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
+
 import numpy as np
 import pytest
 
@@ -137,6 +140,78 @@ def test_masks_say_who_is_where(world) -> None:
     assert left < right
     for k, (x, y) in enumerate(picture.eyes, start=1):
         assert who[int(y), int(x)] == k
+
+
+@pytest.mark.workshop
+def test_without_the_asset_pack_hair_is_made_here(world) -> None:
+    """On the head of all but the bald and the buzzed, whose stubble is painted on the skin."""
+    from miniature.world.people import HAIRS, draw_moment, draw_person
+    from miniature.world.places import draw_view
+
+    assert world.pack is None
+    pixels = {}
+    for hair in HAIRS:
+        person = draw_person(world.body, 3, 1, sex="woman", age="young", hair=hair)
+        picture = world.render([(person, draw_moment(person, 1, poses=("stand",)))], draw_view(1))
+        pixels[hair] = int((picture.mask[..., 1] == 6).sum())
+        [(_, y)] = picture.eyes
+        assert (picture.mask[: int(y), :, 1] == 6).any() == (hair not in ("bald", "buzzed"))
+    assert pixels["long"] == max(pixels.values())
+
+
+@pytest.mark.workshop
+def test_a_full_body_picture_has_all_of_the_person(world) -> None:
+    """From the hair to the shoes, with a margin; the eyes are in the upper half."""
+    from miniature.world.people import draw_moment, draw_person
+    from miniature.world.places import draw_view
+
+    for index in range(4):
+        person = draw_person(world.body, 3, index)
+        view = draw_view(index, framing="full-body")
+        picture = world.render([(person, draw_moment(person, index, poses=("stand",)))], view)
+        rows = np.nonzero((picture.mask[..., 0] == 1).any(axis=1))[0]
+        assert 0 < rows[0] < rows[-1] < len(picture.image) - 1
+        assert len(rows) > len(picture.image) / 3
+        [(_, y)] = picture.eyes
+        assert rows[0] < y < rows[0] + len(rows) / 3
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    """What ``open_world`` gives the renderer, without one; the pack is at no usual place."""
+    from types import ModuleType
+
+    from miniature import paths
+
+    renderer = ModuleType("miniature.world.render")
+    renderer.World = lambda size, *, cache, assets: assets
+    monkeypatch.setitem(sys.modules, "miniature.world.render", renderer)
+    monkeypatch.setattr(paths, "ASSETS", tmp_path / "usual.zip")
+
+    def call(*argv: str):
+        parser = argparse.ArgumentParser()
+        paths.add_world_options(parser)
+        return paths.open_world(parser.parse_args(argv))
+
+    return call
+
+
+def test_a_pack_that_was_named_must_be_there(opened, tmp_path) -> None:
+    with pytest.raises(SystemExit, match=r"^--assets .*mine\.zip: there is no such file"):
+        opened("--assets", str(tmp_path / "mine.zip"))
+    (tmp_path / "mine.zip").touch()
+    assert opened("--assets", str(tmp_path / "mine.zip")) == tmp_path / "mine.zip"
+
+
+def test_going_on_without_the_pack_is_said_in_a_line(opened, tmp_path, capsys) -> None:
+    """A stranger's world is another one; the usual place is taken silently."""
+    assert opened() is None
+    assert capsys.readouterr().out.startswith("no asset pack: hair, brows and lashes are")
+    (tmp_path / "usual.zip").touch()
+    assert opened() == tmp_path / "usual.zip"
+    assert capsys.readouterr().out == ""
+    assert opened("--no-assets") is None
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_a_fringe_is_cut_before_the_eyes_and_nowhere_else() -> None:

@@ -24,7 +24,7 @@ from . import grid
 from .baselines.registry import METHODS, OURS, check_method, method
 from .config import Preset
 from .engines import Engine, Local
-from .errors import IdentityStoryError, RunError
+from .errors import IdentityStoryError, RunError, is_out_of_memory
 from .plan import RunRequest, make_plan
 from .runfolder import RunFolder, canonical, write_whole
 from .service import Service
@@ -169,10 +169,9 @@ def work(service: Service, unit: Unit) -> str:
     except (IdentityStoryError, OSError) as error:
         return " ".join(str(error).split())
     except (MemoryError, RuntimeError) as error:
-        lines = str(error).splitlines() or [""]
-        if isinstance(error, RuntimeError) and "memory" not in lines[0]:
+        if not is_out_of_memory(error):
             raise
-        return f"out of memory ({lines[0]})"
+        return f"out of memory ({(str(error).splitlines() or [''])[0]})"
     return ""
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .cli_ablate import add_command
 from .cli_compare import add_commands
 from .cli_options import command, heed_offline, model_options, offline_option, where, whole
-from .errors import ConfigError, IdentityStoryError, StoryError
+from .errors import ConfigError, IdentityStoryError, StoryError, is_out_of_memory
 
 if TYPE_CHECKING:
     from .plan import RunRequest
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None, *, service: MakeService = default_se
         where = f"{error.filename}: " if error.filename else ""
         return _fail(1, f"{where}{error.strerror or error}. What is finished is kept")
     except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError" and "allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         return _fail(1, _NO_MEMORY)
 
@@ -193,7 +193,9 @@ def evaluate_command(arguments: argparse.Namespace, service: MakeService) -> int
     """``identitystory evaluate``."""
     from . import scoreboard
     from .evaluation import Wanted, as_json, evaluate, write
+    from .runfolder import check_writable
 
+    check_writable(arguments.out)
     names = ("templates", "clip", "faces", "face_models", "qalign", "device")
     wanted = Wanted(tuple(arguments.run), **{key: getattr(arguments, key) for key in names})
     told = arguments.quiet or arguments.json
@@ -226,7 +228,8 @@ def models_command(arguments: argparse.Namespace, service: MakeService) -> int:
             here = "here" if part["present"] else "not here"
             sold = "commercial use: yes" if part["commercial"] else "commercial use: no"
             size = f"{part['gigabytes']:.1f} GB" if part["gigabytes"] else "size not known here"
-            told = f"{part['repo']}, {size}, {part['licence']}, {sold}, {here}"
+            pin = f"pinned at {part['revision']}" if part["revision"] else "the first fetch pins it"
+            told = f"{part['repo']}, {size}, {part['licence']}, {sold}, {here}, {pin}"
             print(f"  {part['name']}: {told}")
     return 0
 
@@ -238,6 +241,11 @@ def _fetch_or_verify(arguments: argparse.Namespace) -> int:
     if not arguments.names:
         raise ModelError(f"name what to {arguments.action}: identitystory models lists the models")
     entries = [entry for name in arguments.names for entry in catalogue.entries_of(name)]
+    if arguments.revision and (arguments.action != "fetch" or len(entries) > 1):
+        raise ModelError(
+            f"--revision {arguments.revision} is a commit of one model; fetch it by its own name, "
+            "as in: identitystory models fetch sdxl-base --revision COMMIT"
+        )
     if arguments.action == "fetch":
         heed_offline(arguments)
         for entry in entries:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .cli_options import (
     chosen_preset,
     command,
+    default_stories,
+    instrument_options,
     model_options,
     say,
     tell,
@@ -67,9 +69,7 @@ def add_command(commands: Any) -> None:
     model_options(made)
     workers_option(made)
     made.add_argument("--seed", metavar="N", type=whole, default=0, help="of every run")
-    made.add_argument("--clip", metavar="C", default="auto", help="as for evaluate")
-    made.add_argument("--faces", metavar="F", default="auto", help="as for evaluate")
-    made.add_argument("--face-models", metavar="FOLDER", type=Path, help="as for evaluate")
+    instrument_options(made)
     made.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
 
@@ -124,8 +124,7 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     variants, left_out = ablation.variants(made, base)
     source = arguments.stories
     if source is None:
-        small = chosen.get("model", "miniature") == "miniature"
-        source = "little_people" if small else "consistory_human"
+        source = default_stories(chosen.get("model"))
     stories = ablation_runs.chosen_stories(
         made,
         grid.load_stories(source),

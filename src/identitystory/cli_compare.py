@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from .cli_options import (
     chosen_preset,
     command,
+    default_stories,
+    instrument_options,
     model_options,
     say,
     tell,
@@ -41,8 +43,8 @@ def add_commands(commands: Any) -> None:
     bench.add_argument(
         "--stories",
         metavar="WHERE",
-        default="little_people",
-        help="a story file, a folder of them, or little_people (default)",
+        help="a story file, a folder of them, little_people (default for the miniature) or "
+        "consistory_human (default for other models)",
     )
     bench.add_argument(
         "--methods", metavar="NAMES", default="all", help="all (default), or names with commas"
@@ -67,6 +69,8 @@ def add_commands(commands: Any) -> None:
         "(extra: ray); all of them must see --out under the same name",
     )
     workers_option(bench)
+    instrument_options(bench)
+    bench.add_argument("--qalign", metavar="PYTHON", help="as for evaluate")
     bench.add_argument(
         "--results", metavar="FILE", type=Path, help="also write the page of results here"
     )
@@ -118,7 +122,13 @@ def add_commands(commands: Any) -> None:
     make.add_argument(
         "--groups", metavar="N", type=whole, default=20, help="stories asked about (default: 20)"
     )
-    make.add_argument("--seed", metavar="N", type=whole, default=0, help="of the draw")
+    make.add_argument(
+        "--seed",
+        metavar="N",
+        type=whole,
+        help="of the draw and of the options' names, which whoever knows it can then undo (default: "
+        "a draw that is always the same, and names nobody can undo without the key)",
+    )
     count = command(
         inner,
         study_tally_command,
@@ -128,15 +138,26 @@ def add_commands(commands: Any) -> None:
     )
     count.add_argument("key", metavar="KEY", type=Path, help="the .key.json file of the study")
     count.add_argument("answers", metavar="ANSWERS", type=Path, nargs="+", help="answer files")
+    count.add_argument(
+        "--against",
+        metavar="METHOD",
+        help="the method that the others are tested against (default: identitystory if it takes "
+        "part, else the most chosen)",
+    )
     count.add_argument("--json", action="store_true", help="print the rates as JSON")
 
 
 def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
-    from . import bench, grid, results, results_page
+    from functools import partial
+
+    from . import bench, evaluation, grid, results, results_page
     from .engines import engine
+    from .runfolder import check_writable
 
     chosen = where(arguments)
+    if arguments.stories is None:
+        arguments.stories = default_stories(chosen.get("model"))
     configuration, notes = chosen_preset(arguments, chosen.get("model"))
     for note in notes:
         tell(note)
@@ -148,8 +169,16 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
         seed=arguments.seed,
         **chosen,
     )
+    if arguments.results:
+        check_writable(arguments.results.parent)
+    options = {name: getattr(arguments, name) for name in _INSTRUMENTS}
+    wanted = evaluation.Wanted((), device=request.device, **options)
+    # Opened before anything is painted: what is not here is known at once. Not kept, for the bench
+    # measures the memory that painting takes.
+    evaluation.open_tools(wanted, [request.model])
     bench.paint(request, service(), tell, engine(arguments.engine, arguments.workers))
-    table = results.make_table(request)
+    tools = evaluation.open_tools(wanted, [request.model])
+    table = results.make_table(request, partial(results.evaluated, wanted=wanted, tools=tools))
     files = results.write(request, table)
     if arguments.results:
         command_line = _bench_line(arguments)
@@ -162,13 +191,20 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     return 0
 
 
+_INSTRUMENTS = ("clip", "faces", "face_models", "qalign")
+
+
 def _bench_line(arguments: argparse.Namespace) -> str:
     """The command that makes the same table again; where to is left open."""
+    from .evaluation import AUTO
+
     names = ("stories", "methods", "limit", "scenes", "seed", "preset", "model", "base")
-    given = (
-        (name, getattr(arguments, name)) for name in (*names, "steps", "portraits", "guidance")
-    )
-    words = [word for name, value in given if value is not None for word in (f"--{name}", value)]
+    given = {name: getattr(arguments, name) for name in (*names, "steps", "portraits", "guidance")}
+    measured = {name.replace("_", "-"): getattr(arguments, name) for name in _INSTRUMENTS}
+    given |= {name: value for name, value in measured.items() if value != AUTO}
+    words = [
+        word for name, value in given.items() if value is not None for word in (f"--{name}", value)
+    ]
     return shlex.join(["identitystory", "bench", *map(str, words), "--out", "DIR"])
 
 
@@ -182,8 +218,9 @@ def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:
     takes = judging.cost(cases, judge, arguments.out)
     _tell_or_say = tell if arguments.json else say
     _tell_or_say(
-        f"{takes.requests} requests with {takes.pictures} pictures ({takes.megabytes} MiB) "
-        f"to {judge.endpoint}; what they cost is up to the endpoint"
+        f"{takes.requests} requests with {takes.pictures} pictures ({takes.megabytes} MiB) and "
+        f"{takes.characters:,} characters of text to {judge.endpoint}; what they cost is up to the "
+        "endpoint"
     )
     if takes.requests and not arguments.send:
         _tell_or_say("nothing was sent; give --send to ask")
@@ -217,7 +254,7 @@ def study_tally_command(arguments: argparse.Namespace, service: MakeService) -> 
 
     from . import study
 
-    people, found = study.tally(arguments.key, arguments.answers)
+    people, found = study.tally(arguments.key, arguments.answers, arguments.against)
     if arguments.json:
         plain = {name: [asdict(rate) for rate in some] for name, some in found.items()}
         say(json.dumps({"participants": people, "rates": plain}, ensure_ascii=False))

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
@@ -82,6 +83,18 @@ def model_options(made: argparse.ArgumentParser) -> None:
         help="how closely pictures keep to their words, 1 or more (default: the preset's; 3 with "
         "the miniature, 5 with other models)",
     )
+
+
+def instrument_options(made: argparse.ArgumentParser) -> None:
+    """What pictures are measured with; the same as ``evaluate`` takes."""
+    made.add_argument("--clip", metavar="C", default="auto", help="as for evaluate")
+    made.add_argument("--faces", metavar="F", default="auto", help="as for evaluate")
+    made.add_argument("--face-models", metavar="FOLDER", type=Path, help="as for evaluate")
+
+
+def default_stories(model: str | None) -> str:
+    """The built-in set that suits ``model``, for commands that are given no ``--stories``."""
+    return "little_people" if (model or "miniature") == "miniature" else "consistory_human"
 
 
 def chosen_preset(

@@ -33,11 +33,12 @@ def models() -> list[dict[str, Any]]:
     """The built-in names and the optional files: ``name``, ``present``, ``facts`` (the card's, or what is missing), ``parts``.
 
     ``parts`` lists what comes from the hub: ``name``, ``repo``, ``gigabytes``, ``licence``,
-    ``commercial``, ``terms``, ``revision`` (what is opened; empty before the first fetch) and
-    ``present``.
+    ``commercial``, ``terms``, ``revision`` (the commit that is pinned; empty before the first
+    fetch) and ``present``. Other bases that were fetched come last.
     """
-    from .models.catalogue import BUNDLES, ENTRIES, OPTIONAL
+    from .models.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
     from .models.folder import find_checkpoint
+    from .models.hub import read_lock
 
     listed = []
     for name in ("miniature", *BUNDLES):
@@ -53,11 +54,15 @@ def models() -> list[dict[str, Any]]:
         part = _part(ENTRIES[name])
         why = {"why": "not needed; with it --distilled works on any SDXL base"}
         listed.append({"name": name, "present": part["present"], "facts": why, "parts": [part]})
+    for name in sorted(read_lock().keys() - {entry.repo for entry in ENTRIES.values()}):
+        part = _part(entry_of(name))
+        how = {"how": f"--model sdxl --base {name}"}
+        listed.append({"name": name, "present": part["present"], "facts": how, "parts": [part]})
     return listed
 
 
 def _part(entry: Any) -> dict[str, Any]:
-    from .models.hub import located, read_lock
+    from .models.hub import located, pinned
 
     try:
         located(entry)
@@ -71,7 +76,7 @@ def _part(entry: Any) -> dict[str, Any]:
         "licence": entry.licence,
         "commercial": entry.commercial,
         "terms": entry.terms,
-        "revision": entry.revision or read_lock().get(entry.repo, {}).get("revision", ""),
+        "revision": pinned(entry),
         "present": present,
     }
 

@@ -34,3 +34,11 @@ class ModelError(IdentityStoryError):
 
 class RunError(IdentityStoryError):
     """The run folder."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether ``error`` is the machine's lack of memory, in the words of Python, CUDA, MPS or a CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    words = ("out of memory", "allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(each in str(error) for each in words)

@@ -24,10 +24,13 @@ from .metrics.suite import (
     Instruments,
     Member,
     Picture,
+    Rates,
     Score,
     Told,
     attribute_scores,
+    instrument_of,
     look,
+    rate,
     score,
 )
 from .plan import recorded, versions
@@ -35,6 +38,7 @@ from .protocols import FaceRecogniser, PictureEncoder
 from .runfolder import RunFolder
 
 CLIP = "openai/clip-vit-base-patch32"  # where a checkpoint brings none: the level of the paper's
+CLIPSEG = "CIDAS/clipseg-rd64-refined"
 AUTO, NONE = "auto", "none"
 
 
@@ -118,12 +122,15 @@ def evaluate(
     told = [read_run(folder, templates=wanted.templates, notes=notes) for folder in folders]
     tools = tools or open_tools(wanted, sorted({recorded(folder).model for folder in folders}))
     instruments, measured_with = tools.instruments, dict(tools.measured_with)
-    seen = []
-    for number, story in enumerate(told, 1):
-        say(f"{number} of {len(told)}: {story.name}, {len(story.pictures)} pictures")
-        seen.append(look(story, instruments))
-    if instruments.judge is not None:
+    rates: list[Rates | None] = [None] * len(told)
+    if instruments.judge is not None:  # first, for what is wrong with it shows at once
+        say(f"Q-Align: {sum(len(story.pictures) for story in told)} pictures")
+        rates = [*rate(told, instruments.judge)]
         measured_with["Q-Align"] = {"name": instruments.judge.name, "scale": "1 to 5"}
+    seen = []
+    for number, (story, rated) in enumerate(zip(told, rates, strict=True), 1):
+        say(f"{number} of {len(told)}: {story.name}, {len(story.pictures)} pictures")
+        seen.append(look(story, instruments, rated))
     if len(told) > 1:
         say(f"intervals from {wanted.samples} drawings of {len(told)} stories")
     groups = {"all": seen}
@@ -252,27 +259,40 @@ def _encoder(
         missing["CLIP"] = "--clip none"
         return None
     if wanted.clip != AUTO:
-        folder, name = find_folder(wanted.clip), wanted.clip
+        folder, name = find_folder(wanted.clip, role="clip"), wanted.clip
     elif len(models) > 1:
         raise ConfigError(
             f"the runs are of different models ({', '.join(models)}); say which CLIP measures "
             "them, with --clip FOLDER"
         )
     else:
-        base = find_checkpoint(models[0]).base
-        part = "clip" if (base / "clip").is_dir() else "segmenter"
-        folder, name = base / part, f"{models[0]}/{part}"
-        if part == "segmenter" and not is_clipseg(folder):
-            try:
-                folder, name = find_folder(CLIP), CLIP
-            except IdentityStoryError:
-                raise ConfigError(
-                    f"{models[0]} brings no CLIP of its own, and {CLIP} is not in the cache of the "
-                    "hub; give one with --clip FOLDER, or --clip none"
-                ) from None
+        checkpoint = find_checkpoint(models[0])
+        own, segmenter = checkpoint.base / "clip", checkpoint.segmenter[0]
+        if own.is_dir():
+            folder, name = own, f"{models[0]}/clip"
+        elif is_clipseg(segmenter):
+            folder, name = segmenter, f"{models[0]}/segmenter"
+        else:
+            folder, name = _cached_clip(models[0])
     from .models.hardware import resolve_device
 
     return load_clip(folder, name=name, device=resolve_device(wanted.device))
+
+
+def _cached_clip(model: str) -> tuple[Path, str]:
+    """Folder and name of a CLIP in the hub's cache: one of the paper's level, or CLIPSeg's."""
+    from .models.folder import find_folder
+
+    for name in (CLIP, CLIPSEG):
+        try:
+            return find_folder(name, role="clip"), name
+        except IdentityStoryError:
+            continue
+    raise ConfigError(
+        f"{model} brings no CLIP of its own, and neither {CLIP} nor {CLIPSEG}, which has one "
+        "inside, is in the cache of the hub; get the latter with: identitystory models fetch "
+        "clipseg, or give a CLIP with --clip FOLDER, or --clip none"
+    )
 
 
 def _recogniser(wanted: Wanted, missing: dict[str, str]) -> FaceRecogniser | None:
@@ -342,13 +362,13 @@ def _number(value: float) -> float | None:
 
 
 def as_csv(evaluation: Evaluation) -> str:
-    """metrics.csv: one line for each measure of each group and of each story."""
+    """metrics.csv: a line for each measure of each group and story, with what measured it."""
     import csv
     import io
 
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["level", "name", "measure", "value", "low", "high", "stories"])
+    rows.writerow(["level", "name", "measure", "value", "low", "high", "stories", "measured_with"])
     levels = [("group", evaluation.groups), ("story", evaluation.stories)]
     levels.append(("attribute", {"all": evaluation.attributes}))
     for level, tables in levels:
@@ -356,7 +376,9 @@ def as_csv(evaluation: Evaluation) -> str:
             for s in table:
                 numbers = [_number(s.value), s.low, s.high]
                 shown = ["" if n is None else f"{n:.6f}" for n in numbers]
-                rows.writerow([level, name, s.name, *shown, s.stories])
+                instrument = "attributes" if level == "attribute" else instrument_of(s.name)
+                used = evaluation.measured_with.get(instrument, {}).get("name", instrument)
+                rows.writerow([level, name, s.name, *shown, s.stories, used])
     return text.getvalue()
 
 

@@ -5,6 +5,7 @@ Each run has its own folder, so what is finished is never made again, wherever i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -25,6 +26,7 @@ from .types import Scene, Story
 
 TILE = 192  # pixels a side of a picture on the page
 NAMES = 170  # pixels for a row's name
+HEAD = 13  # pixels of the letters above a column
 
 Say = Callable[[str], None]
 
@@ -140,15 +142,42 @@ def check_finished(runs: Iterable[RunRequest], command: str) -> None:
             raise RunError(f"{run.out} is not finished; give the same {command} command again")
 
 
-def page(rows: Sequence[tuple[str, RunRequest]]) -> Image.Image:
-    """A row of pictures for each run with its name in front, a column for each frame."""
+def page(rows: Sequence[tuple[str, RunRequest]], heads: Sequence[str] = ()) -> Image.Image:
+    """A row of pictures for each run with its name in front, a column for each frame.
+
+    ``heads`` are texts above the columns, as high as the longest needs; names lose their braces.
+    """
     columns = max(len(run.story.scenes) for _, run in rows)
-    made = Image.new("RGB", (NAMES + TILE * columns, TILE * len(rows)), "white")
-    draw, font = ImageDraw.Draw(made), ImageFont.load_default(14)
+    font, small = ImageFont.load_default(14), ImageFont.load_default(HEAD)
+    texts = [wrapped(re.sub(r"[{}]", "", head), small, TILE - 8) for head in heads]
+    line = HEAD + 4
+    top = max((len(lines) * line + 8 for lines in texts), default=0)
+    made = Image.new("RGB", (NAMES + TILE * columns, top + TILE * len(rows)), "white")
+    draw = ImageDraw.Draw(made)
+    for column, lines in enumerate(texts):
+        for n, words in enumerate(lines):
+            place = NAMES + column * TILE + 4, 4 + n * line
+            draw.text(place, words, fill="black", font=small)
     for row, (name, run) in enumerate(rows):
-        draw.text((6, row * TILE + TILE // 2), name, fill="black", font=font)
+        draw.text((6, top + row * TILE + TILE // 2), name, fill="black", font=font)
         for column in range(len(run.story.scenes)):
             with Image.open(RunFolder(run.out).frame(column)) as opened:
                 tile = opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-            made.paste(tile, (NAMES + column * TILE, row * TILE))
+            made.paste(tile, (NAMES + column * TILE, top + row * TILE))
     return made
+
+
+def wrapped(text: str, font: Any, width: int) -> list[str]:
+    """``text`` in lines of at most ``width`` pixels, broken between words; a longer word is cut."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        while font.getlength(word) > width:
+            word = word[:-1]
+        lines[-1] = word
+    return lines

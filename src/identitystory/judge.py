@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,11 +83,19 @@ class Judge:
 
 @dataclass(frozen=True)
 class Cost:
-    """What asking will take: ``requests``, with ``pictures`` of ``megabytes`` in all."""
+    """What asking will take.
+
+    Attributes:
+        requests: one a story.
+        pictures: in all of them.
+        megabytes: of the pictures.
+        characters: of text beside them: instruction, texts of the scenes, schema.
+    """
 
     requests: int
     pictures: int
     megabytes: float
+    characters: int
 
 
 def letters(case: Case, seed: int) -> dict[str, str]:
@@ -162,7 +170,14 @@ def cost(cases: Sequence[Case], judge: Judge, out: Path) -> Cost:
         for frames in case.frames.values()
         for frame in frames
     ]
-    return Cost(len(left), len(sizes), round(sum(sizes) / 2**20, 2))
+    words = sum(text_size(case, judge) for case in left)
+    return Cost(len(left), len(sizes), round(sum(sizes) / 2**20, 2), words)
+
+
+def text_size(case: Case, judge: Judge) -> int:
+    """Characters of ``question`` that are no picture, as they are sent."""
+    bare = replace(case, frames=dict.fromkeys(case.frames, ()))
+    return len(json.dumps(question(bare, judge)))
 
 
 def stored(case: Case, judge: Judge, out: Path) -> dict[str, dict[str, int]] | None:
@@ -186,8 +201,11 @@ def ask(
     """Story's key -> method -> criterion -> score; stored answers are not asked for again.
 
     Raises:
-        RunError: the endpoint refuses, or gives no usable answer after ``judge.attempts``.
+        RunError: ``out`` cannot be written, told before anything is sent; the endpoint refuses, or
+            gives no usable answer after ``judge.attempts``.
     """
+    if any(stored(case, judge, out) is None for case in cases):
+        check_folder(out)
     found = {}
     for number, case in enumerate(cases, 1):
         scores = stored(case, judge, out)
@@ -205,6 +223,23 @@ def ask(
             write_whole(_file(case, out), text.encode())
         found[case.key] = scores
     return found
+
+
+def check_folder(out: Path) -> None:
+    """Makes the folder of the answers and writes in it: an answer that is paid for must be kept.
+
+    Raises:
+        RunError: it cannot be made or written.
+    """
+    probe = out / "answers" / ".probe"
+    try:
+        write_whole(probe, b"")
+        probe.unlink()
+    except (OSError, RunError) as error:
+        raise RunError(
+            f"the answers cannot be kept in {probe.parent}, so nothing was sent: "
+            f"{str(error).removesuffix('. Choose another folder')}; give another --out"
+        ) from None
 
 
 def _ask_one(case: Case, judge: Judge) -> dict[str, dict[str, int]]:

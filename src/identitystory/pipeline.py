@@ -372,6 +372,20 @@ def count_evaluations(
     return sum(costs) * (templates + portraits) + sum(costs[:start]) * characters_found
 
 
+def frame_evaluations(preset: Preset, characters_found: int, *, templates: int = 1) -> int:
+    """U-Net evaluations of frames painted as ``preset`` says, summed as in `count_evaluations`.
+
+    Guidance of 1 is none: such a step costs one evaluation, wherever the interval lies.
+    """
+    config, steps = preset.injection, preset.num_steps
+    within_, nowhere = config.guidance_interval, (0.0, 0.0)
+    painted = within_ if config.guidance_template > 1 else nowhere
+    injected = within_ if config.guidance_identity > 1 else nowhere
+    return count_evaluations(
+        steps, config.start, 0, templates=templates, interval=painted
+    ) + count_evaluations(steps, config.start, characters_found, templates=0, interval=injected)
+
+
 def search_evaluations(preset: Preset) -> int:
     """U-Net evaluations that finding one character costs at most."""
     config = preset.discovery

@@ -20,7 +20,7 @@ from .baselines.registry import OURS, method, settings
 from .config import Preset, preset_from_dict, to_dict
 from .errors import ConfigError, ModelError, RunError
 from .models.folder import FEW_STEPS, adapter_fingerprint
-from .pipeline import count_evaluations, frame_seed, portrait_seeds, search_evaluations
+from .pipeline import frame_evaluations, frame_seed, portrait_seeds, search_evaluations
 from .runfolder import part_key
 from .story import file_stem
 from .types import Character, Scene, Story
@@ -51,6 +51,8 @@ class RunRequest:
             do not depend on it. None keeps nothing beside the run.
         templates: the same for templates with all their latents, about 1 MiB each of the miniature
             and 10 to 16 MiB of SDXL. Not with ``batch``: its templates are painted together.
+        fingerprint: the model's, where a picture is made again; the run warns of another. Empty
+            takes any.
     """
 
     story: Story
@@ -67,6 +69,7 @@ class RunRequest:
     method: str = OURS
     portraits: Path | None = None
     templates: Path | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class ModelFacts:
         dtype: what it will compute in, ``float32`` and so on.
         folder: its checkpoint, or None if it is not a local folder.
         few_steps: sha256 of its few-step LoRA; empty if it has none.
+        max_steps: the most sampling steps that its schedule has; None if that is not known.
+        detector: the folder of its Grounding DINO; None if it finds people otherwise.
     """
 
     fingerprint: str
@@ -86,6 +91,8 @@ class ModelFacts:
     dtype: str
     folder: Path | None = None
     few_steps: str = ""
+    max_steps: int | None = None
+    detector: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -133,8 +140,8 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     """The plan of ``request`` in a folder whose run.json is ``record``.
 
     Raises:
-        ConfigError: a frame is asked for that the story does not have; a seed out of range; no
-            such method.
+        ConfigError: a frame is asked for that the story does not have; a seed out of range; more
+            steps than the model has; no such method.
         ModelError: the method has weights of its own, or the search is distilled, and the model
             does not hold what they need.
     """
@@ -146,6 +153,12 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     for value in (request.seed, *request.frame_seeds.values()):
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"the seed is {value}; it must be at least 0 and below 2^63")
+    for steps in (preset.num_steps, preset.discovery.search_steps or 1):
+        if model.max_steps is not None and steps > model.max_steps:
+            raise ConfigError(
+                f"there are {steps:,} steps; {request.model} takes 1 to {model.max_steps:,}. "
+                "Give fewer"
+            )
     if preset.discovery.distilled and not model.few_steps:
         raise ModelError(
             f"{request.model} has no few-step LoRA, which a distilled search needs: identitystory "
@@ -165,11 +178,18 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
         ]
     else:
         frames = _compared_parts(story, preset, model, identities, seed, frame_seeds, compared)
+    identities = {name: _named(part, request.model) for name, part in identities.items()}
+    frames = [_named(part, request.model) for part in frames]
     wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
     needed = {name for index in wanted for name in story.scenes[index].cast}
     cast = tuple(name for name in identities if not request.paint or name in needed)
     wanted = wanted if request.paint else ()
     return Plan(seed, frame_seeds, identities, frames, cast, wanted, compared)
+
+
+def _named(part: Part, model: str) -> Part:
+    """``part`` with the name that its model was asked for by in its facts; no key depends on it."""
+    return replace(part, facts=part.facts | {"model": part.facts["model"] | {"name": model}})
 
 
 def _seeds(request: RunRequest, record: Mapping[str, Any] | None) -> tuple[int, dict[int, int]]:
@@ -285,12 +305,7 @@ def _frame_part(
         "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
         "versions": versions(),
     }
-    cost = count_evaluations(
-        preset.num_steps,
-        preset.injection.start,
-        len(cast),
-        interval=preset.injection.guidance_interval,
-    )
+    cost = frame_evaluations(preset, len(cast))
     return Part(f"frames/{index:03d}", key, painted, facts, cost)
 
 
@@ -335,6 +350,7 @@ def _compared_parts(
                 "num_steps": preset.num_steps,
                 "dtype": model.dtype,
                 "weights": weights,
+                **later(preset),
             }
         )
         facts = {
@@ -445,16 +461,22 @@ def recorded(out: Path) -> RunRequest:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
 
 
-def from_picture(picture: Path, out: Path, *, model: str = "miniature") -> RunRequest:
+def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRequest:
     """The request that makes a frame of ours again, read from the picture itself.
 
+    ``model`` is the picture's own if it is None.
+
     Raises:
-        RunError: the picture does not say how it was made.
+        RunError: there is no such file, or the picture does not say how it was made.
     """
+    if not picture.exists():
+        raise RunError(f"{picture}: there is no such file")
     facts = runfolder.read_png_facts(picture)
     if facts is None or "frame_seed" not in facts:
         raise RunError(f"{picture} does not say how it was made; give a frame of a run")
     try:
+        # Pictures of the first versions do not name their model.
+        model = model or str(facts["model"].get("name", "miniature"))
         if "method" in facts:
             return _compared_again(facts, out, model)
         characters = [
@@ -474,8 +496,9 @@ def from_picture(picture: Path, out: Path, *, model: str = "miniature") -> RunRe
             seed=int(facts["seed"]),
             frame_seeds={0: int(facts["frame_seed"])},
             dtype=facts["model"]["dtype"],
+            fingerprint=str(facts["model"]["fingerprint"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{picture}: what it says of itself is broken: {error!r}") from None
 
 
@@ -490,6 +513,7 @@ def _compared_again(facts: Mapping[str, Any], out: Path, model: str) -> RunReque
         frame_seeds={int(k): int(v) for k, v in facts["frame_seeds"].items()},
         dtype=facts["model"]["dtype"],
         method=str(facts["method"]["name"]),
+        fingerprint=str(facts["model"]["fingerprint"]),
     )
 
 

@@ -70,7 +70,9 @@ def new_request(
     model = where.get("model") or "miniature"
     request = RunRequest(story, out, preset(DEFAULT_PRESET, model))
     if out.is_dir() and RunFolder(out).record.is_file():
-        request = replace(recorded(out), story=story)
+        before = recorded(out)
+        whole = before.story if only and _begins(before.story, story) else story
+        request = replace(before, story=whole)
     if preset_name is not None:
         request = replace(request, preset=preset(preset_name, where.get("model") or request.model))
     configuration, notes = overridden(
@@ -97,15 +99,28 @@ def new_request(
     )
 
 
+def _begins(whole: Story, story: Story) -> bool:
+    """Whether ``whole`` is ``story``, perhaps with more characters and scenes at its end.
+
+    Single frames of it are then painted in the whole story, so that what was added is not dropped.
+    """
+    characters = whole.characters[: len(story.characters)]
+    return story == replace(whole, characters=characters, scenes=whole.scenes[: len(story.scenes)])
+
+
 def longer_request(out: Path, more: Story) -> tuple[RunRequest, int]:
     """The run at ``out`` with the scenes of ``more``, and how many of them are new to it."""
     return extended(out, more)
 
 
 def again_request(picture: Path, out: Path | None = None, **where: str | None) -> RunRequest:
-    """The request that makes a frame again from what its PNG says; ``where`` as ``new_request``."""
+    """The request that makes a frame again from what its PNG says; ``where`` as ``new_request``.
+
+    Raises:
+        RunError: there is no such picture, or it does not say how it was made.
+    """
     given = {key: value for key, value in where.items() if value is not None}
-    request = from_picture(picture, out or Path(), model=given.pop("model", "miniature"))
+    request = from_picture(picture, out or Path(), model=given.pop("model", None))
     if out is None:
         request = replace(request, out=Path("runs") / f"{slug(request.story.title)}-again")
     return replace(request, **given)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from PIL import Image
 from . import grid
 from .baselines.registry import OURS, method
 from .bench import BenchRequest, peak_file, read_peak
-from .evaluation import Wanted, evaluate
-from .pipeline import count_evaluations
+from .evaluation import Tools, Wanted, evaluate
+from .pipeline import frame_evaluations
 from .runfolder import RunFolder, write_png, write_whole
 from .scoreboard import label
 from .story import slug
@@ -27,9 +28,17 @@ Groups = dict[str, dict[str, tuple[float, float | None, float | None]]]
 Scorer = Callable[[Sequence[Path]], tuple[Groups, dict[str, str]]]
 
 
-def evaluated(folders: Sequence[Path]) -> tuple[Groups, dict[str, str]]:
-    """The scores as ``identitystory evaluate`` has them, and what measured them."""
-    found = evaluate(Wanted(tuple(folders)))
+def evaluated(
+    folders: Sequence[Path], *, wanted: Wanted | None = None, tools: Tools | None = None
+) -> tuple[Groups, dict[str, str]]:
+    """The scores as ``identitystory evaluate`` has them, and what measured them.
+
+    Args:
+        folders: run folders.
+        wanted: with what to measure; its own ``runs`` do not count.
+        tools: ``wanted``'s instruments, if they are open already.
+    """
+    found = evaluate(replace(wanted or Wanted(()), runs=tuple(folders)), tools=tools)
     groups: Groups = {
         group: {s.name: (s.value, s.low, s.high) for s in scores if s.stories}
         for group, scores in found.groups.items()
@@ -87,13 +96,11 @@ def make_table(request: BenchRequest, score: Scorer = evaluated) -> dict[str, An
 
 def evaluations(request: BenchRequest, name: str, story: Story) -> int:
     """U-Net evaluations of all frames, if everybody is found at once; identities not counted."""
-    steps = request.preset.num_steps
     if name == OURS:
         people = sum(len(scene.cast) for scene in story.scenes)
-        start = request.preset.injection.start
-        return count_evaluations(steps, start, people, templates=len(story.scenes))
+        return frame_evaluations(request.preset, people, templates=len(story.scenes))
     made = method(name, request.preset)
-    return made.evaluations(story, range(len(story.scenes)), steps)
+    return made.evaluations(story, range(len(story.scenes)), request.preset.num_steps)
 
 
 def markdown(table: dict[str, Any]) -> str:
@@ -116,8 +123,6 @@ def tables(table: dict[str, Any]) -> list[str]:
             cells = [_cell(row["scores"].get(group, {}).get(m)) for m in measures]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         lines.append("")
-    if not groups:
-        lines += ["No scores: this installation has no `evaluate`.", ""]
     lines += ["## A frame", "", "| method | seconds | evaluations | peak memory, MiB |"]
     lines.append("| --- | ---: | ---: | ---: |")
     for name, row in rows.items():
@@ -148,5 +153,6 @@ def write(request: BenchRequest, table: dict[str, Any]) -> list[Path]:
 
 
 def side_by_side(request: BenchRequest, story: Story) -> Image.Image:
-    """A row of pictures for each method, as in Fig. 6."""
-    return grid.page([(name, request.run(name, story)) for name in request.methods])
+    """A row of pictures for each method, the texts of the scenes above the columns, as in Fig. 6."""
+    rows = [(name, request.run(name, story)) for name in request.methods]
+    return grid.page(rows, [scene.text or scene.prompt for scene in story.scenes])

@@ -90,11 +90,11 @@ def opened(root: Path) -> Iterator[RunFolder]:
     """The folder at ``root``, made if need be, locked against a second writer, swept of leftovers.
 
     Raises:
-        RunError: it is a file, cannot be written, holds something else, is of another format, or
-            somebody else is writing to it.
+        RunError: it is a file, it or its ``cast`` or ``frames`` cannot be written, it holds something
+            else, is of another format, or somebody else is writing to it.
     """
     folder = RunFolder(root)
-    try:
+    with _mendable(root):
         if root.exists() and not root.is_dir():
             raise RunError(f"{root} is a file; --out takes a folder")
         root.mkdir(parents=True, exist_ok=True)
@@ -106,12 +106,6 @@ def opened(root: Path) -> Iterator[RunFolder]:
             )
         read_record(folder)
         lock = (root / ".lock").open("a")
-    except OSError as error:
-        if error.errno in _MACHINE:
-            raise
-        raise RunError(
-            f"{root} cannot be written: {error.strerror}. Choose another folder"
-        ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,24 +113,57 @@ def opened(root: Path) -> Iterator[RunFolder]:
             raise RunError(
                 f"{root} is being written by another run; wait for it, or choose another --out"
             ) from None
-        try:
+        with _mendable(root):
             for leftover in [*root.glob(f"*{_TEMPORARY}"), *root.glob(f"*/*{_TEMPORARY}")]:
                 leftover.unlink()
-        except PermissionError as error:
-            raise RunError(f"{root} cannot be written: {error.strerror}") from None
+        for part in (root, folder.identity("_").parent, folder.frame(0).parent):
+            check_writable(part)
         yield folder
+
+
+@contextmanager
+def _mendable(path: Path) -> Iterator[None]:
+    """Where ``path`` cannot be written for a reason that the user can mend, a RunError says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.errno in _MACHINE:
+            raise
+        raise RunError(
+            f"{path} cannot be written: {error.strerror}. Choose another folder"
+        ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Nothing, if files can be put into ``folder``, or it can be made. Leaves nothing behind.
+
+    Raises:
+        RunError: it, or what it would be made in, is a file or cannot be written.
+    """
+    with _mendable(folder):
+        whole = folder.absolute()
+        there = next(place for place in (whole, *whole.parents) if place.exists())
+        probe = there / f"probe.{os.getpid()}{_TEMPORARY}"
+        probe.open("wb").close()
+        probe.unlink()
 
 
 def read_record(folder: RunFolder) -> dict[str, Any] | None:
     """run.json, or None where there is none yet.
 
     Raises:
-        RunError: it is broken, or of another format.
+        RunError: it is broken, cannot be read, or is of another format.
     """
     try:
         record = json.loads(folder.record.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        if error.errno is None or error.errno in _MACHINE:
+            raise
+        raise RunError(
+            f"{folder.record} cannot be read: {error.strerror}. Choose another folder"
+        ) from None
     except ValueError:
         raise RunError(f"{folder.record} is broken; choose another folder") from None
     found = record.get("format") if isinstance(record, dict) else None
@@ -152,7 +179,15 @@ def write_whole(path: Path, content: bytes) -> None:
     """Puts ``content`` at ``path`` whole or not at all, and lasting: beside, fsync, rename.
 
     Two processes may write the same file; the later one stays.
+
+    Raises:
+        RunError: it cannot be written for a reason that the user can mend.
     """
+    with _mendable(path):
+        _write_whole(path, content)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}{_TEMPORARY}")
     try:
@@ -172,8 +207,12 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Adds one line to a log; a line that a crash cut short is closed first."""
-    with path.open("ab+") as file:
+    """Adds one line to a log; a line that a crash cut short is closed first.
+
+    Raises:
+        RunError: as ``write_whole``.
+    """
+    with _mendable(path), path.open("ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":

@@ -36,6 +36,7 @@ from .events import (
     event_json,
 )
 from .plan import ModelFacts, Part, Plan, RunRequest
+from .prompts import check_prompts
 from .protocols import Backend
 from .runfolder import RunFolder
 from .sampling import Watched
@@ -56,7 +57,7 @@ def load_model(model: str, **options: Any) -> Backend:
 
 def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     """What a model is, without loading it; see ``plan.ModelFacts``."""
-    from .models.folder import find_checkpoint, fingerprint
+    from .models.folder import find_checkpoint, fingerprint, read_json
     from .models.hardware import resolve_device, resolve_dtype
     from .models.hub import content_hash
 
@@ -64,7 +65,16 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
     checkpoint = find_checkpoint(model)
     few_steps = content_hash(checkpoint.few_steps) if checkpoint.few_steps else ""
-    return ModelFacts(fingerprint(checkpoint), str(where), precision, checkpoint.base, few_steps)
+    schedule = read_json(checkpoint.base / "scheduler" / "scheduler_config.json")
+    return ModelFacts(
+        fingerprint(checkpoint),
+        str(where),
+        precision,
+        checkpoint.base,
+        few_steps,
+        int(schedule.get("num_train_timesteps", 1000)),
+        checkpoint.segmenter[0] if len(checkpoint.segmenter) == 2 else None,
+    )
 
 
 def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
@@ -109,7 +119,8 @@ class Service:
         record = None
         if request.out.is_dir():
             record = runfolder.read_record(RunFolder(request.out))
-        plan.make_plan(request, model, record)  # a mistake leaves no folder behind
+        made = plan.make_plan(request, model, record)  # a mistake leaves no folder behind
+        check_prompts(request, made, model)
         with runfolder.opened(request.out) as folder, torch.no_grad():
             made = plan.make_plan(request, model, runfolder.read_record(folder))
             _Run(self, request, model, made, folder, emit).work()
@@ -424,6 +435,13 @@ class _Run:
     def _warnings(self) -> list[str]:
         story = self.request.story
         lines = [*self.request.notes, *advice(story)]
+        there, wanted = self.model.fingerprint, self.request.fingerprint
+        if wanted and wanted != there:
+            lines.append(
+                f"the picture was painted by another checkpoint (fingerprint {wanted[:12]}) than "
+                f"{self.request.model!r} is here ({there[:12]}): it will look otherwise; "
+                "name the other one with --model"
+            )
         if self.model.folder is not None:
             known = vocabulary.load_vocabulary(self.model.folder)
             if known is not None:

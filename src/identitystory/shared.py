@@ -17,7 +17,7 @@ from PIL import Image
 
 from . import runfolder
 from .config import Preset
-from .pipeline import count_evaluations, phrases, search_evaluations, search_prompt
+from .pipeline import frame_evaluations, phrases, search_evaluations, search_prompt
 from .plan import RECIPE, ModelFacts, Part, Plan, RunRequest, few_steps, later, portrait_batches
 from .types import Character, Scene, Story, Template
 
@@ -121,8 +121,7 @@ def pieces(
     preset, story = request.preset, request.story
     found: dict[Path, int] = {}
     portrait = search_evaluations(preset) // preset.discovery.num_portraits
-    interval = preset.injection.guidance_interval
-    template = count_evaluations(preset.num_steps, 0, 0, interval=interval)
+    template = frame_evaluations(preset, 0)
     names = {part.name for part in to_do}
     templates = templates_folder(request)
     for name, part in made.identities.items():

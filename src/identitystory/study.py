@@ -12,14 +12,16 @@ import html
 import json
 import math
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from .baselines.registry import OURS
 from .compare import Case, data_url
-from .errors import RunError
+from .errors import ConfigError, RunError
 from .runfolder import write_whole
 
 FORMAT = 1
@@ -30,6 +32,7 @@ CRITERIA: Mapping[str, str] = {
 }
 MAX_ANSWERS = 2**20  # bytes of one answer file
 DRAWS = 10_000
+SALT = 16  # bytes
 Z = 1.959963984540054  # of a 95 % interval
 
 
@@ -37,21 +40,28 @@ Z = 1.959963984540054  # of a 95 % interval
 
 
 def make(
-    cases: Sequence[Case], out: Path, *, groups: int = 20, seed: int = 0, side: int = 256
+    cases: Sequence[Case], out: Path, *, groups: int = 20, seed: int | None = None, side: int = 256
 ) -> Path:
     """Writes the questionnaire to ``out`` and its key beside it; gives the key's path.
+
+    The options' names are hashes with a secret salt, which stands in the key alone: nobody who has
+    the page can tell the methods by trying. A key that is there already keeps its salt, so that
+    the same command makes the same study again.
 
     Args:
         cases: of one set of methods; ``groups`` of them are drawn.
         out: an ``.html`` file.
         groups: at most; all cases if there are fewer.
-        seed: of the draw and of the options' names.
+        seed: of the draw and of the options' names, which are then no secret to who knows it; without
+            one the draw is that of seed 0.
         side: of the pictures, pixels.
     """
-    drawn = random.Random(seed).sample(list(cases), min(groups, len(cases)))
-    study = hashlib.sha256("".join([str(seed), *(c.key for c in drawn)]).encode()).hexdigest()[:12]
+    drawn = random.Random(seed or 0).sample(list(cases), min(groups, len(cases)))
+    key_file = out.with_suffix(".key.json")
+    salt = _salt(key_file) if seed is None else str(seed)
+    study = hashlib.sha256("".join([salt, *(c.key for c in drawn)]).encode()).hexdigest()[:12]
     token = lambda case, method: hashlib.sha256(
-        f"{study}|{seed}|{case.key}|{method}".encode()
+        f"{study}|{salt}|{case.key}|{method}".encode()
     ).hexdigest()[:10]
     sections = [
         _section(n, c, {m: token(c, m) for m in c.methods}, side) for n, c in enumerate(drawn)
@@ -63,13 +73,22 @@ def make(
     key = {
         "format": FORMAT,
         "study": study,
+        "salt": salt,
         "groups": {f"g{n}": {token(c, m): m for m in c.methods} for n, c in enumerate(drawn)},
         "titles": {f"g{n}": c.title for n, c in enumerate(drawn)},
     }
-    key_file = out.with_suffix(".key.json")
     write_whole(key_file, (json.dumps(key, indent=1, ensure_ascii=False) + "\n").encode())
     write_whole(out, page.encode())
     return key_file
+
+
+def _salt(key_file: Path) -> str:
+    """That of a key that is there already, or a new one that nobody can guess."""
+    try:
+        salt = _read(key_file).get("salt")
+    except RunError:
+        salt = None
+    return salt if isinstance(salt, str) and len(salt) == 2 * SALT else secrets.token_hex(SALT)
 
 
 def _section(number: int, case: Case, tokens: Mapping[str, str], side: int) -> str:
@@ -85,7 +104,8 @@ def _section(number: int, case: Case, tokens: Mapping[str, str], side: int) -> s
             f'<div class="row">{pictures}</div></div>'
         )
     questions = "".join(
-        f'<fieldset data-criterion="{name}"><legend>{html.escape(asked)}</legend>'
+        f'<fieldset data-criterion="{name}"><legend>Story {number + 1}: {html.escape(asked)}'
+        "</legend>"
         '<div class="choices"></div></fieldset>'
         for name, asked in CRITERIA.items()
     )
@@ -109,8 +129,8 @@ class Rate:
         asked: see above.
         low: of Wilson's 95 % interval; ``high`` likewise. Choices count as independent.
         high: see above.
-        p: of a two-sided sign-flip test over participants that it is chosen as often as the most
-            chosen, Holm-corrected over the methods; None for the most chosen itself.
+        p: of a two-sided sign-flip test over participants that it is chosen as often as the
+            reference, Holm-corrected over the methods; None for the reference itself.
     """
 
     method: str
@@ -121,16 +141,33 @@ class Rate:
     p: float | None
 
 
-def tally(key_file: Path, files: Sequence[Path]) -> tuple[int, dict[str, list[Rate]]]:
+def tally(
+    key_file: Path, files: Sequence[Path], against: str | None = None
+) -> tuple[int, dict[str, list[Rate]]]:
     """How many took part, and for each criterion every method's rate, the most chosen first.
 
+    Args:
+        key_file: of ``make``.
+        files: answer files.
+        against: the method that the others are tested against. None is IdentityStory if it takes
+            part; else the most chosen of each criterion, which is picked by the answers themselves,
+            so that its p-values are too small.
+
     Raises:
+        ConfigError: no such method takes part.
         RunError: a file is broken, or of another study, or from somebody who is there already.
     """
     key = _read(key_file)
     groups = key.get("groups")
     if key.get("format") != FORMAT or not isinstance(groups, dict):
         raise RunError(f"{key_file} is not the key of a study; it is written by study make")
+    methods = sorted({m for options in groups.values() for m in options.values()})
+    if against is None:
+        against = OURS if OURS in methods else None
+    elif against not in methods:
+        raise ConfigError(
+            f"--against is {against!r}, which does not take part; there are {', '.join(methods)}"
+        )
     people: dict[str, dict[str, list[str]]] = {}
     for file in files:
         given = _read(file)
@@ -150,23 +187,29 @@ def tally(key_file: Path, files: Sequence[Path]) -> tuple[int, dict[str, list[Ra
                 if criterion not in CRITERIA or method is None:
                     raise RunError(f"{file}: {group!r} has no option {chosen!r} for {criterion!r}")
                 people[who][criterion].append(method)
-    methods = sorted({m for options in groups.values() for m in options.values()})
     return len(people), {
-        name: rates(methods, [person[name] for person in people.values()]) for name in CRITERIA
+        name: rates(methods, [person[name] for person in people.values()], against)
+        for name in CRITERIA
     }
 
 
-def rates(methods: Sequence[str], choices: Sequence[Sequence[str]]) -> list[Rate]:
-    """Each method's rate, the most chosen first; ``choices`` are the methods one person chose."""
+def rates(
+    methods: Sequence[str], choices: Sequence[Sequence[str]], against: str | None = None
+) -> list[Rate]:
+    """Each method's rate, the most chosen first; ``choices`` are the methods one person chose.
+
+    They are tested against ``against``; None is the most chosen.
+    """
     asked = sum(map(len, choices))
     counts = {m: [list(person).count(m) for person in choices] for m in methods}
     order = sorted(methods, key=lambda m: (-sum(counts[m]), m))
-    best = order[0]
-    ps = holm([sign_flip([a - b for a, b in zip(counts[best], counts[m], strict=True)])
-               for m in order[1:]])  # fmt: skip
+    against = order[0] if against is None else against
+    rest = [m for m in order if m != against]
+    ps = holm([sign_flip([a - b for a, b in zip(counts[against], counts[m], strict=True)])
+               for m in rest])  # fmt: skip
+    p_of = dict(zip(rest, ps, strict=True))
     return [
-        Rate(m, sum(counts[m]), asked, *wilson(sum(counts[m]), asked), p)
-        for m, p in zip(order, [None, *ps], strict=True)
+        Rate(m, sum(counts[m]), asked, *wilson(sum(counts[m]), asked), p_of.get(m)) for m in order
     ]
 
 
@@ -210,9 +253,10 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 def table(people: int, found: Mapping[str, Sequence[Rate]]) -> str:
     """Table 3 as text, with intervals and p-values."""
-    lines = [f"{people} participants; Wilson 95 % intervals; p against the most chosen (Holm)"]
+    lines = [f"{people} participants; Wilson 95 % intervals; p by a sign-flip test (Holm)"]
     for criterion, some in found.items():
-        lines += ["", criterion.replace("_", " ")]
+        reference = next(r.method for r in some if r.p is None)
+        lines += ["", f"{criterion.replace('_', ' ')}; p against {reference}"]
         for r in some:
             rate = 100 * r.chosen / r.asked if r.asked else 0.0
             p = "" if r.p is None else f"  p = {r.p:.3g}"

@@ -87,7 +87,7 @@ class ConsiStory(Compared):
             for group in portion:
                 blended = min(steps // 10, steps - 1) if any(found.seen[n] for n in group) else 0
                 total += len(group) * (steps + blended)
-        return 2 * 2 * total
+        return 2 * self.per_step * total
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Portion by portion, two passes each; see ``method.in_step``."""

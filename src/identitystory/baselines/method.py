@@ -88,7 +88,7 @@ class StoryMethod(Protocol):
         ...
 
     def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
-        """U-Net evaluations that painting ``wanted`` takes, two a sample and step."""
+        """U-Net evaluations that painting ``wanted`` takes: two a sample and step, one unguided."""
         ...
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
@@ -140,9 +140,14 @@ class Compared:
         """No other frame."""
         return ()
 
+    @property
+    def per_step(self) -> int:
+        """U-Net evaluations of a sample and step: 2, or 1 where guidance is 1, which is none."""
+        return 1 if self.guidance == 1 else 2
+
     def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
-        """2t a frame."""
-        return 2 * steps * len(wanted)
+        """2t a frame, t without guidance."""
+        return self.per_step * steps * len(wanted)
 
     def read(self, G: Any, prompts: Sequence[str]) -> Conditioning:
         """G's conditioning for ``prompts``, with the method's guidance and negative prompt."""

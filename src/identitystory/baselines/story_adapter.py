@@ -57,7 +57,7 @@ class StoryAdapter(Compared):
 
     def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame and round; of the last round only what is wanted."""
-        return 2 * steps * (len(story.scenes) * self.rounds + len(wanted))
+        return self.per_step * steps * (len(story.scenes) * self.rounds + len(wanted))
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Between rounds only the embeddings of the pictures are kept.

@@ -69,7 +69,7 @@ class StoryDiffusion(Compared):
     def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame, the anchors' counted in every portion."""
         made = groups(self.found(story), wanted)
-        return 2 * steps * sum(len(group) for portion in made for group in portion)
+        return self.per_step * steps * sum(len(group) for portion in made for group in portion)
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Portion by portion; see ``method.in_step``."""

@@ -118,8 +118,18 @@ class Score:
     stories: int
 
 
-def look(told: Told, instruments: Instruments) -> Seen:
-    """Looks at every picture of a story with every instrument."""
+Rates = tuple[Tensor, Tensor]  # (n,) aesthetic and (n,) general quality of a story's pictures
+
+
+def rate(told: Sequence[Told], judge: QualityJudge) -> list[Rates]:
+    """Each story's rates, all asked for in one call: a judge may load 16 GB to answer it."""
+    aesthetic, quality = judge.rate([p.file for story in told for p in story.pictures])
+    counts = [len(story.pictures) for story in told]
+    return list(zip(aesthetic.split(counts), quality.split(counts), strict=True))
+
+
+def look(told: Told, instruments: Instruments, rates: Rates | None = None) -> Seen:
+    """Looks at every picture of a story with every instrument but the judge, who gave ``rates``."""
     seen = Seen(told)
     images = [Image.open(p.file).convert("RGB") for p in told.pictures]
     for picture in told.pictures:
@@ -133,8 +143,8 @@ def look(told: Told, instruments: Instruments) -> Seen:
         for image, picture in zip(images, told.pictures, strict=True):
             people = len(picture.cast)
             seen.verdicts.append(instruments.reader.verdicts(image, picture.prompt, people))
-    if instruments.judge is not None:
-        seen.aesthetic, seen.quality = instruments.judge.rate([p.file for p in told.pictures])
+    if rates is not None:
+        seen.aesthetic, seen.quality = rates
     return seen
 
 
@@ -268,6 +278,16 @@ QUALITY: Mapping[str, Measure] = {
     "Q-Align-Aes": lambda seen, _: _mean(seen.aesthetic),
     "Q-Align-Gen": lambda seen, _: _mean(seen.quality),
 }
+
+
+def instrument_of(measure: str) -> str:
+    """What a measure is read with: CLIP, faces, attributes, Q-Align or the run's own masks."""
+    if measure == "segmented":
+        return "the run's masks"
+    for instrument, names in (("CLIP", CLIP), ("Q-Align", QUALITY), ("faces", {*FACES, *ACROSS})):
+        if measure in names:
+            return instrument
+    return measure
 
 
 def score(seen: Sequence[Seen], instruments: Instruments, *, samples: int = SAMPLES) -> list[Score]:

@@ -38,7 +38,8 @@ class Edit(Protocol):
     """What stands where softmax(q k^T) v was.
 
     Rows are as the U-Net's batch: B without the prompt, then B with it; at guidance 1 only the
-    latter. N image tokens in rows of the picture, top to bottom.
+    latter. A step's rows come in one call, never in parts. N image tokens in rows of the picture,
+    top to bottom.
     """
 
     def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -73,6 +74,13 @@ def edited(unet: Any, edit: Edit) -> Iterator[None]:
         yield
     finally:
         unet.set_attn_processor(before)
+
+
+def is_edited(unet: Any) -> bool:
+    """Whether an edit is installed in ``unet``; its rows then belong together."""
+    return any(
+        isinstance(each, _Processor) for each in getattr(unet, "attn_processors", {}).values()
+    )
 
 
 @contextmanager

@@ -36,7 +36,8 @@ class Entry:
 
     Attributes:
         name: what the command line calls it.
-        role: ``base``, ``identity``, ``detector``, ``masks``, ``segmenter`` or ``few-steps``.
+        role: ``base``, ``identity``, ``detector``, ``masks``, ``segmenter`` or ``few-steps``; ``clip`` of
+            what measures and stands in no table.
         repo: hub id.
         licence: its name.
         commercial: whether pictures and services made with it may be sold.
@@ -44,7 +45,8 @@ class Entry:
         parameters: numbers in it; 0 where not known.
         width: bytes of each number in the files.
         file: the one file that is wanted; empty for a folder in the hub's layout.
-        revision: the commit that is opened; empty lets the first fetch pin one.
+        revision: the commit that is fetched and opened unless the lock has another; empty lets the
+            first fetch pin one.
     """
 
     name: str
@@ -124,8 +126,8 @@ def is_hub_id(name: str) -> bool:
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
 
 
-def entry_of(name: str) -> Entry:
-    """The entry called ``name``, or one for a hub id, which is taken to be an SDXL base.
+def entry_of(name: str, role: str = "base") -> Entry:
+    """The entry called ``name``, or one for a hub id, which is taken to have that ``role``.
 
     Raises:
         ModelError: it is neither.
@@ -136,7 +138,7 @@ def entry_of(name: str) -> Entry:
         if entry.repo == name:
             return entry
     if is_hub_id(name):
-        return Entry(name, "base", name, *UNKNOWN)
+        return Entry(name, role, name, *UNKNOWN)
     raise ModelError(
         f"no model is called {name!r}; there are {', '.join([*BUNDLES, *ENTRIES])}, "
         "and hub ids like owner/name"

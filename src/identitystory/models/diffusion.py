@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import ConfigError, ModelError
+from .attention import is_edited
 from .deep import DeepFeatures
 from .hardware import Room, free_memory, rows_that_fit
 
@@ -369,11 +370,17 @@ class LatentDiffusion:
     def predict(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """The U-Net's guided prediction at step ``i``, (B, C, h, w) float32 on z's device.
 
-        A batch that does not fit into the accelerator's memory is halved until it does.
+        A batch that does not fit into the accelerator's memory is halved until it does; never
+        under an edit of the attention, in which the pictures of a batch look at one another.
+
+        Raises:
+            torch.OutOfMemoryError: one picture, or those that belong together, do not fit.
         """
         rows = cond.rows(len(z))
         while True:
             most = min(len(z), max(1, self.most))
+            if most < len(z) and is_edited(self.unet):
+                most = len(z)
             try:
                 with torch.inference_mode(), self.room.holding(self.unet):
                     parts = [
@@ -381,7 +388,13 @@ class LatentDiffusion:
                         for n, part in zip(range(0, len(z), most), z.split(most), strict=True)
                     ]
                     return parts[0] if len(parts) == 1 else torch.cat(parts)
-            except torch.OutOfMemoryError:
+            except torch.OutOfMemoryError as error:
+                if most > 1 and is_edited(self.unet):
+                    raise torch.OutOfMemoryError(
+                        f"out of memory: {len(z)} pictures that look at one another must be painted "
+                        "at once, and do not fit; try --dtype bfloat16, --preset low-vram, another "
+                        "--method, or stories of fewer characters"
+                    ) from error
                 if most == 1:
                     raise
                 self.most = most // 2

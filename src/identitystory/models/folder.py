@@ -83,18 +83,22 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
     found: dict[str, Path] = {}
     lacking: list[Entry] = []
     for entry in entries:
-        if entry.role == "base" and base:
-            found["base"] = find_folder(base)
-            continue
+        role = entry.role
+        if role == "base" and base:
+            if not is_hub_id(base) or Path(base).expanduser().exists():
+                found["base"] = find_folder(base)
+                continue
+            entry = entry_of(base)
         try:
-            found[entry.role] = located(entry)
+            found[role] = located(entry)
         except ModelError:
             lacking.append(entry)
     if lacking:
         size = sum(entry.size for entry in lacking) / 1e9
+        whole = f"{bundle}:{base}" if any(entry.repo == base for entry in lacking) else bundle
         raise ModelError(
             f"{bundle!r} lacks {', '.join(entry.repo for entry in lacking)} on this machine. "
-            f"Get them with: identitystory models fetch {bundle} ({size:.1f} GB)"
+            f"Get them with: identitystory models fetch {whole} ({size:.1f} GB)"
         )
     check_layout(found["base"])
     roles = ("segmenter",) if "segmenter" in found else ("detector", "masks")
@@ -163,8 +167,12 @@ def adapter_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def find_folder(model: str | Path) -> Path:
-    """The folder of a checkpoint given by path, or by the hub id of one that was fetched.
+def find_folder(model: str | Path, role: str = "base") -> Path:
+    """The folder of a model given by path, or by the hub id of one that is in the hub's cache.
+
+    Args:
+        model: the path or the id.
+        role: what an id is that stands in no table, see ``catalogue.Entry``.
 
     Raises:
         ModelError: there is no such folder, and no such id on this machine.
@@ -181,7 +189,7 @@ def find_folder(model: str | Path) -> Path:
         raise ModelError(
             f"there is no folder {str(model)!r}; give a folder or a hub id like owner/name"
         )
-    return located(entry_of(str(model)))
+    return located(entry_of(str(model), role))
 
 
 def check_layout(folder: Path) -> None:

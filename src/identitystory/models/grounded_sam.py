@@ -205,12 +205,7 @@ class GroundedSegmenter:
         caption, spans = joined(phrases)
         tokens = self.tokenizer(caption, return_offsets_mapping=True, return_tensors="pt")
         offsets = tokens.pop("offset_mapping")[0].tolist()
-        limit = self.detector.config.max_text_len
-        if len(offsets) > limit:
-            raise PromptError(
-                f"the descriptions of a scene have {len(offsets)} tokens together; "
-                f"the detector reads {limit}. Shorten them"
-            )
+        check_tokens(len(offsets), self.detector.config.max_text_len)
         pixels = self.detector_images(images=image, return_tensors="pt")
         with self.room.holding(self.detector):
             device = self.detector.device
@@ -265,6 +260,19 @@ def _best_boxes(
     kept = strong[distinct(corners[strong], best[:, strong].amax(dim=0))]
     chosen = assign(mean[:, kept], best[:, kept] >= threshold)
     return [None if n is None else int(kept[n]) for n in chosen], corners
+
+
+def check_tokens(count: int, limit: int) -> None:
+    """Nothing, if the detector can read a caption of ``count`` tokens.
+
+    Raises:
+        PromptError: it reads ``limit`` at most.
+    """
+    if count > limit:
+        raise PromptError(
+            f"the descriptions of a scene have {count} tokens together; "
+            f"the detector reads {limit}. Shorten them"
+        )
 
 
 def joined(phrases: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:

@@ -72,12 +72,21 @@ def read_lock() -> dict[str, Any]:
 
 
 def revision_of(entry: Entry) -> str:
-    """The commit that is opened: the table's, else the one fetched first, else the cache's main."""
-    return entry.revision or str(read_lock().get(entry.repo, {}).get("revision", "main"))
+    """The commit that is opened: the one that was fetched, else the table's, else the cache's main."""
+    return str(_locked(entry).get("revision") or entry.revision or "main")
+
+
+def pinned(entry: Entry) -> str:
+    """The commit that nothing but is opened, of the lock or the table; "" before the first fetch."""
+    return str(_locked(entry).get("revision") or entry.revision)
+
+
+def _locked(entry: Entry) -> dict[str, Any]:
+    return dict(read_lock().get(entry.repo, {}))
 
 
 def located(entry: Entry) -> Path:
-    """What an entry is opened from, without the network: its snapshot folder, or PhotoMaker's file.
+    """What an entry is opened from, without the network: its snapshot folder, or its one file.
 
     Raises:
         ModelError: it is not here, or not whole; the sentence has the command that gets it.
@@ -91,18 +100,20 @@ def located(entry: Entry) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     revision = revision_of(entry)
-    index = "model_index.json" if entry.role == "base" else "config.json"
+    index = entry.file or ("model_index.json" if entry.role == "base" else "config.json")
     try:
         found = try_to_load_from_cache(entry.repo, index, revision=revision)
     except HFValidationError:
         raise ModelError(f"{entry.repo!r} is not a hub id; it has the form owner/name") from None
     if not isinstance(found, str):
         raise ModelError(f"{entry.repo} is not on this machine. {get_it(entry)}")
+    if entry.file:
+        return Path(found)
     folder = Path(found).parent
     known = read_lock().get(entry.repo, {}).get("files", {})
     lacking = [name for name in known if not (folder / name).is_file()]
     if not known and not list(folder.glob("*.safetensors" if entry.role != "base" else "unet/*")):
-        lacking = ["its weights"]
+        lacking = ["its .safetensors weights"]
     if lacking:
         raise ModelError(f"{entry.repo} lacks {', '.join(lacking[:5])}. {get_it(entry)}")
     return folder
@@ -111,6 +122,8 @@ def located(entry: Entry) -> Path:
 def get_it(entry: Entry) -> str:
     """The sentence with the command that fetches an entry."""
     size = f" ({entry.size / 1e9:.1f} GB)" if entry.size else ""
+    if entry.role == "clip":  # measures and paints nothing: not of this project's table
+        return f"Get it with: hf download {entry.name}"
     return f"Get it with: identitystory models fetch {entry.name}{size}"
 
 
@@ -144,15 +157,15 @@ def verify(entry: Entry) -> list[str]:
     Raises:
         ModelError: the entry is not here, or was not fetched by us, so nothing is known of it.
     """
-    folder = located(entry)
+    found = located(entry)
     locked = read_lock().get(entry.repo)
     if locked is None:
         raise ModelError(f"{entry.repo} was not fetched by identitystory. {get_it(entry)}")
     if entry.role == "identity":
-        if sha256(folder) == locked.get("converted"):
+        if sha256(found) == locked.get("converted"):
             return []
-        return [f"{folder} has changed since it was converted. {get_it(entry)}"]
-    wrong = []
+        return [f"{found} has changed since it was converted. {get_it(entry)}"]
+    folder, wrong = (found.parent if entry.file else found), []
     for name, told in locked["files"].items():
         file = folder / name
         if file.stat().st_size != told["size"]:
@@ -186,9 +199,9 @@ def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
     """
     from huggingface_hub import HfApi, hf_hub_download
 
-    pinned = revision or entry.revision or read_lock().get(entry.repo, {}).get("revision")
-    with _told(entry, pinned):
-        info = HfApi().model_info(entry.repo, revision=pinned, files_metadata=True)
+    wanted = revision or pinned(entry) or None
+    with _told(entry, wanted):
+        info = HfApi().model_info(entry.repo, revision=wanted, files_metadata=True)
     commit = str(info.sha)
     files = wanted_files(entry, info.siblings or [])
     total = sum(file.size for file in files)
@@ -208,10 +221,15 @@ def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
         "files": {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in files},
     }
     if entry.role == "identity":
-        made = store() / PHOTOMAKER
-        convert(path, made)
+        made, before = store() / PHOTOMAKER, _locked(entry)
+        if not (
+            made.is_file()
+            and before.get("files") == locked["files"]
+            and before.get("converted") == sha256(made)
+        ):
+            convert(path, made)
+            yield f"  converted once, in a process of its own, to {made}"
         locked["converted"] = sha256(made)
-        yield f"  converted once, in a process of its own, to {made}"
     _write_lock({**read_lock(), entry.repo: locked})
 
 

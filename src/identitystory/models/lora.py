@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MethodType
 from typing import Any
 
-from diffusers import StableDiffusionXLPipeline
+from diffusers.loaders.lora_pipeline import StableDiffusionXLLoraLoaderMixin
 from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
 from peft import get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -118,7 +118,7 @@ def read_lora(file: Path, unet: Any, name: str) -> Lora:
         ModelError: the file is missing or broken, or does not fit.
     """
     try:
-        tensors, alphas = StableDiffusionXLPipeline.lora_state_dict(
+        tensors, alphas = StableDiffusionXLLoraLoaderMixin.lora_state_dict(
             load_file(file), unet_config=unet.config
         )
     except (OSError, ValueError, KeyError, SafetensorError) as error:

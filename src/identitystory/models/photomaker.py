@@ -16,7 +16,6 @@ import copy
 import dataclasses
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -29,13 +28,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from ..errors import ModelError, PromptError
+from ..errors import ModelError
 from .diffusion import Conditioning, LatentDiffusion, joined, sampler
 from .lora import Lora, load_lora
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .published import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 from .sdxl import TextEncoders
-from .tokens import token_rows
+from .tokens import class_word, token_rows
 
 LORA = "photomaker"
 EMBED_BATCH = 16  # pictures through the vision tower at once
@@ -212,14 +211,7 @@ def class_token(tokenizer: Any, prompt: str, noun: str, limit: int) -> int:
     Raises:
         PromptError: the noun is not in the prompt, or the prompt has too many chunks.
     """
-    words = r"\s+".join(re.escape(word) for word in noun.split())
-    found = re.search(rf"(?<!\w){words}(?!\w)", prompt, re.IGNORECASE) if words else None
-    if found is None:
-        raise PromptError(
-            f"the class word {noun!r} is not in the prompt {prompt!r}; "
-            "a character's description must contain its noun as a word of its own"
-        )
-    last = found.end() - 1
+    last = class_word(prompt, noun)
     offsets = tokenizer(prompt, return_offsets_mapping=True, verbose=False).offset_mapping
     index = max(n for n, (start, end) in enumerate(offsets[1:-1]) if start <= last < end)
     return token_rows(tokenizer, prompt, limit)[index]

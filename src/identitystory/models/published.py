@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import GroundingDinoConfig, SamConfig, SwinConfig
 
 SDXL_UNET: dict[str, Any] = {
     "sample_size": 128,
@@ -60,6 +61,21 @@ CLIP_VIT_L: dict[str, Any] = {
     "projection_dim": 768,
 }
 PHOTOMAKER_WIDTHS = (768, 1280)
+SWIN_B: dict[str, Any] = {
+    "embed_dim": 128,
+    "depths": [2, 2, 18, 2],
+    "num_heads": [4, 8, 16, 32],
+    "window_size": 12,
+    "image_size": 384,
+    "out_indices": [2, 3, 4],
+}
+SAM_VIT_H: dict[str, Any] = {
+    "hidden_size": 1280,
+    "mlp_dim": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 16,
+    "global_attn_indexes": [7, 15, 23, 31],
+}
 
 
 def sdxl_unet() -> UNet2DConditionModel:
@@ -70,3 +86,13 @@ def sdxl_unet() -> UNet2DConditionModel:
 def sdxl_vae() -> AutoencoderKL:
     """SDXL's autoencoder, untrained; half precision is let be, for it has no trained weights."""
     return AutoencoderKL(**SDXL_VAE, force_upcast=False)
+
+
+def grounding_dino_config() -> GroundingDinoConfig:
+    """Grounding DINO base, the one with Swin-B."""
+    return GroundingDinoConfig(backbone_config=SwinConfig(**SWIN_B))
+
+
+def sam_config() -> SamConfig:
+    """SAM with ViT-H."""
+    return SamConfig(vision_config=SAM_VIT_H)

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-from ..errors import ModelError
+from ..errors import ModelError, is_out_of_memory
 from .diffusion import Encoding, LatentDiffusion, sampler
 from .folder import check_layout, read_json
 from .hardware import Room
@@ -111,6 +112,9 @@ class TextEncoders:
 
 # --- Opening a folder -----------------------------------------------------------------------------
 
+_BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+TILE = 512  # pixels of a tile's side where memory is short
+
 
 def load_part(kind: Any, folder: Path, *, dtype: torch.dtype | None = None) -> Any:
     """A diffusers or transformers class from a local folder, safetensors only.
@@ -129,8 +133,14 @@ def load_part(kind: Any, folder: Path, *, dtype: torch.dtype | None = None) -> A
     try:
         with _quiet():
             return kind.from_pretrained(str(folder), **options)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ModelError(f"{folder} cannot be opened as {kind.__name__}: {error}") from error
+    except Exception as error:
+        # The tokenizers' library raises plain Exceptions and has no kind of its own.
+        if is_out_of_memory(error) or not (isinstance(error, _BROKEN) or type(error) is Exception):
+            raise
+        raise ModelError(
+            f"{folder} cannot be opened as {kind.__name__}: {error}. "
+            "Its files are broken or another model's; get them again"
+        ) from error
 
 
 @contextmanager
@@ -203,5 +213,16 @@ def load_sdxl(
     vae_dtype = torch.float32 if dtype == torch.float16 and overflows else dtype
     vae = load_part(AutoencoderKL, folder / "vae", dtype=vae_dtype)
     if room.one_at_a_time:
-        vae.enable_tiling()
+        decode_in_tiles(vae)
     return LatentDiffusion(unet, vae, rule, text, device=device, room=room), text
+
+
+def decode_in_tiles(vae: Any, side: int = TILE) -> None:
+    """Has ``vae`` decode what is larger than ``side`` pixels in overlapping tiles of that side.
+
+    Its own tiles are as large as the pictures that it was made for, so that those never come in
+    more than one. A tile has its own group norms: pictures differ a little from those of one piece.
+    """
+    factor = 2 ** (len(vae.config["block_out_channels"]) - 1)
+    vae.enable_tiling()
+    vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // factor

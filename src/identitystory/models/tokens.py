@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -33,6 +34,24 @@ def chunk_starts(tokenizer: Any, prompt: str, limit: int) -> list[int]:
             f"about {MAX_CHUNKS * room} are read at most. Shorten it"
         )
     return starts
+
+
+def class_word(prompt: str, noun: str) -> int:
+    """Where in ``prompt`` the last letter of ``noun``'s first whole-word occurrence stands.
+
+    Case does not matter.
+
+    Raises:
+        PromptError: the noun is not in the prompt.
+    """
+    words = r"\s+".join(re.escape(word) for word in noun.split())
+    found = re.search(rf"(?<!\w){words}(?!\w)", prompt, re.IGNORECASE) if words else None
+    if found is None:
+        raise PromptError(
+            f"the class word {noun!r} is not in the prompt {prompt!r}; "
+            "a character's description must contain its noun as a word of its own"
+        )
+    return found.end() - 1
 
 
 def token_rows(tokenizer: Any, prompt: str, limit: int) -> list[int]:
