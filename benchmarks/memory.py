@@ -213,9 +213,6 @@ def main() -> None:
     dtype = resolve_dtype(asked.dtype, device)
     if device.type != "cuda" and (asked.limit or asked.model == RANDOM):
         parser.error(f"--limit and --model {RANDOM} need a CUDA accelerator")
-    if asked.limit:
-        whole = torch.cuda.get_device_properties(device).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, asked.limit * 2**30 / whole), device)
     model, load = asked.model, load_model
     if model == RANDOM:
         if not asked.checkpoint.is_dir():
@@ -223,6 +220,9 @@ def main() -> None:
             write_checkpoint(asked.checkpoint, Sizes(), device=device, dtype=dtype)
             torch.cuda.empty_cache()
         model, load = str(asked.checkpoint), finds_everybody
+    if asked.limit:  # now, for a checkpoint is written from all networks at once
+        whole = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, asked.limit * 2**30 / whole), device)
     told: dict[str, Any] = {
         "machine": machine(device),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
