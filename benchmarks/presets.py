@@ -21,7 +21,7 @@ import torch
 from identitystory.config import FEW_STEPS, DiscoveryConfig, Preset, preset, with_distilled
 from identitystory.discovery import cohesion
 from identitystory.models.backend import load_backend
-from identitystory.pipeline import count_evaluations, find_identity, paint, search_evaluations
+from identitystory.pipeline import find_identity, frame_evaluations, paint, search_evaluations
 from identitystory.protocols import Backend
 from identitystory.requests import overridden
 from identitystory.sampling import Watched
@@ -140,11 +140,7 @@ def ahead(
 ) -> dict[str, int]:
     """Evaluations that lie ahead at most, by what they are for; all characters together."""
     cost = lambda config: search_evaluations(replace(full, discovery=config))
-
-    def one(config: Preset) -> int:
-        start, interval = config.injection.start, config.injection.guidance_interval
-        return count_evaluations(config.num_steps, start, 1, interval=interval)
-
+    one = lambda config: frame_evaluations(config, 1)
     told = {"full searches": asked.full * cost(full.discovery)}
     told |= {label: asked.quick * cost(config) for label, config in tried.items()}
     others = one(fast) + len(asked.reuse) * one(full)

@@ -46,16 +46,19 @@ def command(
     name: str,
     description: str | None,
     train: Callable[..., None],
-    pack: Callable[[Path], None],
+    pack: Callable[[Path], None] | None = None,
     *,
     minutes: float,
 ) -> None:
-    """The command line of such a stage: train, or only write the files."""
+    """The command line of such a stage: train, or only write the files where it has its own."""
     parser = argparse.ArgumentParser(description=description)
     add_training_options(parser, minutes=minutes)
-    parser.add_argument("--pack", type=Path, nargs="?", const=TARGET, help="only write the files")
+    if pack:
+        parser.add_argument(
+            "--pack", type=Path, nargs="?", const=TARGET, help="only write the files"
+        )
     options = parser.parse_args()
-    if options.pack:
+    if pack and options.pack:
         pack(options.pack)
         return
     sets = open_sets(options)

@@ -7,15 +7,12 @@ what was trained beside the U-Net (``ip_adapter``, ``few_steps``) still fits.
 
 from __future__ import annotations
 
-import argparse
-
 import torch
 
-from .beside import fingerprint, fits
-from .data import add_training_options, open_sets
-from .loop import CHECKPOINTS, DEVICE, Run, load_trained, moved, spawn, trained
+from .beside import command, fingerprint, fits
+from .loop import DEVICE, Run, load_trained, moved, trained
 from .perception import load_perception
-from .ready import Ready, bare_captions, prepare
+from .ready import Ready, bare_captions
 from .unet import Draw, Painter, loss_of, visibility
 
 NAME = "identity_lora"
@@ -63,14 +60,7 @@ def load_painter() -> Painter:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_training_options(parser, minutes=60)
-    options = parser.parse_args()
-    sets = open_sets(options)
-    if trained(NAME) and not fits(NAME):
-        (CHECKPOINTS / f"{NAME}.pt").unlink()
-    spawn(options.threads)
-    train(options.minutes, prepare(*sets), batch=options.batch)
+    command(NAME, __doc__, train, minutes=60)
 
 
 if __name__ == "__main__":

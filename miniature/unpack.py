@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import tomllib
 from pathlib import Path
 
 import torch
@@ -28,6 +27,7 @@ from identitystory.metrics.attributes import WEIGHTS
 
 from .identity import Tower
 from .loop import CHECKPOINTS, trained
+from .pack import read_card
 from .paths import TARGET
 from .reader import new_reader
 from .text import TOKENIZERS, Reader, make_tokenizers
@@ -92,7 +92,7 @@ def parts_of(folder: Path) -> dict[str, nn.Module]:
 
 def unpack(folder: Path) -> list[str]:
     """Write a checkpoint for every stage that has none; their names."""
-    spent = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))["training"]
+    spent = read_card(folder)["training"]
     CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     written = []
     for name, model in parts_of(folder).items():

@@ -19,7 +19,7 @@ from miniature.unet import Painter
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for checkpoints."""
-    for module in (loop, unpack, identity_lora):
+    for module in (loop, unpack):
         monkeypatch.setattr(module, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr("miniature.pack.CHECKPOINTS", tmp_path)
     monkeypatch.setattr("miniature.beside.CHECKPOINTS", tmp_path)

@@ -33,12 +33,13 @@ from .metrics.suite import (
     rate,
     score,
 )
+from .models.catalogue import ENTRIES
 from .plan import recorded, versions
 from .protocols import FaceRecogniser, PictureEncoder
 from .runfolder import RunFolder
 
 CLIP = "openai/clip-vit-base-patch32"  # where a checkpoint brings none: the level of the paper's
-CLIPSEG = "CIDAS/clipseg-rd64-refined"
+CLIPSEG = ENTRIES["clipseg"].repo
 AUTO, NONE = "auto", "none"
 
 
@@ -391,10 +392,5 @@ def write(evaluation: Evaluation, out: Path) -> list[Path]:
     content = json.dumps(as_json(evaluation), indent=2, ensure_ascii=False) + "\n"
     files = {out / "metrics.json": content, out / "metrics.csv": as_csv(evaluation)}
     for path, text in files.items():
-        try:
-            runfolder.write_whole(path, text.encode())
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise RunError(
-                f"{path} cannot be written: {error.strerror}; give another --out"
-            ) from None
+        runfolder.write_whole(path, text.encode())
     return list(files)

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from .compare import Case, small_jpeg
 from .errors import ConfigError, RunError
-from .runfolder import part_key, write_whole
+from .runfolder import check_writable, part_key, write_whole
 
 CRITERIA = ("text_alignment", "character_consistency", "image_quality")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -226,18 +226,17 @@ def ask(
 
 
 def check_folder(out: Path) -> None:
-    """Makes the folder of the answers and writes in it: an answer that is paid for must be kept.
+    """Nothing, if answers can be kept in ``out``: one that is paid for must be.
 
     Raises:
-        RunError: it cannot be made or written.
+        RunError: its folder cannot be made or written.
     """
-    probe = out / "answers" / ".probe"
+    folder = out / "answers"
     try:
-        write_whole(probe, b"")
-        probe.unlink()
+        check_writable(folder)
     except (OSError, RunError) as error:
         raise RunError(
-            f"the answers cannot be kept in {probe.parent}, so nothing was sent: "
+            f"the answers cannot be kept in {folder}, so nothing was sent: "
             f"{str(error).removesuffix('. Choose another folder')}; give another --out"
         ) from None
 

@@ -122,15 +122,16 @@ def opened(root: Path) -> Iterator[RunFolder]:
 
 
 @contextmanager
-def _mendable(path: Path) -> Iterator[None]:
-    """Where ``path`` cannot be written for a reason that the user can mend, a RunError says so."""
+def _mendable(path: Path, done: str = "written") -> Iterator[None]:
+    """Where ``path`` cannot be written, or ``done`` else, for a reason that the user can mend, a
+    RunError says so."""
     try:
         yield
     except OSError as error:
         if error.errno is None or error.errno in _MACHINE:
             raise
         raise RunError(
-            f"{path} cannot be written: {error.strerror}. Choose another folder"
+            f"{path} cannot be {done}: {error.strerror}. Choose another folder"
         ) from None
 
 
@@ -154,16 +155,13 @@ def read_record(folder: RunFolder) -> dict[str, Any] | None:
     Raises:
         RunError: it is broken, cannot be read, or is of another format.
     """
+    with _mendable(folder.record, "read"):
+        try:
+            text = folder.record.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
     try:
-        record = json.loads(folder.record.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        if error.errno is None or error.errno in _MACHINE:
-            raise
-        raise RunError(
-            f"{folder.record} cannot be read: {error.strerror}. Choose another folder"
-        ) from None
+        record = json.loads(text.decode("utf-8"))
     except ValueError:
         raise RunError(f"{folder.record} is broken; choose another folder") from None
     found = record.get("format") if isinstance(record, dict) else None
