@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.identitystory
+# One process a core, four at most: each holds torch and a small model.
+PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet
 
 .PHONY: venv story test check format miniature results
@@ -19,21 +21,21 @@ story: venv  ## paint the example story with the miniature
 	$(BIN)/identitystory generate examples/lighthouse.toml --out runs/lighthouse
 
 test: venv
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 check: venv  ## format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 format: venv
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-miniature: venv  ## train the miniature again, from nothing; resumable
+miniature: venv  ## train the miniature again, from nothing; resumable; ASSETS=ZIP for hair
 	$(PIP) -c constraints.txt -e '.[dev,miniature,faces]'
-	$(BIN)/python -m miniature.train
+	$(BIN)/python -m miniature.train $(if $(ASSETS),--assets "$(ASSETS)")
 
 results: venv  ## Table 1 on the miniature, 10 stories of 4 scenes: docs/results.md; resumable
 	$(PIP) -c constraints.txt -e '.[dev,faces]'

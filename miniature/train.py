@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every budget")
     parser.add_argument("--people", type=int, default=6400, help="at least 500")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--assets", help="MakeHuman's system assets, a zip; simpler hair without")
     parser.add_argument("--only", choices=[s.split()[0] for s in STAGES], nargs="*")
     options = parser.parse_args()
     for stage, (arguments, minutes) in STAGES.items():
@@ -50,6 +51,8 @@ def main() -> None:
         drawn = {"people": options.people, "pairs": max(50, options.people * 5 // 32)}
         given = [argument.format_map(drawn) for argument in arguments]
         command = [sys.executable, "-m", f"miniature.{name}", *flags, *given]
+        if options.assets and name == "data":
+            command += ["--assets", options.assets]
         if minutes:
             command += [
                 "--minutes",

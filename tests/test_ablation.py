@@ -339,8 +339,8 @@ def test_the_command_says_what_it_costs_and_what_is_missing(backend, tmp_path, c
     command += ["--steps", "10", "--portraits", "6", "--clip", "none", "--faces", "none"]
     assert main(command, service=lambda: Workshop(backend).service) == 0
     said = capsys.readouterr()
-    # 6 portraits and a template of 20, and from step 8 once more for the variant with a mask
-    assert "variants 2, stories 1, pictures 2, portraits a character 6; 172 eval" in said.err
+    # 6 portraits of 16 and a template of 20, and from step 8 once more for the variant with a mask
+    assert "variants 2, stories 1, pictures 2, portraits a character 6; 148 eval" in said.err
     assert "no figure: matplotlib is not installed; pip install" in said.err
     assert "| no layout |" in said.out
     assert (tmp_path / "out" / "mechanism.csv").is_file()

@@ -14,6 +14,7 @@ from identitystory.config import (
     survivors,
     to_dict,
     with_guidance,
+    with_search_steps,
 )
 from identitystory.errors import ConfigError
 
@@ -137,4 +138,7 @@ def test_presets_that_the_paper_does_not_fix_suit_the_model(name):
     else:
         assert (scales(small), scales(large)) == ((3.0,) * 3, (5.0,) * 3)
         assert (small.sampler, large.sampler) == ("ancestral", "ddim")
-        assert dataclasses.replace(with_guidance(large, 3.0), sampler="ancestral") == small
+        steps = [p.discovery.search_steps for p in (small, large)]
+        assert steps == [8, 8 if name == "fast" else None]
+        alike = with_search_steps(with_guidance(large, 3.0), 8)
+        assert dataclasses.replace(alike, sampler="ancestral") == small

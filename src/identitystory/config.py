@@ -325,7 +325,7 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} is {value!r}. {_meant(str(value), known)}")
 
 
-FEW_STEPS = 8  # of a portrait in a fast search; the distilled LoRAs are made for them
+FEW_STEPS = 8  # of a portrait in a short search; the distilled LoRAs are made for them
 # Guidance and sampler of the presets that the paper does not fix. The miniature's faces come apart
 # above 3 and without new noise (docs/log.md); checkpoints of SDXL's size are used with 5 to 7.
 MINIATURE_GUIDANCE, FULL_SIZE_GUIDANCE = 3.0, 5.0
@@ -356,7 +356,9 @@ PRESETS: Mapping[str, Preset] = {
         name="recommended",
         sampler="ancestral",
         discovery=DiscoveryConfig(
-            search_prompt="a portrait of {description}", guidance=MINIATURE_GUIDANCE
+            search_prompt="a portrait of {description}",
+            guidance=MINIATURE_GUIDANCE,
+            search_steps=FEW_STEPS,  # as near to a full search as another seed, docs/performance.md
         ),
         injection=InjectionConfig(
             guidance_template=MINIATURE_GUIDANCE,
@@ -376,7 +378,6 @@ PRESETS = {
         discovery=dataclasses.replace(
             _RECOMMENDED.discovery,
             num_portraits=40,
-            search_steps=FEW_STEPS,
             settle=0.01,
         ),
         injection=dataclasses.replace(
@@ -395,15 +396,26 @@ PRESETS = {
 def preset(name: str, model: str = "miniature") -> Preset:
     """The preset called ``name``, with guidance and sampler that suit ``model`` where the paper fixes none.
 
+    Searching in few steps was measured on the miniature alone; elsewhere only ``fast`` does so.
+
     Raises:
         ConfigError: there is none; says which there are and which was probably meant.
     """
     if name not in PRESETS:
         raise ConfigError(f"no preset is called {name!r}. {_meant(name, PRESETS)}")
-    if name in GUIDED_BY_MODEL and model != "miniature":
-        full_size = dataclasses.replace(PRESETS[name], sampler="ddim")
-        return with_guidance(full_size, FULL_SIZE_GUIDANCE)
-    return PRESETS[name]
+    if name not in GUIDED_BY_MODEL or model == "miniature":
+        return PRESETS[name]
+    full_size = dataclasses.replace(PRESETS[name], sampler="ddim")
+    if name != "fast":
+        full_size = with_search_steps(full_size, None)
+    return with_guidance(full_size, FULL_SIZE_GUIDANCE)
+
+
+def with_search_steps(base: Preset, steps: int | None) -> Preset:
+    """``base`` with portraits of so many steps; None is as many as a frame takes."""
+    return dataclasses.replace(
+        base, discovery=dataclasses.replace(base.discovery, search_steps=steps)
+    )
 
 
 def with_distilled(base: DiscoveryConfig, on: bool) -> DiscoveryConfig:

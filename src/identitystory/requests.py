@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from .baselines.registry import check_method
-from .config import DiscoveryConfig, Preset, preset, with_distilled, with_guidance
+from .config import (
+    DiscoveryConfig,
+    Preset,
+    preset,
+    with_distilled,
+    with_guidance,
+    with_search_steps,
+)
 from .errors import ConfigError
 from .plan import RunRequest, extended, from_picture, recorded
 from .runfolder import RunFolder
@@ -50,7 +57,7 @@ def new_request(
         story: what to make.
         out: the run folder; None is ``default_folder``.
         preset_name: see config.PRESETS.
-        steps: t; t' follows in proportion.
+        steps: t; t' follows in proportion, and portraits never take more.
         portraits: m; the rank follows where there would be too few rows for it.
         guidance: of portraits, templates and re-denoising; None is the preset's.
         compiled: see ``config.Preset``.
@@ -159,6 +166,8 @@ def overridden(
         start = round(base.injection.start * steps / base.num_steps)
         injection = replace(base.injection, start=start)
         base = replace(base, num_steps=steps, injection=injection)
+        if steps < (base.discovery.search_steps or 0):
+            base = with_search_steps(base, None)
     if portraits is not None and portraits != base.discovery.num_portraits:
         discovery, notes = _fewer(base.discovery, portraits)
         base = replace(base, discovery=discovery)
