@@ -66,7 +66,7 @@ def test_the_page_says_what_was_run_and_holds_the_whole_table(backend, request_,
     text = page(request_, table, "identitystory bench --out DIR")
     assert "\n".join(tables(table)) in text
     assert "| stories | 2 (1 with 1, 1 with 2 characters), 4 scenes |" in text
-    assert "| preset | test, 10 steps of ddim, 6 portraits a character |" in text
+    assert "| preset | test, 10 steps of ddim, 6 portraits of 10 steps a character |" in text
     assert "| measured, grey | pixels |" in text
     assert "identitystory bench --out DIR" in text
     assert "cannot be held against the paper's" in text

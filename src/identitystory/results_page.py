@@ -71,7 +71,8 @@ def _run(request: BenchRequest, table: dict[str, Any]) -> list[str]:
         "stories": f"{len(request.stories)} ({casts} characters), {frames} scenes",
         "model": f"{request.model}, weights {model['fingerprint'][:12]}",
         "preset": f"{preset.name}, {preset.num_steps} steps of {preset.sampler}, "
-        f"{preset.discovery.num_portraits} portraits a character",
+        f"{preset.discovery.num_portraits} portraits of "
+        f"{preset.discovery.search_steps or preset.num_steps} steps a character",
         "seed": request.seed,
         "computed on": f"{model['device']}, {model['dtype']}",
         "versions": versions,
