@@ -1,11 +1,11 @@
 """What shorter searches and ``--reuse`` cost in quality: ``python benchmarks/presets.py``.
 
 For each character the identity is searched ``--full`` times with the paper's 64 portraits of as many
-steps as a frame, and ``--quick`` times with each variant, every time from another seed. Two full searches tell the
-yardstick, their own cosine: a variant that comes as near to them costs nothing. Frames are compared
-with those of ``recommended`` from the same seed: the mean absolute difference of pixels inside and
-outside the masks, in levels of 255, next to that of two frames from different seeds. The first line
-tells the evaluations that lie ahead; ``--count`` ends there.
+steps as a frame, and ``--quick`` times with each variant, every time from another seed. Two full
+searches tell the yardstick, their own cosine: a variant that comes as near to them costs nothing.
+Frames are compared with those of ``recommended`` from the same seed: the mean absolute difference
+of pixels inside and outside the masks, in levels of 255, next to that of two frames from different
+seeds. The first line tells the evaluations that lie ahead; ``--count`` ends there.
 """
 
 from __future__ import annotations
@@ -80,10 +80,10 @@ def frame(
 
 
 def variants(full: DiscoveryConfig, fast: DiscoveryConfig) -> dict[str, DiscoveryConfig]:
-    """What ``fast`` could be, at 640 evaluations a character or fewer."""
+    """Shorter searches: those of ``recommended``, ``fast`` and ``--distilled``, and others tried."""
     return {
         "40 portraits of 8 guided steps": fast,
-        "64 portraits of 8 guided steps": replace(fast, num_portraits=64),
+        "64 portraits of 8 guided steps": replace(full, search_steps=fast.search_steps),
         "64 portraits of 20 guided steps": replace(full, search_steps=20),
         "64 portraits of 8 distilled steps": with_distilled(fast, True),
         "48 portraits of 10 steps, 3 guided": replace(

@@ -238,6 +238,11 @@ class Preset:
                 f"it must be at most {self.num_steps}. Lower start or raise num_steps."
             )
 
+    @property
+    def portrait_steps(self) -> int:
+        """Steps of a portrait: the search's own, or as many as a frame takes."""
+        return self.discovery.search_steps or self.num_steps
+
 
 def to_dict(config: Preset | DiscoveryConfig | InjectionConfig) -> dict[str, Any]:
     """The configuration as plain numbers, strings and dicts, as a run records it.

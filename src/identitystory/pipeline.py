@@ -389,9 +389,8 @@ def frame_evaluations(preset: Preset, characters_found: int, *, templates: int =
 def search_evaluations(preset: Preset) -> int:
     """U-Net evaluations that finding one character costs at most."""
     config = preset.discovery
-    steps = config.search_steps or preset.num_steps
     return count_evaluations(
-        steps,
+        preset.portrait_steps,
         0,
         0,
         templates=0,

@@ -153,7 +153,7 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     for value in (request.seed, *request.frame_seeds.values()):
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"the seed is {value}; it must be at least 0 and below 2^63")
-    for steps in (preset.num_steps, preset.discovery.search_steps or 1):
+    for steps in (preset.num_steps, preset.portrait_steps):
         if model.max_steps is not None and steps > model.max_steps:
             raise ConfigError(
                 f"there are {steps:,} steps; {request.model} takes 1 to {model.max_steps:,}. "

@@ -166,7 +166,7 @@ def overridden(
         start = round(base.injection.start * steps / base.num_steps)
         injection = replace(base.injection, start=start)
         base = replace(base, num_steps=steps, injection=injection)
-        if steps < (base.discovery.search_steps or 0):
+        if base.portrait_steps > steps:
             base = with_search_steps(base, None)
     if portraits is not None and portraits != base.discovery.num_portraits:
         discovery, notes = _fewer(base.discovery, portraits)

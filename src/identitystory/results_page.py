@@ -72,7 +72,7 @@ def _run(request: BenchRequest, table: dict[str, Any]) -> list[str]:
         "model": f"{request.model}, weights {model['fingerprint'][:12]}",
         "preset": f"{preset.name}, {preset.num_steps} steps of {preset.sampler}, "
         f"{preset.discovery.num_portraits} portraits of "
-        f"{preset.discovery.search_steps or preset.num_steps} steps a character",
+        f"{preset.portrait_steps} steps a character",
         "seed": request.seed,
         "computed on": f"{model['device']}, {model['dtype']}",
         "versions": versions,

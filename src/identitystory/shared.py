@@ -36,7 +36,7 @@ def portraits_key(
         guidance=config.portrait_guidance,
         negative=config.negative,
         interval=list(config.guidance_interval),
-        steps=config.search_steps or preset.num_steps,
+        steps=preset.portrait_steps,
         **few_steps(preset, model),
     )
 
