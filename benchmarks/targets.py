@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import sub, truediv
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from identitystory import bench, grid
 from identitystory.ablation import DIRECT
@@ -20,11 +24,14 @@ from identitystory.baselines.registry import OURS
 from identitystory.cli import default_service
 from identitystory.config import preset
 from identitystory.engines import engine
-from identitystory.evaluation import Evaluation, Wanted, evaluate, open_tools
-from identitystory.metrics.suite import Score
+from identitystory.errors import IdentityStoryError
+from identitystory.evaluation import Evaluation, Wanted, evaluate, group_of, open_tools
+from identitystory.metrics.intervals import bootstrap, mean_of
+from identitystory.types import Story
 
 GENERAL = "general"
-ONE, TWO = "1 character", "2 characters"
+ONE, TWO = group_of(1), group_of(2)
+Joined = Callable[[float, float], float]
 
 
 @dataclass(frozen=True)
@@ -44,38 +51,51 @@ class Target:
     interval: str = ""
 
 
-def targets(by_method: Mapping[str, Evaluation]) -> list[Target]:
-    """The goals, and what was measured of each method's stories."""
-    scores: dict[str, dict[str, dict[str, Score]]] = {
-        name: {group: {s.name: s for s in table} for group, table in e.groups.items()}
-        for name, e in by_method.items()
-    }
-    ours = scores[OURS]
-    of = lambda name, group, measure: scores[name][group][measure].value
+def targets(by_method: Mapping[str, Evaluation], stories: Sequence[Story]) -> list[Target]:
+    """The goals, and what was measured.
+
+    Args:
+        by_method: the evaluation of each method's runs: of all ``stories`` from one seed, then from
+            the next.
+        stories: of one seed.
+    """
+    ours = by_method[OURS]
 
     def plain(what: str, group: str, measure: str, wanted: float) -> Target:
-        s = ours[group][measure]
+        s = next(s for s in ours.groups[group] if s.name == measure)
         interval = "" if s.low is None else f"[{s.low:.3f}, {s.high:.3f}]"
         return Target(what, group, wanted, s.value, interval)
+
+    def beside(what: str, measure: str, other: str, wanted: float, joined: Joined) -> Target:
+        """``joined`` of the two methods' means over the stories of one character."""
+        single = [k for k, story in enumerate(stories) if len(story.characters) == 1]
+        values = [
+            by_story(by_method[name], measure, len(stories))[single] for name in (OURS, other)
+        ]
+        there = ~torch.stack(values).isnan().any(0)
+        means = [mean_of(some[there]) for some in values]
+        both = lambda weights: joined(*(mean(weights) for mean in means))
+        count = int(there.sum())
+        found = bootstrap(both, count)
+        interval = "" if found is None else f"[{found[0]:.3f}, {found[1]:.3f}]"
+        value = both(torch.ones(count, dtype=torch.float64))
+        return Target(what, ONE, wanted, value, interval)
 
     return [
         plain("faces found in portraits and half-bodies", ONE, "face detection", 0.97),
         plain("AUC, other characters of the same description", ONE, "AUC alike", 0.95),
-        Target(
-            "Face-Sim, times the general generator's", ONE, 2.0,
-            of(OURS, ONE, "Face-Sim") / of(GENERAL, ONE, "Face-Sim"),
-        ),
-        Target(
-            "attributes, less the general generator's", ONE, -0.02,
-            of(OURS, ONE, "attributes") - of(GENERAL, ONE, "attributes"),
-        ),
-        Target(
-            "attributes, less the identity generator's alone", ONE, 0.02,
-            of(OURS, ONE, "attributes") - of(DIRECT, ONE, "attributes"),
-        ),
+        beside("Face-Sim, times the general generator's", "Face-Sim", GENERAL, 2.0, truediv),
+        beside("attributes, less the general generator's", "attributes", GENERAL, -0.02, sub),
+        beside("attributes, less the identity generator's alone", "attributes", DIRECT, 0.02, sub),
         plain("both faces found", TWO, "all faces of a crowd", 0.80),
         plain("faces nearest to their own character", TWO, "nearest to own", 0.90),
-    ]  # fmt: skip
+    ]
+
+
+def by_story(found: Evaluation, measure: str, stories: int) -> Tensor:
+    """(stories,) float64: a measure of each story, the mean over its seeds; nan without."""
+    values = [s.value for table in found.stories.values() for s in table if s.name == measure]
+    return torch.tensor(values, dtype=torch.float64).view(-1, stories).nanmean(0)
 
 
 def table(found: list[Target]) -> str:
@@ -92,6 +112,11 @@ def table(found: list[Target]) -> str:
     return "\n".join(lines)
 
 
+def plain_number(value: float) -> float | None:
+    """``value``, or None for nan, which JSON does not have."""
+    return None if value != value else value
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -105,7 +130,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="characters of each description")
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
+    if options.stories < 2 or options.seeds < 2:
+        parser.error("--stories and --seeds must be at least 2: two splits, two of a description")
     stories = grid.load_stories("little_people", options.stories, options.scenes)
+    wanted = Wanted((), faces="dlib")
+    try:
+        open_tools(wanted, [options.model])  # what is not here is known before hours of painting
+    except IdentityStoryError as error:
+        parser.error(str(error))
     service = default_service()
     methods = (GENERAL, DIRECT, OURS)
     benches = [
@@ -122,16 +154,18 @@ def main() -> None:
     for request in benches:
         say = lambda line, seed=request.seed: print(f"seed {seed}: {line}", flush=True)
         bench.paint(request, service, say, engine("local", options.workers))
-    tools = open_tools(Wanted(()), [options.model])
+    tools = open_tools(wanted, [options.model])
     by_method = {
         name: evaluate(
             Wanted(tuple(b.run(name, s).out for b in benches for s in stories)), tools=tools
         )
         for name in methods
     }
-    found = targets(by_method)
+    found = targets(by_method, stories)
     file = options.out / "targets.json"
-    file.write_text(json.dumps([vars(t) for t in found], indent=1) + "\n")
+    file.write_text(
+        json.dumps([vars(t) | {"value": plain_number(t.value)} for t in found], indent=1) + "\n"
+    )
     print(table(found))
     print(file)
 

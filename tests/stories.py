@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from identitystory.baselines.method import Work
+from identitystory.baselines.method import Notes, Work
 from identitystory.models.backend import load_backend
 from identitystory.story import inline_story
 from tests.toy import toy_checkpoint  # noqa: F401
@@ -29,12 +29,14 @@ def toy_backend(toy):
     return load_backend(toy, num_steps=STEPS, device="cpu", dtype="float32")
 
 
-def paint(method, backend, *, story=STORY, wanted=None, seed=3, folder=None, identities=None):
+def paint(
+    method, backend, *, story=STORY, wanted=None, seed=3, folder=None, identities=None, notes=None
+):
     """The frames asked for, (number -> picture)."""
     numbers = range(len(story.scenes))
     seeds = tuple(method.seed(seed, n, per_frame=True) for n in numbers)
     wanted = tuple(numbers) if wanted is None else wanted
-    work = Work(story, seeds, wanted, identities or {}, folder)
+    work = Work(story, seeds, wanted, identities or {}, folder, notes or Notes())
     with torch.no_grad():
         return dict(method.paint(backend, work))
 

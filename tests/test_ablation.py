@@ -15,13 +15,15 @@ from PIL import Image
 from identitystory import ablation_figures, bench, grid, identity_space
 from identitystory.ablation import ABLATIONS, ablation, variants
 from identitystory.ablation_runs import AblationRequest, chosen_stories, paint, told_cost
-from identitystory.ablation_scores import Outcome, Row, as_csv, compared, difference, measure, write
+from identitystory.ablation_scores import Outcome, Row, as_csv, compared, measure, write
 from identitystory.baselines.registry import OURS
 from identitystory.bench import BenchRequest
 from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset, preset
 from identitystory.errors import ConfigError, RunError
 from identitystory.evaluation import Tools
+from identitystory.metrics import intervals
+from identitystory.metrics.intervals import difference
 from identitystory.metrics.suite import Instruments
 from identitystory.plan import make_plan
 from identitystory.runfolder import RunFolder, read_tensors
@@ -215,11 +217,11 @@ NOTHING = Tools(Instruments(), {}, {"CLIP": "no CLIP"})
 
 def test_the_difference_is_of_the_same_story_and_knows_of_missing_ones():
     """Stories differ by far more than variants do; the gain is 0.1 on each, without any width."""
-    base = [0.1, 0.5, 0.9, float("nan")]
-    assert difference([v + 0.1 for v in base], base) == pytest.approx((0.1, 0.1, 0.1))
-    assert difference([float("nan")] * 4, base) == (None, None, None)
-    value, low, high = difference([0.2, 0.5, 0.9, 1.0], base)
-    assert value == pytest.approx(0.1 / 3)
+    base = [0.1, 0.5, 0.9, 0.7, float("nan")]
+    assert difference([v + 0.1 for v in base], base) == pytest.approx((0.1, 0.1, 0.1, 4))
+    assert difference([float("nan")] * 5, base) == (None, None, None, 0)
+    value, low, high, pairs = difference([0.2, 0.5, 0.9, 0.7, 1.0], base)
+    assert (value, pairs) == (pytest.approx(0.1 / 4), 4)
     assert low == pytest.approx(0)
     assert low < value < high
     rows = [
@@ -229,6 +231,12 @@ def test_the_difference_is_of_the_same_story_and_knows_of_missing_ones():
     ]
     gains = {(r.variant, r.measure): r.gain for r in compared(rows, "b")}
     assert gains == {("a", "m"): pytest.approx(-0.2), ("b", "m"): None, ("b", "pooled"): None}
+
+
+@pytest.fixture
+def two_will_do(monkeypatch):
+    """Intervals of two stories, which span both."""
+    monkeypatch.setattr(intervals, "FEWEST", 2)
 
 
 class Grey:
@@ -244,7 +252,7 @@ class Grey:
         return torch.tensor([[1.0, 0.0]] * len(texts)).reshape(-1, 2)
 
 
-def test_the_csv_has_the_score_of_each_variants_own_pictures(backend, tmp_path):
+def test_the_csv_has_the_score_of_each_variants_own_pictures(backend, tmp_path, two_will_do):
     request = asked("mechanism", tmp_path / "out")
     paint(request, Workshop(backend).service)
     outcome = measure(request, Tools(Instruments(encoder=Grey()), {"CLIP": {"name": "grey"}}, {}))
@@ -293,7 +301,7 @@ def test_the_figure_is_drawn_the_same_each_time(backend, tmp_path):
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_ablation_leaves_pictures_a_table_with_intervals_and_a_figure(
-    name, backend, tmp_path
+    name, backend, tmp_path, two_will_do
 ):
     """A frame a story and variant; each variant's score inside its interval; the figure."""
     request = asked(name, tmp_path, scenes=1)

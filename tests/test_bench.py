@@ -47,7 +47,10 @@ def grey(folders):
     """A stand-in for the metrics: the mean of all pixels, of each run folder's own pictures."""
     files = [file for folder in folders for file in sorted(folder.glob("frames/???.png"))]
     means = [float(np.asarray(Image.open(file)).mean()) for file in files]
-    return {"all": {"grey": (sum(means) / len(means), min(means), max(means))}}, {"grey": "pixels"}
+    values = (sum(means) / len(means), min(means), max(means), len(folders))
+    of = lambda folder: [m for m, file in zip(means, files, strict=True) if folder in file.parents]
+    each = [sum(of(folder)) / len(of(folder)) for folder in folders]
+    return results.Scored({"all": {"grey": values}}, {"grey": each}, {"grey": "pixels"})
 
 
 @pytest.fixture
@@ -173,13 +176,89 @@ def test_the_table_says_what_was_not_measured_and_shows_intervals():
     table = {"stories": 1, "preset": "test", "methods": {"general": row}}
     assert "| general | - | 100 | 12 |" in results.markdown(table)
     row["scores"] = {
-        "all": {"CLIP-T": [0.3541, 0.351, 0.358]},
-        "2 characters": {"CLIP-T": [0.3, None, None]},
+        "all": {"CLIP-T": [0.3541, 0.351, 0.358, 5]},
+        "2 characters": {"CLIP-T": [0.3, None, None, 2]},
     }
     text = results.markdown(table)
     assert "| general | 0.354 [0.351, 0.358] |" in text
     assert "## 2 characters" in text
     assert "| general | 0.300 |" in text
+    row["cost"]["peak_mib"] = None
+    assert "| general | - | 100 | - |" in results.markdown(table)
+    fewer = {"all": {"CLIP-T": [0.2, None, None, 3]}}
+    table["methods"]["consistory"] = row | {
+        "scores": fewer,
+        "more": {"all": {"CLIP-T": [-0.1, None, None, 3]}},
+    }
+    text = results.markdown(table)
+    assert "| consistory | 0.200 (3 of 5) |" in text
+    assert "Less identitystory, story by story:" in text
+    assert "| consistory | -0.100 |" in text
+
+
+def test_differences_are_those_of_each_story_and_split(backend, request_):
+    paint(request_, Workshop(backend).service)
+    table = make_table(request_, grey)
+    means = {n: grey([request_.run(n, s).out for s in STORIES]).each["grey"] for n in NAMES}
+    gains = [a - b for a, b in zip(means["general"], means["identitystory"], strict=True)]
+    more = table["methods"]["general"]["more"]
+    assert more["all"]["grey"] == [pytest.approx(sum(gains) / 2), None, None, 2]
+    assert more["1 character"]["grey"] == [pytest.approx(gains[0]), None, None, 1]
+    assert more["2 characters"]["grey"] == [pytest.approx(gains[1]), None, None, 1]
+    assert "more" not in table["methods"]["identitystory"]
+    alone = replace(request_, methods=("general",))
+    assert "more" not in make_table(alone, grey)["methods"]["general"]
+    single = replace(request_, stories=STORIES[:1])
+    assert list(make_table(single, grey)["methods"]["general"]["more"]) == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seed": 1}, "was painted with seed 0, and this command asks for 1"),
+        ({"preset": replace(PRESET, num_steps=12)}, "num_steps 10, and this command asks for 12"),
+        (
+            {"preset": replace(PRESET, injection=InjectionConfig(start=7))},
+            r"injection\.start 8, and this command asks for 7",
+        ),
+        ({"model": "sdxl"}, "model miniature, and this command asks for sdxl"),
+    ],
+)
+def test_finished_runs_are_not_painted_over_with_other_settings(
+    change, sentence, backend, request_
+):
+    paint(request_, Workshop(backend).service)
+    files = {file: file.read_bytes() for file in request_.out.rglob("*") if file.is_file()}
+    with pytest.raises(ConfigError, match=sentence):
+        paint(replace(request_, **change), Workshop(backend).service)
+    assert {f: f.read_bytes() for f in request_.out.rglob("*") if f.is_file()} == files
+
+
+def test_memory_is_that_of_the_frames_that_are_there(backend, request_):
+    """The most of several turns over the same frames; nothing of frames that are gone."""
+    paint(request_, Workshop(backend).service)
+    file = bench.peak_file(request_, "general", STORIES[0])
+    bench.note_peak(request_, "general", STORIES[0], 99999.0)
+    bench.note_peak(request_, "general", STORIES[0], 7.0)
+    assert bench.read_peak(file) == 99999.0
+    record = request_.run("general", STORIES[0]).out / "run.json"
+    other = json.loads(record.read_text())
+    other["parts"]["frames/000"]["key"] = "another"
+    record.write_text(json.dumps(other))
+    bench.note_peak(request_, "general", STORIES[0], 7.0)
+    assert bench.read_peak(file) == 7.0
+    file.unlink()
+    assert bench.read_peak(file) is None
+
+
+def test_seconds_are_those_of_the_storys_own_frames(backend, request_):
+    """Scenes that are no longer asked for do not count, nor do lines that a crash cut short."""
+    paint(request_, Workshop(backend).service)
+    run = request_.run("general", STORIES[0])
+    line = lambda n, s: json.dumps({"event": "FrameReady", "part": f"frames/{n:03d}", "seconds": s})
+    diary = [line(0, 50.0), line(0, 1.0), line(1, 3.0), line(2, 100.0), '{"event": "Fra']
+    (run.out / "events.jsonl").write_text("\n".join(diary))
+    assert results._seconds(run) == [1.0, 3.0]
 
 
 def test_stories_come_from_a_file_a_folder_or_a_file_of_many(tmp_path):

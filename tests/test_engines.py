@@ -125,7 +125,7 @@ def test_a_unit_that_fails_is_named_and_the_others_are_finished(backend, request
     with pytest.raises(RunError) as raised:
         paint(request_, workshop.service, said.append)
     line = str(raised.value)
-    assert line.startswith("1 of 6 runs failed; the others are finished")
+    assert line.startswith("1 of 8 runs failed; the others are finished")
     assert "identitystory: One: [Errno 28] No space left on device" in line
     assert "\n" not in line
     assert "3 of 6, identitystory: One failed: [Errno 28] No space left on device" in said
@@ -154,6 +154,22 @@ def test_a_worker_that_writes_to_another_disk_is_found_out(backend, request_):  
 
     with pytest.raises(RunError, match="must be a folder that every worker sees under this name"):
         paint(request_, Workshop(backend).service, engine=Elsewhere())
+
+
+def test_several_workers_get_the_longest_units_first(backend, request_):  # noqa: F811
+    class Two:
+        def map(self, work, units):
+            return Local().map(work, units)
+
+    said = {Two: [], Local: []}
+    for kind, lines in said.items():
+        request = replace(request_, out=request_.out / kind.__name__)
+        paint(request, Workshop(backend).service, lines.append, kind())
+    lines = [line.split(", ")[1].split(":")[0] for line in said[Two][-6:]]
+    assert lines == ["identitystory"] * 2 + ["general", "direct-identity"] * 2  # of equal cost
+    assert sorted(line.split(", ")[1] for line in said[Two]) == sorted(
+        line.split(", ")[1] for line in said[Local]
+    )
 
 
 def test_identities_are_units_of_their_own_and_asked_for_once(backend, request_):  # noqa: F811

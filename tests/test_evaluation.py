@@ -69,6 +69,11 @@ def no_dlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)
 
 
+def found_by(monkeypatch, segmenter):
+    """``segmenter`` finds the characters, for the fixtures' pictures show none to the miniature's."""
+    monkeypatch.setattr(evaluation, "_segmenter", lambda *_: (segmenter, "boxes"))
+
+
 class OneFaceEach:
     """Finds one face in every 64-pixel picture, where the boxes of the fixtures put each person."""
 
@@ -135,9 +140,10 @@ def test_missing_frames_are_noted_and_a_run_without_any_is_refused(run):
         read_run(folder)
 
 
-def test_evaluate_prints_a_table_and_writes_both_files(run, call, monkeypatch, tmp_path):
+def test_evaluate_prints_a_table_and_writes_both_files(run, call, backend, monkeypatch, tmp_path):
     """With the miniature's own CLIP; without a recogniser it says which extra brings one."""
     no_dlib(monkeypatch)
+    found_by(monkeypatch, backend.segmenter)
     run("runs/a"), run("runs/b", seed=1)
     code, out, err = call("runs")
     assert code == 0
@@ -150,7 +156,8 @@ def test_evaluate_prints_a_table_and_writes_both_files(run, call, monkeypatch, t
     scores = written["groups"]["all"]["scores"]
     assert scores["segmented"]["value"] == 1
     assert 0 <= scores["CLIP-I"]["value"] <= 1
-    assert scores["CLIP-T"]["low"] <= scores["CLIP-T"]["value"] <= scores["CLIP-T"]["high"]
+    assert -1 <= scores["CLIP-T"]["value"] <= 1
+    assert scores["CLIP-T"]["low"] is None  # two seeds are one story
     assert set(written["stories"]) == {"runs/a", "runs/b"}
     rows = list(csv.DictReader(io.StringIO((tmp_path / "runs/evaluation/metrics.csv").read_text())))
     (row,) = [r for r in rows if (r["level"], r["measure"]) == ("group", "CLIP-T")]
@@ -190,9 +197,10 @@ def test_json_is_one_object(run, call):
     assert json.loads(out)["not_measured"]["CLIP"] == "--clip none"
 
 
-def test_the_whole_way_with_faces(run, monkeypatch):
+def test_the_whole_way_with_faces(run, backend, monkeypatch):
     """Every person keeps one face; two runs with other seeds share descriptions but not people."""
     monkeypatch.setattr(evaluation, "load_recogniser", lambda *_: OneFaceEach())
+    found_by(monkeypatch, backend.segmenter)
     folders = (run("a"), run("b", seed=1))
     result = evaluate(Wanted(folders, clip="none", faces="dlib", samples=20))
     scores = {s.name: s.value for s in result.groups["all"]}
@@ -212,6 +220,26 @@ def test_runs_of_two_models_need_a_clip_by_name(run, tmp_path):
     (two / "run.json").write_text(json.dumps(record))
     with pytest.raises(ConfigError, match="different models"):
         evaluate(Wanted((one, two), faces="none"))
+
+
+def test_runs_of_two_methods_are_refused_by_name(run):
+    """The mean of two methods is nobody's; one method from two seeds is fine."""
+    one, two = run("a"), run("b", seed=1, method="general")
+    with pytest.raises(RunError, match=r"several methods \(general, identitystory\).*bench"):
+        evaluate(Wanted((one, two), clip="none", faces="none"))
+    evaluate(Wanted((one, run("c", seed=2)), clip="none", faces="none"))
+
+
+def test_masks_are_found_in_the_pictures_or_else_the_runs(run, monkeypatch):
+    """By the miniature's segmenter; a checkpoint that is not here leaves the runs' own, and says so."""
+    monkeypatch.setattr(evaluation, "load_recogniser", lambda *_: OneFaceEach())
+    wanted = Wanted((run("a"),), clip="none", faces="dlib")
+    tools = evaluation.open_tools(wanted, ["miniature"])
+    assert tools.measured_with["masks"]["name"] == "found in each picture by miniature/segmenter"
+    tools = evaluation.open_tools(wanted, ["no/such-model"])
+    assert tools.instruments.segmenter is None
+    assert tools.measured_with["masks"]["name"].startswith("those of the runs, for no/such-model")
+    assert {s.name: s.value for s in evaluate(wanted, tools=tools).groups["all"]}["Face-Sim"] == 1
 
 
 def made(value=0.5, low=0.25, high=0.75, stories=2):
@@ -256,13 +284,13 @@ def test_json_and_csv_have_null_where_nothing_was_measured():
 
 
 def test_each_line_of_the_csv_names_what_measured_it():
-    """A measure's instrument, the reader for each attribute, and the run itself for its masks."""
+    """A measure's instrument, the reader for each attribute, the segmenter for its masks."""
     measured = {"CLIP": "CLIP-I", "faces": "AUC alike", "Q-Align": "Q-Align-Aes"}
     names = [*measured.values(), "attributes", "segmented"]
     result = replace(
         made(),
         groups={"all": [Score(name, 0.5, None, None, 1) for name in names]},
-        measured_with={k: {"name": f"{k} 7"} for k in (*measured, "attributes")},
+        measured_with={k: {"name": f"{k} 7"} for k in (*measured, "attributes", "masks")},
     )
     rows = csv.DictReader(io.StringIO(as_csv(result)))
     found = {r["measure"]: r["measured_with"] for r in rows if r["level"] != "story"}
@@ -270,7 +298,7 @@ def test_each_line_of_the_csv_names_what_measured_it():
         **{name: f"{instrument} 7" for instrument, name in measured.items()},
         "attributes": "attributes 7",
         "place": "attributes 7",
-        "segmented": "the run's masks",
+        "segmented": "masks 7",
     }
 
 

@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import threading
+from contextlib import contextmanager
+from dataclasses import replace
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
@@ -30,23 +32,40 @@ METHODS = {"consistory": (200, 30, 30), "general": (30, 200, 30), "identitystory
 NASTY = '</script><img src=x onerror=alert(1)> & "Mara\'s" letter'
 
 
+WEIGHTS = ModelFacts("w", "cpu", "float32")
+
+
 @pytest.fixture
 def runs(tmp_path):
     """Finished runs of three methods over three stories, told apart by colour."""
     root = tmp_path / "runs"
     for number, (method, colour) in product(range(3), METHODS.items()):
-        scenes = [f"{{Mara}} reads {number}", f"{{Mara}} sees {NASTY}"]
-        story = inline_story(["Mara: a woman"], scenes, title=f"Story {number}")
-        request = RunRequest(story, root / method / str(number), PRESETS["paper"], method=method)
-        facts = ModelFacts("w", "cpu", "float32")
-        made = make_plan(request, facts, None)
-        folder = runfolder.RunFolder(request.out)
-        for index, part in enumerate(made.frames):
-            image = Image.new("RGB", (64, 64), tuple(c - 5 * number - index for c in colour))
-            runfolder.write_png(folder.frame(index), image, part.facts)
-        record = json.dumps(make_record(request, facts, made, {}))
-        runfolder.write_whole(folder.record, record.encode())
+        paint(asked_for(root, method, number), tuple(c - 5 * number for c in colour))
     return root
+
+
+def asked_for(root, method, number):
+    scenes = [f"{{Mara}} reads {number}", f"{{Mara}} sees {NASTY}"]
+    story = inline_story(["Mara: a woman"], scenes, title=f"Story {number}")
+    return RunRequest(story, root / method / str(number), PRESETS["paper"], method=method)
+
+
+def begin(request, facts=WEIGHTS):
+    """The run's record alone, anew."""
+    made = make_plan(request, facts, None)
+    record = json.dumps(make_record(request, facts, made, {}))
+    runfolder.write_whole(runfolder.RunFolder(request.out).record, record.encode())
+    return made
+
+
+def paint(request, colour, facts=WEIGHTS):
+    """The run's record and its pictures, each darker than the one before."""
+    for index, part in enumerate(begin(request, facts).frames):
+        image = Image.new("RGB", (64, 64), tuple(c - index for c in colour))
+        runfolder.write_png(runfolder.RunFolder(request.out).frame(index), image, part.facts)
+
+
+CUT = b"ff\r\nnot 255 bytes"  # a chunk that ends too soon
 
 
 class Server(ThreadingHTTPServer):
@@ -72,8 +91,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         if code == 302:
             self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        if answer is CUT:
+            self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
+        self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
 
 def options(body):
@@ -91,23 +112,35 @@ def options(body):
 
 def scored(body):
     schema = json.loads(body)["response_format"]["json_schema"]["schema"]
-    said = {}
+    scores = {}
     for letter, pictures in options(body).items():
         assert letter in schema["required"]
         reds = pictures[0].getpixel((5, 5))
-        said[letter] = dict(zip(judging.CRITERIA, (c // 3 for c in reds), strict=True))
-    return {"choices": [{"message": {"content": json.dumps(said)}}]}
+        scores[letter] = dict(zip(judging.CRITERIA, (c // 3 for c in reds), strict=True))
+    return reply(json.dumps(scores))
+
+
+@contextmanager
+def serving():
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.shutdown()
+        thread.join()
+        made.server_close()
 
 
 @pytest.fixture
 def server():
-    made = Server()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with serving() as made:
+        yield made
+
+
+def reply(text):
+    return {"choices": [{"message": {"content": text}}]}
 
 
 def test_scores_find_their_way_back_to_the_methods_and_nothing_is_asked_twice(
@@ -147,12 +180,12 @@ def test_the_question_is_blind_shuffled_and_carries_every_picture(runs, server, 
 def test_failures_are_tried_again_and_refusals_are_not(runs, server, tmp_path):
     cases, _ = find_cases([runs])
     judge = Judge(server.url, "eye", wait=0.0, attempts=4)
-    text = {"choices": [{"message": {"content": "I cannot do that"}}]}
+    text = reply("I cannot do that")
     high = json.dumps({x: dict.fromkeys(judging.CRITERIA, 101) for x in "ABC"})
     server.plan = [
         (503, {}),
         (200, text),
-        (200, {"choices": [{"message": {"content": high}}]}),
+        (200, reply(high)),
     ]
     judging.ask(cases[:1], judge, tmp_path / "out")
     assert len(server.asked) == 4
@@ -200,6 +233,100 @@ def test_an_unencrypted_endpoint_elsewhere_is_refused():
     for url in ("http://example.org/v1", "file:///etc/passwd", "example.org"):
         with pytest.raises(ConfigError, match="the endpoint"):
             Judge(url, "eye")
+
+
+def test_an_endpoint_that_no_request_can_be_sent_to_is_refused_in_one_line(capsys):
+    for url in ("https://[abc/v1", "https://host:port/v1", "https://host/v\u00e9", "https://.org"):
+        with pytest.raises(ConfigError, match="give a URL like https://host/v1"):
+            Judge(url, "eye")
+    with pytest.raises(ConfigError, match="without a user name") as caught:
+        Judge("https://me:sesame@example.org/v1", "eye")
+    assert "'***@example.org/v1'" in str(caught.value)
+
+
+def test_a_key_that_is_none_is_refused_and_no_key_is_shown():
+    for key in ("sesame\n", "sesame 2", "sesam\u00e9", "sesame\x7f", "sesame\x1b[0m"):
+        with pytest.raises(ConfigError, match="the key holds a blank") as caught:
+            Judge("https://example.org/v1", "eye", key)
+        assert "sesam" not in str(caught.value)
+    assert "sesame" not in repr(Judge("https://example.org/v1", "eye", "sesame"))
+
+
+def test_an_endpoint_that_says_the_key_is_quoted_without_it(runs, server, tmp_path):
+    """However it is escaped, cut or coloured; and on one line."""
+    cases, _ = find_cases([runs])
+    judge = Judge(server.url, "eye", key="se/zam\\1", wait=0.0, attempts=1)
+    scores = {x: dict.fromkeys(judging.CRITERIA, judge.key) for x in "ABC"}
+    echoes = [
+        (401, f"\x1b[31mbad\x07 key\n{judge.key}".encode()),
+        (401, {"error": f"bad key {judge.key}"}),
+        (401, b"bad key se\\/zam\\\\1"),
+        (401, b"bad key se/za\x00m\\1"),
+        (401, f"bad key {judge.key} {'x' * 275} {judge.key}".encode()),
+        (200, reply(json.dumps(scores))),
+        (200, f"\xff bad key {judge.key}".encode("latin-1")),
+    ]
+    for echo in echoes:
+        server.plan = [echo]
+        with pytest.raises(RunError) as caught:
+            judging.ask(cases, judge, tmp_path / "out")
+        assert "***" in str(caught.value)
+        assert "zam" not in str(caught.value)
+        assert str(caught.value).isprintable()
+    assert {key for _, key, _ in server.asked} == {f"Bearer {judge.key}"}
+
+
+def test_no_proxy_hears_what_is_for_this_machine(runs, server, tmp_path, monkeypatch):
+    cases, _ = find_cases([runs])
+    with serving() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        judging.ask(cases[:1], Judge(server.url, "eye", "secret"), tmp_path / "out")
+    assert [len(server.asked), len(proxy.asked)] == [1, 0]
+
+
+def test_a_refusal_that_breaks_off_is_asked_again(runs, server, tmp_path):
+    cases, _ = find_cases([runs])
+    server.plan = [(400, CUT), (200, CUT)]
+    judge = Judge(server.url, "eye", wait=0.0, attempts=3)
+    assert list(judging.ask(cases[:1], judge, tmp_path / "out")) == [cases[0].key]
+    assert len(server.asked) == 3
+
+
+def test_answers_of_every_model_seed_and_endpoint_are_kept_side_by_side(runs, server, tmp_path):
+    cases, _ = find_cases([runs])
+    with serving() as other:
+        judges = [
+            Judge(server.url, "eye"),
+            Judge(server.url, "nose"),
+            Judge(server.url, "eye", seed=1),
+            Judge(other.url, "eye"),
+        ]
+        for judge in judges * 2:
+            judging.ask(cases[:1], judge, tmp_path / "out")
+        assert [len(server.asked), len(other.asked)] == [3, 1]
+    files = list((tmp_path / "out" / "answers").iterdir())
+    records = [json.loads(file.read_text()) for file in files]
+    assert [file.stem for file in files] == [record["key"] for record in records]
+    kept = [(record["endpoint"], record["model"]) for record in records]
+    assert sorted(kept) == sorted((judge.endpoint, judge.model) for judge in judges)
+
+
+def test_a_damaged_answer_is_asked_for_again(runs, server, tmp_path):
+    cases, _ = find_cases([runs])
+    judge = Judge(server.url, "eye")
+    found = judging.ask(cases[:1], judge, tmp_path / "out")
+    (file,) = (tmp_path / "out" / "answers").iterdir()
+    whole = json.loads(file.read_text())
+    low = {m: dict.fromkeys(judging.CRITERIA, -1) for m in METHODS}
+    damaged = [None, [], {"general": {}}, low, dict.fromkeys(METHODS, 5)]
+    for scores in damaged:
+        file.write_text(json.dumps(whole | {"scores": scores}))
+        assert judging.ask(cases[:1], judge, tmp_path / "out") == found
+    file.write_text("[" * 100_000)
+    assert judging.ask(cases[:1], judge, tmp_path / "out") == found
+    assert len(server.asked) == 1 + len(damaged) + 1
 
 
 def test_the_command_shows_the_cost_and_sends_nothing_until_told(runs, server, tmp_path, capsys):
@@ -266,6 +393,25 @@ def test_names_of_options_cannot_be_undone_without_the_key_and_a_key_makes_its_p
     tokens = [{t for some in key["groups"].values() for t in some} for key in keys]
     assert not tokens[0] & tokens[1]
     assert keys[0]["titles"] == keys[1]["titles"]  # the draw is the same
+
+
+def test_a_study_of_other_pictures_or_methods_is_another_study(runs, tmp_path):
+    def made(paths):
+        (tmp_path / "study.key.json").unlink(missing_ok=True)
+        cases, _ = find_cases(paths)
+        return json.loads(study.make(cases, tmp_path / "study.html", seed=0).read_text())["study"]
+
+    first = made([runs])
+    fewer = made([runs / "general", runs / "consistory"])
+    paint(asked_for(runs, "general", 1), (200, 200, 200))
+    names = [first, fewer, made([runs])]
+    assert len({*names}) == 3
+    assert made([runs]) == names[2]
+    paint(asked_for(runs, "general", 1), (9, 9, 9))
+    key = (tmp_path / "study.key.json").read_bytes()
+    with pytest.raises(ConfigError, match="key of a study of other pictures"):
+        study.make(find_cases([runs])[0], tmp_path / "study.html", seed=0)
+    assert (tmp_path / "study.key.json").read_bytes() == key
 
 
 class Page(HTMLParser):
@@ -409,6 +555,26 @@ def test_answers_are_counted_to_the_methods_they_were_for(runs, tmp_path, capsys
     assert main(command) == 2
 
 
+def test_a_key_that_is_none_of_a_study_is_refused(tmp_path):
+    key = {"format": study.FORMAT, "study": "s", "groups": {"g0": {"a": "general"}}}
+    groups = [None, [], {}, {"g0": []}, {"g0": {}}, {"g0": {"a": ["general"]}}]
+    broken = [key | {"groups": some} for some in groups] + [{"format": 1, "groups": key["groups"]}]
+    for content in broken:
+        (tmp_path / "key.json").write_text(json.dumps(content))
+        with pytest.raises(RunError, match="is not the key of a study"):
+            study.tally(tmp_path / "key.json", [])
+
+
+def test_an_answer_file_may_begin_with_a_mark(tmp_path):
+    key = {"format": study.FORMAT, "study": "s", "groups": {"g0": {"a": "general"}}}
+    given = {"study": "s", "participant": "p", "answers": {"g0": {"image_quality": "a"}}}
+    for name, content in (("key", key), ("given", given)):
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8-sig")
+    people, found = study.tally(tmp_path / "key", [tmp_path / "given"])
+    assert people == 1
+    assert [(r.method, r.chosen) for r in found["image_quality"]] == [("general", 1)]
+
+
 def test_without_a_reference_the_most_chosen_is_it():
     choices = [["a", "b", "b"], ["b", "b", "c"]]
     assert [(r.method, r.p is None) for r in study.rates("abc", choices)] == [
@@ -448,3 +614,65 @@ def test_comparing_takes_two_methods_with_a_story_in_common(runs, tmp_path):
     cases, notes = find_cases([runs])
     assert [c.title for c in cases] == ["Story 0", "Story 2"]
     assert notes == ["'Story 1' is left out: not finished by general"]
+
+
+def test_pictures_from_before_a_run_was_begun_again_are_not_shown(runs):
+    begin(replace(asked_for(runs, "general", 1), seed=1))
+    cases, notes = find_cases([runs])
+    assert [c.title for c in cases] == ["Story 0", "Story 2"]
+    assert notes == ["'Story 1' is left out: not finished by general"]
+
+
+def test_two_runs_of_one_method_over_one_story_are_refused_and_one_given_twice_is_not(runs):
+    both = [runs / "general" / "1", runs / "again" / "1"]
+    shutil.copytree(*both)
+    with pytest.raises(RunError, match="both hold 'Story 1' by general; give folders") as caught:
+        find_cases([runs])
+    assert all(str(folder) in str(caught.value) for folder in both)
+    (both[1] / "frames" / "001.png").unlink()
+    assert len(find_cases([runs, runs / "general", both[0]])[0]) == 3
+
+
+def test_in_the_folder_of_a_bench_the_variants_of_an_ablation_are_no_methods(runs, tmp_path):
+    shutil.copytree(runs / "general", runs / "start-t-50")
+    assert runs == tmp_path / "runs"
+    assert len(find_cases([tmp_path])[0]) == 3
+
+
+def test_runs_that_were_painted_otherwise_are_not_compared(runs):
+    request = asked_for(runs, "general", 1)
+    paper, grey = request.preset, (99, 99, 99)
+    search = replace(paper.discovery, selection="mean", guidance_interval=(0.0, 0.5))
+    others = [
+        (request, replace(WEIGHTS, fingerprint="v"), r"weights \('w', 'v'\)"),
+        (request, replace(WEIGHTS, dtype="float16"), r"dtype \('float32', 'float16'\)"),
+        (replace(request, seed=1), WEIGHTS, r"seed \(0, 1\)"),
+        (
+            replace(request, preset=replace(paper, discovery=search)),
+            WEIGHTS,
+            "discovery.sel",
+        ),
+        (replace(request, preset=replace(paper, reuse=2)), WEIGHTS, r"reuse \(1, 2\)"),
+    ]
+    for other, facts, difference in others:
+        paint(other, grey, facts)
+        with pytest.raises(RunError, match=f"general.1 differ in {difference}"):
+            find_cases([runs / "consistory", runs / "general"])
+    paint(request, grey, replace(WEIGHTS, device="cuda"))
+    assert len(find_cases([runs])[0]) == 3
+
+
+def test_a_run_that_tells_nonsense_is_refused(runs):
+    file = runs / "general" / "1" / "run.json"
+    record = json.loads(file.read_text())
+    nonsense = [
+        {"request": record["request"] | {"method": ["x"]}},
+        {"story": record["story"] | {"title": 7}},
+        {"parts": []},
+        {"parts": {}},
+        {"model": "w"},
+    ]
+    for change in nonsense:
+        file.write_text(json.dumps(record | change))
+        with pytest.raises(RunError, match=r"run\.json is broken"):
+            find_cases([runs])

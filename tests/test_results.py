@@ -14,9 +14,9 @@ def row(**scores):
 def test_best_reads_off_the_numbers_who_leads_and_who_is_near():
     table = {
         "methods": {
-            "a": row(**{"CLIP-T": [0.3, 0.2, 0.4], "Face-Sim different": [0.1, 0.0, 0.2]}),
-            "b": row(**{"CLIP-T": [0.5, 0.39, 0.6], "Face-Sim different": [0.4, 0.3, 0.5]}),
-            "c": row(**{"CLIP-T": [0.1, 0.0, 0.2], "segmented": [0.9, 0.8, 1.0]}),
+            "a": row(**{"CLIP-T": [0.3, 0.2, 0.4, 5], "Face-Sim different": [0.1, 0.0, 0.2, 5]}),
+            "b": row(**{"CLIP-T": [0.5, 0.39, 0.6, 5], "Face-Sim different": [0.4, 0.3, 0.5, 5]}),
+            "c": row(**{"CLIP-T": [0.1, 0.0, 0.2, 5], "segmented": [0.9, 0.8, 1.0, 5]}),
         }
     }
     assert best(table) == [
@@ -26,22 +26,32 @@ def test_best_reads_off_the_numbers_who_leads_and_who_is_near():
 
 
 def test_without_intervals_nothing_is_claimed_of_them():
-    table = {"methods": {"a": row(x=[0.3, None, None]), "b": row(x=[0.2, None, None])}}
+    table = {"methods": {"a": row(x=[0.3, None, None, 5]), "b": row(x=[0.2, None, None, 5])}}
     assert best(table) == ["- x: a, 0.300; too few stories for an interval."]
     assert best({"methods": {"a": {"scores": {}}}}) == ["Nothing was scored."]
     nan = float("nan")
-    assert best({"methods": {"a": row(x=[nan, None, None]), "b": row(x=[nan, None, None])}}) == [
-        "Nothing was scored."
-    ]
+    assert best(
+        {"methods": {"a": row(x=[nan, None, None, 0]), "b": row(x=[nan, None, None, 0])}}
+    ) == ["Nothing was scored."]
 
 
 def test_ties_and_intervals_of_one_story_are_not_victories():
-    alike = {"methods": {"a": row(x=[0.0, None, None]), "b": row(x=[0.0, None, None])}}
+    alike = {"methods": {"a": row(x=[0.0, None, None, 5]), "b": row(x=[0.0, None, None, 5])}}
     assert best(alike) == ["- x: all alike, 0.000."]
-    two = {"a": row(x=[0.3, 0.2, 0.4]), "b": row(x=[0.3, 0.2, 0.4]), "c": row(x=[0.1, 0, 0.1])}
+    two = {
+        "a": row(x=[0.3, 0.2, 0.4, 5]),
+        "b": row(x=[0.3, 0.2, 0.4, 5]),
+        "c": row(x=[0.1, 0, 0.1, 5]),
+    }
     assert best({"methods": two}) == ["- x: a and b, 0.300, apart from all others."]
-    one = {"methods": {"a": row(x=[0.3, 0.3, 0.3]), "b": row(x=[0.2, 0.2, 0.2])}}
+    one = {"methods": {"a": row(x=[0.3, 0.3, 0.3, 5]), "b": row(x=[0.2, 0.2, 0.2, 5])}}
     assert best(one) == ["- x: a, 0.300; too few stories for an interval."]
+
+
+def test_who_was_measured_on_fewer_stories_is_not_held_against_the_others():
+    table = {"methods": {n: row(x=v) for n, v in {
+        "a": [0.9, 0.8, 1.0, 2], "b": [0.3, 0.2, 0.4, 5], "c": [0.1, 0.0, 0.2, 5]}.items()}}  # fmt: skip
+    assert best(table) == ["- x: b, 0.300; intervals overlap with c."]
 
 
 def test_no_folder_of_this_machine_is_on_the_page():
@@ -55,9 +65,9 @@ def test_no_folder_of_this_machine_is_on_the_page():
 
 
 def test_intervals_that_touch_overlap():
-    assert overlap([0, 0.1, 0.2], [0, 0.2, 0.3])
-    assert not overlap([0, 0.1, 0.2], [0, 0.21, 0.3])
-    assert not overlap([0, None, None], [0, 0.2, 0.3])
+    assert overlap([0, 0.1, 0.2, 5], [0, 0.2, 0.3, 5])
+    assert not overlap([0, 0.1, 0.2, 5], [0, 0.21, 0.3, 5])
+    assert not overlap([0, None, None, 5], [0, 0.2, 0.3, 5])
 
 
 def test_the_page_says_what_was_run_and_holds_the_whole_table(backend, request_, tmp_path):  # noqa: F811
@@ -96,8 +106,9 @@ def test_the_command_on_the_page_has_what_decides_the_table_and_no_folder(
     assert f"{expected} --steps 10 --out DIR" in text
     assert "1 scenes" in text
     command += ["--clip", str(tmp_path / "ViT"), "--faces", "sface", "--face-models", "there"]
-    command += ["--qalign", "qalign/bin/python"]
+    command += ["--qalign", "qalign/bin/python", "--dtype", "float32", "--device", "cpu"]
     assert main(command, service=lambda: Workshop(backend).service) == 0
     text = (tmp_path / "docs" / "results.md").read_text(encoding="utf-8")
     measured = "--clip ViT --faces sface --face-models there --qalign qalign/bin/python"
-    assert f"{expected} --steps 10 {measured} --out DIR" in text
+    placed = "--device cpu --dtype float32 --steps 10"
+    assert f"{expected} {placed} {measured} --out DIR" in text

@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from identitystory.metrics import scores
-from identitystory.metrics.intervals import bootstrap, mean_of
+from identitystory.metrics.intervals import bootstrap, expanded_tail, mean_of
 
 
 def vectors(n, d=5, seed=0):
@@ -153,14 +154,38 @@ def test_nearest_own_asks_faces_with_company_about_other_frames():
     assert verdicts.tolist() == [True] * 4
 
 
-def test_the_interval_of_a_mean_is_that_of_all_256_resamples():
-    """Of four stories there are 4^4 resamples, all equally likely: the 2.5 % lie at 1.5 and 6.5."""
-    values = [1.0, 2.0, 4.0, 8.0]
-    means = [sum(drawn) / 4 for drawn in product(values, repeat=4)]
-    exact = tuple(np.quantile(means, [0.025, 0.975]))
-    assert exact == (1.5, 6.5)
-    found = bootstrap(mean_of(torch.tensor(values)), 4, samples=6000, seed=1)
-    assert found == pytest.approx(exact, abs=0.02)
+def test_the_interval_of_a_mean_is_that_of_all_46656_resamples():
+    """Of six stories there are 6^6 resamples, all equally likely; the tails are the expanded ones."""
+    values = [1.0, 2.0, 3.0, 5.0, 6.0, 8.0]
+    means = [sum(drawn) / 6 for drawn in product(values, repeat=6)]
+    tail = expanded_tail(6)
+    exact = tuple(np.quantile(means, [tail, 1 - tail]))
+    found = bootstrap(mean_of(torch.tensor(values)), 6, samples=6000, seed=1)
+    assert found == pytest.approx(exact, abs=0.2)
+    plain = np.quantile(means, [0.025, 0.975])
+    assert exact[0] < plain[0] - 0.4
+    assert exact[1] > plain[1] + 0.4
+
+
+def test_the_tails_are_those_of_students_t_for_a_mean_of_so_many():
+    """The density of t with n - 1 degrees of freedom, summed up here, leaves 2.5 % beyond t."""
+    for n in (5, 10, 40):
+        reach = -NormalDist().inv_cdf(expanded_tail(n)) / math.sqrt(n / (n - 1))
+        x = torch.linspace(0, reach, 20001, dtype=torch.float64)
+        scale = math.gamma(n / 2) / math.gamma((n - 1) / 2) / math.sqrt((n - 1) * math.pi)
+        inside = torch.trapezoid(scale * (1 + x**2 / (n - 1)) ** (-n / 2), x)
+        assert float(inside) == pytest.approx(0.475, abs=1e-6)
+    assert expanded_tail(10**6) == pytest.approx(0.025, abs=1e-5)
+
+
+def test_stories_of_one_origin_are_drawn_together():
+    """Two seeds of a story are no second story: the interval is that of the stories' means."""
+    values = torch.tensor([1.0, 2.0, 3.0, 5.0, 6.0])
+    twice = values.repeat_interleave(2)
+    origins = [k for k in range(5) for _ in range(2)]
+    assert bootstrap(mean_of(twice), origins) == bootstrap(mean_of(values), 5)
+    low, high = bootstrap(mean_of(twice), 10)
+    assert high - low < 0.8 * (6.0 - 1.0)
 
 
 def test_a_story_counts_as_often_as_it_was_drawn_and_the_same_seed_draws_the_same():
@@ -170,9 +195,9 @@ def test_a_story_counts_as_often_as_it_was_drawn_and_the_same_seed_draws_the_sam
     assert bootstrap(mean_of(values), 5, samples=50) == bootstrap(mean_of(values), 5, samples=50)
 
 
-def test_one_story_has_no_interval():
-    assert bootstrap(mean_of(torch.ones(1)), 1) is None
-    assert bootstrap(mean_of(torch.full((3,), math.nan)), 3, samples=10) is None
+def test_few_stories_have_no_interval():
+    assert bootstrap(mean_of(torch.ones(3)), 3) is None
+    assert bootstrap(mean_of(torch.full((5,), math.nan)), 5, samples=10) is None
 
 
 def test_equal_stories_have_an_interval_without_width():

@@ -8,6 +8,7 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 
+from identitystory.baselines.method import Notes
 from identitystory.baselines.plain import General
 from identitystory.baselines.story_adapter import GlobalReference, StoryAdapter
 from identitystory.errors import ConfigError, ModelError
@@ -119,6 +120,36 @@ def test_a_frame_is_the_same_whatever_is_asked_for_and_costs_what_is_counted(
     alone = paint(QUICK, backend, story=SHORT, folder=folder, wanted=(1,))
     assert far(alone[1], whole[1]) == 0
     assert QUICK.evaluations(SHORT, (1,), STEPS) == 2 * sum(asked)
+
+
+def test_rounds_that_were_painted_are_not_painted_again(backend, folder, monkeypatch, tmp_path):
+    """Cut off in the last round: only that is made, of the same bytes; notes of another key are none."""
+    G = type(backend.general)
+    asked, step, limit = [], G.step, [None]
+
+    def counted(self, z, i, cond):
+        if len(asked) == limit[0]:
+            raise KeyboardInterrupt
+        asked.append(len(z))
+        return step(self, z, i, cond)
+
+    monkeypatch.setattr(G, "step", counted)
+    whole = paint(QUICK, backend, story=SHORT, folder=folder)
+    everything = len(asked)
+    assert everything == STEPS * 2 * 3  # two frames, the first round and two more
+
+    limit[0] = everything + STEPS * 2 * 2 + 1
+    notes = Notes(tmp_path / "notes", "a key")
+    with pytest.raises(KeyboardInterrupt):
+        paint(QUICK, backend, story=SHORT, folder=folder, notes=notes)
+    limit[0] = None
+    asked.clear()
+    again = paint(QUICK, backend, story=SHORT, folder=folder, notes=notes)
+    assert len(asked) == STEPS * 2
+    assert all(far(again[n], whole[n]) == 0 for n in (0, 1))
+    asked.clear()
+    paint(QUICK, backend, story=SHORT, folder=folder, notes=Notes(notes.folder, "another key"))
+    assert len(asked) == everything
 
 
 def test_a_checkpoint_without_an_ip_adapter_is_refused_in_one_line(backend, toy):

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ from miniature.data import PLACES_V0
 from miniature.world.captions import PLACE, SKIN
 
 PACKAGE = Path(str(resources.files("identitystory")))
+COLOURED = re.compile(
+    r"\b(black|white|gr[ea]y|red|reddish|reddened|orange|yellow|green|blue|violet|purple|pink|brown"
+    r"|blonde?|ginger|auburn|copper|silver|gold|golden|rosy|tanned|crimson|scarlet|turquoise|beige"
+    r"|colou?r(s|ed|ful)?|rainbow)\b"
+)
+HIDDEN = re.compile(
+    r"\b(hood(ed)?|masks?|masked|visors?|helmets?|goggles|sunglasses|snorkel\w*|binoculars|veil(ed)?"
+    r"|behind a newspaper|seen from|through a (microscope|telescope|camera)"
+    r"|over (his|her) (mouth|face|eyes))\b"
+)
 
 
 def test_consistory_human_has_100_sets_of_10_prompts_in_the_papers_sizes():
@@ -50,6 +61,35 @@ def test_her_and_his_agree_with_the_person():
         if len(story.characters) == 1:
             wrong = "her" if story.characters[0].noun in ("man", "boy") else "his"
             assert not any(re.search(rf"\b{wrong}\b", s.text) for s in story.scenes), story.title
+
+
+def test_a_black_and_white_picture_is_described_without_colours():
+    found = [s for s in load_sets("consistory_human") if "black-and-white" in s.style]
+    assert len(found) == 10
+    said = [text for s in found for text in (*(c.description for c in s.characters), *_texts(s))]
+    assert [text for text in said if COLOURED.search(text)] == []
+
+
+def test_the_face_that_is_measured_is_not_hidden():
+    texts = [text for s in load_sets("consistory_human") for text in _texts(s)]
+    assert [text for text in texts if HIDDEN.search(text)] == []
+
+
+def test_one_person_does_nothing_that_takes_two():
+    single = [s for s in load_sets("consistory_human") if len(s.characters) == 1]
+    texts = [text for s in single for text in _texts(s)]
+    assert [text for text in texts if re.search(r"\b(sharing|together|each other)\b", text)] == []
+
+
+def test_sets_of_one_person_show_600_scenes_and_no_two_of_them_share_most():
+    single = [s for s in load_sets("consistory_human") if len(s.characters) == 1]
+    shown = [{re.sub(r"\b(his|her)\b|\{.*?\}", "_", text) for text in _texts(s)} for s in single]
+    assert len(set().union(*shown)) == 600
+    assert max(len(one & other) for one, other in combinations(shown, 2)) <= 6
+
+
+def _texts(story):
+    return [scene.text for scene in story.scenes]
 
 
 def test_little_people_speaks_the_miniatures_words_and_shows_its_places():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from identitystory.metrics.suite import (
     rate,
     score,
 )
-from identitystory.types import Face
+from identitystory.types import Face, Segmentation
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
 ANN, BOB = Member("Ann", "a tall woman", "key-ann"), Member("Bob", "a short man", "key-bob")
@@ -256,7 +257,8 @@ def test_quality_is_the_mean_of_the_judges_rates(tmp_path):
 
 def test_drawing_a_story_twice_makes_no_pairs_of_it_with_itself(tmp_path, with_faces):
     """The interval of the similarity between two people whose pairs are all equal has no width."""
-    runs = looked(tmp_path, with_faces, (ANN, (RED, RED)), (BOB, (BLUE, BLUE)))
+    stories = (ANN, (RED, RED)), (BOB, (BLUE, BLUE))
+    runs = looked(tmp_path, with_faces, *stories, *stories)
     found = table(runs, with_faces)["Face-Sim different"]
     assert_close(torch.tensor([found.low, found.high]), torch.zeros(2))
 
@@ -303,3 +305,30 @@ def test_a_drawing_counts_as_the_stories_written_out_that_often():
     assert mean(w) == pytest.approx(np.mean(other))
     won = [1.0 if s > o else 0.5 if s == o else 0.0 for s in same for o in other]
     assert area(w) == pytest.approx(np.mean(won))
+
+
+def test_two_seeds_of_a_story_count_as_one_in_intervals(tmp_path, with_faces):
+    """Four stories have an interval; two stories from two seeds each, and three alone, have none."""
+    four = looked(tmp_path, with_faces, *[(ANN, (RED, BLUE)), (BOB, (BLUE, BLUE))] * 2)
+    assert table(four, with_faces)["Face-Sim"].low == 0
+    assert table(four, with_faces)["Face-Sim different"].low is not None
+    for seen, origin in zip(four, ("one", "two") * 2, strict=True):
+        seen.told = replace(seen.told, origin=origin)
+    found = table(four, with_faces)
+    assert found["Face-Sim"].low is found["Face-Sim different"].low is None
+    assert found["Face-Sim"].value == 0.5
+    assert table(four[:3], with_faces)["Face-Sim"].low is None
+
+
+def test_masks_are_those_of_the_segmenter_that_looks_at_the_picture(tmp_path):
+    """The run says the left half; the segmenter finds the person on the right, where the face is."""
+
+    class Right:
+        def segment(self, image, phrases):
+            assert phrases == [ANN.description]
+            return Segmentation(mask(False), torch.ones(1))
+
+    picture = Picture(paint(tmp_path / "a.png", (False, RED)), "a red thing", (ANN,), mask(True))
+    found = look(told("one", picture), Instruments(Colours(), segmenter=Right()))
+    own = look(told("one", picture), Instruments(Colours()))
+    assert found.clip_t_c[0] > own.clip_t_c[0]

@@ -165,9 +165,11 @@ def paint(
     First come the runs of the configuration itself, whose portraits and templates the others share.
 
     Raises:
-        ModelError, ConfigError: a variant cannot be painted; before any painting.
+        ModelError, ConfigError: a variant cannot be painted, or the folder holds it with other
+            settings; before any painting.
         RunError: a worker of the engine was lost; the same command goes on.
     """
+    grid.check_settings(run for _, run in request.runs())
     facts = service.describe(request.model, request.device, request.dtype)
     for variant in request.variants:
         make_plan(request.run(variant, request.stories[0]), facts, None)

@@ -14,15 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from . import grid
 from .ablation import Variant
 from .ablation_runs import AblationRequest
 from .config import to_dict
 from .evaluation import Tools, Wanted, evaluate
-from .metrics.intervals import LEVEL, SAMPLES, bootstrap, mean_of
+from .metrics.intervals import HOW, SAMPLES, difference
 from .metrics.suite import ACROSS
 from .plan import versions
 from .runfolder import write_png, write_whole
@@ -40,7 +37,7 @@ class Row:
         measure: its name.
         value, low, high: over ``stories`` stories, with the 95 % interval or None.
         gain, gain_low, gain_high: mean difference to the reference, story by story; None for the
-            reference itself and for measures that pool the stories.
+            reference itself and for measures that pool the stories. pairs: the stories behind it.
         each: one value a story, in the stories' order; nan where it could not be measured.
     """
 
@@ -54,6 +51,7 @@ class Row:
     gain: float | None = None
     gain_low: float | None = None
     gain_high: float | None = None
+    pairs: int = 0
     each: tuple[float, ...] = ()
 
 
@@ -78,25 +76,16 @@ class Outcome:
         return next((r for r in here if r.stories), None)
 
 
-def difference(values: Sequence[float], reference: Sequence[float]) -> tuple[float | None, ...]:
-    """The mean of ``values`` - ``reference`` over the stories that have both, and its interval."""
-    pairs = torch.tensor(values, dtype=torch.float64) - torch.tensor(reference, dtype=torch.float64)
-    known: Tensor = pairs[~pairs.isnan()]
-    if not len(known):
-        return None, None, None
-    low, high = bootstrap(mean_of(known), len(known)) or (None, None)
-    return float(known.mean()), low, high
-
-
 def compared(rows: Sequence[Row], reference: str) -> list[Row]:
     """``rows`` with what each variant gains on the one labelled ``reference``."""
     base = {row.measure: row.each for row in rows if row.variant == reference}
     made = []
     for row in rows:
-        gains: tuple[float | None, ...] = (None, None, None)
+        gains: tuple[float | None, ...] = (None, None, None, 0)
         if row.variant != reference and row.each and base.get(row.measure):
             gains = difference(row.each, base[row.measure])
-        values = asdict(row) | dict(zip(("gain", "gain_low", "gain_high"), gains, strict=True))
+        names = ("gain", "gain_low", "gain_high", "pairs")
+        values = asdict(row) | dict(zip(names, gains, strict=True))
         made.append(Row(**values))
     return made
 
@@ -138,12 +127,12 @@ def as_csv(request: AblationRequest, outcome: Outcome) -> str:
     table = csv.writer(text, lineterminator="\n")
     head = ["variant", "measure", "value", "low", "high", "stories"]
     against = f"minus {outcome.reference}"
-    table.writerow(["ablation", *head, against, f"{against} low", f"{against} high"])
+    table.writerow(["ablation", *head, against, f"{against} low", f"{against} high", "pairs"])
     for row in outcome.rows:
         numbers = [_text(n) for n in (row.value, row.low, row.high)]
         gains = [_text(n) for n in (row.gain, row.gain_low, row.gain_high)]
         name = request.ablation.name
-        table.writerow([name, row.variant, row.measure, *numbers, row.stories, *gains])
+        table.writerow([name, row.variant, row.measure, *numbers, row.stories, *gains, row.pairs])
     return text.getvalue()
 
 
@@ -159,7 +148,7 @@ def as_json(request: AblationRequest, outcome: Outcome) -> dict[str, Any]:
         "ablation": request.ablation.name,
         "figure": request.ablation.figure,
         "reference": outcome.reference,
-        "interval": f"{LEVEL:.0%} percentile bootstrap over stories, {SAMPLES} drawings, seed 0",
+        "interval": f"{HOW}, {SAMPLES} drawings, seed 0",
         "stories": [story.title for story in request.stories],
         "scenes": [len(story.scenes) for story in request.stories],
         "model": request.model,

@@ -25,8 +25,8 @@ from .baselines.registry import METHODS, OURS, check_method, method
 from .config import Preset
 from .engines import Engine, Local
 from .errors import IdentityStoryError, RunError, is_out_of_memory
-from .plan import RunRequest, make_plan
-from .runfolder import RunFolder, canonical, write_whole
+from .plan import ModelFacts, RunRequest, make_plan
+from .runfolder import RunFolder, canonical, read_record, write_whole
 from .service import Service
 from .story import slug
 from .types import Story
@@ -117,15 +117,20 @@ def paint(
 
     Raises:
         ModelError: a method has weights of its own and the model lacks them; before any painting.
+        ConfigError: the folder holds these runs with other settings; before any painting.
         RunError: runs failed; names them. The others are finished all the same.
     """
+    grid.check_settings(request.run(name, s) for name in request.methods for s in request.stories)
     facts = service.describe(request.model, request.device, request.dtype)
     for name in request.methods:
         make_plan(request.run(name, request.stories[0]), facts, None)
     one = partial(work, grid.one_model(service))
     whole = [Unit(request, name, story) for story in request.stories for name in request.methods]
+    searches = casts(request)
+    total = len(searches) + len(whole)
     failed: list[str] = []
-    for units in (casts(request), whole):
+    for stage in (searches, whole):
+        units = stage if isinstance(engine or Local(), Local) else longest_first(stage, facts)
         for count, (unit, wrong) in enumerate((engine or Local()).map(one, units), 1):
             if not wrong and not RunFolder(unit.run.out).record.is_file():
                 wrong = (
@@ -136,9 +141,16 @@ def paint(
             failed += [f"{unit}: {wrong}"] if wrong else []
     if failed:
         raise RunError(
-            f"{len(failed)} of {len(whole)} runs failed; the others are finished, and the same "
+            f"{len(failed)} of {total} runs failed; the others are finished, and the same "
             f"command tries these again. {'; '.join(failed)}"
         )
+
+
+def longest_first(units: list[Unit], facts: ModelFacts) -> list[Unit]:
+    """``units`` in the order for several workers, so that none is idle at the end."""
+    costs = grid.ahead((unit.run for unit in units), facts)
+    order = sorted(range(len(units)), key=lambda n: -costs[n])
+    return [units[n] for n in order]
 
 
 def casts(request: BenchRequest) -> list[Unit]:
@@ -163,9 +175,7 @@ def work(service: Service, unit: Unit) -> str:
         _reset_peak()
         finished = grid.paint(run, service)
         if any(part.startswith("frames/") for part in finished.made):
-            file = peak_file(request, unit.method, unit.story)
-            content = {"peak_mib": max(read_peak(file), _peak_mib())}
-            write_whole(file, (canonical(content) + "\n").encode())
+            note_peak(request, unit.method, unit.story, _peak_mib())
     except (IdentityStoryError, OSError) as error:
         return " ".join(str(error).split())
     except (MemoryError, RuntimeError) as error:
@@ -180,12 +190,28 @@ def peak_file(request: BenchRequest, name: str, story: Story) -> Path:
     return request.out / "costs" / name / f"{slug(story.title)}.json"
 
 
-def read_peak(file: Path) -> float:
-    """MiB noted in ``file``; 0 if there is no such note."""
+def note_peak(request: BenchRequest, name: str, story: Story, peak: float) -> None:
+    """Notes MiB for the frames as they are now; the more of two, if a run took several turns."""
+    file, run = peak_file(request, name, story), request.run(name, story)
+    parts = (read_record(RunFolder(run.out)) or {})["parts"]
+    keys = [part["key"] for name, part in parts.items() if name.startswith("frames/")]
+    before = _peak_note(file)
+    if before.get("frames") == keys:
+        peak = max(peak, before["peak_mib"])
+    write_whole(file, (canonical({"peak_mib": peak, "frames": keys}) + "\n").encode())
+
+
+def read_peak(file: Path) -> float | None:
+    """MiB noted in ``file``; None if there is no such note."""
+    return _peak_note(file).get("peak_mib")
+
+
+def _peak_note(file: Path) -> dict[str, Any]:
     try:
-        return float(json.loads(file.read_text(encoding="utf-8"))["peak_mib"])
+        note = json.loads(file.read_text(encoding="utf-8"))
+        return {**note, "peak_mib": float(note["peak_mib"])}
     except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
+        return {}
 
 
 # --- Memory ---------------------------------------------------------------------------------------

@@ -198,8 +198,9 @@ def _bench_line(arguments: argparse.Namespace) -> str:
     """The command that makes the same table again; where to is left open."""
     from .evaluation import AUTO
 
-    names = ("stories", "methods", "limit", "scenes", "seed", "preset", "model", "base")
-    given = {name: getattr(arguments, name) for name in (*names, "steps", "portraits", "guidance")}
+    names = ["stories", "methods", "limit", "scenes", "seed", "preset", "model", "base"]
+    names += ["device", "dtype", "steps", "portraits", "guidance"]
+    given = {name: getattr(arguments, name) for name in names}
     measured = {name.replace("_", "-"): getattr(arguments, name) for name in _INSTRUMENTS}
     given |= {name: value for name, value in measured.items() if value != AUTO}
     words = [

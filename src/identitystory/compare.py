@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from .baselines.registry import METHODS
+from .config import settings
 from .errors import RunError
 from .plan import recorded, story_to_dict
-from .runfolder import RunFolder, part_key, read_png_facts
+from .runfolder import RunFolder, part_key, read_png_facts, read_record
 
 JPEG_QUALITY = 88
 
@@ -38,6 +42,33 @@ class Case:
         """Sorted."""
         return tuple(sorted(self.frames))
 
+    @property
+    def hashes(self) -> dict[str, list[str]]:
+        """Method -> sha256 of each of its pictures' files."""
+        return {
+            method: [sha256(frame.read_bytes()).hexdigest() for frame in frames]
+            for method, frames in self.frames.items()
+        }
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run folder has to show.
+
+    Attributes:
+        root: the folder.
+        method: its name.
+        case: the run's story, without pictures.
+        frames: its pictures; None while one is missing, or not the one that run.json tells of.
+        alike: what runs must have in common to be compared, by name.
+    """
+
+    root: Path
+    method: str
+    case: Case
+    frames: tuple[Path, ...] | None
+    alike: dict[str, Any]
+
 
 def find_cases(paths: Sequence[Path]) -> tuple[list[Case], list[str]]:
     """Every story that all methods have finished, by title; and a line for each that was left out.
@@ -46,22 +77,19 @@ def find_cases(paths: Sequence[Path]) -> tuple[list[Case], list[str]]:
         paths: run folders, or folders that hold some (such as that of a bench).
 
     Raises:
-        RunError: a path holds no run; fewer than two methods; no story that all have finished.
+        RunError: a path holds no run, or a broken one; fewer than two methods; no story that all have
+            finished; two finished runs of a story are of the same method, or were painted with
+            different models, seeds or configurations.
     """
     by_story: dict[str, Case] = {}
-    for path in paths:
-        found = [path] if (path / "run.json").is_file() else []
-        found = found or sorted(record.parent for record in path.rglob("run.json"))
-        if not found:
-            raise RunError(f"{path} holds no run (no run.json); make some with identitystory bench")
-        for root in found:
-            request, folder = recorded(root), RunFolder(root)
-            pictures = tuple(folder.frame(n) for n in range(len(request.story.scenes)))
-            key = part_key(story_to_dict(request.story))
-            texts = tuple(scene.prompt for scene in request.story.scenes)
-            case = by_story.setdefault(key, Case(key, request.story.title, texts, {}))
-            if all(read_png_facts(picture) is not None for picture in pictures):
-                case.frames.setdefault(request.method, pictures)
+    shown: dict[str, dict[str, _Run]] = {}
+    for run in map(_read, _folders(paths)):
+        case = by_story.setdefault(run.case.key, run.case)
+        if run.frames is not None:
+            beside = shown.setdefault(case.key, {})
+            _check_beside(run, beside)
+            beside[run.method] = run
+            case.frames[run.method] = run.frames
     methods = {name for case in by_story.values() for name in case.frames}
     if len(methods) < 2:
         raise RunError(
@@ -77,6 +105,67 @@ def find_cases(paths: Sequence[Path]) -> tuple[list[Case], list[str]]:
     if not cases:
         raise RunError(f"no story is finished by all of {', '.join(sorted(methods))}")
     return cases, notes
+
+
+def _folders(paths: Sequence[Path]) -> list[Path]:
+    """The run folders at and in ``paths``, each once; in a bench's those of its methods.
+
+    An ablation in the same folder leaves its variants beside them.
+    """
+    roots: dict[Path, Path] = {}
+    for path in paths:
+        found = [path] if (path / "run.json").is_file() else []
+        found = found or sorted(record.parent for record in path.rglob("run.json"))
+        if not found:
+            raise RunError(f"{path} holds no run (no run.json); make some with identitystory bench")
+        if (path / "runs").is_dir():
+            found = [root for root in found if root.parent.name in METHODS]
+        for root in found:
+            roots.setdefault(root.resolve(), root)
+    return list(roots.values())
+
+
+def _read(root: Path) -> _Run:
+    folder = RunFolder(root)
+    try:
+        request, record = recorded(root), read_record(folder) or {}
+        story = request.story
+        texts = tuple(scene.prompt for scene in story.scenes)
+        for text in (request.method, story.title, *texts):
+            if not isinstance(text, str):
+                raise TypeError(f"{text!r} is no text")
+        keys = [record["parts"][f"frames/{n:03d}"]["key"] for n in range(len(texts))]
+        model = record["model"]
+        alike = {
+            "weights": model["fingerprint"],
+            "dtype": model["dtype"],
+            "seed": record["seed"],
+            **settings(request.preset),
+        }
+        case = Case(part_key(story_to_dict(story)), story.title, texts, {})
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise RunError(f"{folder.record} is broken: {error!r}; choose another folder") from None
+    frames = tuple(folder.frame(n) for n in range(len(texts)))
+    found = [(read_png_facts(frame) or {}).get("key") for frame in frames]
+    whole = frames if None not in found and found == keys else None
+    return _Run(root, request.method, case, whole, alike)
+
+
+def _check_beside(run: _Run, beside: Mapping[str, _Run]) -> None:
+    """Nothing, if ``run`` can be compared with the runs of other methods over its story."""
+    if run.method in beside:
+        raise RunError(
+            f"{beside[run.method].root} and {run.root} both hold {run.case.title!r} by {run.method}; "
+            "give folders that hold it once, such as BENCH/runs/METHOD for each method"
+        )
+    for other in beside.values():
+        for name, theirs in other.alike.items():
+            ours = run.alike.get(name)
+            if theirs != ours:
+                raise RunError(
+                    f"{other.root} and {run.root} differ in {name} ({theirs!r}, {ours!r}); "
+                    "compare runs that were painted alike, as identitystory bench does"
+                )
 
 
 def small_jpeg(picture: Path, side: int) -> bytes:

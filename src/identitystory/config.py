@@ -244,6 +244,18 @@ class Preset:
         return self.discovery.search_steps or self.num_steps
 
 
+def settings(config: Preset) -> dict[str, Any]:
+    """Every setting by name, those of its parts as ``injection.start``; to compare two by."""
+    found: dict[str, Any] = {}
+    for name, value in dataclasses.asdict(config).items():
+        found |= (
+            {f"{name}.{k}": v for k, v in value.items()}
+            if isinstance(value, dict)
+            else {name: value}
+        )
+    return found
+
+
 def to_dict(config: Preset | DiscoveryConfig | InjectionConfig) -> dict[str, Any]:
     """The configuration as plain numbers, strings and dicts, as a run records it.
 

@@ -18,7 +18,8 @@ from .errors import ConfigError, IdentityStoryError, RunError
 from .metrics.attributes import FOLDER, AttributeReader, load_reader
 from .metrics.crops import HOW
 from .metrics.faces import load_recogniser
-from .metrics.intervals import LEVEL, SAMPLES
+from .metrics.intervals import HOW as INTERVAL
+from .metrics.intervals import SAMPLES
 from .metrics.quality import QAlign
 from .metrics.suite import (
     Instruments,
@@ -35,8 +36,8 @@ from .metrics.suite import (
 )
 from .models.catalogue import ENTRIES
 from .plan import recorded, versions
-from .protocols import FaceRecogniser, PictureEncoder
-from .runfolder import RunFolder
+from .protocols import FaceRecogniser, PictureEncoder, Segmenter
+from .runfolder import RunFolder, canonical
 
 CLIP = "openai/clip-vit-base-patch32"  # where a checkpoint brings none: the level of the paper's
 CLIPSEG = ENTRIES["clipseg"].repo
@@ -115,10 +116,11 @@ def evaluate(
     ``tools`` are opened by `open_tools` if they are not given.
 
     Raises:
-        RunError: a folder holds no run, or a run no picture.
+        RunError: a folder holds no run, or a run no picture, or the runs are not of one method.
         ConfigError, ModelError: an instrument that was asked for is not here.
     """
     folders = find_runs(wanted.runs)
+    check_comparable(folders)
     notes: list[str] = []
     told = [read_run(folder, templates=wanted.templates, notes=notes) for folder in folders]
     tools = tools or open_tools(wanted, sorted({recorded(folder).model for folder in folders}))
@@ -138,8 +140,7 @@ def evaluate(
     counts = sorted({s.told.people for s in seen})
     if len(counts) > 1:
         for count in counts:
-            name = f"{count} character{'s' * (count != 1)}"
-            groups[name] = [s for s in seen if s.told.people == count]
+            groups[group_of(count)] = [s for s in seen if s.told.people == count]
     sizes = {name: (len(g), sum(len(s.told.pictures) for s in g)) for name, g in groups.items()}
     sizes |= {s.told.name: (1, len(s.told.pictures)) for s in seen}
     return Evaluation(
@@ -153,6 +154,11 @@ def evaluate(
         samples=wanted.samples,
         notes=notes,
     )
+
+
+def group_of(people: int) -> str:
+    """The name of the group of stories with so many characters: ``1 character``."""
+    return f"{people} character{'s' * (people != 1)}"
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
@@ -172,6 +178,20 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
         for folder in here:
             found.setdefault(folder.resolve(), folder)
     return list(found.values())
+
+
+def check_comparable(folders: Sequence[Path]) -> None:
+    """Refuses runs of several methods: the mean of two methods is nobody's.
+
+    Raises:
+        RunError: names the methods.
+    """
+    methods = sorted({recorded(folder).method for folder in folders})
+    if len(methods) > 1:
+        raise RunError(
+            f"the runs are of several methods ({', '.join(methods)}); evaluate the runs of one at a "
+            "time, or compare them with identitystory bench"
+        )
 
 
 def read_run(root: Path, *, templates: bool = False, notes: list[str] | None = None) -> Told:
@@ -197,7 +217,8 @@ def read_run(root: Path, *, templates: bool = False, notes: list[str] | None = N
     if len(made) < len(story.scenes) and notes is not None:
         notes.append(f"{root}: {len(made)} of {len(story.scenes)} frames are there")
     people = len({member.identity for picture in made for member in picture.cast})
-    return Told(str(root), tuple(made), people)
+    told = [[s.prompt, [story.character(n).description for n in s.cast]] for s in story.scenes]
+    return Told(str(root), tuple(made), people, origin=canonical(told))
 
 
 def _picture(root: Path, file: Path, masks: Path, facts: dict[str, Any]) -> Picture:
@@ -247,7 +268,27 @@ def open_tools(wanted: Wanted, models: Sequence[str]) -> Tools:
     judge = QAlign(wanted.qalign) if wanted.qalign else None
     if judge is None:
         missing["Q-Align"] = "no --qalign given"
-    return Tools(Instruments(encoder, recogniser, reader, judge), used, missing)
+    segmenter = None
+    if encoder is not None or recogniser is not None:
+        segmenter, name = _segmenter(wanted, models)
+        used["masks"] = {"name": name}
+    return Tools(Instruments(encoder, recogniser, reader, judge, segmenter), used, missing)
+
+
+def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None, str]:
+    """The checkpoint's own, which looks for the characters in every picture; and what it is."""
+    from .models.backend import load_segmenter
+    from .models.folder import find_checkpoint
+    from .models.hardware import Room, resolve_device
+
+    if len(models) != 1:
+        return None, f"those of the runs, which are of different models ({', '.join(models)})"
+    try:
+        folders = find_checkpoint(models[0]).segmenter
+        found = load_segmenter(folders, room=Room(resolve_device(wanted.device)))
+    except IdentityStoryError as error:
+        return None, f"those of the runs, for {models[0]} has no segmenter here ({error})"
+    return found, f"found in each picture by {models[0]}/{' and '.join(f.name for f in folders)}"
 
 
 def _encoder(
@@ -333,7 +374,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "pictures": e.pictures,
         "measured_with": e.measured_with,
         "not_measured": e.not_measured,
-        "interval": f"{LEVEL:.0%} percentile bootstrap over stories, {e.samples} drawings, seed 0",
+        "interval": f"{INTERVAL}, {e.samples} drawings, seed 0",
         "notes": e.notes,
         "groups": {name: _group(e, name, table) for name, table in e.groups.items()},
         "attributes": {s.name: _values(s) for s in e.attributes},

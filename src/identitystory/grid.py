@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from . import plan, shared
+from .config import settings
 from .errors import ConfigError, RunError
 from .events import Finished, Warned
 from .plan import ModelFacts, RunRequest, make_plan
@@ -118,6 +119,27 @@ def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
                 costs[-1] -= cost
             known.add(file)
     return costs
+
+
+def check_settings(runs: Iterable[RunRequest]) -> None:
+    """Refuses runs that are there already with another seed, preset or model: they would be lost.
+
+    Raises:
+        ConfigError: names the first, what differs, and what to do.
+    """
+    for run in runs:
+        record = read_record(RunFolder(run.out)) if run.out.is_dir() else None
+        if record is None:
+            continue
+        there = plan.recorded(run.out)
+        before = {"model": there.model, "seed": record["seed"], **settings(there.preset)}
+        wanted = {"model": run.model, "seed": run.seed, **settings(run.preset)}
+        for name, value in wanted.items():
+            if before[name] != value:
+                raise ConfigError(
+                    f"{run.out} was painted with {name} {before[name]}, and this command asks for "
+                    f"{value}; give another --out, or the same settings"
+                )
 
 
 def paint(run: RunRequest, service: Service, say: Say = lambda line: None) -> Finished:

@@ -12,14 +12,15 @@ import base64
 import http.client
 import json
 import random
+import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .compare import Case, small_jpeg
 from .errors import ConfigError, RunError
@@ -29,6 +30,7 @@ CRITERIA = ("text_alignment", "character_consistency", "image_quality")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LOCAL = ("localhost", "127.0.0.1", "::1")
 MAX_ANSWER = 2**20  # bytes
+MAX_QUOTE = 300  # characters of an endpoint's text in a message
 PROMPT = 1  # counts up when the question changes, so that old answers are asked again
 
 INSTRUCTION = (
@@ -52,7 +54,7 @@ class Judge:
     Attributes:
         endpoint: base URL, ``https://.../v1``; plain http only to this machine.
         model: as the endpoint calls it.
-        key: sent as a bearer token; empty sends none.
+        key: sent as a bearer token, and shown nowhere; empty sends none.
         side: of the pictures sent, pixels.
         seed: of the letters.
         attempts: for each story.
@@ -62,7 +64,7 @@ class Judge:
 
     endpoint: str
     model: str
-    key: str = ""
+    key: str = field(default="", repr=False)
     side: int = 256
     seed: int = 0
     attempts: int = 5
@@ -71,14 +73,46 @@ class Judge:
 
     def __post_init__(self) -> None:
         """Refuse what would send pictures or the key where nobody meant them to go."""
-        parts = urlsplit(self.endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"the endpoint is {self.endpoint!r}; give a URL like https://host/v1")
+        shown = re.sub("(?s).*@", "***@", self.endpoint)  # a user name comes with a password
+        parts = _parts(self.endpoint)
+        if parts is None:
+            raise ConfigError(
+                f"the endpoint is {shown!r}; give a URL like https://host/v1, without a user name"
+            )
         if parts.scheme == "http" and parts.hostname not in LOCAL:
             raise ConfigError(
-                f"the endpoint {self.endpoint!r} is not encrypted; use https (http only for "
-                "a server on this machine)"
+                f"the endpoint {shown!r} is not encrypted; use https (http only for a server on "
+                "this machine)"
             )
+        if not (self.key.isascii() and self.key.isprintable()) or " " in self.key:
+            raise ConfigError(
+                "the key holds a blank, a line break or a character that is not ASCII, and is not "
+                "shown here; set its environment variable to the key alone"
+            )
+
+    @property
+    def url(self) -> str:
+        """Where questions are sent to."""
+        return self.endpoint.rstrip("/") + "/chat/completions"
+
+    def quoted(self, text: str) -> str:
+        """The start of ``text`` of the endpoint on one line, without the key."""
+        line = "".join(filter(str.isprintable, text))
+        if self.key:  # also as JSON or Python would escape it
+            line = re.sub(r"\\*".join(map(re.escape, self.key)), "***", line)
+        return line[:MAX_QUOTE]
+
+
+def _parts(endpoint: str) -> SplitResult | None:
+    """The endpoint's parts; None where it is no URL of the web, or holds a user name."""
+    try:
+        parts = urlsplit(endpoint)
+        host = (parts.hostname or "").encode("idna")
+        _ = parts.port, (parts.path + parts.query).encode("ascii")
+    except ValueError:
+        return None
+    plain = host and "@" not in parts.netloc
+    return parts if plain and parts.scheme in ("http", "https") else None
 
 
 @dataclass(frozen=True)
@@ -151,13 +185,18 @@ def read_answer(reply: bytes, order: Mapping[str, str]) -> dict[str, dict[str, i
     """
     try:
         said = json.loads(json.loads(reply)["choices"][0]["message"]["content"])
-        scores = {m: {name: said[letter][name] for name in CRITERIA} for letter, m in order.items()}
+        return _scores(said, order)
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise UnusableError(f"the answer is not of the form asked for ({error!r})") from None
+
+
+def _scores(said: Any, names: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Name -> criterion -> score, of what is said under each key of ``names``."""
+    scores = {name: {c: said[key][c] for c in CRITERIA} for key, name in names.items()}
     for some in scores.values():
         for value in some.values():
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
-                raise UnusableError(f"a score is {value!r}; it must be 0 to 100")
+                raise ValueError(f"a score is {value!r}; it must be 0 to 100")
     return scores
 
 
@@ -181,15 +220,15 @@ def text_size(case: Case, judge: Judge) -> int:
 
 
 def stored(case: Case, judge: Judge, out: Path) -> dict[str, dict[str, int]] | None:
-    """The answer that is there already, if it is to the same question."""
+    """The answer that is there already, if it is a whole one to the same question."""
+    key = _key(case, judge)
     try:
-        record = json.loads(_file(case, out).read_text(encoding="utf-8"))
-        if record["key"] != _key(case, judge):
+        record = json.loads(_file(key, out).read_text(encoding="utf-8"))
+        if record["key"] != key:
             return None
-        scores: dict[str, dict[str, int]] = record["scores"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return _scores(record["scores"], {method: method for method in case.methods})
+    except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError):
         return None
-    return scores
 
 
 def ask(
@@ -212,15 +251,17 @@ def ask(
         if scores is None:
             say(f"{number} of {len(cases)}: {case.title}")
             scores = _ask_one(case, judge)
+            key = _key(case, judge)
             record = {
-                "key": _key(case, judge),
+                "key": key,
                 "title": case.title,
+                "endpoint": judge.endpoint,
                 "model": judge.model,
                 "letters": letters(case, judge.seed),
                 "scores": scores,
             }
             text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-            write_whole(_file(case, out), text.encode())
+            write_whole(_file(key, out), text.encode())
         found[case.key] = scores
     return found
 
@@ -249,7 +290,7 @@ def _ask_one(case: Case, judge: Judge) -> dict[str, dict[str, int]]:
         try:
             return read_answer(_post(judge, body), letters(case, judge.seed))
         except UnusableError as error:
-            last = str(error)
+            last = judge.quoted(str(error))
     raise RunError(
         f"{case.title!r}: no usable answer after {judge.attempts} attempts: {last}. "
         "What is answered is kept; the same command goes on from there"
@@ -266,22 +307,32 @@ def _post(judge: Judge, body: bytes) -> bytes:
     headers = {"Content-Type": "application/json"}
     if judge.key:
         headers["Authorization"] = f"Bearer {judge.key}"
-    url = judge.endpoint.rstrip("/") + "/chat/completions"
-    request = urllib.request.Request(url, body, headers, method="POST")
+    request = urllib.request.Request(judge.url, body, headers, method="POST")
     try:
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=judge.timeout) as reply:
-            answer: bytes = reply.read(MAX_ANSWER + 1)
-    except urllib.error.HTTPError as error:
-        with error:
-            text = error.read(300).decode(errors="replace")
-        if error.code in (408, 409, 429) or error.code >= 500:
-            raise UnusableError(f"HTTP {error.code}") from None
-        raise RunError(f"{url} refuses (HTTP {error.code}): {text}") from None
+        status, answer = _exchange(request, judge.timeout)
     except (OSError, http.client.HTTPException) as error:
-        raise UnusableError(f"{url} cannot be reached: {error}") from None
+        raise UnusableError(f"{judge.url} cannot be reached: {error}") from None
+    if status in (408, 409, 429) or status >= 500:
+        raise UnusableError(f"HTTP {status}")
+    if not 200 <= status < 300:
+        text = judge.quoted(answer.decode(errors="replace"))
+        raise RunError(f"{judge.url} refuses (HTTP {status}): {text}")
     if len(answer) > MAX_ANSWER:
         raise UnusableError("the answer is too long")
     return answer
+
+
+def _exchange(request: urllib.request.Request, timeout: float) -> tuple[int, bytes]:
+    """Status and body of the reply, of a refusal too; one byte more than the most shows."""
+    handlers: list[Any] = [_NoRedirect]
+    if request.type == "http":  # this machine: no proxy gets the key
+        handlers.append(urllib.request.ProxyHandler({}))
+    try:
+        reply: Any = urllib.request.build_opener(*handlers).open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        reply = error
+    with reply:
+        return reply.status, reply.read(MAX_ANSWER + 1)
 
 
 def averages(
@@ -304,13 +355,10 @@ def table(found: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _file(case: Case, out: Path) -> Path:
-    return out / "answers" / f"{case.key[:16]}.json"
+def _file(key: str, out: Path) -> Path:
+    return out / "answers" / f"{key}.json"
 
 
 def _key(case: Case, judge: Judge) -> str:
-    pictures = {
-        m: [part_key(frame.read_bytes().hex()) for frame in frames]
-        for m, frames in case.frames.items()
-    }
-    return part_key([PROMPT, case.key, pictures, judge.model, judge.side, judge.seed])
+    asked = [judge.url, judge.model, judge.side, judge.seed]
+    return part_key([PROMPT, case.key, case.hashes, *asked])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,42 @@ from PIL import Image
 from . import grid
 from .baselines.registry import OURS, method
 from .bench import BenchRequest, peak_file, read_peak
-from .evaluation import Tools, Wanted, evaluate
+from .evaluation import Tools, Wanted, evaluate, group_of
+from .metrics.intervals import difference
+from .metrics.suite import ACROSS
 from .pipeline import frame_evaluations
+from .plan import RunRequest
 from .runfolder import RunFolder, write_png, write_whole
-from .scoreboard import label
+from .scoreboard import OPEN, label
 from .story import slug
 from .types import Story
 
-# Group of stories -> measure -> (value, low, high).
-Groups = dict[str, dict[str, tuple[float, float | None, float | None]]]
-Scorer = Callable[[Sequence[Path]], tuple[Groups, dict[str, str]]]
+# Value, low and high of its 95 % interval, stories that it was measured on.
+Values = tuple[float, float | None, float | None, int]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one method.
+
+    Attributes:
+        groups: group of stories -> measure -> values.
+        each: measure -> one value a story, in the order of the folders; nan without.
+        measured_with: instrument -> what it is, or why it did not measure.
+    """
+
+    groups: dict[str, dict[str, Values]]
+    each: dict[str, list[float]]
+    measured_with: dict[str, str]
+
+
+Scorer = Callable[[Sequence[Path]], Scored]
 
 
 def evaluated(
     folders: Sequence[Path], *, wanted: Wanted | None = None, tools: Tools | None = None
-) -> tuple[Groups, dict[str, str]]:
-    """The scores as ``identitystory evaluate`` has them, and what measured them.
+) -> Scored:
+    """The scores as ``identitystory evaluate`` has them.
 
     Args:
         folders: run folders.
@@ -39,59 +59,95 @@ def evaluated(
         tools: ``wanted``'s instruments, if they are open already.
     """
     found = evaluate(replace(wanted or Wanted(()), runs=tuple(folders)), tools=tools)
-    groups: Groups = {
-        group: {s.name: (s.value, s.low, s.high) for s in scores if s.stories}
+    groups = {
+        group: {s.name: (s.value, s.low, s.high, s.stories) for s in scores if s.stories}
         for group, scores in found.groups.items()
     }
+    each: dict[str, list[float]] = {}
+    for folder in folders:
+        for s in found.stories[str(folder)]:
+            if s.name not in ACROSS:
+                each.setdefault(s.name, []).append(s.value)
     with_ = {what: str(facts.get("name", "")) for what, facts in found.measured_with.items()}
-    return groups, with_ | {
-        what: f"not measured: {why}" for what, why in found.not_measured.items()
-    }
+    missing = {what: f"not measured: {why}" for what, why in found.not_measured.items()}
+    return Scored(groups, each, with_ | missing)
 
 
-def _seconds(run: Path) -> dict[str, float]:
-    """Frame -> seconds that it took when it was last painted, by the run's diary."""
-    found = {}
-    for line in RunFolder(run).events.read_text(encoding="utf-8", errors="replace").splitlines():
+def _seconds(run: RunRequest) -> list[float]:
+    """What each frame took when it was last painted, by the run's diary."""
+    frames = {f"frames/{index:03d}" for index in range(len(run.story.scenes))}
+    diary, found = RunFolder(run.out).events, {}
+    for line in diary.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             told = json.loads(line)
-            if told["event"] == "FrameReady":
+            if told["event"] == "FrameReady" and told["part"] in frames:
                 found[str(told["part"])] = float(told["seconds"])
         except (ValueError, KeyError, TypeError):
             continue  # a line that a crash cut short
-    return found
+    return list(found.values())
 
 
 def make_table(request: BenchRequest, score: Scorer = evaluated) -> dict[str, Any]:
     """Method -> its scores by group of stories, and what a frame costs. Plain values.
 
+    Where IdentityStory is among them, also what each other method has more, story by story.
+
     Raises:
         RunError: a run is not finished.
     """
-    rows, instruments = {}, dict[str, str]()
+    rows: dict[str, dict[str, Any]] = {}
+    scored: dict[str, Scored] = {}
     for name in request.methods:
-        grid.check_finished((request.run(name, story) for story in request.stories), "bench")
-        runs = [request.run(name, story).out for story in request.stories]
-        seconds = [s for run in runs for s in _seconds(run).values()]
-        frames = sum(len(story.scenes) for story in request.stories)
-        groups, instruments = score(runs)
+        runs = [request.run(name, story) for story in request.stories]
+        grid.check_finished(runs, "bench")
+        scored[name] = score([run.out for run in runs])
         rows[name] = {
             "scores": {
                 group: {measure: list(values) for measure, values in some.items()}
-                for group, some in groups.items()
+                for group, some in scored[name].groups.items()
             },
-            "cost": {
-                "seconds": sum(seconds) / len(seconds) if seconds else None,
-                "evaluations": sum(evaluations(request, name, s) for s in request.stories) / frames,
-                "peak_mib": max(read_peak(peak_file(request, name, s)) for s in request.stories),
-            },
+            "cost": _cost(request, name, runs),
         }
+    if OURS in scored:
+        for name in request.methods:
+            if name != OURS:
+                rows[name]["more"] = _more(request, scored[name].each, scored[OURS].each)
     return {
         "stories": len(request.stories),
         "preset": request.preset.name,
         "methods": rows,
-        "measured_with": instruments,
+        "measured_with": next((found.measured_with for found in scored.values()), {}),
     }
+
+
+def _cost(request: BenchRequest, name: str, runs: Sequence[RunRequest]) -> dict[str, Any]:
+    """Of a frame: seconds and evaluations on the mean, the most memory; None where not noted."""
+    seconds = [s for run in runs for s in _seconds(run)]
+    frames = sum(len(story.scenes) for story in request.stories)
+    peaks = [read_peak(peak_file(request, name, s)) for s in request.stories]
+    return {
+        "seconds": sum(seconds) / len(seconds) if seconds else None,
+        "evaluations": sum(evaluations(request, name, s) for s in request.stories) / frames,
+        "peak_mib": max((peak for peak in peaks if peak is not None), default=None),
+    }
+
+
+def _more(
+    request: BenchRequest, each: dict[str, list[float]], ours: dict[str, list[float]]
+) -> dict[str, dict[str, list[float | int | None]]]:
+    """Group -> measure -> (mean difference to ``ours``, low, high, stories that have both)."""
+    groups: dict[str, list[int]] = {"all": list(range(len(request.stories)))}
+    for index, story in enumerate(request.stories):
+        groups.setdefault(group_of(len(story.characters)), []).append(index)
+    if len(groups) == 2:  # all of one size
+        groups.popitem()
+    made: dict[str, dict[str, list[float | int | None]]] = {}
+    for group, members in groups.items():
+        for measure in each:
+            if measure in ours and measure not in OPEN:
+                values = [[some[measure][k] for k in members] for some in (each, ours)]
+                made.setdefault(group, {})[measure] = list(difference(*values))
+    return made
 
 
 def evaluations(request: BenchRequest, name: str, story: Story) -> int:
@@ -119,24 +175,50 @@ def tables(table: dict[str, Any]) -> list[str]:
         )
         lines += [f"## {group}", "", "| method | " + " | ".join(map(label, measures)) + " |"]
         lines.append("| --- |" + " ---: |" * len(measures))
+        most = {m: most_stories(rows, group, m) for m in measures}
         for name, row in rows.items():
-            cells = [_cell(row["scores"].get(group, {}).get(m)) for m in measures]
+            cells = [_cell(row["scores"].get(group, {}).get(m), most[m]) for m in measures]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        lines.append("")
+        lines += ["", *_differences(rows, group)]
     lines += ["## A frame", "", "| method | seconds | evaluations | peak memory, MiB |"]
     lines.append("| --- | ---: | ---: | ---: |")
     for name, row in rows.items():
         cost = row["cost"]
         took = "-" if cost["seconds"] is None else f"{cost['seconds']:.1f}"
-        lines.append(f"| {name} | {took} | {cost['evaluations']:.0f} | {cost['peak_mib']:.0f} |")
+        peak = "-" if cost["peak_mib"] is None else f"{cost['peak_mib']:.0f}"
+        lines.append(f"| {name} | {took} | {cost['evaluations']:.0f} | {peak} |")
     return lines
 
 
-def _cell(values: Sequence[float | None] | None) -> str:
+def most_stories(rows: dict[str, Any], group: str, measure: str) -> int:
+    """The most stories of a group that any method has a value of ``measure`` on."""
+    found = [row["scores"].get(group, {}).get(measure) for row in rows.values()]
+    return max((values[3] for values in found if values), default=0)
+
+
+def _differences(rows: dict[str, Any], group: str) -> list[str]:
+    """The lines of a group's table of differences to IdentityStory; none without them."""
+    more = {name: row["more"][group] for name, row in rows.items() if group in row.get("more", {})}
+    measures = list(dict.fromkeys(m for some in more.values() for m in some))
+    if not measures:
+        return []
+    lines = [f"Less {OURS}, story by story:", "", "| method | " + " | ".join(measures) + " |"]
+    lines.append("| --- |" + " ---: |" * len(measures))
+    for name, some in more.items():
+        cells = [_cell(some.get(m), sign="+") for m in measures]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _cell(values: Sequence[Any] | None, most: int = 0, sign: str = "") -> str:
+    """``0.638 [0.610, 0.660]``, with the stories behind it where another method has ``most``."""
     if values is None or values[0] is None or values[0] != values[0]:
         return "-"
-    value, low, high = values
-    return f"{value:.3f}" if low is None or high is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    value, low, high, stories = values
+    text = f"{value:{sign}.3f}"
+    if low is not None and high is not None:
+        text += f" [{low:{sign}.3f}, {high:{sign}.3f}]"
+    return f"{text} ({stories} of {most})" if stories < most else text
 
 
 def write(request: BenchRequest, table: dict[str, Any]) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .bench import BenchRequest
-from .results import tables
+from .results import most_stories, tables
 from .runfolder import RunFolder, read_record, write_whole
 from .scoreboard import LOWER, OPEN
 
@@ -19,7 +19,9 @@ LIMITS = (
     "Intervals are 95 % bootstrap intervals over stories. Stories are what was drawn: other "
     "stories of the same kind are covered, other kinds are not.",
     "Overlapping intervals do not prove equality, nor does the best value prove a difference; "
-    "methods share stories, so differences can be surer than the intervals look.",
+    "methods share stories, so the differences story by story are surer than the intervals look.",
+    "A value with (n of m) was measured on n stories only, mostly for want of faces that are found: "
+    "the others have none to compare. Such a method is not held against the others.",
     "Evaluations are of the frames; the search for an identity is once a character and not in them.",
     "Seconds and memory are those of the machine and of what else ran on it.",
 )
@@ -91,10 +93,11 @@ def best(table: dict[str, Any], group: str = "all") -> list[str]:
     measures = dict.fromkeys(m for some in rows.values() for m in some)
     lines = []
     for measure in measures:
+        most = most_stories(table["methods"], group, measure)
         values = {
             name: some[measure]
             for name, some in rows.items()
-            if some.get(measure) and some[measure][0] == some[measure][0]
+            if most and measured(some, measure, most)
         }
         if measure in OPEN or len(values) < 2:
             continue
@@ -108,10 +111,15 @@ def best(table: dict[str, Any], group: str = "all") -> list[str]:
         beside = (
             f"; intervals overlap with {', '.join(near)}" if near else ", apart from all others"
         )
-        _, low, high = values[tops[0]]
+        _, low, high, _ = values[tops[0]]
         end = beside if low != high else "; too few stories for an interval"  # one, or None
         lines.append(f"- {measure}: {' and '.join(tops)}, {value:.3f}{end}.")
     return lines or ["Nothing was scored."]
+
+
+def measured(scores: dict[str, Any], measure: str, stories: int) -> bool:
+    """Whether there is a value of ``measure``, and of so many stories."""
+    return measure in scores and scores[measure][3] == stories
 
 
 def without_folders(text: str) -> str:
@@ -121,7 +129,7 @@ def without_folders(text: str) -> str:
 
 def overlap(one: Sequence[float | None], other: Sequence[float | None]) -> bool:
     """Whether two (value, low, high) have an interval in common; not without intervals."""
-    (_, low, high), (_, low_2, high_2) = one, other
+    (_, low, high, *_), (_, low_2, high_2, *_) = one, other
     if low is None or high is None or low_2 is None or high_2 is None:
         return False
     return low <= high_2 and low_2 <= high

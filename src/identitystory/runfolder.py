@@ -68,6 +68,11 @@ class RunFolder:
         """cast/NAME.partial/00.safetensors: portraits finished before the identity is."""
         return self.root / "cast" / f"{file_stem(name)}.partial" / f"{number:02d}.safetensors"
 
+    @property
+    def notes(self) -> Path:
+        """frames.partial/: what a compared method keeps on the way to its frames."""
+        return self.root / "frames.partial"
+
     def frame(self, index: int) -> Path:
         """frames/000.png."""
         return self.root / "frames" / f"{index:03d}.png"
@@ -266,9 +271,13 @@ def read_tensor_facts(path: Path) -> dict[str, Any] | None:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a file, on the CPU."""
+    """Every tensor of a file, on the CPU.
+
+    Copies, which lie in memory as tensors that were computed do: in the file they may start at any
+    8th byte, and matrix products of such tensors can differ in their last bits.
+    """
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
 
 
 def write_identity(path: Path, identity: Identity, E: Tensor, facts: dict[str, Any]) -> None:

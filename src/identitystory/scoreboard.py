@@ -32,7 +32,8 @@ def show(evaluation: Evaluation, out: TextIO, *, width: int | None = None) -> No
         table.add_column(f"{head}{stories} {plural}, {pictures} pictures", justify="right")
     for row in zip(*groups.values(), strict=True):
         if any(s.stories for s in row):
-            table.add_row(label(row[0].name), *(cell(s) for s in row))
+            sizes = [evaluation.sizes[name][0] for name in groups]
+            table.add_row(label(row[0].name), *map(cell, row, sizes))
     console.print(table, markup=False)
     for line in below(evaluation):
         console.print(line, markup=False, soft_wrap=True)
@@ -45,15 +46,18 @@ def label(name: str) -> str:
     return name + unit + arrow
 
 
-def cell(score: Score) -> str:
-    """``35.4 [34.9, 35.8]``; a dash where nothing was measured."""
+def cell(score: Score, of: int = 0) -> str:
+    """``35.4 [34.9, 35.8]``; a dash where nothing was measured.
+
+    Where some of the group's stories have no value, how many ``of`` them do is behind it.
+    """
     if not score.stories:
         return "-"
     places, factor = (3, 1) if score.name in PLAIN else (1, 100)
     value = f"{score.value * factor:.{places}f}"
-    if score.low is None or score.high is None:
-        return value
-    return f"{value} [{score.low * factor:.{places}f}, {score.high * factor:.{places}f}]"
+    if score.low is not None and score.high is not None:
+        value += f" [{score.low * factor:.{places}f}, {score.high * factor:.{places}f}]"
+    return f"{value} ({score.stories} of {of})" if score.stories < of else value
 
 
 def below(evaluation: Evaluation) -> Sequence[str]:

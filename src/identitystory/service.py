@@ -6,6 +6,7 @@ The command line and the studio both stand in front of this; nothing else writes
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import pages, pipeline, plan, runfolder, shared, vocabulary
-from .baselines.method import StoryMethod, Work
+from .baselines.method import Notes, StoryMethod, Work
 from .config import DiscoveryConfig
 from .discovery import discover, settled
 from .events import (
@@ -353,7 +354,7 @@ class _Run:
     ) -> None:
         """Frames that look at one another, painted by another method, without templates.
 
-        Their characters are looked for afterwards, so that all methods are measured alike.
+        Their characters are looked for afterwards.
         """
         if not left:
             return
@@ -363,9 +364,11 @@ class _Run:
             left,
             identities,
             self.model.folder,
+            Notes(self.folder.notes, self.plan.frames[0].key),
         )
-        self.part, start = self.plan.frames[left[0]].name, time.perf_counter()
-        pictures, find = method.paint(self._model(), work), self._model().segmenter
+        self.part = self.plan.frames[left[0]].name
+        backend, start = self._model(), time.perf_counter()  # opening it is nobody's frame
+        pictures, find = method.paint(backend, work), backend.segmenter
         for count, (index, image) in enumerate(pictures, 1):
             part = self.plan.frames[index]
             scene = work.story.scenes[index]
@@ -379,6 +382,8 @@ class _Run:
             self.part = self.plan.frames[left[min(count, len(left) - 1)]].name
             seconds, start = round(time.perf_counter() - start, 3), time.perf_counter()
             self.emit(FrameReady(index, part.name, part.seed, missing, seconds))
+        if all(self.state.get(part.name) == "done" for part in self.plan.frames):
+            shutil.rmtree(self.folder.notes, ignore_errors=True)
 
     def _finish(self, part: Part) -> None:
         self.state[part.name] = "done"

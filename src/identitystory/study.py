@@ -22,7 +22,7 @@ from typing import Any
 from .baselines.registry import OURS
 from .compare import Case, data_url
 from .errors import ConfigError, RunError
-from .runfolder import write_whole
+from .runfolder import part_key, write_whole
 
 FORMAT = 1
 CRITERIA: Mapping[str, str] = {
@@ -55,11 +55,19 @@ def make(
         seed: of the draw and of the options' names, which are then no secret to who knows it; without
             one the draw is that of seed 0.
         side: of the pictures, pixels.
+
+    Raises:
+        ConfigError: a key of another study is there.
     """
     drawn = random.Random(seed or 0).sample(list(cases), min(groups, len(cases)))
     key_file = out.with_suffix(".key.json")
     salt = _salt(key_file) if seed is None else str(seed)
-    study = hashlib.sha256("".join([salt, *(c.key for c in drawn)]).encode()).hexdigest()[:12]
+    study = part_key([salt, [[c.key, c.hashes] for c in drawn]])[:12]
+    if key_file.is_file() and _read(key_file).get("study") != study:
+        raise ConfigError(
+            f"{key_file} is the key of a study of other pictures, whose answers could not be counted "
+            "without it; give another --out, or remove it"
+        )
     token = lambda case, method: hashlib.sha256(
         f"{study}|{salt}|{case.key}|{method}".encode()
     ).hexdigest()[:10]
@@ -157,10 +165,7 @@ def tally(
         ConfigError: no such method takes part.
         RunError: a file is broken, or of another study, or from somebody who is there already.
     """
-    key = _read(key_file)
-    groups = key.get("groups")
-    if key.get("format") != FORMAT or not isinstance(groups, dict):
-        raise RunError(f"{key_file} is not the key of a study; it is written by study make")
+    study, groups = _read_key(key_file)
     methods = sorted({m for options in groups.values() for m in options.values()})
     if against is None:
         against = OURS if OURS in methods else None
@@ -171,7 +176,7 @@ def tally(
     people: dict[str, dict[str, list[str]]] = {}
     for file in files:
         given = _read(file)
-        if given.get("study") != key["study"]:
+        if given.get("study") != study:
             raise RunError(f"{file} belongs to another study ({given.get('study')!r})")
         who, answers = given.get("participant"), given.get("answers")
         if not isinstance(who, str) or not isinstance(answers, dict):
@@ -265,11 +270,25 @@ def table(people: int, found: Mapping[str, Sequence[Rate]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _read_key(file: Path) -> tuple[str, dict[str, dict[str, str]]]:
+    """The study's name, and group -> option's name -> method."""
+    key = _read(file)
+    study, groups = key.get("study"), key.get("groups")
+    tables = list(groups.values()) if isinstance(groups, dict) else []
+    whole = tables and all(
+        isinstance(options, dict) and options and all(isinstance(m, str) for m in options.values())
+        for options in tables
+    )
+    if key.get("format") != FORMAT or not isinstance(study, str) or not whole:
+        raise RunError(f"{file} is not the key of a study; it is written by study make")
+    return study, key["groups"]
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > MAX_ANSWERS:
             raise RunError(f"{file} is too large for an answer file")
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))  # an editor may add a mark
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{file} cannot be read: {error}") from None
     if not isinstance(content, dict):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from .. import runfolder
 from ..errors import ConfigError
 from ..models.attention import Edit
 from ..pipeline import frame_seed
@@ -53,6 +55,35 @@ class EditableGenerator(Protocol):
 
 
 @dataclass(frozen=True)
+class Notes:
+    """Tensors that a method keeps on the way to its frames, so that a run that was cut off goes on.
+
+    Attributes:
+        folder: of one small file each; None keeps nothing.
+        key: what they were made from; a note of another key is none.
+    """
+
+    folder: Path | None = None
+    key: str = ""
+
+    def read(self, name: str) -> Tensor | None:
+        """The tensor written as ``name``, on the CPU; None if there is none of this key."""
+        if self.folder is None:
+            return None
+        file = self.folder / f"{name}.safetensors"
+        facts = runfolder.read_tensor_facts(file)
+        if facts is None or facts.get("key") != self.key:
+            return None
+        return runfolder.read_tensors(file)[name]
+
+    def write(self, name: str, tensor: Tensor) -> None:
+        """Keeps ``tensor`` as ``name``, whole or not at all."""
+        if self.folder is not None:
+            file = self.folder / f"{name}.safetensors"
+            runfolder.write_tensors(file, {name: tensor}, {"key": self.key})
+
+
+@dataclass(frozen=True)
 class Work:
     """What there is to paint.
 
@@ -62,6 +93,7 @@ class Work:
         wanted: the frames asked for, ascending.
         identities: by character's name, for methods that need them.
         folder: the checkpoint's folder, for methods with weights of their own; None without one.
+        notes: for what takes long and is not yet a frame.
     """
 
     story: Story
@@ -69,6 +101,7 @@ class Work:
     wanted: tuple[int, ...]
     identities: Mapping[str, Identity]
     folder: Any = None
+    notes: Notes = Notes()
 
 
 class StoryMethod(Protocol):

@@ -60,7 +60,7 @@ class StoryAdapter(Compared):
         return self.per_step * steps * (len(story.scenes) * self.rounds + len(wanted))
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
-        """Between rounds only the embeddings of the pictures are kept.
+        """Between rounds only the embeddings of the pictures are kept, also if the run is cut off.
 
         Raises:
             ConfigError: there is no checkpoint folder to read an IP-Adapter from.
@@ -75,8 +75,13 @@ class StoryAdapter(Compared):
         everyone = range(len(work.story.scenes))
         seen: Tensor | None = None
         for round_ in range(self.rounds):
-            frames = (self._frame(G, adapter, work, n, seen, round_) for n in everyone)
-            seen = torch.cat([embeddings_of(adapter, [image]) for image in frames])
+            name = f"round-{round_:02d}"
+            found = work.notes.read(name)
+            if found is None:
+                frames = (self._frame(G, adapter, work, n, seen, round_) for n in everyone)
+                found = torch.cat([embeddings_of(adapter, [image]) for image in frames])
+                work.notes.write(name, found)
+            seen = found
         for n in work.wanted:
             yield n, self._frame(G, adapter, work, n, seen, self.rounds)
 

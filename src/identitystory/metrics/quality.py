@@ -1,15 +1,19 @@
 """Q-Align through pyiqa, in a Python environment of its own.
 
 pyiqa pins old packages, its weights take 16 GB, and both are under non-commercial terms, so neither
-is ever imported here: the environment's own interpreter runs ``RATE`` on the pictures' files.
+is ever imported here: the environment's own interpreter runs ``FIND`` when the judge is opened, and
+``RATE`` on the pictures' files. Each prints one line of JSON behind ``MARK``; whatever the libraries
+print before and after it is passed over.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,49 +25,103 @@ RECIPE = (
     "terms: non-commercial; it downloads 16 GB) and give --qalign qalign/bin/python"
 )
 
-RATE = """
+MARK = "identitystory's answer: "
+FIND_SECONDS = 60  # a Python starts in far less, also from a cold disk
+MAX_WORDS = 200  # letters of a failure's last words
+
+FIND = f"""
+import json
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+try:
+    number = version("pyiqa")
+except PackageNotFoundError:
+    number = "of unknown version"
+print("\\n" + {MARK!r} + json.dumps(number if find_spec("pyiqa") else None), flush=True)
+"""
+
+RATE = f"""
 import json, sys
 try:
     import pyiqa
-    from importlib.metadata import PackageNotFoundError, version
     files = json.load(sys.stdin)
     judge = pyiqa.create_metric("qalign")
-    rates = [[float(judge(f, task_=task)) for f in files] for task in ("aesthetic", "quality")]
-    try:
-        number = version("pyiqa")
-    except PackageNotFoundError:
-        number = "of unknown version"
+    rates = [[float(judge(f, task_=task)) for task in ("aesthetic", "quality")] for f in files]
 except ImportError as error:
-    sys.exit(f"{error.name or error} is not installed")
-print("\\n" + json.dumps({"version": number, "rates": rates}))
+    sys.exit(f"{{error.name or error}} is not installed")
+print("\\n" + {MARK!r} + json.dumps(rates), flush=True)
 """
 
 
 class QAlign:
-    """Q-Align's two ratings, 1 (bad) to 5 (excellent), as the paper uses them."""
+    """Q-Align's two ratings, 1 (bad) to 5 (excellent), as the paper uses them.
+
+    Ratings are remembered by the pictures' content, so a picture is rated once a judge.
+    """
 
     def __init__(self, interpreter: str | Path) -> None:
-        """``interpreter``: the Python of the environment that holds pyiqa."""
+        """Opens the judge; nothing is loaded before there are pictures to rate.
+
+        Args:
+            interpreter: the Python of the environment that holds pyiqa.
+
+        Raises:
+            ConfigError: it is not there, is no Python, or finds no pyiqa.
+        """
         self.interpreter = str(interpreter)
-        self.name = "Q-Align (pyiqa)"
+        version = self._answer(FIND, seconds=FIND_SECONDS)
+        if version is None:
+            raise ConfigError(f"{self.interpreter}: pyiqa is not installed there; {RECIPE}")
+        self.name = f"Q-Align (pyiqa {version})"
+        self._rates: dict[str, list[float]] = {}  # sha256 of a picture -> aesthetic, quality
 
     def rate(self, pictures: Sequence[Path]) -> tuple[Tensor, Tensor]:
         """(n,) aesthetic and (n,) general quality, float64.
 
         Raises:
-            ConfigError: the interpreter is not there, or fails; its last words are told.
+            ConfigError: the interpreter fails or gives no answer; its last words are told.
         """
-        files = json.dumps([str(p.resolve()) for p in pictures])
+        keys = [hashlib.sha256(p.read_bytes()).hexdigest() for p in pictures]
+        new = {k: p for k, p in zip(keys, pictures, strict=True) if k not in self._rates}
+        if new:
+            rates = self._answer(RATE, json.dumps([str(p.resolve()) for p in new.values()]))
+            self._rates |= dict(zip(new, rates, strict=True))
+        rated = torch.tensor([self._rates[k] for k in keys], dtype=torch.float64)  # (n, 2)
+        aesthetic, quality = rated.reshape(-1, 2).unbind(1)
+        return aesthetic, quality
+
+    def _answer(self, code: str, asked: str = "", *, seconds: float | None = None) -> Any:
+        """What ``code`` prints behind ``MARK`` in the other interpreter, within ``seconds``."""
         try:
             done = subprocess.run(
-                [self.interpreter, "-c", RATE], input=files, capture_output=True, text=True
+                [self.interpreter, "-c", code],
+                input=asked,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=seconds,
             )
         except OSError as error:
             raise ConfigError(f"{self.interpreter}: {error.strerror}; {RECIPE}") from None
+        except subprocess.TimeoutExpired:
+            raise ConfigError(
+                f"{self.interpreter} did not answer within {seconds:g} s; it must be the Python "
+                f"of an environment with pyiqa: {RECIPE}"
+            ) from None
+        answers = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+        if answers:  # also of a process that breaks when it ends: the answer is whole
+            return json.loads(answers[-1].removeprefix(MARK))
         if done.returncode:
-            words = done.stderr.strip().splitlines() or ["it said nothing"]
-            raise ConfigError(f"Q-Align in {self.interpreter} failed: {words[-1]}; {RECIPE}")
-        result = json.loads(done.stdout.splitlines()[-1])
-        self.name = f"Q-Align (pyiqa {result['version']})"
-        aesthetic, quality = torch.tensor(result["rates"], dtype=torch.float64)
-        return aesthetic, quality
+            words = _last_words(done.stderr, done.stdout)
+            raise ConfigError(f"Q-Align in {self.interpreter} failed: {words}; {RECIPE}")
+        words = _last_words(done.stdout, done.stderr)
+        raise ConfigError(
+            f"{self.interpreter} gave no answer; its last words: {words}; it must be the Python "
+            f"of an environment with pyiqa: {RECIPE}"
+        )
+
+
+def _last_words(*outputs: str) -> str:
+    """The last line of the first of ``outputs`` that has one, cut to its end."""
+    said = [text.strip().splitlines()[-1] for text in outputs if text.strip()]
+    return said[0].strip()[-MAX_WORDS:] if said else "none"

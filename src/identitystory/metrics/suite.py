@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..protocols import FaceRecogniser, PictureEncoder, QualityJudge
+from ..masks import clean
+from ..protocols import FaceRecogniser, PictureEncoder, QualityJudge, Segmenter
 from . import scores
 from .attributes import AttributeReader
 from .crops import cut_out
@@ -40,7 +41,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Picture:
-    """One finished picture: its file, prompt T_i, cast, and masks (s, H, W) bool in cast order."""
+    """One finished picture: its file, prompt T_i, cast, and the run's masks (s, H, W) bool."""
 
     file: Path
     prompt: str
@@ -50,21 +51,36 @@ class Picture:
 
 @dataclass(frozen=True)
 class Told:
-    """A finished story: its name, its pictures, and how many characters it has."""
+    """A finished story.
+
+    Attributes:
+        name: of its run.
+        pictures: those that are there.
+        people: how many characters it has.
+        origin: the same for runs that tell the same scenes of the same descriptions, whatever their
+            seed; they count as one story in intervals. "" is a story of its own.
+    """
 
     name: str
     pictures: tuple[Picture, ...]
     people: int
+    origin: str = ""
 
 
 @dataclass(frozen=True)
 class Instruments:
-    """What to measure with; what is None is not measured."""
+    """What to measure with; what is None is not measured.
+
+    The segmenter looks for the characters in every finished picture. IdentityStory's own masks are
+    its template's, widened where so configured; other methods' are their pictures'. Without it the
+    masks are those of the runs.
+    """
 
     encoder: PictureEncoder | None = None
     recogniser: FaceRecogniser | None = None
     reader: AttributeReader | None = None
     judge: QualityJudge | None = None
+    segmenter: Segmenter | None = None
 
 
 @dataclass
@@ -135,10 +151,14 @@ def look(told: Told, instruments: Instruments, rates: Rates | None = None) -> Se
     for picture in told.pictures:
         for member in picture.cast:
             seen.wanted[member.identity] = seen.wanted.get(member.identity, 0) + 1
+    masks = [
+        _masks(instruments.segmenter, image, picture)
+        for image, picture in zip(images, told.pictures, strict=True)
+    ]
     if instruments.encoder is not None:
-        _look_with_clip(seen, images, instruments.encoder)
+        _look_with_clip(seen, images, masks, instruments.encoder)
     if instruments.recogniser is not None:
-        _look_for_faces(seen, images, instruments.recogniser)
+        _look_for_faces(seen, images, masks, instruments.recogniser)
     if instruments.reader is not None:
         for image, picture in zip(images, told.pictures, strict=True):
             people = len(picture.cast)
@@ -148,13 +168,23 @@ def look(told: Told, instruments: Instruments, rates: Rates | None = None) -> Se
     return seen
 
 
-def _look_with_clip(seen: Seen, images: list[Image.Image], encoder: PictureEncoder) -> None:
+def _masks(segmenter: Segmenter | None, image: Image.Image, picture: Picture) -> Tensor:
+    """(s, H, W) bool, exclusive, in cast order; see ``Instruments``."""
+    if segmenter is None or not picture.cast:
+        return picture.masks
+    found = segmenter.segment(image, [member.description for member in picture.cast])
+    return clean(found.masks.cpu().bool())
+
+
+def _look_with_clip(
+    seen: Seen, images: list[Image.Image], masks: list[Tensor], encoder: PictureEncoder
+) -> None:
     pictures = seen.told.pictures
     prompts = encoder.texts([p.prompt for p in pictures])
     seen.clip_t = scores.clip_t(encoder.pictures(images), prompts)
     crops, words = [], []
-    for image, picture in zip(images, pictures, strict=True):
-        for member, mask in zip(picture.cast, picture.masks, strict=True):
+    for image, picture, M in zip(images, pictures, masks, strict=True):
+        for member, mask in zip(picture.cast, M, strict=True):
             crop = cut_out(image, mask)
             if crop is not None:
                 crops.append(crop)
@@ -164,10 +194,13 @@ def _look_with_clip(seen: Seen, images: list[Image.Image], encoder: PictureEncod
     seen.clip_t_c = scores.clip_t(seen.crops, encoder.texts(words))
 
 
-def _look_for_faces(seen: Seen, images: list[Image.Image], recogniser: FaceRecogniser) -> None:
+def _look_for_faces(
+    seen: Seen, images: list[Image.Image], masks: list[Tensor], recogniser: FaceRecogniser
+) -> None:
     embeddings, chips = [], []
-    for frame, (image, picture) in enumerate(zip(images, seen.told.pictures, strict=True)):
-        found = match(recogniser.faces(image), picture.masks)
+    looked_at = zip(images, seen.told.pictures, masks, strict=True)
+    for frame, (image, picture, M) in enumerate(looked_at):
+        found = match(recogniser.faces(image), M)
         if len(found) > 1:
             seen.crowds.append(all(face is not None for face in found))
         for member, face in zip(picture.cast, found, strict=True):
@@ -281,9 +314,9 @@ QUALITY: Mapping[str, Measure] = {
 
 
 def instrument_of(measure: str) -> str:
-    """What a measure is read with: CLIP, faces, attributes, Q-Align or the run's own masks."""
+    """What a measure is read with: masks, CLIP, faces, attributes or Q-Align."""
     if measure == "segmented":
-        return "the run's masks"
+        return "masks"
     for instrument, names in (("CLIP", CLIP), ("Q-Align", QUALITY), ("faces", {*FACES, *ACROSS})):
         if measure in names:
             return instrument
@@ -327,10 +360,18 @@ def _score(
     samples: int,
 ) -> Score:
     values = torch.tensor([measure(s, recogniser) for s in seen], dtype=torch.float64)
-    known = values[~values.isnan()]
-    interval = bootstrap(mean_of(known), len(known), samples=samples)
+    there = ~values.isnan()
+    known = values[there]
+    origins = [
+        o for o, known_here in zip(_origins(seen), there.tolist(), strict=True) if known_here
+    ]
+    interval = bootstrap(mean_of(known), origins, samples=samples)
     low, high = interval or (None, None)
     return Score(name, _mean(known), low, high, len(known))
+
+
+def _origins(seen: Sequence[Seen]) -> list[str]:
+    return [s.told.origin or s.told.name for s in seen]
 
 
 def _across(seen: Sequence[Seen], recogniser: FaceRecogniser, samples: int) -> list[Score]:
@@ -345,7 +386,7 @@ def _across(seen: Sequence[Seen], recogniser: FaceRecogniser, samples: int) -> l
     for name, statistic in zip(ACROSS, statistics, strict=True):
         value = statistic(torch.ones(len(filled), dtype=torch.float64))
         known = value == value  # not nan
-        interval = bootstrap(statistic, len(filled), samples=samples) if known else None
+        interval = bootstrap(statistic, _origins(filled), samples=samples) if known else None
         low, high = interval or (None, None)
         made.append(Score(name, value, low, high, len(filled) if known else 0))
     return made
@@ -356,8 +397,9 @@ def pooled(
 ) -> tuple[Statistic, Statistic]:
     """The mean similarity of different characters, and ``auc``, as functions of the stories' weights.
 
-    A pair within a story counts as often as the story; one across two stories as often as both
-    together, and never between a story and itself drawn again. With ``words``, the description of
+    A pair within a story, or within two of one origin, counts as often as the story; one across two
+    stories as often as both together, and never between a story and itself drawn again. With
+    ``words``, the description of
     each face, only different characters of one description are compared, with their own pairs.
     """
     who = [w for s in seen for w in s.face_who]
@@ -371,9 +413,12 @@ def pooled(
         chosen = torch.tensor([who[k] in compared for k in owner.tolist()], dtype=torch.bool)
         same, owner = same[chosen], owner[chosen]
     home = story[owner]
+    numbers = {origin: n for n, origin in enumerate(dict.fromkeys(_origins(seen)))}
+    origin = torch.tensor([numbers[o] for o in _origins(seen)])
+    within = origin[left] == origin[right]
 
     def counted(w: Tensor) -> Tensor:
-        return torch.where(left == right, w[left], w[left] * w[right])
+        return torch.where(within, w[left], w[left] * w[right])
 
     def mean(w: Tensor) -> float:
         weights = counted(w)
