@@ -325,10 +325,11 @@ def test_masks_are_those_of_the_segmenter_that_looks_at_the_picture(tmp_path):
 
     class Right:
         def segment(self, image, phrases):
-            assert phrases == [ANN.description]
+            assert phrases == ["a red coat"]
             return Segmentation(mask(False), torch.ones(1))
 
-    picture = Picture(paint(tmp_path / "a.png", (False, RED)), "a red thing", (ANN,), mask(True))
+    ann = Member("Ann", "a red coat", "key")
+    picture = Picture(paint(tmp_path / "a.png", (False, RED)), "a red thing", (ann,), mask(True))
     found = look(told("one", picture), Instruments(Colours(), segmenter=Right()))
     own = look(told("one", picture), Instruments(Colours()))
     assert found.clip_t_c[0] > own.clip_t_c[0]

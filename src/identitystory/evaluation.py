@@ -278,7 +278,7 @@ def open_tools(wanted: Wanted, models: Sequence[str]) -> Tools:
 def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None, str]:
     """The checkpoint's own, which looks for the characters in every picture; and what it is."""
     from .models.backend import load_segmenter
-    from .models.folder import find_checkpoint
+    from .models.folder import find_checkpoint, short_digest
     from .models.hardware import Room, resolve_device
 
     if len(models) != 1:
@@ -288,7 +288,8 @@ def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None,
         found = load_segmenter(folders, room=Room(resolve_device(wanted.device)))
     except IdentityStoryError as error:
         return None, f"those of the runs, for {models[0]} has no segmenter here ({error})"
-    return found, f"found in each picture by {models[0]}/{' and '.join(f.name for f in folders)}"
+    names, weights = " and ".join(f.name for f in folders), short_digest(*folders)
+    return found, f"found in each picture by {models[0]}/{names} (sha256 {weights})"
 
 
 def _encoder(

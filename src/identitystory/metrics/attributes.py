@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import ModelError
+from ..models.folder import short_digest
 
 FOLDER, WEIGHTS, TABLE = "attributes", "model.safetensors", "attributes.json"
 WIDTHS = (32, 64, 96, 96)  # channels after each halving of the picture
@@ -222,7 +223,7 @@ def load_reader(folder: Path) -> AttributeReader | None:
             scene=frozenset(facts["scene"]),
             size=int(facts["size"]),
             accuracy=facts["accuracy"],
-            name=str(facts["name"]),
+            name=f"{facts['name']} (sha256 {short_digest(folder)})",
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} is broken: {' '.join(str(error).split())}") from None

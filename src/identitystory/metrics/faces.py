@@ -25,6 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..models.folder import short_digest
 from ..protocols import FaceRecogniser
 from ..types import Face
 from .scores import cosine
@@ -189,7 +190,9 @@ class ArcFace:
             providers=["CPUExecutionProvider"],
         )
         self.analysis.prepare(ctx_id=-1, det_size=(640, 640))
-        self.name = f"insightface {_version('insightface')} (ArcFace, {folder.name})"
+        weights = short_digest(folder, files="*.onnx")
+        version = _version("insightface")
+        self.name = f"insightface {version} (ArcFace, {folder.name}, sha256 {weights})"
 
     def faces(self, image: Image.Image) -> list[Face]:
         """Every face that the pack's detector finds."""

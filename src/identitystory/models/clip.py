@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
-from .folder import read_json
+from .folder import read_json, short_digest
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .sdxl import load_part
 
@@ -114,7 +113,7 @@ def load_clip(folder: Path, *, name: str, device: torch.device) -> ClipEncoder:
     return ClipEncoder(
         model.clip if inside else model,
         tokenizer,
-        name=f"{name} (sha256 {_digest(folder)})",
+        name=f"{name} (sha256 {short_digest(folder)})",
         size=_size(config.get("size", model.config.vision_config.image_size)),
         mean=config.get("image_mean", CLIP_MEAN),
         std=config.get("image_std", CLIP_STD),
@@ -134,11 +133,3 @@ def _size(size: Any) -> tuple[int, int] | int:
             return int(size["shortest_edge"])
         return int(size["height"]), int(size["width"])
     return int(size)
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:12]

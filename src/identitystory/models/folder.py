@@ -167,6 +167,15 @@ def adapter_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def short_digest(*folders: Path, files: str = "*.safetensors") -> str:
+    """12 hex digits of the sha256 over the weights in ``folders``: a version, for results."""
+    digest = hashlib.sha256()
+    for file in (file for folder in folders for file in sorted(folder.glob(files))):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
 def find_folder(model: str | Path, role: str = "base") -> Path:
     """The folder of a model given by path, or by the hub id of one that is in the hub's cache.
 
