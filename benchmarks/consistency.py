@@ -18,10 +18,17 @@ import torch
 from identitystory import grid
 from identitystory.cli import default_service
 from identitystory.engines import engine
-from identitystory.evaluation import Wanted, evaluate, read_run
+from identitystory.evaluation import (
+    Evaluation,
+    Tools,
+    Wanted,
+    evaluate,
+    open_tools,
+    read_run,
+)
 from identitystory.metrics.faces import DLIB_THRESHOLD, load_recogniser
-from identitystory.metrics.intervals import Statistic, bootstrap
-from identitystory.metrics.suite import Instruments, look, pooled
+from identitystory.metrics.intervals import Statistic, bootstrap, difference
+from identitystory.metrics.suite import look, pooled
 from identitystory.plan import RunRequest
 from identitystory.requests import new_request
 from identitystory.service import Service
@@ -36,14 +43,12 @@ def paint(service: Service, run: RunRequest) -> str:
     return ""
 
 
-def measure(folders: list[Path], *, templates: bool) -> dict[str, float]:
+def measure(result: Evaluation) -> dict[str, float]:
     """Detection rate, AUC and mean distances; the package's own measures (``metrics/suite.py``).
 
     ``auc``: every pair of one character against every pair of two, over pictures with a face.
     ``within``, ``between``: mean distances of these pairs, the first averaged story by story.
     """
-    wanted = Wanted(tuple(folders), templates=templates, clip="none", faces="dlib")
-    result = evaluate(wanted)
     score = {s.name: s.value for s in result.groups["all"]}
     distance = lambda similarity: round((1 - similarity) * 2 * DLIB_THRESHOLD, 3)
     return {
@@ -55,13 +60,11 @@ def measure(folders: list[Path], *, templates: bool) -> dict[str, float]:
     }
 
 
-def areas(folders: list[Path], *, templates: bool) -> Statistic:
+def areas(folders: list[Path], tools: Tools, *, templates: bool) -> Statistic:
     """The AUC of ``measure`` as a function of how often each story counts."""
-    recogniser = load_recogniser("dlib", None)
-    instruments = Instruments(recogniser=recogniser)
-    seen = [look(read_run(folder, templates=templates), instruments) for folder in folders]
+    seen = [look(read_run(folder, templates=templates), tools.instruments) for folder in folders]
     faces = torch.cat([s.faces for s in seen if len(s.faces)])
-    return pooled(recogniser.similarity(faces, faces), seen)[1]
+    return pooled(load_recogniser("dlib").similarity(faces, faces), seen)[1]
 
 
 def gained(with_identity: Statistic, without: Statistic, stories: int) -> dict[str, float]:
@@ -70,6 +73,19 @@ def gained(with_identity: Statistic, without: Statistic, stories: int) -> dict[s
     low, high = bootstrap(gain, stories) or (float("nan"), float("nan"))
     value = gain(torch.ones(stories, dtype=torch.float64))
     return {"auc": round(value, 3), "low": round(low, 3), "high": round(high, 3)}
+
+
+def gains(frames: Evaluation, templates: Evaluation) -> dict[str, list[float | None]]:
+    """What frames have more than their templates, story by story: (mean, low, high)."""
+    found: dict[str, list[float | None]] = {}
+    for name in ("Face-Sim", "Face-Sim strict", "face detection"):
+        values = [
+            [s.value for table in e.stories.values() for s in table if s.name == name]
+            for e in (frames, templates)
+        ]
+        *numbers, _ = difference(*values)
+        found[name] = [None if v is None else round(v, 3) for v in numbers]
+    return found
 
 
 def main() -> None:
@@ -102,12 +118,15 @@ def main() -> None:
             raise SystemExit(f"{run.out}: {wrong}; the same command goes on")
         print(f"{run.out}: {run.story.characters[0].description}", flush=True)
     folders = [run.out for run in runs]
+    tools = open_tools(Wanted((), clip="none", faces="dlib"), [options.model])
+    frames, templates = (
+        evaluate(Wanted(tuple(folders), templates=which), tools=tools) for which in (False, True)
+    )
+    with_identity, without = (areas(folders, tools, templates=which) for which in (False, True))
     result = {
-        "with identity": measure(folders, templates=False),
-        "without (template)": measure(folders, templates=True),
-        "gained": gained(
-            areas(folders, templates=False), areas(folders, templates=True), len(folders)
-        ),
+        "with identity": measure(frames),
+        "without (template)": measure(templates),
+        "gained": gained(with_identity, without, len(folders)) | gains(frames, templates),
     }
     (options.out / "consistency.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, numbers in result.items():

@@ -3,7 +3,7 @@
 from identitystory.bench import paint
 from identitystory.cli import main
 from identitystory.results import make_table, tables
-from identitystory.results_page import best, overlap, page, without_folders, write_page
+from identitystory.results_page import apart, best, overlap, page, without_folders, write_page
 from tests.test_bench import STORIES, Workshop, grey, request_  # noqa: F401
 
 
@@ -52,6 +52,18 @@ def test_who_was_measured_on_fewer_stories_is_not_held_against_the_others():
     table = {"methods": {n: row(x=v) for n, v in {
         "a": [0.9, 0.8, 1.0, 2], "b": [0.3, 0.2, 0.4, 5], "c": [0.1, 0.0, 0.2, 5]}.items()}}  # fmt: skip
     assert best(table) == ["- x: b, 0.300; intervals overlap with c."]
+
+
+def test_differences_that_leave_out_nothing_are_told_and_counted():
+    more = {"x": [-0.2, -0.3, -0.1, 5], "y": [0.1, -0.1, 0.3, 5], "z": [0.1, None, None, 2]}
+    none = {"y": [0.0, -0.1, 0.1, 5]}
+    table = {"methods": {"a": {"more": {"all": more}}, "b": {"more": {"all": none}}, "ours": {}}}
+    assert apart(table) == [
+        "- a less identitystory, story by story: x -0.200 [-0.300, -0.100].",
+        "- The other 2 of 3 differences with an interval hold 0 in it. By chance alone one of 20 would "
+        "not.",
+    ]
+    assert apart({"methods": {"a": {"more": {"all": none}}}}) == []
 
 
 def test_no_folder_of_this_machine_is_on_the_page():

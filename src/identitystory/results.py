@@ -146,7 +146,9 @@ def _more(
         for measure in each:
             if measure in ours and measure not in OPEN:
                 values = [[some[measure][k] for k in members] for some in (each, ours)]
-                made.setdefault(group, {})[measure] = list(difference(*values))
+                found = difference(*values)
+                if found[3]:
+                    made.setdefault(group, {})[measure] = list(found)
     return made
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .baselines.registry import OURS
 from .bench import BenchRequest
 from .results import most_stories, tables
 from .runfolder import RunFolder, read_record, write_whole
@@ -45,7 +46,7 @@ def page(request: BenchRequest, table: dict[str, Any], command: str) -> str:
     """
     lines = ["# Results", "", "Written by the command itself; every number is measured.", ""]
     lines += ["```", command, "```", "", *_run(request, table), "", *tables(table)]
-    lines += ["", "## What it shows", "", *best(table)]
+    lines += ["", "## What it shows", "", *best(table), *apart(table)]
     limits = (*MINIATURE, *LIMITS) if request.model == "miniature" else LIMITS
     lines += ["", "## What it does not show", "", *(f"- {line}" for line in limits)]
     return without_folders("\n".join(lines)) + "\n"
@@ -115,6 +116,27 @@ def best(table: dict[str, Any], group: str = "all") -> list[str]:
         end = beside if low != high else "; too few stories for an interval"  # one, or None
         lines.append(f"- {measure}: {' and '.join(tops)}, {value:.3f}{end}.")
     return lines or ["Nothing was scored."]
+
+
+def apart(table: dict[str, Any], group: str = "all") -> list[str]:
+    """For each other method the differences to IdentityStory whose interval leaves out 0."""
+    lines, tried, sure = [], 0, 0
+    for name, row in table["methods"].items():
+        more = row.get("more", {}).get(group, {})
+        some = [
+            f"{measure} {value:+.3f} [{low:+.3f}, {high:+.3f}]"
+            for measure, (value, low, high, _) in more.items()
+            if low is not None and not low <= 0 <= high
+        ]
+        tried, sure = tried + sum(v[1] is not None for v in more.values()), sure + len(some)
+        if some:
+            lines.append(f"- {name} less {OURS}, story by story: {', '.join(some)}.")
+    if lines:
+        lines.append(
+            f"- The other {tried - sure} of {tried} differences with an interval hold 0 in it. By chance "
+            f"alone one of 20 would not."
+        )
+    return lines
 
 
 def measured(scores: dict[str, Any], measure: str, stories: int) -> bool:
