@@ -206,8 +206,9 @@ def _differences(rows: dict[str, Any], group: str) -> list[str]:
         return []
     lines = [f"Less {OURS}, story by story:", "", "| method | " + " | ".join(measures) + " |"]
     lines.append("| --- |" + " ---: |" * len(measures))
+    most = {m: max(some[m][3] for some in more.values() if m in some) for m in measures}
     for name, some in more.items():
-        cells = [_cell(some.get(m), sign="+") for m in measures]
+        cells = [_cell(some.get(m), most[m], sign="+") for m in measures]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
