@@ -16,7 +16,7 @@ from .baselines.registry import METHODS
 from .config import settings
 from .errors import RunError
 from .plan import recorded, story_to_dict
-from .runfolder import RunFolder, part_key, read_png_facts, read_record
+from .runfolder import RunFolder, find_runs, part_key, read_png_facts, read_record
 
 JPEG_QUALITY = 88
 
@@ -114,10 +114,7 @@ def _folders(paths: Sequence[Path]) -> list[Path]:
     """
     roots: dict[Path, Path] = {}
     for path in paths:
-        found = [path] if (path / "run.json").is_file() else []
-        found = found or sorted(record.parent for record in path.rglob("run.json"))
-        if not found:
-            raise RunError(f"{path} holds no run (no run.json); make some with identitystory bench")
+        found = find_runs([path], "make some with identitystory bench")
         if (path / "runs").is_dir():
             found = [root for root in found if root.parent.name in METHODS]
         for root in found:

@@ -37,7 +37,7 @@ from .metrics.suite import (
 from .models.catalogue import ENTRIES
 from .plan import recorded, versions
 from .protocols import FaceRecogniser, PictureEncoder, Segmenter
-from .runfolder import RunFolder, canonical
+from .runfolder import RunFolder, canonical, find_runs
 
 CLIP = "openai/clip-vit-base-patch32"  # where a checkpoint brings none: the level of the paper's
 CLIPSEG = ENTRIES["clipseg"].repo
@@ -159,25 +159,6 @@ def evaluate(
 def group_of(people: int) -> str:
     """The name of the group of stories with so many characters: ``1 character``."""
     return f"{people} character{'s' * (people != 1)}"
-
-
-def find_runs(paths: Sequence[Path]) -> list[Path]:
-    """The run folders among ``paths`` and inside them, each once, in order.
-
-    Raises:
-        RunError: a path holds none.
-    """
-    found: dict[Path, Path] = {}
-    for path in paths:
-        here = [path] if (path / "run.json").is_file() else []
-        here = here or sorted(record.parent for record in path.rglob("run.json"))
-        if not here:
-            raise RunError(
-                f"{path} holds no run (no run.json); make one with identitystory generate"
-            )
-        for folder in here:
-            found.setdefault(folder.resolve(), folder)
-    return list(found.values())
 
 
 def check_comparable(folders: Sequence[Path]) -> None:

@@ -134,7 +134,7 @@ def apart(table: dict[str, Any], group: str = "all") -> list[str]:
     if lines:
         lines.append(
             f"- The other {tried - sure} of {tried} differences with an interval hold 0 in it. By chance "
-            f"alone one of 20 would not."
+            "alone one of 20 would not."
         )
     return lines
 

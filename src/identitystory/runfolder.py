@@ -12,7 +12,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -258,6 +258,25 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any])
     """A safetensors file with ``facts`` as JSON in its metadata."""
     kept = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     write_whole(path, save(kept, metadata={TEXT_CHUNK: canonical(facts)}))
+
+
+def find_runs(
+    paths: Sequence[Path], hint: str = "make one with identitystory generate"
+) -> list[Path]:
+    """The run folders among ``paths`` and inside them, each once, in order; ``hint`` says what to do.
+
+    Raises:
+        RunError: a path holds none.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        here = [path] if (path / "run.json").is_file() else []
+        here = here or sorted(record.parent for record in path.rglob("run.json"))
+        if not here:
+            raise RunError(f"{path} holds no run (no run.json); {hint}")
+        for folder in here:
+            found.setdefault(folder.resolve(), folder)
+    return list(found.values())
 
 
 def read_tensor_facts(path: Path) -> dict[str, Any] | None:
