@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,18 +20,13 @@ import torch
 from identitystory import grid
 from identitystory.cli import default_service
 from identitystory.engines import engine
-from identitystory.evaluation import (
-    Evaluation,
-    Tools,
-    Wanted,
-    evaluate,
-    open_tools,
-    read_run,
-)
+from identitystory.errors import IdentityStoryError
+from identitystory.evaluation import Wanted, open_tools, read_run
 from identitystory.metrics.faces import DLIB_THRESHOLD, load_recogniser
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
-from identitystory.metrics.suite import look, pooled
+from identitystory.metrics.suite import Instruments, Seen, look, pooled, score
 from identitystory.plan import RunRequest
+from identitystory.protocols import FaceRecogniser
 from identitystory.requests import new_request
 from identitystory.service import Service
 from identitystory.story import inline_story
@@ -43,28 +40,27 @@ def paint(service: Service, run: RunRequest) -> str:
     return ""
 
 
-def measure(result: Evaluation) -> dict[str, float]:
+def measure(seen: Sequence[Seen], instruments: Instruments) -> dict[str, float]:
     """Detection rate, AUC and mean distances; the package's own measures (``metrics/suite.py``).
 
     ``auc``: every pair of one character against every pair of two, over pictures with a face.
     ``within``, ``between``: mean distances of these pairs, the first averaged story by story.
     """
-    score = {s.name: s.value for s in result.groups["all"]}
+    found = {s.name: s.value for s in score(seen, instruments)}
     distance = lambda similarity: round((1 - similarity) * 2 * DLIB_THRESHOLD, 3)
     return {
-        "frames": result.sizes["all"][1],
-        "detection": round(score["face detection"], 3),
-        "auc": round(score["AUC"], 3),
-        "within": distance(score["Face-Sim"]),
-        "between": distance(score["Face-Sim different"]),
+        "frames": sum(len(s.told.pictures) for s in seen),
+        "detection": round(found["face detection"], 3),
+        "auc": round(found["AUC"], 3),
+        "within": distance(found["Face-Sim"]),
+        "between": distance(found["Face-Sim different"]),
     }
 
 
-def areas(folders: list[Path], tools: Tools, *, templates: bool) -> Statistic:
+def area(seen: Sequence[Seen], recogniser: FaceRecogniser) -> Statistic:
     """The AUC of ``measure`` as a function of how often each story counts."""
-    seen = [look(read_run(folder, templates=templates), tools.instruments) for folder in folders]
     faces = torch.cat([s.faces for s in seen if len(s.faces)])
-    return pooled(load_recogniser("dlib").similarity(faces, faces), seen)[1]
+    return pooled(recogniser.similarity(faces, faces), seen)[1]
 
 
 def gained(with_identity: Statistic, without: Statistic, stories: int) -> dict[str, float]:
@@ -75,13 +71,15 @@ def gained(with_identity: Statistic, without: Statistic, stories: int) -> dict[s
     return {"auc": round(value, 3), "low": round(low, 3), "high": round(high, 3)}
 
 
-def gains(frames: Evaluation, templates: Evaluation) -> dict[str, list[float | None]]:
+def gains(
+    frames: Sequence[Seen], templates: Sequence[Seen], instruments: Instruments
+) -> dict[str, list[float | None]]:
     """What frames have more than their templates, story by story: (mean, low, high)."""
+    by_story = [[score([s], instruments) for s in seen] for seen in (frames, templates)]
     found: dict[str, list[float | None]] = {}
     for name in ("Face-Sim", "Face-Sim strict", "face detection"):
         values = [
-            [s.value for table in e.stories.values() for s in table if s.name == name]
-            for e in (frames, templates)
+            [s.value for table in tables for s in table if s.name == name] for tables in by_story
         ]
         *numbers, _ = difference(*values)
         found[name] = [None if v is None else round(v, 3) for v in numbers]
@@ -95,17 +93,25 @@ def main() -> None:
     parser.add_argument("--stories", type=int, default=20)
     parser.add_argument("--model", default="miniature")
     parser.add_argument("--preset", default="recommended")
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--portraits", type=int)
     parser.add_argument("--distilled", action="store_true", default=None)
     parser.add_argument("--reuse", type=int)
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
+    try:  # what is not here is known before the painting
+        tools = open_tools(Wanted((), clip="none", faces="dlib"), [options.model])
+        recogniser = load_recogniser("dlib")
+    except IdentityStoryError as error:
+        parser.error(str(error))
+    instruments = replace(tools.instruments, recogniser=recogniser, reader=None)
     runs = [
         new_request(
             inline_story([f"Person: {entry['description']}"], entry["scenes"]),
             options.out / f"{k:02d}",
             model=options.model,
             preset_name=options.preset,
+            steps=options.steps,
             portraits=options.portraits,
             distilled=options.distilled,
             reuse=options.reuse,
@@ -117,16 +123,15 @@ def main() -> None:
         if wrong:
             raise SystemExit(f"{run.out}: {wrong}; the same command goes on")
         print(f"{run.out}: {run.story.characters[0].description}", flush=True)
-    folders = [run.out for run in runs]
-    tools = open_tools(Wanted((), clip="none", faces="dlib"), [options.model])
     frames, templates = (
-        evaluate(Wanted(tuple(folders), templates=which), tools=tools) for which in (False, True)
+        [look(read_run(run.out, templates=which), instruments) for run in runs]
+        for which in (False, True)
     )
-    with_identity, without = (areas(folders, tools, templates=which) for which in (False, True))
+    with_identity, without = (area(seen, recogniser) for seen in (frames, templates))
     result = {
-        "with identity": measure(frames),
-        "without (template)": measure(templates),
-        "gained": gained(with_identity, without, len(folders)) | gains(frames, templates),
+        "with identity": measure(frames, instruments),
+        "without (template)": measure(templates, instruments),
+        "gained": gained(with_identity, without, len(runs)) | gains(frames, templates, instruments),
     }
     (options.out / "consistency.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, numbers in result.items():

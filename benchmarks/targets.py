@@ -27,6 +27,7 @@ from identitystory.engines import engine
 from identitystory.errors import IdentityStoryError
 from identitystory.evaluation import Evaluation, Wanted, evaluate, group_of, open_tools
 from identitystory.metrics.intervals import bootstrap, mean_of
+from identitystory.requests import overridden
 from identitystory.types import Story
 
 GENERAL = "general"
@@ -127,6 +128,7 @@ def main() -> None:
     parser.add_argument("--preset", default="recommended")
     parser.add_argument("--stories", type=int, default=10)
     parser.add_argument("--scenes", type=int, default=4)
+    parser.add_argument("--steps", type=int, help="of a frame, as the bench in --out was painted")
     parser.add_argument("--seeds", type=int, default=2, help="characters of each description")
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
@@ -135,6 +137,7 @@ def main() -> None:
     stories = grid.load_stories("little_people", options.stories, options.scenes)
     wanted = Wanted((), faces="dlib")
     try:
+        base, _ = overridden(preset(options.preset, options.model), steps=options.steps)
         open_tools(wanted, [options.model])  # what is not here is known before hours of painting
     except IdentityStoryError as error:
         parser.error(str(error))
@@ -144,7 +147,7 @@ def main() -> None:
         bench.BenchRequest(
             stories,
             options.out if seed == 0 else options.out.with_name(f"{options.out.name}-seed{seed}"),
-            preset(options.preset, options.model),
+            base,
             methods,
             model=options.model,
             seed=seed,

@@ -15,6 +15,7 @@ from identitystory.config import (
     to_dict,
     with_guidance,
     with_search_steps,
+    with_steps,
 )
 from identitystory.errors import ConfigError
 
@@ -140,5 +141,6 @@ def test_presets_that_the_paper_does_not_fix_suit_the_model(name):
         assert (small.sampler, large.sampler) == ("ancestral", "ddim")
         steps = [p.discovery.search_steps for p in (small, large)]
         assert steps == [8, 8 if name == "fast" else None]
-        alike = with_search_steps(with_guidance(large, 3.0), 8)
+        assert [(p.num_steps, p.injection.start) for p in (small, large)] == [(20, 16), (50, 40)]
+        alike = with_steps(with_search_steps(with_guidance(large, 3.0), 8), 20)
         assert dataclasses.replace(alike, sampler="ancestral") == small

@@ -77,8 +77,8 @@ def linger(note):
 
 
 def until(happened):
-    """Waits for it, at most a minute."""
-    for _ in range(600):
+    """Waits for it, at most five minutes: a busy machine imports slowly."""
+    for _ in range(3000):
         if happened():
             return
         time.sleep(0.1)

@@ -465,6 +465,21 @@ def test_fewer_steps_and_portraits_take_start_and_rank_along():
         overridden(base, steps=0)
 
 
+def test_other_frame_steps_keep_the_identities_of_short_searches(request_):
+    facts = ModelFacts("w1", "cpu", "float32", max_steps=1000)
+
+    def keys(preset):
+        made = plan.make_plan(replace(request_, preset=preset), facts, None)
+        return {n: part.key for n, part in made.identities.items()}, [f.key for f in made.frames]
+
+    short = replace(PRESET, discovery=replace(PRESET.discovery, search_steps=4))
+    (cast, frames), (again, others) = keys(short), keys(overridden(short, steps=20)[0])
+    assert cast == again
+    assert not set(frames) & set(others)
+    full = overridden(PRESET, steps=20)[0]  # portraits take as many steps as a frame
+    assert keys(PRESET)[0] != keys(full)[0]
+
+
 def test_keys_do_not_depend_on_the_order_of_dictionaries():
     assert plan.part_key({"a": 1, "b": [2]}) == plan.part_key({"b": [2], "a": 1})
 

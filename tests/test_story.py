@@ -285,6 +285,16 @@ def test_advice_names_what_is_probably_not_meant():
     ]
 
 
+def test_advice_names_characters_that_words_cannot_tell_apart():
+    people = ["Ann: an old woman", "Bob: a man", "Cleo: an Old woman", "Dora: an old woman"]
+    story = inline_story(people, ["{Ann} and {Cleo} talk", "{Bob} and {Dora} talk"])
+    told = "have the same description and will look nearly the same; add what tells them apart"
+    assert [line.split(", such")[0] for line in advice(story)] == [
+        f"'Ann' and 'Cleo' {told}",
+        f"'Ann' and 'Dora' {told}",
+    ]
+
+
 HUMAN = {
     "character": "young girl with curly black hair",
     "token": "girl",

@@ -343,9 +343,11 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
 
 
 FEW_STEPS = 8  # of a portrait in a short search; the distilled LoRAs are made for them
-# Guidance and sampler of the presets that the paper does not fix. The miniature's faces come apart
-# above 3 and without new noise (docs/log.md); checkpoints of SDXL's size are used with 5 to 7.
+# Guidance, sampler and steps of the presets that the paper does not fix. The miniature's faces come
+# apart above 3 and without new noise, and with new noise 20 steps show more faces, and more alike,
+# than 50 (docs/log.md); checkpoints of SDXL's size are used with 5 to 7 and the paper's 50 steps.
 MINIATURE_GUIDANCE, FULL_SIZE_GUIDANCE = 3.0, 5.0
+MINIATURE_STEPS, FULL_SIZE_STEPS = 20, 50
 GUIDED_BY_MODEL = ("recommended", "fast", "low-vram")
 
 _RELEASE_SEARCH_NEGATIVE = (
@@ -372,12 +374,14 @@ PRESETS: Mapping[str, Preset] = {
     "recommended": Preset(
         name="recommended",
         sampler="ancestral",
+        num_steps=MINIATURE_STEPS,
         discovery=DiscoveryConfig(
             search_prompt="a portrait of {description}",
             guidance=MINIATURE_GUIDANCE,
             search_steps=FEW_STEPS,  # as near to a full search as another seed, docs/performance.md
         ),
         injection=InjectionConfig(
+            start=16,  # four fifths of the steps, as in the paper
             guidance_template=MINIATURE_GUIDANCE,
             guidance_identity=MINIATURE_GUIDANCE,
             identity_words="scene",  # keeps expressions and clothes, see docs/log.md
@@ -411,7 +415,7 @@ PRESETS = {
 
 
 def preset(name: str, model: str = "miniature") -> Preset:
-    """The preset called ``name``, with guidance and sampler that suit ``model`` where the paper fixes none.
+    """The preset called ``name``, with guidance, sampler and steps that suit ``model``.
 
     Searching in few steps was measured on the miniature alone; elsewhere only ``fast`` does so.
 
@@ -422,10 +426,24 @@ def preset(name: str, model: str = "miniature") -> Preset:
         raise ConfigError(f"no preset is called {name!r}. {_meant(name, PRESETS)}")
     if name not in GUIDED_BY_MODEL or model == "miniature":
         return PRESETS[name]
-    full_size = dataclasses.replace(PRESETS[name], sampler="ddim")
+    full_size = with_steps(dataclasses.replace(PRESETS[name], sampler="ddim"), FULL_SIZE_STEPS)
     if name != "fast":
         full_size = with_search_steps(full_size, None)
     return with_guidance(full_size, FULL_SIZE_GUIDANCE)
+
+
+def with_steps(base: Preset, steps: int) -> Preset:
+    """``base`` with t = ``steps``; t' follows in proportion, and portraits never take more.
+
+    Raises:
+        ConfigError: it is below 1.
+    """
+    if steps < 1:
+        raise ConfigError(f"there are {steps} steps; it must be at least 1")
+    start = round(base.injection.start * steps / base.num_steps)
+    injection = dataclasses.replace(base.injection, start=start)
+    changed = dataclasses.replace(base, num_steps=steps, injection=injection)
+    return with_search_steps(changed, None) if changed.portrait_steps > steps else changed
 
 
 def with_search_steps(base: Preset, steps: int | None) -> Preset:

@@ -216,7 +216,7 @@ def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed
         "seed": seed,
         "discovery": to_dict(preset.discovery),
         "sampler": preset.sampler,
-        "num_steps": preset.num_steps,
+        "num_steps": preset.portrait_steps,
         "dtype": model.dtype,
         "weights": model.fingerprint,
         **few_steps(preset, model),

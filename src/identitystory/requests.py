@@ -17,7 +17,7 @@ from .config import (
     preset,
     with_distilled,
     with_guidance,
-    with_search_steps,
+    with_steps,
 )
 from .errors import ConfigError
 from .plan import RunRequest, extended, from_picture, recorded
@@ -161,13 +161,7 @@ def overridden(
     if batch is not None:
         base = replace(base, batch=batch)
     if steps is not None and steps != base.num_steps:
-        if steps < 1:
-            raise ConfigError(f"there are {steps} steps; it must be at least 1")
-        start = round(base.injection.start * steps / base.num_steps)
-        injection = replace(base.injection, start=start)
-        base = replace(base, num_steps=steps, injection=injection)
-        if base.portrait_steps > steps:
-            base = with_search_steps(base, None)
+        base = with_steps(base, steps)
     if portraits is not None and portraits != base.discovery.num_portraits:
         discovery, notes = _fewer(base.discovery, portraits)
         base = replace(base, discovery=discovery)

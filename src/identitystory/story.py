@@ -186,6 +186,14 @@ def advice(story: Story) -> list[str]:
             lines.append(f"scene {number} names no character in braces; nobody's face is kept")
     cast = {name for scene in story.scenes for name in scene.cast}
     lines += [f"{c.name!r} is in no scene" for c in story.characters if c.name not in cast]
+    described: dict[str, str] = {}
+    for c in story.characters:
+        other = described.setdefault(c.description.casefold(), c.name)
+        if other != c.name:
+            lines.append(
+                f"{other!r} and {c.name!r} have the same description and will look nearly the "
+                "same; add what tells them apart, such as hair or age"
+            )
     return lines
 
 
