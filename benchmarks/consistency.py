@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--preset", default="recommended")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--portraits", type=int)
+    parser.add_argument("--seed", type=int)
     parser.add_argument("--distilled", action="store_true", default=None)
     parser.add_argument("--reuse", type=int)
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
@@ -113,6 +114,7 @@ def main() -> None:
             preset_name=options.preset,
             steps=options.steps,
             portraits=options.portraits,
+            seed=options.seed,
             distilled=options.distilled,
             reuse=options.reuse,
         )
