@@ -22,7 +22,7 @@ from identitystory.cli import default_service
 from identitystory.engines import engine
 from identitystory.errors import IdentityStoryError
 from identitystory.evaluation import Wanted, open_tools, read_run
-from identitystory.metrics.faces import DLIB_THRESHOLD, load_recogniser
+from identitystory.metrics.faces import DLIB_THRESHOLD
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
 from identitystory.metrics.suite import Instruments, Seen, look, pooled, score
 from identitystory.plan import RunRequest
@@ -102,10 +102,9 @@ def main() -> None:
     options = parser.parse_args()
     try:  # what is not here is known before the painting
         tools = open_tools(Wanted((), clip="none", faces="dlib"), [options.model])
-        recogniser = load_recogniser("dlib")
     except IdentityStoryError as error:
         parser.error(str(error))
-    instruments = replace(tools.instruments, recogniser=recogniser, reader=None)
+    instruments = replace(tools.instruments, reader=None)
     runs = [
         new_request(
             inline_story([f"Person: {entry['description']}"], entry["scenes"]),
@@ -129,7 +128,7 @@ def main() -> None:
         [look(read_run(run.out, templates=which), instruments) for run in runs]
         for which in (False, True)
     )
-    with_identity, without = (area(seen, recogniser) for seen in (frames, templates))
+    with_identity, without = (area(seen, instruments.recogniser) for seen in (frames, templates))
     result = {
         "with identity": measure(frames, instruments),
         "without (template)": measure(templates, instruments),
