@@ -15,7 +15,7 @@ def test_a_gain_is_taken_over_the_same_drawn_stories():
 
 
 def test_faces_gain_story_by_story_and_a_story_without_is_left_out():
-    """Pairs of faces at planted distances; a missing face; three stories of which one has none."""
+    """Two faces of four pictures at planted distances; the last of five stories has none."""
 
     def seen(*stories):
         return [
@@ -35,13 +35,13 @@ def test_faces_gain_story_by_story_and_a_story_without_is_left_out():
         def similarity(self, a, b):
             return 1 - (a - b.T).abs()
 
-    found = gains(
-        seen(0.1, 0.2, 0.3, 0.4, None),
-        seen(0.3, 0.4, 0.5, 0.6, None),
-        Instruments(recogniser=Near()),
-    )
+    near = Instruments(recogniser=Near())
+    found = gains(seen(0.1, 0.2, 0.3, 0.4, None), seen(0.3, 0.4, 0.5, 0.6, None), near)
     assert found["Face-Sim"] == [0.2, 0.2, 0.2]
     assert found["face detection"] == [0, 0, 0]
+    half_more = gains(seen(0.1, 0.2, 0.3, 0.4), seen(None, None, None, None), near)
+    assert half_more["face detection"] == [0.5, 0.5, 0.5]
+    assert half_more["Face-Sim"] == [None, None, None]
 
 
 def test_a_gain_that_one_story_makes_is_not_certain():
