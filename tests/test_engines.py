@@ -172,6 +172,23 @@ def test_several_workers_get_the_longest_units_first(backend, request_):  # noqa
     )
 
 
+def test_several_workers_going_on_tell_first_what_is_finished(backend, request_):  # noqa: F811
+    class Two:
+        map = staticmethod(Local().map)
+
+    said = []
+    paint(replace(request_, methods=("general",)), Workshop(backend).service)
+    paint(request_, Workshop(backend).service, said.append, Two())
+    assert [line.split(":")[0] for line in said[-6:]] == [
+        "1 of 6, general",
+        "2 of 6, general",
+        "3 of 6, identitystory",
+        "4 of 6, identitystory",
+        "5 of 6, direct-identity",
+        "6 of 6, direct-identity",
+    ]
+
+
 def test_identities_are_units_of_their_own_and_asked_for_once(backend, request_):  # noqa: F811
     assert [str(unit) for unit in casts(request_)] == [
         "direct-identity: One (identities)",

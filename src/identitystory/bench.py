@@ -147,9 +147,9 @@ def paint(
 
 
 def longest_first(units: list[Unit], facts: ModelFacts) -> list[Unit]:
-    """``units`` in the order for several workers, so that none is idle at the end."""
+    """``units`` in the order for several workers: finished ones, then so that none is idle late."""
     costs = grid.ahead((unit.run for unit in units), facts)
-    order = sorted(range(len(units)), key=lambda n: -costs[n])
+    order = sorted(range(len(units)), key=lambda n: (costs[n] > 0, -costs[n]))
     return [units[n] for n in order]
 
 
