@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from identitystory import ablation_figures, bench, grid, identity_space
+from identitystory import ablation_figures, ablation_runs, bench, grid, identity_space
 from identitystory.ablation import ABLATIONS, ablation, variants
 from identitystory.ablation_runs import AblationRequest, chosen_stories, paint, told_cost
 from identitystory.ablation_scores import Outcome, Row, as_csv, compared, measure, write
@@ -199,6 +199,19 @@ def test_cut_off_and_given_again_nothing_is_made_twice(backend, tmp_path):
     again.steps = {"general": 0, "identity": 0}
     paint(request, again.service)
     assert again.steps == {"general": 0, "identity": 0}
+
+
+@pytest.mark.parametrize(("known", "silent"), [(0, 0), (0.5, 1), (1, 9)])
+def test_minutes_are_told_from_a_share_of_the_work_on(
+    backend, tmp_path, monkeypatch, known, silent
+):
+    """The first two of ten runs are half of the work: they search the two characters."""
+    monkeypatch.setattr(ablation_runs, "KNOWN", known)
+    said = []
+    paint(asked("start", tmp_path), Workshop(backend).service, said.append)
+    lines = [line for line in said if " of 10: " in line]
+    told = [" min left" in line for line in lines]
+    assert told == [False] * silent + [True] * (9 - silent) + [False]
 
 
 def test_the_model_is_opened_once_for_all_variants(backend, tmp_path):

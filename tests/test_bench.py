@@ -65,8 +65,10 @@ def scores(table):
 def test_every_method_paints_every_story_and_faces_are_searched_once(backend, request_):
     workshop = Workshop(backend)
     paint(request_, workshop.service)
-    table = make_table(request_, grey)
+    said = []
+    table = make_table(request_, grey, said.append)
     assert list(table["methods"]) == list(NAMES)
+    assert said == [f"measuring {name}" for name in NAMES]
     values = {str(some) for some in scores(table).values()}
     assert len(values) == 3
     portraits, direct, redenoised = 10 * 6 * 2, 10 * 4, 8 * 4  # Mara of both stories is one
@@ -362,7 +364,7 @@ def test_instruments_are_opened_twice_and_used_for_every_method(monkeypatch, tmp
     monkeypatch.setattr(results, "markdown", str)
     monkeypatch.setattr(results, "evaluate", lambda wanted, tools: said.append((wanted, tools)))
     monkeypatch.setattr(
-        results, "make_table", lambda _, score: [_unread(score, r) for r in ("a", "b")]
+        results, "make_table", lambda _, score, say: [_unread(score, r) for r in ("a", "b")]
     )
     given = ["--clip", "none", "--faces", "sface", "--face-models", "there", "--qalign", "py"]
     command = ["bench", "--limit", "1", "--out", str(tmp_path), "--device", "cpu", *given]

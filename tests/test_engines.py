@@ -25,6 +25,12 @@ from tests.toy import toy_checkpoint  # noqa: F401
 ROOT = Path(__file__).parents[1]
 
 
+class Two:
+    """An engine of several workers, as far as the order of units goes."""
+
+    map = staticmethod(Local().map)
+
+
 def words(text):
     return "" if text.islower() else f"{text} is loud"
 
@@ -157,10 +163,6 @@ def test_a_worker_that_writes_to_another_disk_is_found_out(backend, request_):  
 
 
 def test_several_workers_get_the_longest_units_first(backend, request_):  # noqa: F811
-    class Two:
-        def map(self, work, units):
-            return Local().map(work, units)
-
     said = {Two: [], Local: []}
     for kind, lines in said.items():
         request = replace(request_, out=request_.out / kind.__name__)
@@ -173,9 +175,6 @@ def test_several_workers_get_the_longest_units_first(backend, request_):  # noqa
 
 
 def test_several_workers_going_on_tell_first_what_is_finished(backend, request_):  # noqa: F811
-    class Two:
-        map = staticmethod(Local().map)
-
     said = []
     paint(replace(request_, methods=("general",)), Workshop(backend).service)
     paint(request_, Workshop(backend).service, said.append, Two())

@@ -25,6 +25,8 @@ from .service import Service
 from .story import slug
 from .types import Character, Scene, Story
 
+KNOWN = 0.05  # of the work that must be done before anybody is told how long the rest takes
+
 
 @dataclass(frozen=True)
 class AblationRequest:
@@ -185,7 +187,8 @@ def paint(
                 raise RunError(f"{unit}: {wrong}; the same command goes on")
             done += unit.cost
             left = (time.monotonic() - began) / max(done, 1) * (sum(costs) - done)
-            rest = f", about {left / 60:.0f} min left" if left and done else ""
+            known = left and done >= sum(costs) * KNOWN
+            rest = f", about {left / 60:.0f} min left" if known else ""
             say(f"{next(numbers)} of {len(units)}: {unit}{rest}")
 
 

@@ -178,7 +178,8 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     evaluation.open_tools(wanted, [request.model])
     bench.paint(request, service(), tell, engine(arguments.engine, arguments.workers))
     tools = evaluation.open_tools(wanted, [request.model])
-    table = results.make_table(request, partial(results.evaluated, wanted=wanted, tools=tools))
+    score = partial(results.evaluated, wanted=wanted, tools=tools)
+    table = results.make_table(request, score, tell)
     files = results.write(request, table)
     if arguments.results:
         command_line = _bench_line(arguments)

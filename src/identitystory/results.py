@@ -87,10 +87,13 @@ def _seconds(run: RunRequest) -> list[float]:
     return list(found.values())
 
 
-def make_table(request: BenchRequest, score: Scorer = evaluated) -> dict[str, Any]:
+def make_table(
+    request: BenchRequest, score: Scorer = evaluated, say: grid.Say = lambda line: None
+) -> dict[str, Any]:
     """Method -> its scores by group of stories, and what a frame costs. Plain values.
 
     Where IdentityStory is among them, also what each other method has more, story by story.
+    ``say`` hears which method is measured.
 
     Raises:
         RunError: a run is not finished.
@@ -100,6 +103,7 @@ def make_table(request: BenchRequest, score: Scorer = evaluated) -> dict[str, An
     for name in request.methods:
         runs = [request.run(name, story) for story in request.stories]
         grid.check_finished(runs, "bench")
+        say(f"measuring {name}")
         scored[name] = score([run.out for run in runs])
         rows[name] = {
             "scores": {
