@@ -1,0 +1,148 @@
+"""What would perfect pictures score? ``python -m miniature.ceiling``.
+
+Renders stories of held-out people, one picture after the other of the same person or pair, and
+measures them as ``identitystory evaluate`` does, as rendered and through the autoencoder. A generator
+that paints people as the world has them, each in a new moment, cannot be found better than the
+latter. Goals of ``benchmarks/targets.py`` above it are out of reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+
+from identitystory.evaluation import Wanted, group_of, open_tools
+from identitystory.metrics.suite import Member, Picture, Score, Told, look, score
+
+from .data import (
+    HELD_OUT_PAIRS,
+    HELD_OUT_PEOPLE,
+    describe,
+    draw_alone,
+    draw_together,
+)
+from .paths import BUILD, TARGET, add_world_options, open_world
+from .vae import to_images, to_tensor
+from .world.captions import caption, description
+
+SEED, PEOPLE = 1, 6400  # of the published miniature's world
+MEASURES = (
+    "face detection", "Face-Sim", "Face-Sim strict", "face diversity", "attributes",
+    "all faces of a crowd", "nearest to own", "AUC",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One rendered picture: (S, S, 3) uint8, its caption, who is in it, and their masks."""
+
+    image: np.ndarray
+    prompt: str
+    cast: tuple[Member, ...]
+    masks: torch.Tensor
+
+
+def shot(world, cast, view, seed: int) -> Shot:
+    """Renders ``cast`` in ``view``; the wording is drawn from ``seed``."""
+    picture = world.render(cast, view)
+    people = [describe(person, moment, view) for person, moment in cast]
+    rng = np.random.default_rng(seed)
+    members = tuple(
+        Member(str(who["index"]), description(who, rng), str(who["index"])) for who in people
+    )
+    numbers = torch.from_numpy(np.array(picture.mask[..., 0]))
+    masks = torch.stack([numbers == k + 1 for k in range(len(cast))])
+    return Shot(picture.image, caption({**people[0], "others": people[1:]}, seed), members, masks)
+
+
+def stories(world, people: int, pairs: int, pictures: int) -> list[list[Shot]]:
+    """Of each held-out person ``pictures`` shots, then of each held-out pair."""
+    together = {"people": HELD_OUT_PAIRS, "of": PEOPLE, "seed": SEED}
+    drawn = [
+        [draw_alone(world.body, SEED, PEOPLE - HELD_OUT_PEOPLE + k, n) for n in range(pictures)]
+        for k in range(people)
+    ]
+    drawn += [
+        [draw_together(world.body, together, k, n) for n in range(pictures)] for k in range(pairs)
+    ]
+    return [
+        [shot(world, cast, view, k * pictures + n) for n, (cast, view) in enumerate(some)]
+        for k, some in enumerate(drawn)
+    ]
+
+
+def told(shots: Sequence[Shot], images: np.ndarray, folder: Path) -> Told:
+    """The story with these ``images`` (n, S, S, 3), which are written to ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for n, (one, image) in enumerate(zip(shots, images, strict=True)):
+        file = folder / f"{n:02d}.png"
+        Image.fromarray(image).save(file)
+        pictures.append(Picture(file, one.prompt, one.cast, one.masks))
+    return Told(str(folder), tuple(pictures), len(shots[0].cast))
+
+
+@torch.inference_mode()
+def decoded(vae: AutoencoderKL, images: np.ndarray) -> np.ndarray:
+    """``images`` (n, S, S, 3) uint8 through the autoencoder."""
+    latents = vae.encode(to_tensor(images)).latent_dist.mean
+    return to_images(vae.decode(latents).sample.clamp(-1, 1))
+
+
+def table(found: dict[str, dict[str, list[Score]]]) -> str:
+    """Markdown of group -> column -> scores: a line for each measure that could be taken."""
+    columns = list(next(iter(found.values())))
+    lines = [
+        f"| stories of | measure | {' | '.join(columns)} |",
+        "| --- " * (len(columns) + 2) + "|",
+    ]
+    for group, by_column in found.items():
+        for name in MEASURES:
+            scores = [next(s for s in some if s.name == name) for some in by_column.values()]
+            if any(s.stories for s in scores):
+                lines.append(f"| {group} | {name} | {' | '.join(map(cell, scores))} |")
+    return "\n".join(lines)
+
+
+def cell(s: Score) -> str:
+    """``0.957 [0.930, 0.980]``."""
+    return f"{s.value:.3f}" + ("" if s.low is None else f" [{s.low:.3f}, {s.high:.3f}]")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=BUILD / "ceiling", help="for the pictures")
+    parser.add_argument("--people", type=int, default=30, help="stories of one person")
+    parser.add_argument("--pairs", type=int, default=10, help="stories of two, 25 at the most")
+    parser.add_argument("--pictures", type=int, default=10, help="of each story")
+    add_world_options(parser)
+    options = parser.parse_args()
+    tools = open_tools(Wanted((), clip="none", faces="dlib"), ["miniature"])
+    instruments = replace(tools.instruments, segmenter=None)  # masks are known
+    vae = AutoencoderKL.from_pretrained(TARGET / "vae").eval()
+    made = stories(open_world(options), options.people, options.pairs, options.pictures)
+    seen: dict[str, list] = {"rendered": [], "autoencoder": []}
+    for number, shots in enumerate(made):
+        images = np.stack([one.image for one in shots])
+        for column, shown in (("rendered", images), ("autoencoder", decoded(vae, images))):
+            story = told(shots, shown, options.out / column / f"{number:02d}")
+            seen[column].append(look(story, instruments))
+    found: dict[str, dict[str, list[Score]]] = {}
+    for people in (1, 2):
+        for column, some in seen.items():
+            group = [s for s in some if s.told.people == people]
+            if group:
+                found.setdefault(group_of(people), {})[column] = score(group, instruments)
+    print(table(found))
+
+
+if __name__ == "__main__":
+    main()
