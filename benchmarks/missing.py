@@ -11,30 +11,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from identitystory.errors import IdentityStoryError
 from identitystory.evaluation import read_run
-from identitystory.metrics.faces import Dlib, match
+from identitystory.metrics.faces import Dlib
 from identitystory.metrics.intervals import bootstrap
-from identitystory.metrics.suite import Told
+from identitystory.metrics.suite import Instruments, Seen, look
 
 WORDS = ("portrait", "half-body", "glasses", "beard", "dark skin", "night", "sunset", "girl", "boy")
+Looked = Sequence[tuple[str, bool]]  # a story's pictures: prompt, whether the face was found
 
 
-def found(story: Told, recogniser: Dlib) -> list[tuple[str, bool]]:
-    """(prompt, whether the face was found) of each picture, as ``evaluate`` looks for it."""
-    looked = []
-    for picture in story.pictures:
-        with Image.open(picture.file) as image:
-            face = match(recogniser.faces(image.convert("RGB")), picture.masks)[0]
-        looked.append((picture.prompt, face is not None))
-    return looked
+def looked(seen: Seen) -> Looked:
+    """The pictures of a story of one character."""
+    return [(p.prompt, n in seen.face_frame) for n, p in enumerate(seen.told.pictures)]
 
 
 def shares(
-    stories: Sequence[Sequence[tuple[str, bool]]], word: str
+    stories: Sequence[Looked], word: str
 ) -> tuple[float, float, tuple[float, float] | None, int]:
     """Found with ``word``, without it, the interval of the difference, pictures with it.
 
@@ -58,6 +53,17 @@ def shares(
     return with_word, without, bootstrap(less, len(stories)), int(counts[:, 0].sum())
 
 
+def table(stories: Sequence[Looked], words: Sequence[str]) -> str:
+    """Markdown: a line for each word."""
+    lines = ["| word | pictures | found with it | without | difference |", "| --- " * 5 + "|"]
+    for word in words:
+        with_word, without, interval, count = shares(stories, word)
+        between = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
+        less = f"{with_word - without:.3f}{between}"
+        lines.append(f"| {word} | {count} | {with_word:.3f} | {without:.3f} | {less} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -65,17 +71,12 @@ def main() -> None:
     parser.add_argument("--words", nargs="+", default=WORDS, metavar="WORD")
     options = parser.parse_args()
     try:
-        recogniser = Dlib()
+        instruments = Instruments(recogniser=Dlib())
         told = [read_run(run) for run in options.runs]
     except IdentityStoryError as error:
         parser.error(str(error))
-    stories = [found(story, recogniser) for story in told if story.people == 1]
-    print("| word | pictures | found with it | without | difference |\n" + "| --- " * 5 + "|")
-    for word in options.words:
-        with_word, without, interval, count = shares(stories, word)
-        between = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-        less = f"{with_word - without:.3f}{between}"
-        print(f"| {word} | {count} | {with_word:.3f} | {without:.3f} | {less} |")
+    alone = [look(story, instruments) for story in told if story.people == 1]
+    print(table([looked(seen) for seen in alone], options.words))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Renders stories of held-out people, one picture after the other of the same person or pair, and
 measures them as ``identitystory evaluate`` does, as rendered and through the autoencoder. A generator
 that paints people as the world has them, each in a new moment, cannot be found better than the
-latter. Goals of ``benchmarks/targets.py`` above it are out of reach.
+latter. Goals of ``benchmarks/targets.py`` above it are out of reach. Below: where the autoencoder
+loses faces, as ``benchmarks/missing.py`` has it of finished runs.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from benchmarks import missing
 from identitystory.evaluation import Wanted, group_of, open_tools
-from identitystory.metrics.suite import Member, Picture, Score, Told, look, score
+from identitystory.metrics.suite import Member, Picture, Score, Seen, Told, look, score
 
 from .data import (
     HELD_OUT_PAIRS,
@@ -129,7 +131,7 @@ def main() -> None:
     instruments = replace(tools.instruments, segmenter=None)  # masks are known
     vae = AutoencoderKL.from_pretrained(TARGET / "vae").eval()
     made = stories(open_world(options), options.people, options.pairs, options.pictures)
-    seen: dict[str, list] = {"rendered": [], "autoencoder": []}
+    seen: dict[str, list[Seen]] = {"rendered": [], "autoencoder": []}
     for number, shots in enumerate(made):
         images = np.stack([one.image for one in shots])
         for column, shown in (("rendered", images), ("autoencoder", decoded(vae, images))):
@@ -142,6 +144,8 @@ def main() -> None:
             if group:
                 found.setdefault(group_of(people), {})[column] = score(group, instruments)
     print(table(found))
+    alone = [missing.looked(s) for s in seen["autoencoder"] if s.told.people == 1]
+    print("\n" + missing.table(alone, missing.WORDS))
 
 
 if __name__ == "__main__":

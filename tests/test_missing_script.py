@@ -5,8 +5,8 @@ import math
 import torch
 from PIL import Image
 
-from benchmarks.missing import found, shares
-from identitystory.metrics.suite import Member, Picture, Told
+from benchmarks.missing import looked, shares, table
+from identitystory.metrics.suite import Instruments, Member, Picture, Told, look
 from identitystory.types import Face
 
 HALF, NEAR = "a half-body photo of a man", "a portrait of a man"
@@ -43,4 +43,13 @@ def test_a_face_counts_if_it_is_found_in_its_picture(tmp_path):
         cast = (Member("Tom", "a man", "Tom"),)
         masks = torch.ones(1, 8, 8, dtype=torch.bool)
         pictures.append(Picture(tmp_path / f"{name}.png", name, cast, masks))
-    assert found(Told("", tuple(pictures), 1), Bright()) == [("a", True), ("b", False)]
+    seen = look(Told("", tuple(pictures), 1), Instruments(recogniser=Bright()))
+    assert looked(seen) == [("a", True), ("b", False)]
+
+
+def test_the_table_has_a_line_a_word():
+    stories = [[(HALF, False), (NEAR, True)]] * 4
+    assert table(stories, ["half-body", "man"]).splitlines()[2:] == [
+        "| half-body | 4 | 0.000 | 1.000 | -1.000 [-1.000, -1.000] |",
+        "| man | 8 | 0.500 | nan | nan |",
+    ]

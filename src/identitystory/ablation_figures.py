@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from .runfolder import RunFolder, write_whole
 BLUE, GREY, PALE = "#1f5fbf", "#555555", "#b8b8b8"
 SHOWN = 3  # pictures of each variant
 TILE = 2.0  # inches a side, at most
+LETTERS = 10  # of a line below an axis
 MISSING = "no figure: matplotlib is not installed; pip install 'identitystory[figures]'"
 
 
@@ -81,7 +83,7 @@ def _chart(axis: Any, request: AblationRequest, outcome: Outcome, name: str) -> 
         axis.set_xlabel(request.ablation.axis)
         axis.set_xticks(places)
     else:
-        axis.set_xticks(places, [v.label.replace(" ", "\n") for v in request.variants])
+        axis.set_xticks(places, [fill(v.label, LETTERS) for v in request.variants])
         axis.set_xlim(-0.5, len(places) - 0.5)
     if request.ablation.name == "start":
         axis.invert_xaxis()  # from noise to clean, as in Fig. 5a
