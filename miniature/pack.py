@@ -26,20 +26,20 @@ from identitystory.metrics.attributes import TABLE
 from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
-from . import few_steps, ip_adapter
-from .data import PLACES_V0, POSES_V0, PictureSet
-from .identity import ACTIVATION, WIDTH, load_encoder
-from .identity_lora import NAME as IDENTITY_LORA
-from .identity_lora import load_painter
-from .loop import CHECKPOINTS, load_trained, trained
 from .paths import BUILD, TARGET
-from .reader import save_reader
-from .ready import HELD_OUT_SCENES, LATENTS
-from .segmenter import MEAN, SIZE, STD, new_segmenter
-from .text import TOKENIZERS, load_encoders
-from .unet import LORA, Painter, new_unet, scheduler
-from .vae import DECODER, load_vae
-from .views import PICTURE
+from .pictures.dataset import PLACES_V0, POSES_V0, PictureSet
+from .pictures.portraits import PICTURE
+from .pictures.training_set import HELD_OUT_SCENES, LATENTS
+from .stages import few_steps, ip_adapter
+from .stages.identity import ACTIVATION, WIDTH, load_encoder
+from .stages.identity_lora import NAME as IDENTITY_LORA
+from .stages.identity_lora import load_painter
+from .stages.painter import LORA, Painter, new_unet, scheduler
+from .stages.reader import save_reader
+from .stages.segmenter import MEAN, SIZE, STD, new_segmenter
+from .stages.text import TOKENIZERS, load_encoders
+from .stages.vae import DECODER, load_vae
+from .training.loop import CHECKPOINTS, load_trained, trained
 from .world.captions import grammar_words
 
 

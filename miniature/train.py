@@ -33,6 +33,7 @@ STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages 
     "few_steps": ([], 10),
     "pack": ([], 0),
 }
+ROOMS = {"data": "pictures.dataset", "pack": "pack"}  # what is no training
 
 
 def main() -> None:
@@ -50,7 +51,8 @@ def main() -> None:
             continue
         drawn = {"people": options.people, "pairs": max(50, options.people * 5 // 32)}
         given = [argument.format_map(drawn) for argument in arguments]
-        command = [sys.executable, "-m", f"miniature.{name}", *flags, *given]
+        module = ROOMS.get(name, f"stages.{name}")
+        command = [sys.executable, "-m", f"miniature.{module}", *flags, *given]
         if options.assets and name == "data":
             command += ["--assets", options.assets]
         if minutes:

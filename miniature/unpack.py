@@ -25,14 +25,14 @@ from transformers import (
 from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
 from identitystory.metrics.attributes import WEIGHTS
 
-from .identity import Tower
-from .loop import CHECKPOINTS, trained
 from .pack import read_card
 from .paths import TARGET
-from .reader import new_reader
-from .text import TOKENIZERS, Reader, make_tokenizers
-from .unet import LORA, Painter
-from .vae import DECODER
+from .stages.identity import Tower
+from .stages.painter import LORA, Painter
+from .stages.reader import new_reader
+from .stages.text import TOKENIZERS, Reader, make_tokenizers
+from .stages.vae import DECODER
+from .training.loop import CHECKPOINTS, trained
 
 
 def prefixed(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

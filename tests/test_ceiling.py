@@ -1,4 +1,4 @@
-"""miniature.ceiling: rendered people as stories. What needs the renderer is left to the command."""
+"""miniature.checks.ceiling: rendered people as stories. What needs the renderer is left to the command."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from identitystory.metrics.suite import Score
-from miniature import ceiling
+from miniature.checks import ceiling
 from miniature.paths import TARGET
 
 VIEW = SimpleNamespace(place="beach", hour="day", framing="portrait")

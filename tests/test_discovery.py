@@ -2,13 +2,7 @@ import pytest
 import torch
 
 from identitystory.config import DiscoveryConfig
-from identitystory.discovery import (
-    cohesion,
-    discover,
-    distance_to_mean,
-    mean,
-    reconstruction_error,
-)
+from identitystory.discovery import cohesion, discover, distance_to_mean, mean, reconstruction_error
 from identitystory.errors import ConfigError, ModelError
 
 

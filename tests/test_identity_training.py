@@ -6,9 +6,18 @@ import torch
 from PIL import Image
 
 from identitystory.models.pixels import normalised, square
-from miniature.embedded import ridge, told_apart
-from miniature.numbers import components
-from miniature.views import COARSE, MARGIN, PICTURE, SIZE, look_alikes, middles, pixels, varied
+from miniature.checks.embedding import ridge, told_apart
+from miniature.pictures.face_shapes import components
+from miniature.pictures.portraits import (
+    COARSE,
+    MARGIN,
+    PICTURE,
+    SIZE,
+    look_alikes,
+    middles,
+    pixels,
+    varied,
+)
 
 
 def a_picture(seed: int) -> np.ndarray:

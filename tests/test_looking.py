@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor
 
-from miniature.looking import (
+from miniature.training.attention_loss import (
     ABOUT,
     PARTS,
     SHARE,

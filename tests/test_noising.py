@@ -2,8 +2,8 @@
 
 import torch
 
-from miniature.noising import min_snr, noised
-from miniature.unet import scheduler
+from miniature.stages.painter import scheduler
+from miniature.training.noise import min_snr, noised
 
 
 def test_noise_and_velocity_are_diffusers_own_and_give_the_clean_latents_back():

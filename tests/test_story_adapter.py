@@ -174,7 +174,7 @@ def test_another_unets_or_another_kind_of_adapter_is_refused(backend, folder, tm
 
 
 def test_before_its_training_the_workshops_adapter_changes_nothing(backend):
-    from miniature.ip_adapter import Adapter
+    from miniature.stages.ip_adapter import Adapter
 
     G = backend.general
     adapter = Adapter(G.unet, 96)
@@ -190,7 +190,7 @@ def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_pa
 
     There is no encoder beside it: the checkpoint's identity encoder sees for it.
     """
-    from miniature.ip_adapter import Adapter, pack
+    from miniature.stages.ip_adapter import Adapter, pack
 
     G, encoder = backend.general, backend.identity.encoder
     with torch.random.fork_rng():

@@ -16,8 +16,8 @@ from identitystory.errors import StoryError
 from identitystory.story import slug
 from identitystory.story_sets import load_sets, set_text
 from identitystory.vocabulary import load_vocabulary, unknown_words
-from miniature import stories
-from miniature.data import PLACES_V0
+from miniature.pictures import stories
+from miniature.pictures.dataset import PLACES_V0
 from miniature.world.captions import PLACE, SKIN
 
 PACKAGE = Path(str(resources.files("identitystory")))

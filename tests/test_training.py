@@ -8,13 +8,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from identitystory.models.diffusion import ddim_step
-from miniature.few_steps import velocity_to
-from miniature.looking import PARTS, cells_of_parts
 from miniature.pack import sort_metadata
-from miniature.perception import CELLS, GRID, corners, cut, distance
-from miniature.ready import WORDINGS, Ready, companions, masks_of_sides, sides
-from miniature.text import state_sizes
-from miniature.unet import Batch, Draw, squared_error
+from miniature.pictures.training_set import WORDINGS, Ready, companions, masks_of_sides, sides
+from miniature.stages.few_steps import velocity_to
+from miniature.stages.perception import CELLS, GRID, corners, cut, distance
+from miniature.stages.text import state_sizes
+from miniature.stages.unet import squared_error
+from miniature.stages.unet_batches import Batch, Draw
+from miniature.training.attention_loss import PARTS, cells_of_parts
 
 
 def test_a_window_is_a_slice_of_each_picture():

@@ -8,12 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from miniature import identity_lora, loop, unpack
-from miniature.identity_lora import Listener
-from miniature.loop import Run, load_trained
+from miniature import unpack
 from miniature.pack import base_state, save_photomaker, training_facts
 from miniature.paths import TARGET
-from miniature.unet import Painter
+from miniature.stages import identity_lora
+from miniature.stages.identity_lora import Listener
+from miniature.stages.painter import Painter
+from miniature.training import loop
+from miniature.training.loop import Run, load_trained
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for module in (loop, unpack):
         monkeypatch.setattr(module, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr("miniature.pack.CHECKPOINTS", tmp_path)
-    monkeypatch.setattr("miniature.beside.CHECKPOINTS", tmp_path)
+    monkeypatch.setattr("miniature.training.on_finished_unet.CHECKPOINTS", tmp_path)
     return tmp_path
 
 

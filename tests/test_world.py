@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from miniature.text import random_facts
+from miniature.stages.text import random_facts
 from miniature.world.captions import HOUR, caption, description, grammar_words, scene
 
 FACTS = [random_facts(np.random.default_rng(k)) for k in range(300)]
@@ -86,7 +86,7 @@ def world(tmp_path_factory: pytest.TempPathFactory):
 @pytest.mark.workshop
 def test_a_picture_is_drawn_from_its_numbers(world) -> None:
     """The same (seed, index) gives the same bytes; another index another face."""
-    from miniature.data import draw_alone
+    from miniature.pictures.dataset import draw_alone
 
     first, again, other = (
         world.render(*draw_alone(world.body, 3, index, 0)).image for index in (5, 5, 6)
@@ -101,7 +101,12 @@ PAIRS = dict(seed=3, people=100, of=500)
 @pytest.mark.workshop
 def test_pairs_are_of_the_people_of_the_set_and_held_out_together(world) -> None:
     """Known pairs of known people, the last ones of held-out people, changing places."""
-    from miniature.data import HELD_OUT_PAIRS, HELD_OUT_PEOPLE, draw_alone, draw_together
+    from miniature.pictures.dataset import (
+        HELD_OUT_PAIRS,
+        HELD_OUT_PEOPLE,
+        draw_alone,
+        draw_together,
+    )
 
     for index, known in ((0, True), (100 - HELD_OUT_PAIRS, False)):
         cast, _ = draw_together(world.body, PAIRS, index, 0)
@@ -117,7 +122,7 @@ def test_pairs_are_of_the_people_of_the_set_and_held_out_together(world) -> None
 @pytest.mark.workshop
 def test_two_heads_are_in_the_picture_whatever_their_heights(world) -> None:
     """Nobody is cut off at the neck: all eyes are well inside, a child's and an adult's too."""
-    from miniature.data import draw_together
+    from miniature.pictures.dataset import draw_together
 
     heights = []
     for index in range(12):
@@ -130,7 +135,7 @@ def test_two_heads_are_in_the_picture_whatever_their_heights(world) -> None:
 @pytest.mark.workshop
 def test_masks_say_who_is_where(world) -> None:
     """Of two people the first is left, and each one's eyes lie inside the own mask."""
-    from miniature.data import draw_together
+    from miniature.pictures.dataset import draw_together
 
     cast, view = draw_together(world.body, PAIRS, 5, 0)
     picture = world.render(cast, view)

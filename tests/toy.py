@@ -34,7 +34,7 @@ from transformers import (
 )
 
 from identitystory.models.photomaker import IdentityEncoder
-from miniature.tokenizer import write_clip_tokenizer
+from miniature.stages.tokenizer import write_clip_tokenizer
 
 WIDTHS = (32, 64)  # of the two text encoders
 SIZE = 64  # pixels

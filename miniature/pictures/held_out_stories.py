@@ -1,4 +1,4 @@
-"""Stories of people and scenes that training never saw: ``python -m miniature.held_out OUT.json``.
+"""Stories of people and scenes that training never saw: ``python -m miniature.pictures.held_out_stories OUT.json``.
 
 Twenty stories of one character: the description is of a held-out person of the set, one scene of
 four is a held-out combination of place and expression, two are portraits and two half-body.
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .data import PLACES_V0, POSES_V0, PictureSet
-from .paths import BUILD
-from .ready import HELD_OUT_SCENES
-from .text import random_facts
-from .world.captions import FRAMING, description, scene
+from ..paths import BUILD
+from ..stages.text import random_facts
+from ..world.captions import FRAMING, description, scene
+from .dataset import PLACES_V0, POSES_V0, PictureSet
+from .training_set import HELD_OUT_SCENES
 
 
 def stories(data: PictureSet, count: int, seed: int) -> list[dict]:

@@ -1,4 +1,4 @@
-"""The attribute reader: ``python -m miniature.reader``.
+"""The attribute reader: ``python -m miniature.stages.reader``.
 
 A small network learns to read off a rendered picture what its caption could say. On generated
 pictures it tells exactly which words were followed, where CLIP only knows nearer from farther.
@@ -20,12 +20,12 @@ from torch import Tensor
 
 from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet
 
-from .data import PLACES_V0, PictureSet
-from .loop import Run, load_trained, mixed, moved
-from .paths import BUILD
+from ..paths import BUILD
+from ..pictures.dataset import PLACES_V0, PictureSet
+from ..training.loop import Run, load_trained, mixed, moved
+from ..world import captions
 from .text import FACTS
 from .vae import rendered
-from .world import captions
 
 SIZE, BATCH = 128, 64
 SCENE = ("place", "hour")

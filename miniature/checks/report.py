@@ -1,4 +1,4 @@
-"""Measure the trained parts on held-out people: ``python -m miniature.report``.
+"""Measure the trained parts on held-out people: ``python -m miniature.checks.report``.
 
 Writes ``build/measured.json``, which ``pack`` puts into the card. With ``--consistency FILE`` the
 numbers of ``benchmarks/consistency.py`` go in too.
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from . import identity, segmenter, vae
-from .data import PictureSet, add_set_options
-from .paths import BUILD
+from ..paths import BUILD
+from ..pictures.dataset import PictureSet, add_set_options
+from ..stages import identity, segmenter, vae
 
 
 def machine() -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
-from .data import PictureSet
+from .dataset import PictureSet
 
 PICTURE, SIZE = 128, 96  # pixels a side of a picture, and of its middle
 MARGIN = (PICTURE - SIZE) // 2

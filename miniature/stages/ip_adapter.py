@@ -1,4 +1,4 @@
-"""A small IP-Adapter for the miniature, for Story-Adapter: ``python -m miniature.ip_adapter``.
+"""A small IP-Adapter for the miniature, for Story-Adapter: ``python -m miniature.stages.ip_adapter``.
 
 The U-Net stays as it is; a projection of a picture's embedding to a few tokens, and a second pair of
 key and value projections in every cross-attention, learn to paint a picture from its caption and an
@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from identitystory.models.attention import Site, attend, edited
 from identitystory.models.folder import ADAPTER
 
-from .beside import command, fingerprint, load_fitting
-from .loop import DEVICE, Run, load_trained, mixed, moved
-from .noising import min_snr, noised
-from .ready import WORDINGS, Ready, companions
+from ..pictures.training_set import WORDINGS, Ready, companions
+from ..training.loop import DEVICE, Run, load_trained, mixed, moved
+from ..training.noise import min_snr, noised
+from ..training.on_finished_unet import command, fingerprint, load_fitting
+from .painter import Painter, predicted, scheduler
 from .text import WIDTHS
-from .unet import Painter, predicted, scheduler
 
 NAME = "ip_adapter"
 TOKENS = 4  # a picture; diffusers' own class takes no other number

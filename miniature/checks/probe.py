@@ -1,4 +1,4 @@
-"""What does the U-Net listen to? ``python -m miniature.probe``, while it trains or after.
+"""What does the U-Net listen to? ``python -m miniature.checks.probe``, while it trains or after.
 
 Three things that pictures do not show until it is too late: the loss with the right caption, a
 wrong one and none; the loss with the right identity, a wrong one and none, under a caption that says
@@ -13,11 +13,11 @@ import torch
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
-from .data import add_set_options, open_sets
-from .loop import CHECKPOINTS, CPU, mixed
-from .noising import noised
-from .ready import WORDINGS, bare_captions, companions, portraits_of, prepare
-from .unet import Painter, scheduler
+from ..pictures.dataset import add_set_options, open_sets
+from ..pictures.training_set import WORDINGS, bare_captions, companions, portraits_of, prepare
+from ..stages.painter import Painter, scheduler
+from ..training.loop import CHECKPOINTS, CPU, mixed
+from ..training.noise import noised
 
 
 def quarters(error: Tensor) -> str:

@@ -1,4 +1,4 @@
-"""A look at latents: ``python -m miniature.perception``, the loss that the U-Net's faces are held to.
+"""A look at latents: ``python -m miniature.stages.perception``, the loss that the U-Net's faces are held to.
 
 The squared error of a latent hardly notices whose face it shows. This small network reads windows of
 latents around a face: who it is, in the words of the identity tower, which saw the pixels, and the expression. It is
@@ -15,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .data import PictureSet, add_set_options, open_sets
+from ..pictures.dataset import PictureSet, add_set_options, open_sets
+from ..pictures.portraits import kinds_of, look_alikes, portraits
+from ..pictures.training_set import Ready, prepare
+from ..training.loop import Run, load_trained, mixed, moved
+from ..training.muon import muon_and_adam
+from ..world.people import EXPRESSIONS
 from .identity import auc, embed_all, load_encoder
-from .loop import Run, load_trained, mixed, moved
-from .muon import muon_and_adam
-from .ready import Ready, prepare
 from .teacher import Block, contrast
 from .text import WIDTHS
 from .vae import LATENT_CHANNELS
-from .views import kinds_of, look_alikes, portraits
-from .world.people import EXPRESSIONS
 
 CELLS = 8  # a window's side in latents: 64 of 128 pixels, a head in a portrait
 GRID = 16

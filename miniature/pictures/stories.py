@@ -1,4 +1,4 @@
-"""Stories in the miniature's words: ``python -m miniature.stories``.
+"""Stories in the miniature's words: ``python -m miniature.pictures.stories``.
 
 40 sets of 10 scenes for ``identitystory evaluate``, 30 with one character and 10 with two: ordinary
 people of both sexes, every age and every skin that the world has (its words have none for build),
@@ -13,15 +13,15 @@ import numpy as np
 
 from identitystory.story_sets import set_text
 
-from .data import PLACES_V0, POSES_V0
-from .paths import ROOT
-from .world.captions import FRAMING, INDOOR_PLACES, PLACE, SKIN, description, scene
-from .world.people import AGES, CLOTH_COLOURS, EXPRESSIONS, OUTFITS, SEXES, SKINS
+from ..paths import ROOT
+from ..world.captions import FRAMING, INDOOR_PLACES, PLACE, SKIN, description, scene
+from ..world.people import AGES, CLOTH_COLOURS, EXPRESSIONS, OUTFITS, SEXES, SKINS
+from .dataset import PLACES_V0, POSES_V0
 
 TARGET = ROOT / "src" / "identitystory" / "data" / "little_people.toml"
 HEAD = """\
 # 40 sets of 10 prompts in the words that the miniature knows: 30 with one character, 10 with two.
-# Written by `python -m miniature.stories` from the grammar of the captions.
+# Written by `python -m miniature.pictures.stories` from the grammar of the captions.
 """
 ONE, TWO = 30, 10
 NAMES = {

@@ -1,4 +1,4 @@
-"""The autoencoder: 128 px pictures to 16 x 16 latents and back. ``python -m miniature.vae``.
+"""The autoencoder: 128 px pictures to 16 x 16 latents and back. ``python -m miniature.stages.vae``.
 
 A plain three-channel ``AutoencoderKL``. Faces weigh more than background, colour differences more
 than luminance (an L1 loss on RGB learns green against magenta last), and edges count at three scales.
@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from .data import PictureSet
-from .loop import CPU, Run, load_trained, mixed, moved, spawn, trained
-from .muon import Muon
-from .paths import BUILD
+from ..paths import BUILD
+from ..pictures.dataset import PictureSet
+from ..training.loop import CPU, Run, load_trained, mixed, moved, spawn, trained
+from ..training.muon import Muon
 
 SIZE, LATENT_CHANNELS = 128, 12
 CROP, BATCH = 64, 16  # a batch is of each process

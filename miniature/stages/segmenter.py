@@ -1,4 +1,4 @@
-"""CLIPSeg and the small CLIP inside it: ``python -m miniature.segmenter``.
+"""CLIPSeg and the small CLIP inside it: ``python -m miniature.stages.segmenter``.
 
 One training teaches both: pictures and captions find each other (CLIP), and the decoder draws the
 mask of the person that a phrase speaks of, in pictures of one person and of two.
@@ -19,13 +19,13 @@ from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 from identitystory.models.clipseg import compete
 
-from .data import PictureSet
-from .loop import Run, load_trained, mixed, moved
-from .muon import Muon
-from .paths import BUILD
+from ..paths import BUILD
+from ..pictures.dataset import PictureSet
+from ..training.loop import Run, load_trained, mixed, moved
+from ..training.muon import Muon
+from ..world.captions import caption, description
 from .text import WIDTHS, load_encoders, make_tokenizers, tokens
 from .vae import rendered
-from .world.captions import caption, description
 
 SIZE, PATCH, WIDTH, BATCH = 128, 8, 96, 28
 TWO = 0.7  # share of pictures of two people: only there a phrase must be heard

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .data import add_training_options, open_sets
+from ..paths import TARGET
+from ..pictures.dataset import add_training_options, open_sets
+from ..pictures.training_set import prepare
 from .loop import CHECKPOINTS, load_trained, spawn, trained
-from .paths import TARGET
-from .ready import prepare
 
 
 def fingerprint() -> float:

@@ -1,4 +1,4 @@
-"""A LoRA for portraits in eight steps without guidance: ``python -m miniature.few_steps``.
+"""A LoRA for portraits in eight steps without guidance: ``python -m miniature.stages.few_steps``.
 
 Progressive distillation (Salimans and Ho, 2022) of guided sampling: from a noised picture the
 teacher takes two guided steps, and the student learns the one prediction that gets there at once.
@@ -18,10 +18,11 @@ from identitystory.config import FEW_STEPS, MINIATURE_GUIDANCE
 from identitystory.models.diffusion import ddim_step
 from identitystory.models.folder import FEW_STEPS as FILE
 
-from .beside import command, fingerprint, load_fitting
-from .loop import DEVICE, Run, load_trained, mixed, moved
-from .ready import WORDINGS, Ready
-from .unet import Painter, below, predicted, scheduler
+from ..pictures.training_set import WORDINGS, Ready
+from ..training.loop import DEVICE, Run, load_trained, mixed, moved
+from ..training.on_finished_unet import command, fingerprint, load_fitting
+from .painter import Painter, predicted, scheduler
+from .unet_batches import below
 
 NAME, RANK = "few_steps", 4
 

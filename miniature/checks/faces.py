@@ -1,4 +1,4 @@
-"""Are there faces, and are they the right people's? ``python -m miniature.likeness``.
+"""Are there faces, and are they the right people's? ``python -m miniature.checks.faces``.
 
 Pictures of held-out people from both generators, judged by dlib's recogniser, which had no part in the
 training. The general generator has a caption of the person; the identity generator has the same
@@ -17,15 +17,16 @@ from PIL import Image
 
 from identitystory.metrics.faces import Dlib
 
-from .data import PictureSet
-from .identity import auc, embed_all, load_encoder
-from .loop import CPU, load_trained, mixed
-from .paths import BUILD
-from .ready import LATENTS, place_of_class_word, wording
-from .text import load_encoders, tokens
-from .unet import Painter, sample
-from .vae import load_vae, to_images, to_tensor
-from .views import other_portraits
+from ..paths import BUILD
+from ..pictures.dataset import PictureSet
+from ..pictures.portraits import other_portraits
+from ..pictures.training_set import LATENTS, place_of_class_word, wording
+from ..stages.identity import auc, embed_all, load_encoder
+from ..stages.painter import Painter
+from ..stages.text import load_encoders, tokens
+from ..stages.unet import sample
+from ..stages.vae import load_vae, to_images, to_tensor
+from ..training.loop import CPU, load_trained, mixed
 
 
 def paint(painter: Painter, rows: list[dict], e: torch.Tensor | None, **options) -> torch.Tensor:

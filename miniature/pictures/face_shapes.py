@@ -7,8 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from .data import PictureSet
-from .paths import BUILD
+from ..paths import BUILD
+from .dataset import PictureSet
 
 SHAPES = 40  # principal components of the faces' shapes; 99 % of their variance
 
@@ -29,8 +29,8 @@ def numbers_of(data: PictureSet) -> np.ndarray:
 
 
 def _numbers_and_faces(seed: int, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from .world.body import Body
-    from .world.people import draw_person
+    from ..world.body import Body
+    from ..world.people import draw_person
 
     body = Body(BUILD / "world")
     drawn = [draw_person(body, seed, int(i)) for i in people]

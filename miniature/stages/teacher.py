@@ -1,4 +1,4 @@
-"""Who it is, seen by a convolutional network: ``python -m miniature.teacher``.
+"""Who it is, seen by a convolutional network: ``python -m miniature.stages.teacher``.
 
 A transformer of the tower's size learns to see from these few pictures very slowly; convolutions learn it
 in minutes. So a convolutional network is trained first, and the tower (``identity``) learns to say what it
@@ -15,13 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .data import PictureSet
-from .loop import Run, load_trained, mixed, moved, spawn
-from .muon import muon_and_adam
-from .numbers import numbers_of
-from .paths import BUILD
+from ..paths import BUILD
+from ..pictures.dataset import PictureSet
+from ..pictures.face_shapes import numbers_of
+from ..pictures.portraits import PARTS, Pairs
+from ..training.loop import Run, load_trained, mixed, moved, spawn
+from ..training.muon import muon_and_adam
 from .text import WIDTHS
-from .views import PARTS, Pairs
 
 GRID, WIDTH = 8, 160  # of the teacher's map; a cell is a patch of the tower
 PEOPLE_IN_BATCH, TEMPERATURE = 64, 0.08  # in each process

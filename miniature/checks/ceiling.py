@@ -1,4 +1,4 @@
-"""What would perfect pictures score? ``python -m miniature.ceiling``.
+"""What would perfect pictures score? ``python -m miniature.checks.ceiling``.
 
 Renders stories of held-out people, one picture after the other of the same person or pair, and
 measures them as ``identitystory evaluate`` does, as rendered and through the autoencoder. A generator
@@ -23,16 +23,10 @@ from benchmarks import missing
 from identitystory.evaluation import Wanted, group_of, open_tools
 from identitystory.metrics.suite import Member, Picture, Score, Seen, Told, look, score
 
-from .data import (
-    HELD_OUT_PAIRS,
-    HELD_OUT_PEOPLE,
-    describe,
-    draw_alone,
-    draw_together,
-)
-from .paths import BUILD, TARGET, add_world_options, open_world
-from .vae import to_images, to_tensor
-from .world.captions import caption, description
+from ..paths import BUILD, TARGET, add_world_options, open_world
+from ..pictures.dataset import HELD_OUT_PAIRS, HELD_OUT_PEOPLE, describe, draw_alone, draw_together
+from ..stages.vae import to_images, to_tensor
+from ..world.captions import caption, description
 
 SEED, PEOPLE = 1, 6400  # of the published miniature's world
 MEASURES = (

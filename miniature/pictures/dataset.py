@@ -1,4 +1,4 @@
-"""The training pictures: ``python -m miniature.data`` renders people into memory-mapped arrays.
+"""The training pictures: ``python -m miniature.pictures.dataset`` renders people into memory-mapped arrays.
 
 A set is a folder: ``images.u8`` (N, S, S, 3), ``masks.u8`` (N, S, S) part numbers of the world's
 render, and ``facts.jsonl``, one object a picture: who, in which moment, in which view. It is drawn
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .paths import BUILD, add_world_options, open_world
+from ..paths import BUILD, add_world_options, open_world
 
 PLACES_V0 = (
     "studio", "beach", "forest", "kitchen", "city street", "library", "snowy mountains",
@@ -92,7 +92,7 @@ def describe(person, moment, view) -> dict:
 
 def draw_alone(body, seed: int, index: int, number: int):
     """Person ``index``'s picture ``number``: cast and view."""
-    from .world.people import draw_moment, draw_person
+    from ..world.people import draw_moment, draw_person
 
     key = (seed * 7919 + index * 64 + number) % (2**31)
     view = _view(key)
@@ -106,7 +106,7 @@ def draw_together(body, spec: dict, index: int, number: int):
     The two are people of the set of ``spec["of"]`` people: held-out ones in the held-out pairs,
     known ones in the others. They change places from picture to picture and share an expression.
     """
-    from .world.people import draw_moment, draw_person
+    from ..world.people import draw_moment, draw_person
 
     known, of = spec["of"] - HELD_OUT_PEOPLE, spec["of"]
     new = index >= spec["people"] - HELD_OUT_PAIRS
@@ -123,7 +123,7 @@ def draw_together(body, spec: dict, index: int, number: int):
 
 
 def _view(key: int):
-    from .world.places import draw_view
+    from ..world.places import draw_view
 
     rng = np.random.default_rng([key, 9])
     framing = "portrait" if rng.random() < 0.55 else "half-body"
@@ -187,7 +187,7 @@ def render_set(folder: Path, options: argparse.Namespace) -> PictureSet:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "miniature.data", *sys.argv[1:]]
+    command = [sys.executable, "-m", "miniature.pictures.dataset", *sys.argv[1:]]
     workers = [
         subprocess.Popen([*command, "--worker", str(k)], env=environment)
         for k in range(options.workers)

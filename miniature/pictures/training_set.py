@@ -16,14 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from .data import PictureSet
-from .identity import embed_all, load_encoder
-from .looking import CLASS_WORDS, cells_of_parts, parts_of_tokens
-from .loop import DEVICE, mixed, moved
-from .paths import BUILD
-from .text import WIDTHS, load_encoders, tokens
-from .vae import LATENT_CHANNELS, SIZE, load_vae, to_tensor
-from .world.captions import FRAMING, caption, cast
+from ..paths import BUILD
+from ..stages.identity import embed_all, load_encoder
+from ..stages.text import WIDTHS, load_encoders, tokens
+from ..stages.vae import LATENT_CHANNELS, SIZE, load_vae, to_tensor
+from ..training.attention_loss import CLASS_WORDS, cells_of_parts, parts_of_tokens
+from ..training.loop import DEVICE, mixed, moved
+from ..world.captions import FRAMING, caption, cast
+from .dataset import PictureSet
 
 WORDINGS = 4  # captions of each picture; the last says only who is in it
 HELD_OUT_SCENES = frozenset({  # never painted in training: (place, expression)

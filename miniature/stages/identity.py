@@ -1,4 +1,4 @@
-"""The identity tower: ``python -m miniature.identity`` trains it, with who the people are as teacher.
+"""The identity tower: ``python -m miniature.stages.identity`` trains it, with who the people are as teacher.
 
 PhotoMaker's encoder is a CLIP vision transformer with two projections. It learns to say of a
 portrait what ``teacher`` says: the embedding, and cell by cell what that sees on its way there.
@@ -18,14 +18,14 @@ from transformers import CLIPVisionConfig
 
 from identitystory.models.photomaker import IdentityEncoder
 
-from .data import PictureSet
-from .loop import CPU, Run, load_trained, mixed, moved, spawn
-from .muon import muon_and_adam
-from .paths import BUILD
+from ..paths import BUILD
+from ..pictures.dataset import PictureSet
+from ..pictures.portraits import SIZE, Pairs, pixels
+from ..training.loop import CPU, Run, load_trained, mixed, moved, spawn
+from ..training.muon import muon_and_adam
 from .teacher import GRID, PEOPLE_IN_BATCH, contrast, load_teacher
 from .teacher import WIDTH as SEEN
 from .text import WIDTHS
-from .views import SIZE, Pairs, pixels
 
 PATCH, WIDTH, HIDDEN, LAYERS, ACTIVATION = SIZE // GRID, 192, 512, 6, "gelu"
 LOOKED = 4  # the layer after which a patch's token says what the teacher sees there

@@ -1,4 +1,4 @@
-"""The held-out people that the tests look at: ``python -m miniature.sample``.
+"""The held-out people that the tests look at: ``python -m miniature.pictures.test_people``.
 
 Writes ``tests/data/people.png``, one row a person and one column a picture, and ``people_masks.png``
 beside it, 255 where the person is. Nothing was trained on these people.
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .data import PictureSet
-from .paths import BUILD, ROOT
+from ..paths import BUILD, ROOT
+from .dataset import PictureSet
 
 
 def main() -> None:

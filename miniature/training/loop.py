@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from identitystory.models.hardware import resolve_dtype
 
+from ..paths import BUILD
 from .muon import all_summed
-from .paths import BUILD
 
 CHECKPOINTS = BUILD / "checkpoints"
 CPU = torch.device("cpu")

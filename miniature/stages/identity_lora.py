@@ -1,4 +1,4 @@
-"""The identity generator alone: ``python -m miniature.identity_lora``, after ``unet``.
+"""The identity generator alone: ``python -m miniature.stages.identity_lora``, after ``unet``.
 
 Trains as PhotoMaker does: the U-Net stays as it is, and the LoRA and the fuse module go on learning to
 paint the person of an embedding. A step tells them more than one of ``unet`` does, in less time, and
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import torch
 
-from .beside import command, fingerprint, fits
-from .loop import DEVICE, Run, load_trained, moved, trained
+from ..pictures.training_set import Ready, bare_captions
+from ..training.loop import DEVICE, Run, load_trained, moved, trained
+from ..training.on_finished_unet import command, fingerprint, fits
+from .painter import Painter
 from .perception import load_perception
-from .ready import Ready, bare_captions
-from .unet import Draw, Painter, loss_of, visibility
+from .unet import loss_of, visibility
+from .unet_batches import Draw
 
 NAME = "identity_lora"
 

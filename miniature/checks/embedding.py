@@ -1,4 +1,4 @@
-"""Is the face in the embedding? ``python -m miniature.embedded``.
+"""Is the face in the embedding? ``python -m miniature.checks.embedding``.
 
 A generator can paint of a face only what the embedding holds. So dlib's descriptor of *another* picture of a
 held-out person is predicted, by ridge regression, from what the tower says of a portrait, from what its teacher
@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .data import PictureSet
-from .identity import auc, embed_all, load_encoder
-from .likeness import recognised
-from .loop import trained
-from .numbers import numbers_of
-from .paths import BUILD
-from .perception import corners, cut, load_perception
-from .ready import LATENTS
-from .teacher import load_teacher
-from .vae import load_vae, to_tensor
-from .views import other_portraits, pixels
+from ..paths import BUILD
+from ..pictures.dataset import PictureSet
+from ..pictures.face_shapes import numbers_of
+from ..pictures.portraits import other_portraits, pixels
+from ..pictures.training_set import LATENTS
+from ..stages.identity import auc, embed_all, load_encoder
+from ..stages.perception import corners, cut, load_perception
+from ..stages.teacher import load_teacher
+from ..stages.vae import load_vae, to_tensor
+from ..training.loop import trained
+from .faces import recognised
 
 RIDGE = 30.0
 

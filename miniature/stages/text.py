@@ -1,4 +1,4 @@
-"""The two text encoders: ``python -m miniature.text``.
+"""The two text encoders: ``python -m miniature.stages.text``.
 
 Text alone teaches them. From the pooled output, and from the mean of the states that the U-Net
 attends to, linear heads predict every fact of the picture that a caption was written for: what is
@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from .data import PLACES_V0, POSES_V0, PictureSet
-from .loop import Run, load_trained, mixed, moved
-from .paths import BUILD
+from ..paths import BUILD
+from ..pictures.dataset import PLACES_V0, POSES_V0, PictureSet
+from ..training.loop import Run, load_trained, mixed, moved
+from ..world import people, places
+from ..world.captions import caption, grammar_words
 from .tokenizer import write_clip_tokenizer
-from .world import people, places
-from .world.captions import caption, grammar_words
 
 WIDTHS = (128, 192)
 VOCABULARY, MAX_LENGTH, BATCH = 1024, 77, 192

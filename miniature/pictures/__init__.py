@@ -1,0 +1,1 @@
+"""What the miniature is taught on."""
