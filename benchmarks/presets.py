@@ -18,17 +18,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from identitystory.config import (
-    FEW_STEPS,
-    DiscoveryConfig,
-    Preset,
-    preset,
-    with_distilled,
-    with_search_steps,
-)
+from identitystory.config import DiscoveryConfig, Preset
+from identitystory.cost import frame_evaluations, search_evaluations
 from identitystory.discovery import cohesion
 from identitystory.models.backend import load_backend
-from identitystory.pipeline import find_identity, frame_evaluations, paint, search_evaluations
+from identitystory.pipeline import find_identity, paint
+from identitystory.presets import FEW_STEPS, preset, with_distilled, with_search_steps
 from identitystory.protocols import Backend
 from identitystory.requests import overridden
 from identitystory.sampling import Watched

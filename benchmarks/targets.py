@@ -22,11 +22,11 @@ from identitystory import bench, grid
 from identitystory.ablation import DIRECT
 from identitystory.baselines.registry import OURS
 from identitystory.cli import default_service
-from identitystory.config import preset
 from identitystory.engines import engine
 from identitystory.errors import IdentityStoryError
 from identitystory.evaluation import Evaluation, Wanted, evaluate, group_of, open_tools
 from identitystory.metrics.intervals import bootstrap, mean_of
+from identitystory.presets import preset
 from identitystory.requests import overridden
 from identitystory.types import Story
 

@@ -19,13 +19,14 @@ from identitystory.ablation_scores import Outcome, Row, as_csv, compared, measur
 from identitystory.baselines.registry import OURS
 from identitystory.bench import BenchRequest
 from identitystory.cli import main
-from identitystory.config import DiscoveryConfig, InjectionConfig, Preset, preset
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
 from identitystory.evaluation import Tools
 from identitystory.metrics import intervals
 from identitystory.metrics.intervals import difference
 from identitystory.metrics.suite import Instruments
 from identitystory.plan import make_plan
+from identitystory.presets import preset
 from identitystory.runfolder import RunFolder, read_tensors
 from identitystory.story import inline_story, slug
 from tests.workshop import FACTS, Workshop, contents

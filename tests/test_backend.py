@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from identitystory import pipeline
+from identitystory import cost, pipeline
 from identitystory.config import InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
@@ -120,5 +120,5 @@ def test_three_descriptions_and_a_scene_are_painted_in_as_many_chunks_as_they_ne
         faces = torch.randn(3, sum(WIDTHS), generator=rng)
         cast = {n: Identity(e, torch.zeros(0)) for n, e in zip(who, faces, strict=True)}
         frames.append(pipeline.paint(parts, story, story.scenes[0], cast, preset))
-    assert G.evaluations + G_id.evaluations == 2 * pipeline.count_evaluations(4, 3, 3)
+    assert G.evaluations + G_id.evaluations == 2 * cost.count_evaluations(4, 3, 3)
     assert frames[0].image.tobytes() != frames[1].image.tobytes()

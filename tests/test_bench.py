@@ -17,11 +17,12 @@ from identitystory import bench, evaluation, results
 from identitystory.baselines.registry import METHODS
 from identitystory.bench import BenchRequest, chosen_methods, paint
 from identitystory.cli import main
-from identitystory.config import PRESETS, DiscoveryConfig, InjectionConfig, Preset, with_guidance
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.grid import NAMES as LEFT
 from identitystory.grid import TILE, load_stories, wrapped
-from identitystory.plan import ModelFacts
+from identitystory.presets import PRESETS, with_guidance
+from identitystory.protocols import ModelFacts
 from identitystory.results import make_table
 from identitystory.story import inline_story
 from tests.workshop import Workshop

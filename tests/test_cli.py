@@ -11,7 +11,7 @@ from identitystory import show
 from identitystory.cli import main
 from identitystory.errors import ModelError
 from identitystory.events import Started, StepDone, Warned
-from identitystory.plan import ModelFacts
+from identitystory.protocols import ModelFacts
 from identitystory.reference import cli_page
 from identitystory.service import Service
 

@@ -5,19 +5,15 @@ from fractions import Fraction
 import pytest
 
 from identitystory.config import (
-    PRESETS,
     DiscoveryConfig,
     InjectionConfig,
     Preset,
-    preset,
     preset_from_dict,
     survivors,
     to_dict,
-    with_guidance,
-    with_search_steps,
-    with_steps,
 )
 from identitystory.errors import ConfigError
+from identitystory.presets import PRESETS, preset, with_guidance, with_search_steps, with_steps
 
 
 @pytest.mark.parametrize(

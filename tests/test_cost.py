@@ -9,26 +9,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from identitystory.config import (
-    DiscoveryConfig,
-    InjectionConfig,
-    Preset,
-    preset,
-    preset_from_dict,
-    to_dict,
-)
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset, preset_from_dict, to_dict
+from identitystory.cost import count_evaluations, search_evaluations
 from identitystory.discovery import discover, settled
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.hardware import ACTIVATIONS, Room, rows_that_fit
-from identitystory.pipeline import (
-    count_evaluations,
-    find_identity,
-    find_template,
-    inject,
-    search_evaluations,
-)
-from identitystory.plan import ModelFacts, RunRequest, make_plan
+from identitystory.pipeline import find_identity, find_template, inject
+from identitystory.plan import RunRequest, make_plan
+from identitystory.presets import preset
+from identitystory.protocols import ModelFacts
 from identitystory.requests import overridden
 from identitystory.sampling import GuidedWithin, Watched, guided, sample, within
 from identitystory.story import inline_story

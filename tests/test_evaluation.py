@@ -27,7 +27,7 @@ from identitystory.evaluation import (
 )
 from identitystory.metrics.scores import cosine
 from identitystory.metrics.suite import Score
-from identitystory.plan import ModelFacts
+from identitystory.protocols import ModelFacts
 from identitystory.requests import new_request
 from identitystory.service import Service
 from identitystory.types import Face

@@ -21,10 +21,11 @@ from identitystory import judge as judging
 from identitystory import runfolder, study
 from identitystory.cli import main
 from identitystory.compare import find_cases
-from identitystory.config import PRESETS
 from identitystory.errors import ConfigError, RunError
 from identitystory.judge import Judge
-from identitystory.plan import ModelFacts, RunRequest, make_plan, make_record
+from identitystory.plan import RunRequest, make_plan, make_record
+from identitystory.presets import PRESETS
+from identitystory.protocols import ModelFacts
 from identitystory.story import inline_story
 
 ASKED = tuple(study.CRITERIA.values())

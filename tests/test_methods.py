@@ -7,10 +7,12 @@ import pytest
 from identitystory import plan, runfolder
 from identitystory.baselines.registry import METHODS, check_method, method, settings
 from identitystory.cli import main
-from identitystory.config import PRESETS, DiscoveryConfig, InjectionConfig, Preset, with_guidance
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError
 from identitystory.events import Finished, FrameReady, Started, StepDone
-from identitystory.plan import ModelFacts, RunRequest, make_plan
+from identitystory.plan import RunRequest, make_plan
+from identitystory.presets import PRESETS, with_guidance
+from identitystory.protocols import ModelFacts
 from identitystory.requests import again_request, new_request
 from identitystory.service import Service
 from identitystory.story import inline_story

@@ -4,28 +4,23 @@ import pytest
 import torch
 
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
 from identitystory.errors import ConfigError
 from identitystory.injection import make_template
 from identitystory.pipeline import (
-    attempt_seed,
-    count_evaluations,
     direct_identity,
     find_identity,
     find_template,
-    frame_evaluations,
-    frame_seed,
-    identity_prompt,
     inject,
     paint,
-    phrases,
-    portrait_seeds,
     portraits,
-    search_evaluations,
     unguided_injection,
 )
 from identitystory.protocols import Backend
 from identitystory.sampling import Watched, trajectory
+from identitystory.seeds import attempt_seed, frame_seed, portrait_seeds
 from identitystory.types import Character, Identity
+from identitystory.wording import identity_prompt, phrases
 
 from .conftest import MARA, TOM, FakeIdentityGenerator, FakeSegmenter, T
 

@@ -23,7 +23,8 @@ from identitystory.events import (
     StepDone,
     Warned,
 )
-from identitystory.plan import ModelFacts, RunRequest, extended, from_picture
+from identitystory.plan import RunRequest, extended, from_picture
+from identitystory.protocols import ModelFacts
 from identitystory.requests import new_request, overridden
 from identitystory.service import Service
 from identitystory.story import inline_story

@@ -9,8 +9,8 @@ from identitystory import shared
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.events import Finished, Started
 from identitystory.pipeline import find_template
-from identitystory.plan import ModelFacts, RunRequest
-from identitystory.protocols import Backend
+from identitystory.plan import RunRequest
+from identitystory.protocols import Backend, ModelFacts
 from identitystory.service import Service
 from identitystory.story import inline_story
 from tests.conftest import FakeGenerator, FakeIdentityGenerator, FakeSegmenter, number

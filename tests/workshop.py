@@ -2,7 +2,7 @@
 
 import time
 
-from identitystory.plan import ModelFacts
+from identitystory.protocols import ModelFacts
 from identitystory.service import Service
 
 FACTS = ModelFacts("w1", "cpu", "float32")

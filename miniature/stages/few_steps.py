@@ -14,9 +14,9 @@ from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from identitystory.config import FEW_STEPS, MINIATURE_GUIDANCE
 from identitystory.models.diffusion import ddim_step
 from identitystory.models.folder import FEW_STEPS as FILE
+from identitystory.presets import FEW_STEPS, MINIATURE_GUIDANCE
 
 from ..pictures.training_set import WORDINGS, Ready
 from ..training.loop import DEVICE, Run, load_trained, mixed, moved

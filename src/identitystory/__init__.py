@@ -4,11 +4,12 @@ What stands here is public. Importing it brings torch, but neither diffusers nor
 those come with `identitystory.models`, when a checkpoint is opened.
 """
 
-from .config import DiscoveryConfig, InjectionConfig, Preset, preset
+from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover
 from .errors import IdentityStoryError
 from .injection import make_template, redenoise
 from .pipeline import find_identity, paint
+from .presets import preset
 from .protocols import Backend
 from .types import Character, Frame, Identity, Scene, Story, Template
 

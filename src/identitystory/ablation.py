@@ -8,8 +8,7 @@ from typing import Any
 
 from .baselines.registry import OURS
 from .config import Preset
-from .errors import ConfigError
-from .scenes import did_you_mean
+from .errors import ConfigError, did_you_mean
 from .story import slug
 
 DIRECT = "direct-identity"

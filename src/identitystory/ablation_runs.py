@@ -14,7 +14,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from . import grid, pipeline
+from . import grid, wording
 from .ablation import DIRECT, Ablation, Variant
 from .baselines.registry import OURS
 from .config import Preset
@@ -102,7 +102,7 @@ def chosen_stories(
 
 def face_story(character: Character, base: Preset, number: int, pictures: int) -> Story:
     """``pictures`` pictures of one character, painted from the words of its portraits."""
-    prompt = pipeline.search_prompt(character, base.discovery)
+    prompt = wording.search_prompt(character, base.discovery)
     text = base.discovery.search_prompt.replace("{description}", f"{{{character.name}}}")
     scene = Scene(prompt, (character.name,), text)
     return Story(f"face {number:02d} {character.name}", (character,), (scene,) * pictures)

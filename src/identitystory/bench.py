@@ -25,7 +25,8 @@ from .baselines.registry import METHODS, OURS, check_method, method
 from .config import Preset
 from .engines import Engine, Local
 from .errors import IdentityStoryError, RunError, is_out_of_memory
-from .plan import ModelFacts, RunRequest, make_plan
+from .plan import RunRequest, make_plan
+from .protocols import ModelFacts
 from .runfolder import RunFolder, canonical, read_record, write_whole
 from .service import Service
 from .story import slug

@@ -105,7 +105,7 @@ def chosen_preset(
     Raises:
         ConfigError: there is no such preset, or a number is out of range.
     """
-    from .config import preset
+    from .presets import preset
     from .requests import DEFAULT_PRESET, overridden
 
     return overridden(

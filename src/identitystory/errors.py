@@ -11,6 +11,9 @@ Each says what was wrong, with the value; what is accepted; what to do. The comm
 it as one line and exits 2. Everything else is a bug or a failure of the machine.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class IdentityStoryError(Exception):
     """Base of everything that the user can mend."""
@@ -42,3 +45,15 @@ def is_out_of_memory(error: Exception) -> bool:
         return True
     words = ("out of memory", "allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
     return isinstance(error, RuntimeError) and any(each in str(error) for each in words)
+
+
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
+    """`` Did you mean 'Mara'?`` with a leading blank, or ``otherwise`` if nothing is near."""
+    by_lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f" Did you mean {by_lower[near[0]]!r}?" if near else otherwise
+
+
+def quoted(words: Iterable[str]) -> str:
+    """``'Mara', 'Tom'``."""
+    return ", ".join(repr(w) for w in words)

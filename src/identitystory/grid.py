@@ -18,8 +18,8 @@ from . import plan, shared
 from .config import settings
 from .errors import ConfigError, RunError
 from .events import Finished, Warned
-from .plan import ModelFacts, RunRequest, make_plan
-from .protocols import Backend
+from .plan import RunRequest, make_plan
+from .protocols import Backend, ModelFacts
 from .runfolder import RunFolder, canonical, read_record
 from .service import Load, Service, finished_parts
 from .story_sets import load_sets

@@ -1,79 +1,27 @@
 """From a story to its frames: the straight line, and the paper's ablations beside it.
 
-Everything here is thin: it chooses prompts and seeds, calls `discovery` and `injection`, and knows
-no model. Seeds are derived from words and numbers by SHA-256, the same on every machine.
+Everything here is thin: it takes words of `wording` and seeds of `seeds`, calls `discovery` and
+`injection`, and knows no model.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from .config import WHOLE, DiscoveryConfig, InjectionConfig, Interval, Preset
+from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover, settled
 from .errors import ConfigError
 from .injection import kept_latents, make_template, present, redenoise, redenoise_together
 from .masks import clean
 from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import drawing, guided, joined, sample_seeds, within
-from .scenes import styled
+from .sampling import drawing, joined, sample_seeds, within
+from .seeds import attempt_seed, portrait_seeds
 from .types import Character, Frame, Identity, Scene, Story, Template
-
-# --- seeds and words ---------------------------------------------------------------------------
-
-
-def derived_seed(*parts: str | int) -> int:
-    """A seed in 0..2^48-1 that depends on every part and on nothing else."""
-    text = "\x1f".join(map(str, parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
-
-
-def portrait_seeds(character: Character, seed: int, m: int) -> list[int]:
-    """The seeds of a character's m portraits; the first n of more portraits are those of n."""
-    return [
-        derived_seed("portrait", seed, character.name, character.description, a) for a in range(m)
-    ]
-
-
-def frame_seed(seed: int, index: int, *, per_frame: bool) -> int:
-    """The seed of frame ``index`` (from 0): another for each, or the story's own for all."""
-    return derived_seed("frame", seed, index) if per_frame else seed
-
-
-def attempt_seed(seed: int, attempt: int) -> int:
-    """The template's seed at ``attempt`` (from 0); the first is the frame's own."""
-    return derived_seed("attempt", seed, attempt) if attempt else seed
-
-
-def search_prompt(character: Character, config: DiscoveryConfig) -> str:
-    """What a character's portraits are painted from; never the story's style."""
-    return config.search_prompt.replace("{description}", character.description)
-
-
-def identity_prompt(
-    story: Story, scene: Scene, character: Character, config: InjectionConfig
-) -> str:
-    """c_j as re-denoising sees it: the description, the story's style in front.
-
-    With ``config.identity_words`` of ``scene`` somebody who is alone gets the scene's whole prompt:
-    what they do, wear and feel is in it. Where there are several it would speak of the others too.
-    """
-    if config.identity_words == "scene" and len(scene.cast) == 1:
-        return scene.prompt
-    return styled(story.style, character.description)
-
-
-def phrases(story: Story, scene: Scene) -> list[str]:
-    """What the segmenter looks for, one a character of the cast: whole descriptions.
-
-    Two women in one picture are told apart by them; a bare noun could not.
-    """
-    return [story.character(name).description for name in scene.cast]
-
+from .wording import identity_prompt, phrases, search_prompt
 
 # --- discovery ---------------------------------------------------------------------------------
 
@@ -341,59 +289,3 @@ def unguided_injection(
         z_ij = G_id.step(z_i.expand(len(scene.cast), -1, -1, -1), i, cond).to(z)
         z_i = torch.cat([z[i - 1][None], z_ij]).mean(dim=0)
     return Frame(scene, G_id.decode(z_i[None])[0], template)
-
-
-# --- cost --------------------------------------------------------------------------------------
-
-
-def count_evaluations(
-    steps: int,
-    start: int,
-    characters_found: int,
-    *,
-    templates: int = 1,
-    portraits: int = 0,
-    interval: Interval = WHOLE,
-) -> int:
-    """U-Net evaluations, known in advance: 2t a template and a portrait, 2t' a character found.
-
-    100 + 80·s for a frame with t = 50, t' = 40. A step outside the guidance interval costs one
-    evaluation instead of two.
-
-    Args:
-        steps: t.
-        start: t'.
-        characters_found: summed over all frames.
-        templates: frames, retries counted.
-        portraits: summed over all characters.
-        interval: where guidance is on, see `sampling.guided`.
-    """
-    costs = [2 if guided(i, steps, interval) else 1 for i in range(1, steps + 1)]
-    return sum(costs) * (templates + portraits) + sum(costs[:start]) * characters_found
-
-
-def frame_evaluations(preset: Preset, characters_found: int, *, templates: int = 1) -> int:
-    """U-Net evaluations of frames painted as ``preset`` says, summed as in `count_evaluations`.
-
-    Guidance of 1 is none: such a step costs one evaluation, wherever the interval lies.
-    """
-    config, steps = preset.injection, preset.num_steps
-    within_, nowhere = config.guidance_interval, (0.0, 0.0)
-    painted = within_ if config.guidance_template > 1 else nowhere
-    injected = within_ if config.guidance_identity > 1 else nowhere
-    return count_evaluations(
-        steps, config.start, 0, templates=templates, interval=painted
-    ) + count_evaluations(steps, config.start, characters_found, templates=0, interval=injected)
-
-
-def search_evaluations(preset: Preset) -> int:
-    """U-Net evaluations that finding one character costs at most."""
-    config = preset.discovery
-    return count_evaluations(
-        preset.portrait_steps,
-        0,
-        0,
-        templates=0,
-        portraits=config.num_portraits,
-        interval=config.guidance_interval if config.portrait_guidance > 1 else (0.0, 0.0),
-    )

@@ -18,10 +18,12 @@ from . import runfolder
 from .baselines.method import StoryMethod
 from .baselines.registry import OURS, method, settings
 from .config import Preset, preset_from_dict, to_dict
+from .cost import frame_evaluations, search_evaluations
 from .errors import ConfigError, ModelError, RunError
 from .models.folder import FEW_STEPS, adapter_fingerprint
-from .pipeline import frame_evaluations, frame_seed, portrait_seeds, search_evaluations
+from .protocols import ModelFacts
 from .runfolder import part_key
+from .seeds import frame_seed, portrait_seeds
 from .story import file_stem
 from .types import Character, Scene, Story
 
@@ -70,29 +72,6 @@ class RunRequest:
     portraits: Path | None = None
     templates: Path | None = None
     fingerprint: str = ""
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What is known of a model without loading it.
-
-    Attributes:
-        fingerprint: sha256 over its weights.
-        device: where it will run.
-        dtype: what it will compute in, ``float32`` and so on.
-        folder: its checkpoint, or None if it is not a local folder.
-        few_steps: sha256 of its few-step LoRA; empty if it has none.
-        max_steps: the most sampling steps that its schedule has; None if that is not known.
-        detector: the folder of its Grounding DINO; None if it finds people otherwise.
-    """
-
-    fingerprint: str
-    device: str
-    dtype: str
-    folder: Path | None = None
-    few_steps: str = ""
-    max_steps: int | None = None
-    detector: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from .models.readable import check_lengths, check_phrases
 from .models.tokens import class_word
-from .pipeline import identity_prompt, phrases, search_prompt
-from .plan import ModelFacts, Plan, RunRequest
+from .plan import Plan, RunRequest
+from .protocols import ModelFacts
+from .wording import identity_prompt, phrases, search_prompt
 
 
 def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:

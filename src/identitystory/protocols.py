@@ -155,3 +155,26 @@ __all__ = [
     "QualityJudge",
     "Segmenter",
 ]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model without loading it.
+
+    Attributes:
+        fingerprint: sha256 over its weights.
+        device: where it will run.
+        dtype: what it will compute in, ``float32`` and so on.
+        folder: its checkpoint, or None if it is not a local folder.
+        few_steps: sha256 of its few-step LoRA; empty if it has none.
+        max_steps: the most sampling steps that its schedule has; None if that is not known.
+        detector: the folder of its Grounding DINO; None if it finds people otherwise.
+    """
+
+    fingerprint: str
+    device: str
+    dtype: str
+    folder: Path | None = None
+    few_steps: str = ""
+    max_steps: int | None = None
+    detector: Path | None = None

@@ -11,16 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .baselines.registry import check_method
-from .config import (
-    DiscoveryConfig,
-    Preset,
-    preset,
-    with_distilled,
-    with_guidance,
-    with_steps,
-)
+from .config import DiscoveryConfig, Preset
 from .errors import ConfigError
 from .plan import RunRequest, extended, from_picture, recorded
+from .presets import preset, with_distilled, with_guidance, with_steps
 from .runfolder import RunFolder
 from .story import slug
 from .types import Story

@@ -16,10 +16,10 @@ from PIL import Image
 from . import grid
 from .baselines.registry import OURS, method
 from .bench import BenchRequest, peak_file, read_peak
+from .cost import frame_evaluations
 from .evaluation import Tools, Wanted, evaluate, group_of
 from .metrics.intervals import difference
 from .metrics.suite import ACROSS
-from .pipeline import frame_evaluations
 from .plan import RunRequest
 from .runfolder import RunFolder, write_png, write_whole
 from .scoreboard import OPEN, label

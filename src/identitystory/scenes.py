@@ -6,10 +6,9 @@ the same description c_j word for word.
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from .types import Character
 
@@ -173,11 +172,6 @@ def fill(text: str, characters: Sequence[Character]) -> tuple[str, tuple[str, ..
     return prompt, tuple(cast)
 
 
-def styled(style: str, prompt: str) -> str:
-    """The prompt with the style in front: ``watercolour, an old man sleeps``."""
-    return f"{style}, {prompt}" if style else prompt
-
-
 def split_article(description: str) -> tuple[str, str]:
     """``("a", "young man")`` of ``a young man``; the article is empty where there is none."""
     first, _, rest = description.partition(" ")
@@ -208,15 +202,3 @@ def whole_word(noun: str, description: str) -> str | None:
     """``noun`` as the description spells it, or None where it is not a whole word of it."""
     found = re.search(rf"(?<![\w-]){re.escape(noun)}(?![\w-])", description, re.IGNORECASE)
     return found.group() if found else None
-
-
-def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
-    """`` Did you mean 'Mara'?`` with a leading blank, or ``otherwise`` if nothing is near."""
-    by_lower = {k.lower(): k for k in known}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return f" Did you mean {by_lower[near[0]]!r}?" if near else otherwise
-
-
-def quoted(words: Iterable[str]) -> str:
-    """``'Mara', 'Tom'``."""
-    return ", ".join(repr(w) for w in words)

@@ -36,9 +36,9 @@ from .events import (
     Warned,
     event_json,
 )
-from .plan import ModelFacts, Part, Plan, RunRequest
+from .plan import Part, Plan, RunRequest
 from .prompts import check_prompts
-from .protocols import Backend
+from .protocols import Backend, ModelFacts
 from .runfolder import RunFolder
 from .sampling import Watched
 from .story import advice

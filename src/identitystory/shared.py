@@ -17,9 +17,11 @@ from PIL import Image
 
 from . import runfolder
 from .config import Preset
-from .pipeline import frame_evaluations, phrases, search_evaluations, search_prompt
-from .plan import RECIPE, ModelFacts, Part, Plan, RunRequest, few_steps, later, portrait_batches
+from .cost import frame_evaluations, search_evaluations
+from .plan import RECIPE, Part, Plan, RunRequest, few_steps, later, portrait_batches
+from .protocols import ModelFacts
 from .types import Character, Scene, Story, Template
+from .wording import phrases, search_prompt
 
 
 def portraits_key(

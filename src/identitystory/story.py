@@ -17,9 +17,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import scenes as text
-from .errors import StoryError
+from . import types
+from .errors import StoryError, did_you_mean, quoted
 from .human_json import is_human_json, read_human_json
-from .scenes import did_you_mean, quoted, tidy
+from .scenes import tidy
 from .types import Character, Scene, Story
 
 MAX_BYTES = 1 << 20
@@ -167,7 +168,7 @@ def make_scene(
         raise StoryError(
             f"{place} has a brace without its partner. Names stand in braces: {{Mara}}"
         ) from None
-    return Scene(prompt=text.styled(style, filled), cast=cast, text=written)
+    return Scene(prompt=types.styled(style, filled), cast=cast, text=written)
 
 
 def advice(story: Story) -> list[str]:

@@ -15,8 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .errors import StoryError
-from .scenes import did_you_mean
+from .errors import StoryError, did_you_mean
 from .story import load_story, make_story, slug
 from .types import Story
 

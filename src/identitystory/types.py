@@ -137,3 +137,8 @@ class Face:
     score: float
     embedding: Tensor
     chip: Tensor
+
+
+def styled(style: str, prompt: str) -> str:
+    """The prompt with the style in front: ``watercolour, an old man sleeps``."""
+    return f"{style}, {prompt}" if style else prompt

@@ -25,8 +25,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.attention import Site, attend, edited, observed
-from ..pipeline import derived_seed, frame_seed
 from ..protocols import Backend, Conditioning
+from ..seeds import derived_seed, frame_seed
 from ..types import Story
 from . import subject
 from .method import (

@@ -18,9 +18,9 @@ from torch import Tensor
 from .. import runfolder
 from ..errors import ConfigError
 from ..models.attention import Edit
-from ..pipeline import frame_seed
 from ..protocols import Backend, Conditioning
 from ..sampling import drawing
+from ..seeds import frame_seed
 from ..types import Identity, Story
 
 FRAMES_AT_ONCE = 16  # latents kept side by side; longer stories are painted in such portions

@@ -8,8 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from ..config import Preset
-from ..errors import ConfigError
-from ..scenes import did_you_mean
+from ..errors import ConfigError, did_you_mean
 from .method import StoryMethod
 
 OURS = "identitystory"

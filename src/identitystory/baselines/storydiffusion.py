@@ -22,8 +22,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.attention import Site, attend, edited
-from ..pipeline import derived_seed, frame_seed
 from ..protocols import Backend, Conditioning
+from ..seeds import derived_seed, frame_seed
 from ..types import Story
 from .method import Anchors, Compared, Work, anchors, editable, groups, in_step, others
 

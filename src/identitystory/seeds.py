@@ -1,0 +1,30 @@
+"""Every derived seed: from words and numbers by SHA-256, the same on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+
+from .types import Character
+
+
+def derived_seed(*parts: str | int) -> int:
+    """A seed in 0..2^48-1 that depends on every part and on nothing else."""
+    text = "\x1f".join(map(str, parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+
+
+def portrait_seeds(character: Character, seed: int, m: int) -> list[int]:
+    """The seeds of a character's m portraits; the first n of more portraits are those of n."""
+    return [
+        derived_seed("portrait", seed, character.name, character.description, a) for a in range(m)
+    ]
+
+
+def frame_seed(seed: int, index: int, *, per_frame: bool) -> int:
+    """The seed of frame ``index`` (from 0): another for each, or the story's own for all."""
+    return derived_seed("frame", seed, index) if per_frame else seed
+
+
+def attempt_seed(seed: int, attempt: int) -> int:
+    """The template's seed at ``attempt`` (from 0); the first is the frame's own."""
+    return derived_seed("attempt", seed, attempt) if attempt else seed
