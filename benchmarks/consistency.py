@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from identitystory.cli.main.main import default_service
 
 from identitystory import grid
-from identitystory.cli import default_service
 from identitystory.engines import engine
 from identitystory.errors import IdentityStoryError
 from identitystory.evaluation import Wanted, open_tools, read_run

@@ -16,12 +16,12 @@ from operator import sub, truediv
 from pathlib import Path
 
 import torch
+from identitystory.cli.main.main import default_service
 from torch import Tensor
 
 from identitystory import bench, grid
 from identitystory.ablation import DIRECT
 from identitystory.baselines.registry import OURS
-from identitystory.cli import default_service
 from identitystory.engines import engine
 from identitystory.errors import IdentityStoryError
 from identitystory.evaluation import Evaluation, Wanted, evaluate, group_of, open_tools

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from identitystory.cli.main.main import main
 from PIL import Image
 
 from identitystory import ablation_figures, ablation_runs, bench, grid, identity_space
@@ -18,7 +19,6 @@ from identitystory.ablation_runs import AblationRequest, chosen_stories, paint, 
 from identitystory.ablation_scores import Outcome, Row, as_csv, compared, measure, write
 from identitystory.baselines.registry import OURS
 from identitystory.bench import BenchRequest
-from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
 from identitystory.evaluation import Tools

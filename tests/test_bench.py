@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from identitystory.cli.main.main import main
 from PIL import Image, ImageFont
 
 from identitystory import bench, evaluation, results
 from identitystory.baselines.registry import METHODS
 from identitystory.bench import BenchRequest, chosen_methods, paint
-from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.grid import NAMES as LEFT

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from identitystory.cli.main.main import main
+from identitystory.cli.main.reference import cli_page
 
-from identitystory import show
-from identitystory.cli import main
+from identitystory.cli.main import progress as show
 from identitystory.errors import ModelError
 from identitystory.events import Started, StepDone, Warned
 from identitystory.protocols import ModelFacts
-from identitystory.reference import cli_page
 from identitystory.service import Service
 
 ROOT = Path(__file__).parent.parent
@@ -216,7 +216,7 @@ def test_the_bar_survives_a_story_with_markup_in_its_title():
 def test_help_imports_no_model_library():
     code = (
         "import sys\n"
-        "from identitystory.cli import main\n"
+        "from identitystory.cli.main import main\n"
         "try: main(['generate', '--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "heavy = {'diffusers', 'transformers', 'peft', 'rich'} & set(sys.modules)\n"
@@ -231,4 +231,4 @@ def test_help_imports_no_model_library():
 
 def test_the_published_help_is_current():
     published = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert published == cli_page(), "run: python -m identitystory.reference"
+    assert published == cli_page(), "run: python -m identitystory.cli.reference"

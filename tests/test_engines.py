@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from identitystory.cli.main.main import main
 
 from identitystory import grid
 from identitystory.bench import BenchRequest, Unit, casts, paint
-from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.engines import Local, Processes, engine
 from identitystory.errors import ConfigError, RunError

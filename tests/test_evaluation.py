@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from identitystory.cli.main.main import main
 from PIL import Image
 
 from identitystory import evaluation, pages, scoreboard
-from identitystory.cli import main
 from identitystory.errors import ConfigError, RunError
 from identitystory.evaluation import (
     Evaluation,

@@ -14,12 +14,12 @@ from importlib import resources
 from itertools import product
 
 import pytest
+from identitystory.cli.main.main import main
 from PIL import Image
 from scipy.stats import binomtest
 
 from identitystory import judge as judging
 from identitystory import runfolder, study
-from identitystory.cli import main
 from identitystory.compare import find_cases
 from identitystory.errors import ConfigError, RunError
 from identitystory.judge import Judge

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from identitystory.cli.main.main import main
 
 from identitystory import plan, runfolder
 from identitystory.baselines.registry import METHODS, check_method, method, settings
-from identitystory.cli import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError
 from identitystory.events import Finished, FrameReady, Started, StepDone

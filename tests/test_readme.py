@@ -5,8 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-
-from identitystory.cli import parser
+from identitystory.cli.main.main import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -1,7 +1,8 @@
 """The page of results: facts of the runs, the table, and what follows from the numbers alone."""
 
+from identitystory.cli.main.main import main
+
 from identitystory.bench import paint
-from identitystory.cli import main
 from identitystory.results import make_table, tables
 from identitystory.results_page import apart, best, overlap, page, without_folders, write_page
 from tests.test_bench import STORIES, Workshop, grey, request_  # noqa: F401

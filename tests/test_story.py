@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+from identitystory.cli.main.reference import schema_text
 
 from identitystory.errors import StoryError
-from identitystory.reference import schema_text
 from identitystory.scenes import fill, noun_in
 from identitystory.story import advice, file_stem, inline_story, load_story, make_story, slug
 from identitystory.types import Character
@@ -351,4 +351,4 @@ def test_the_examples_are_stories():
 
 def test_the_published_schema_is_current():
     published = (ROOT / "docs" / "story.schema.json").read_text(encoding="utf-8")
-    assert published == schema_text(), "run: python -m identitystory.reference"
+    assert published == schema_text(), "run: python -m identitystory.cli.reference"

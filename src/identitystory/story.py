@@ -1,7 +1,7 @@
 """Story files: TOML, or JSON with the same keys, checked and turned into a ``Story``.
 
 Every mistake is a ``StoryError`` of one line that names the file and the place in it.
-The JSON Schema of the format is docs/story.schema.json (``python -m identitystory.reference``).
+The JSON Schema of the format is docs/story.schema.json (``python -m identitystory.cli.reference``).
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from .config import Preset
+    from ..config import Preset
 
 
 def command(
@@ -105,8 +105,8 @@ def chosen_preset(
     Raises:
         ConfigError: there is no such preset, or a number is out of range.
     """
-    from .presets import preset
-    from .requests import DEFAULT_PRESET, overridden
+    from ..presets import preset
+    from ..requests import DEFAULT_PRESET, overridden
 
     return overridden(
         preset(arguments.preset or DEFAULT_PRESET, model or "miniature"),
@@ -138,7 +138,7 @@ def where(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {key: getattr(arguments, key) for key in ("model", "device", "dtype")}
     heed_offline(arguments)
     if arguments.base is not None:
-        from .models.catalogue import split_name
+        from ..models.catalogue import split_name
 
         bundle, base = split_name(given["model"] or "sdxl")
         if bundle is None or base:

@@ -1,4 +1,4 @@
-"""Writes what docs/ says about commands and story files: ``python -m identitystory.reference``."""
+"""Writes what docs/ says about commands and story files: ``python -m identitystory.cli.reference``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .cli import parser
-from .story import json_schema
+from ..story import json_schema
+from .main import parser
 
 
 def cli_page() -> str:
@@ -23,7 +23,7 @@ def cli_page() -> str:
             pages += [(f"identitystory {name} {n}", p) for n, p in inner.choices.items()]
     text = [
         "# Command line",
-        "Made by `python -m identitystory.reference`; do not edit.",
+        "Made by `python -m identitystory.cli.reference`; do not edit.",
         "A mistake of the user prints one line and exits 2; a failure of the machine exits 1; "
         "Ctrl-C exits 130 and keeps what is finished.",
     ]

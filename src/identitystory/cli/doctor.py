@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import IdentityStoryError
-from .plan import versions
+from ..errors import IdentityStoryError
+from ..plan import versions
 
 CARD = "card.toml"
 MIN_MEMORY_GIB = 3.0
@@ -36,9 +36,9 @@ def models() -> list[dict[str, Any]]:
     ``commercial``, ``terms``, ``revision`` (the commit that is pinned; empty before the first
     fetch) and ``present``. Other bases that were fetched come last.
     """
-    from .models.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
-    from .models.folder import find_checkpoint
-    from .models.hub import read_lock
+    from ..models.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
+    from ..models.folder import find_checkpoint
+    from ..models.hub import read_lock
 
     listed = []
     for name in ("miniature", *BUNDLES):
@@ -62,7 +62,7 @@ def models() -> list[dict[str, Any]]:
 
 
 def _part(entry: Any) -> dict[str, Any]:
-    from .models.hub import located, pinned
+    from ..models.hub import located, pinned
 
     try:
         located(entry)
@@ -129,7 +129,7 @@ def available_memory() -> float | None:
 def _try_model(model: str) -> Iterator[Check]:
     import torch
 
-    from .service import describe_model, load_model
+    from ..service import describe_model, load_model
 
     try:
         facts = describe_model(model, "auto", "auto")

@@ -13,15 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .cli_ablate import add_command
-from .cli_compare import add_commands
-from .cli_options import command, heed_offline, model_options, offline_option, where, whole
-from .errors import ConfigError, IdentityStoryError, StoryError, is_out_of_memory
+from ..errors import ConfigError, IdentityStoryError, StoryError, is_out_of_memory
+from .experiments import add_command, add_commands
+from .options import command, heed_offline, model_options, offline_option, where, whole
 
 if TYPE_CHECKING:
-    from .plan import RunRequest
-    from .service import Service
-    from .types import Story
+    from ..plan import RunRequest
+    from ..service import Service
+    from ..types import Story
 
 MakeService = Callable[[], "Service"]
 
@@ -36,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 def default_service() -> Service:
     """The service with the real models."""
-    from .service import Service
+    from ..service import Service
 
     return Service()
 
@@ -181,7 +180,7 @@ def extend_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory extend``."""
     from dataclasses import replace
 
-    from .requests import longer_request
+    from ..requests import longer_request
 
     request, _ = longer_request(arguments.run, _more_story(arguments))
     if arguments.device:
@@ -191,9 +190,9 @@ def extend_command(arguments: argparse.Namespace, service: MakeService) -> int:
 
 def evaluate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory evaluate``."""
-    from . import scoreboard
-    from .evaluation import Wanted, as_json, evaluate, write
-    from .runfolder import check_writable
+    from .. import scoreboard
+    from ..evaluation import Wanted, as_json, evaluate, write
+    from ..runfolder import check_writable
 
     check_writable(arguments.out)
     names = ("templates", "clip", "faces", "face_models", "qalign", "device")
@@ -235,8 +234,8 @@ def models_command(arguments: argparse.Namespace, service: MakeService) -> int:
 
 
 def _fetch_or_verify(arguments: argparse.Namespace) -> int:
-    from .errors import ModelError
-    from .models import catalogue, hub
+    from ..errors import ModelError
+    from ..models import catalogue, hub
 
     if not arguments.names:
         raise ModelError(f"name what to {arguments.action}: identitystory models lists the models")
@@ -284,7 +283,7 @@ def doctor_command(arguments: argparse.Namespace, service: MakeService) -> int:
 
 
 def _run(request: RunRequest, arguments: argparse.Namespace, service: MakeService) -> int:
-    from .show import show
+    from .progress import show
 
     events = service().run(request)
     try:
@@ -295,7 +294,7 @@ def _run(request: RunRequest, arguments: argparse.Namespace, service: MakeServic
 
 
 def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
-    from .requests import again_request, new_request
+    from ..requests import again_request, new_request
 
     chosen = where(arguments)
     if arguments.story and arguments.story.lower().endswith(".png"):
@@ -320,7 +319,7 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
 
 
 def _story(arguments: argparse.Namespace) -> Story:
-    from .story import inline_story, load_story
+    from ..story import inline_story, load_story
 
     inline = arguments.character or arguments.scene
     if arguments.story:
@@ -332,8 +331,8 @@ def _story(arguments: argparse.Namespace) -> Story:
 
 
 def _more_story(arguments: argparse.Namespace) -> Story:
-    from .plan import recorded
-    from .story import inline_story, load_story
+    from ..plan import recorded
+    from ..story import inline_story, load_story
 
     if arguments.story:
         _no_inline(arguments)
@@ -477,7 +476,7 @@ def _output_options(made: argparse.ArgumentParser) -> None:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from . import __version__
+        from .. import __version__
 
         print(f"identitystory {__version__}")
         parser.exit()
