@@ -18,10 +18,11 @@ from pathlib import Path
 import torch
 from identitystory.cli.main.main import default_service
 
-from identitystory import grid
-from identitystory.engines import engine
 from identitystory.errors import IdentityStoryError
-from identitystory.evaluation import Wanted, open_tools, read_run
+from identitystory.experiments import batch as grid
+from identitystory.experiments.evaluate import read_run
+from identitystory.experiments.instruments import Wanted, open_tools
+from identitystory.experiments.workers import engine
 from identitystory.metrics.faces import DLIB_THRESHOLD
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
 from identitystory.metrics.suite import Instruments, Seen, look, pooled, score

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from identitystory.errors import IdentityStoryError
-from identitystory.evaluation import read_run
+from identitystory.experiments.evaluate import read_run
 from identitystory.metrics.faces import Dlib
 from identitystory.metrics.intervals import bootstrap
 from identitystory.metrics.suite import Instruments, Seen, look

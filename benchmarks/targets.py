@@ -19,12 +19,14 @@ import torch
 from identitystory.cli.main.main import default_service
 from torch import Tensor
 
-from identitystory import bench, grid
-from identitystory.ablation import DIRECT
 from identitystory.baselines.registry import OURS
-from identitystory.engines import engine
 from identitystory.errors import IdentityStoryError
-from identitystory.evaluation import Evaluation, Wanted, evaluate, group_of, open_tools
+from identitystory.experiments import batch as grid
+from identitystory.experiments import bench
+from identitystory.experiments.ablations import DIRECT
+from identitystory.experiments.evaluate import Evaluation, evaluate, group_of
+from identitystory.experiments.instruments import Wanted, open_tools
+from identitystory.experiments.workers import engine
 from identitystory.metrics.intervals import bootstrap, mean_of
 from identitystory.presets import preset
 from identitystory.requests import overridden

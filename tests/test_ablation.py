@@ -13,15 +13,18 @@ import torch
 from identitystory.cli.main.main import main
 from PIL import Image
 
-from identitystory import ablation_figures, ablation_runs, bench, grid, identity_space
-from identitystory.ablation import ABLATIONS, ablation, variants
-from identitystory.ablation_runs import AblationRequest, chosen_stories, paint, told_cost
-from identitystory.ablation_scores import Outcome, Row, as_csv, compared, measure, write
 from identitystory.baselines.registry import OURS
-from identitystory.bench import BenchRequest
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
-from identitystory.evaluation import Tools
+from identitystory.experiments import ablate as ablation_runs
+from identitystory.experiments import batch as grid
+from identitystory.experiments import bench, identity_space
+from identitystory.experiments import figures as ablation_figures
+from identitystory.experiments.ablate import AblationRequest, chosen_stories, paint, told_cost
+from identitystory.experiments.ablation_table import Outcome, Row, as_csv, compared, measure, write
+from identitystory.experiments.ablations import ABLATIONS, ablation, variants
+from identitystory.experiments.bench import BenchRequest
+from identitystory.experiments.instruments import Tools
 from identitystory.metrics import intervals
 from identitystory.metrics.intervals import difference
 from identitystory.metrics.suite import Instruments

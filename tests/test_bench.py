@@ -14,16 +14,18 @@ import pytest
 from identitystory.cli.main.main import main
 from PIL import Image, ImageFont
 
-from identitystory import bench, evaluation, results
 from identitystory.baselines.registry import METHODS
-from identitystory.bench import BenchRequest, chosen_methods, paint
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
-from identitystory.grid import NAMES as LEFT
-from identitystory.grid import TILE, load_stories, wrapped
+from identitystory.experiments import bench, instruments
+from identitystory.experiments import evaluate as evaluation
+from identitystory.experiments import table1 as results
+from identitystory.experiments.batch import NAMES as LEFT
+from identitystory.experiments.batch import TILE, load_stories, wrapped
+from identitystory.experiments.bench import BenchRequest, chosen_methods, paint
+from identitystory.experiments.table1 import make_table
 from identitystory.presets import PRESETS, with_guidance
 from identitystory.protocols import ModelFacts
-from identitystory.results import make_table
 from identitystory.story import inline_story
 from tests.workshop import Workshop
 
@@ -370,7 +372,7 @@ def test_instruments_are_opened_twice_and_used_for_every_method(monkeypatch, tmp
     given = ["--clip", "none", "--faces", "sface", "--face-models", "there", "--qalign", "py"]
     command = ["bench", "--limit", "1", "--out", str(tmp_path), "--device", "cpu", *given]
     assert main(command, service=lambda: None) == 0
-    wanted = evaluation.Wanted((), False, "none", "sface", Path("there"), "py", "cpu")
+    wanted = instruments.Wanted((), False, "none", "sface", Path("there"), "py", "cpu")
     check = (wanted, ["miniature"])
     of = lambda run: (replace(wanted, runs=(run,)), "tools 3")
     assert said == [check, "painted", check, of("a"), of("b")]

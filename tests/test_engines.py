@@ -11,12 +11,12 @@ import pytest
 import torch
 from identitystory.cli.main.main import main
 
-from identitystory import grid
-from identitystory.bench import BenchRequest, Unit, casts, paint
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
-from identitystory.engines import Local, Processes, engine
 from identitystory.errors import ConfigError, RunError
-from identitystory.grid import Kept
+from identitystory.experiments import batch as grid
+from identitystory.experiments.batch import Kept
+from identitystory.experiments.bench import BenchRequest, Unit, casts, paint
+from identitystory.experiments.workers import Local, Processes, engine
 from identitystory.service import Service
 from identitystory.story import inline_story
 from tests.test_bench import NAMES, STORIES, Workshop, request_  # noqa: F401
@@ -60,7 +60,7 @@ def test_when_a_process_dies_what_is_left_says_so():
 
 def test_processes_end_when_the_one_that_began_them_is_killed(tmp_path):
     source = (
-        "import sys, time; from identitystory.engines import engine\n"
+        "import sys, time; from identitystory.experiments.workers import engine\n"
         "from tests.test_engines import linger\n"
         "if __name__ == '__main__': list(engine('local', 2).map(linger, [sys.argv[1]]))\n"
     )

@@ -14,17 +14,13 @@ import torch
 from identitystory.cli.main.main import main
 from PIL import Image
 
-from identitystory import evaluation, pages, scoreboard
+from identitystory import pages
 from identitystory.errors import ConfigError, RunError
-from identitystory.evaluation import (
-    Evaluation,
-    Wanted,
-    as_csv,
-    as_json,
-    evaluate,
-    find_runs,
-    read_run,
-)
+from identitystory.experiments import evaluate as evaluation
+from identitystory.experiments import instruments, scoreboard
+from identitystory.experiments.evaluate import Evaluation, evaluate, find_runs, read_run
+from identitystory.experiments.export import as_csv, as_json
+from identitystory.experiments.instruments import Wanted
 from identitystory.metrics.scores import cosine
 from identitystory.metrics.suite import Score
 from identitystory.protocols import ModelFacts
@@ -234,10 +230,10 @@ def test_masks_are_found_in_the_pictures_or_else_the_runs(run, monkeypatch):
     """By the miniature's segmenter; a checkpoint that is not here leaves the runs' own, and says so."""
     monkeypatch.setattr(evaluation, "load_recogniser", lambda *_: OneFaceEach())
     wanted = Wanted((run("a"),), clip="none", faces="dlib")
-    tools = evaluation.open_tools(wanted, ["miniature"])
+    tools = instruments.open_tools(wanted, ["miniature"])
     name = tools.measured_with["masks"]["name"]
     assert name.startswith("found in each picture by miniature/segmenter (sha256 ")
-    tools = evaluation.open_tools(wanted, ["no/such-model"])
+    tools = instruments.open_tools(wanted, ["no/such-model"])
     assert tools.instruments.segmenter is None
     assert tools.measured_with["masks"]["name"].startswith("those of the runs, for no/such-model")
     assert {s.name: s.value for s in evaluate(wanted, tools=tools).groups["all"]}["Face-Sim"] == 1

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from identitystory.identity_space import (
+from identitystory.experiments.identity_space import (
     ALL,
     KEPT,
     Cloud,

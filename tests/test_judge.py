@@ -18,11 +18,12 @@ from identitystory.cli.main.main import main
 from PIL import Image
 from scipy.stats import binomtest
 
-from identitystory import judge as judging
-from identitystory import runfolder, study
-from identitystory.compare import find_cases
+from identitystory import runfolder
 from identitystory.errors import ConfigError, RunError
-from identitystory.judge import Judge
+from identitystory.experiments import judge as judging
+from identitystory.experiments import study
+from identitystory.experiments.cases import find_cases
+from identitystory.experiments.judge import Judge
 from identitystory.plan import RunRequest, make_plan, make_record
 from identitystory.presets import PRESETS
 from identitystory.protocols import ModelFacts

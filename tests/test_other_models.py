@@ -10,7 +10,7 @@ from huggingface_hub import hf_hub_download
 from identitystory.cli.main.main import main
 
 from identitystory.errors import ModelError
-from identitystory.evaluation import CLIP, CLIPSEG, Wanted, open_tools
+from identitystory.experiments.instruments import CLIP, CLIPSEG, Wanted, open_tools
 from identitystory.models.catalogue import ENTRIES
 from identitystory.models.hub import PHOTOMAKER, fetch, store
 from tests.fake_hub import fake_hub  # noqa: F401

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from identitystory.errors import ConfigError
-from identitystory.evaluation import Tools, Wanted, evaluate
+from identitystory.experiments.evaluate import evaluate
+from identitystory.experiments.instruments import Tools, Wanted
 from identitystory.metrics import quality
 from identitystory.metrics.quality import QAlign
 from identitystory.metrics.suite import Instruments

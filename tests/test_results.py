@@ -2,9 +2,16 @@
 
 from identitystory.cli.main.main import main
 
-from identitystory.bench import paint
-from identitystory.results import make_table, tables
-from identitystory.results_page import apart, best, overlap, page, without_folders, write_page
+from identitystory.experiments.bench import paint
+from identitystory.experiments.table1 import make_table, tables
+from identitystory.experiments.table1_page import (
+    apart,
+    best,
+    overlap,
+    page,
+    without_folders,
+    write_page,
+)
 from tests.test_bench import STORIES, Workshop, grey, request_  # noqa: F401
 
 
@@ -101,7 +108,8 @@ def test_the_page_says_what_was_run_and_holds_the_whole_table(backend, request_,
 def test_the_command_on_the_page_has_what_decides_the_table_and_no_folder(
     backend, tmp_path, monkeypatch
 ):
-    from identitystory import evaluation, results
+    from identitystory.experiments import evaluate as evaluation
+    from identitystory.experiments import table1 as results
 
     monkeypatch.setattr(results, "evaluated", lambda folders, **_: grey(folders))
     monkeypatch.setattr(evaluation, "open_tools", lambda *_: None)

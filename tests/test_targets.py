@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.targets import GENERAL, ONE, TWO, by_story, main, table, targets
 from identitystory.baselines.registry import OURS
-from identitystory.evaluation import Evaluation
+from identitystory.experiments.evaluate import Evaluation
 from identitystory.metrics.suite import ACROSS, FACES, Score
 from identitystory.story import inline_story
 

@@ -20,7 +20,8 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from benchmarks import missing
-from identitystory.evaluation import Wanted, group_of, open_tools
+from identitystory.experiments.evaluate import group_of
+from identitystory.experiments.instruments import Wanted, open_tools
 from identitystory.metrics.suite import Member, Picture, Score, Seen, Told, look, score
 
 from ..paths import BUILD, TARGET, add_world_options, open_world

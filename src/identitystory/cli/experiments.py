@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..experiments import instruments
 from .options import (
     chosen_preset,
     command,
@@ -151,8 +152,11 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
     from functools import partial
 
-    from .. import bench, evaluation, grid, results, results_page
-    from ..engines import engine
+    from ..experiments import batch as grid
+    from ..experiments import bench
+    from ..experiments import table1 as results
+    from ..experiments import table1_page as results_page
+    from ..experiments.workers import engine
     from ..runfolder import check_writable
 
     chosen = where(arguments)
@@ -172,12 +176,12 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     if arguments.results:
         check_writable(arguments.results.parent)
     options = {name: getattr(arguments, name) for name in _INSTRUMENTS}
-    wanted = evaluation.Wanted((), device=request.device, **options)
+    wanted = instruments.Wanted((), device=request.device, **options)
     # Opened before anything is painted: what is not here is known at once. Not kept, for the bench
     # measures the memory that painting takes.
-    evaluation.open_tools(wanted, [request.model])
+    instruments.open_tools(wanted, [request.model])
     bench.paint(request, service(), tell, engine(arguments.engine, arguments.workers))
-    tools = evaluation.open_tools(wanted, [request.model])
+    tools = instruments.open_tools(wanted, [request.model])
     score = partial(results.evaluated, wanted=wanted, tools=tools)
     table = results.make_table(request, score, tell)
     files = results.write(request, table)
@@ -197,7 +201,7 @@ _INSTRUMENTS = ("clip", "faces", "face_models", "qalign")
 
 def _bench_line(arguments: argparse.Namespace) -> str:
     """The command that makes the same table again; where to is left open."""
-    from ..evaluation import AUTO
+    from ..experiments.instruments import AUTO
 
     names = ["stories", "methods", "limit", "scenes", "seed", "preset", "model", "base"]
     names += ["device", "dtype", "steps", "portraits", "guidance"]
@@ -212,7 +216,7 @@ def _bench_line(arguments: argparse.Namespace) -> str:
 
 def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory judge``."""
-    from .. import judge as judging
+    from ..experiments import judge as judging
 
     cases = _cases(arguments.runs)
     key = os.environ.get(arguments.key_variable, "")
@@ -237,7 +241,7 @@ def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:
 
 def study_make_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory study make``."""
-    from .. import study
+    from ..experiments import study
 
     if arguments.out.suffix.lower() != ".html":
         raise ConfigError(f"--out is {str(arguments.out)!r}; give a file that ends in .html")
@@ -254,7 +258,7 @@ def study_tally_command(arguments: argparse.Namespace, service: MakeService) -> 
     """``identitystory study tally``."""
     from dataclasses import asdict
 
-    from .. import study
+    from ..experiments import study
 
     people, found = study.tally(arguments.key, arguments.answers, arguments.against)
     if arguments.json:
@@ -266,7 +270,7 @@ def study_tally_command(arguments: argparse.Namespace, service: MakeService) -> 
 
 
 def _cases(paths: list[Path]) -> Any:
-    from ..compare import find_cases
+    from ..experiments.cases import find_cases
 
     cases, notes = find_cases(paths)
     for note in notes:
@@ -335,9 +339,12 @@ def add_command(commands: Any) -> None:
 
 def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory ablate``."""
-    from .. import ablation_figures, ablation_runs, ablation_scores, identity_space
-    from ..engines import engine
-    from ..evaluation import Wanted, open_tools
+    from ..experiments import ablate as ablation_runs
+    from ..experiments import ablation_table as ablation_scores
+    from ..experiments import figures as ablation_figures
+    from ..experiments import identity_space
+    from ..experiments.instruments import Wanted, open_tools
+    from ..experiments.workers import engine
 
     request, notes = _request(arguments)
     for note in notes:
@@ -374,7 +381,9 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     """What is asked for, and a line for each thing that had to be changed or left out."""
     from dataclasses import replace
 
-    from .. import ablation, ablation_runs, grid
+    from ..experiments import ablate as ablation_runs
+    from ..experiments import ablations as ablation
+    from ..experiments import batch as grid
 
     made = ablation.ablation(arguments.ablation)
     chosen = where(arguments)

@@ -190,8 +190,10 @@ def extend_command(arguments: argparse.Namespace, service: MakeService) -> int:
 
 def evaluate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory evaluate``."""
-    from .. import scoreboard
-    from ..evaluation import Wanted, as_json, evaluate, write
+    from ..experiments import scoreboard
+    from ..experiments.evaluate import evaluate
+    from ..experiments.export import as_json, write
+    from ..experiments.instruments import Wanted
     from ..runfolder import check_writable
 
     check_writable(arguments.out)

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from .compare import Case, small_jpeg
-from .errors import ConfigError, RunError
-from .runfolder import check_writable, part_key, write_whole
+from ..errors import ConfigError, RunError
+from ..runfolder import check_writable, part_key, write_whole
+from .cases import Case, small_jpeg
 
 CRITERIA = ("text_alignment", "character_consistency", "image_quality")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -13,18 +13,19 @@ from typing import Any
 
 from PIL import Image
 
-from . import grid
-from .baselines.registry import OURS, method
+from ..baselines.registry import OURS, method
+from ..cost import frame_evaluations
+from ..metrics.intervals import difference
+from ..metrics.suite import ACROSS
+from ..plan import RunRequest
+from ..runfolder import RunFolder, write_png, write_whole
+from ..story import slug
+from ..types import Story
+from . import batch as grid
 from .bench import BenchRequest, peak_file, read_peak
-from .cost import frame_evaluations
-from .evaluation import Tools, Wanted, evaluate, group_of
-from .metrics.intervals import difference
-from .metrics.suite import ACROSS
-from .plan import RunRequest
-from .runfolder import RunFolder, write_png, write_whole
+from .evaluate import evaluate, group_of
+from .instruments import Tools, Wanted
 from .scoreboard import OPEN, label
-from .story import slug
-from .types import Story
 
 # Value, low and high of its 95 % interval, stories that it was measured on.
 Values = tuple[float, float | None, float | None, int]

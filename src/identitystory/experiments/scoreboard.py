@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
-from .evaluation import Evaluation
-from .metrics.suite import Score
+from ..metrics.suite import Score
+from .evaluate import Evaluation
 
 PLAIN = ("Q-Align-Aes", "Q-Align-Gen", "AUC", "AUC alike")  # the rest is shown in percent
 LOWER = ("Face-Sim different", "Face-Sim different alike")

@@ -14,16 +14,16 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from . import plan, shared
-from .config import settings
-from .errors import ConfigError, RunError
-from .events import Finished, Warned
-from .plan import RunRequest, make_plan
-from .protocols import Backend, ModelFacts
-from .runfolder import RunFolder, canonical, read_record
-from .service import Load, Service, finished_parts
-from .story_sets import load_sets
-from .types import Scene, Story
+from .. import plan, shared
+from ..config import settings
+from ..errors import ConfigError, RunError
+from ..events import Finished, Warned
+from ..plan import RunRequest, make_plan
+from ..protocols import Backend, ModelFacts
+from ..runfolder import RunFolder, canonical, read_record
+from ..service import Load, Service, finished_parts
+from ..story_sets import load_sets
+from ..types import Scene, Story
 
 TILE = 192  # pixels a side of a picture on the page
 NAMES = 170  # pixels for a row's name

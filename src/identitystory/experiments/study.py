@@ -19,10 +19,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from .baselines.registry import OURS
-from .compare import Case, data_url
-from .errors import ConfigError, RunError
-from .runfolder import part_key, write_whole
+from ..baselines.registry import OURS
+from ..errors import ConfigError, RunError
+from ..runfolder import part_key, write_whole
+from .cases import Case, data_url
 
 FORMAT = 1
 CRITERIA: Mapping[str, str] = {

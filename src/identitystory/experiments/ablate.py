@@ -14,16 +14,17 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from . import grid, wording
-from .ablation import DIRECT, Ablation, Variant
-from .baselines.registry import OURS
-from .config import Preset
-from .engines import Engine, Local
-from .errors import ConfigError, RunError
-from .plan import RunRequest, make_plan
-from .service import Service
-from .story import slug
-from .types import Character, Scene, Story
+from .. import wording
+from ..baselines.registry import OURS
+from ..config import Preset
+from ..errors import ConfigError, RunError
+from ..plan import RunRequest, make_plan
+from ..service import Service
+from ..story import slug
+from ..types import Character, Scene, Story
+from . import batch as grid
+from .ablations import DIRECT, Ablation, Variant
+from .workers import Engine, Local
 
 KNOWN = 0.05  # of the work that must be done before anybody is told how long the rest takes
 

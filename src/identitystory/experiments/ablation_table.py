@@ -14,16 +14,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import grid
-from .ablation import Variant
-from .ablation_runs import AblationRequest
-from .config import to_dict
-from .evaluation import Tools, Wanted, evaluate
-from .metrics.intervals import HOW, SAMPLES, difference
-from .metrics.suite import ACROSS
-from .plan import versions
-from .runfolder import write_png, write_whole
-from .story import slug
+from ..config import to_dict
+from ..metrics.intervals import HOW, SAMPLES, difference
+from ..metrics.suite import ACROSS
+from ..plan import versions
+from ..runfolder import write_png, write_whole
+from ..story import slug
+from . import batch as grid
+from .ablate import AblationRequest
+from .ablations import Variant
+from .evaluate import evaluate
+from .instruments import Tools, Wanted
 
 NAN = float("nan")
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 U = TypeVar("U")
 

@@ -12,25 +12,23 @@ each method. A unit is an ordinary run, so units share nothing but files.
 from __future__ import annotations
 
 import json
-import resource
-import sys
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import grid
-from .baselines.registry import METHODS, OURS, check_method, method
-from .config import Preset
-from .engines import Engine, Local
-from .errors import IdentityStoryError, RunError, is_out_of_memory
-from .plan import RunRequest, make_plan
-from .protocols import ModelFacts
-from .runfolder import RunFolder, canonical, read_record, write_whole
-from .service import Service
-from .story import slug
-from .types import Story
+from ..baselines.registry import METHODS, OURS, check_method, method
+from ..config import Preset
+from ..errors import IdentityStoryError, RunError, is_out_of_memory
+from ..plan import RunRequest, make_plan
+from ..protocols import ModelFacts
+from ..runfolder import RunFolder, canonical, read_record, write_whole
+from ..service import Service
+from ..story import slug
+from ..types import Story
+from . import batch as grid
+from .memory import _peak_mib, _reset_peak
+from .workers import Engine, Local
 
 
 @dataclass(frozen=True)
@@ -216,25 +214,3 @@ def _peak_note(file: Path) -> dict[str, Any]:
 
 
 # --- Memory ---------------------------------------------------------------------------------------
-
-
-def _reset_peak() -> None:
-    """Starts measuring anew, where the system can: Linux, and any GPU."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak_mib() -> float:
-    """Most memory in use since ``_reset_peak``, MiB: of the GPU if there is one, else resident."""
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return float(torch.cuda.max_memory_allocated()) / 2**20
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        return float(line.split()[1]) / 2**10
-    except (OSError, StopIteration, ValueError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .ablation_runs import AblationRequest
-from .ablation_scores import Outcome, Row, compared
-from .discovery import cohesion
-from .metrics.intervals import bootstrap, mean_of
-from .runfolder import RunFolder, read_tensors, write_whole
+from ..discovery import cohesion
+from ..metrics.intervals import bootstrap, mean_of
+from ..runfolder import RunFolder, read_tensors, write_whole
+from .ablate import AblationRequest
+from .ablation_table import Outcome, Row, compared
 
 ALL, KEPT = "all portraits", "kept portraits"
 

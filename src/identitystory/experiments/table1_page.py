@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .baselines.registry import OURS
+from ..baselines.registry import OURS
+from ..runfolder import RunFolder, read_record, write_whole
 from .bench import BenchRequest
-from .results import most_stories, tables
-from .runfolder import RunFolder, read_record, write_whole
 from .scoreboard import LOWER, OPEN
+from .table1 import most_stories, tables
 
 LIMITS = (
     "Intervals are 95 % bootstrap intervals over stories. Stories are what was drawn: other "

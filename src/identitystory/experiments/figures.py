@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .ablation_runs import AblationRequest
-from .ablation_scores import Outcome
+from ..runfolder import RunFolder, write_whole
+from .ablate import AblationRequest
+from .ablation_table import Outcome
 from .identity_space import Cloud, project
-from .runfolder import RunFolder, write_whole
 
 BLUE, GREY, PALE = "#1f5fbf", "#555555", "#b8b8b8"
 SHOWN = 3  # pictures of each variant

@@ -1,0 +1,1 @@
+"""Many runs at once: measured, compared, asked about."""
