@@ -16,16 +16,17 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from identitystory.cli.main.main import default_service
 
+from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
 from identitystory.experiments import batch as grid
 from identitystory.experiments.evaluate import read_run
 from identitystory.experiments.instruments import Wanted, open_tools
 from identitystory.experiments.workers import engine
+from identitystory.metrics.evidence import Instruments, Seen, look
 from identitystory.metrics.faces import DLIB_THRESHOLD
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
-from identitystory.metrics.suite import Instruments, Seen, look, pooled, score
+from identitystory.metrics.measures import pooled, score
 from identitystory.plan import RunRequest
 from identitystory.protocols import FaceRecogniser
 from identitystory.requests import new_request

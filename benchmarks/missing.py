@@ -15,9 +15,9 @@ from torch import Tensor
 
 from identitystory.errors import IdentityStoryError
 from identitystory.experiments.evaluate import read_run
+from identitystory.metrics.evidence import Instruments, Seen, look
 from identitystory.metrics.faces import Dlib
 from identitystory.metrics.intervals import bootstrap
-from identitystory.metrics.suite import Instruments, Seen, look
 
 WORDS = ("portrait", "half-body", "glasses", "beard", "dark skin", "night", "sunset", "girl", "boy")
 Looked = Sequence[tuple[str, bool]]  # a story's pictures: prompt, whether the face was found

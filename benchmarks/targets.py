@@ -16,10 +16,9 @@ from operator import sub, truediv
 from pathlib import Path
 
 import torch
-from identitystory.cli.main.main import default_service
 from torch import Tensor
 
-from identitystory.baselines.registry import OURS
+from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
 from identitystory.experiments import batch as grid
 from identitystory.experiments import bench
@@ -27,6 +26,7 @@ from identitystory.experiments.ablations import DIRECT
 from identitystory.experiments.evaluate import Evaluation, evaluate, group_of
 from identitystory.experiments.instruments import Wanted, open_tools
 from identitystory.experiments.workers import engine
+from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
 from identitystory.presets import preset
 from identitystory.requests import overridden

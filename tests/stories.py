@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from identitystory.baselines.method import Notes, Work
+from identitystory.methods.method import Notes, Work
 from identitystory.models.backend import load_backend
 from identitystory.story import inline_story
 from tests.toy import toy_checkpoint  # noqa: F401

@@ -10,10 +10,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from identitystory.cli.main.main import main
 from PIL import Image
 
-from identitystory.baselines.registry import OURS
+from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import ablate as ablation_runs
@@ -25,9 +24,10 @@ from identitystory.experiments.ablation_table import Outcome, Row, as_csv, compa
 from identitystory.experiments.ablations import ABLATIONS, ablation, variants
 from identitystory.experiments.bench import BenchRequest
 from identitystory.experiments.instruments import Tools
+from identitystory.methods.registry import OURS
 from identitystory.metrics import intervals
+from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.intervals import difference
-from identitystory.metrics.suite import Instruments
 from identitystory.plan import make_plan
 from identitystory.presets import preset
 from identitystory.runfolder import RunFolder, read_tensors

@@ -93,7 +93,7 @@ def test_an_observer_sees_what_the_module_gives(backend, step):
 def test_a_generator_without_a_unet_is_refused_by_a_sentence(backend):
     from dataclasses import replace
 
-    from identitystory.baselines.method import editable
+    from identitystory.methods.method import editable
 
     bare = replace(backend, general=object())
     with pytest.raises(ConfigError, match="consistory changes the attention of a U-Net"):

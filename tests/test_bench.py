@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from identitystory.cli.main.main import main
 from PIL import Image, ImageFont
 
-from identitystory.baselines.registry import METHODS
+from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.experiments import bench, instruments
@@ -24,6 +23,7 @@ from identitystory.experiments.batch import NAMES as LEFT
 from identitystory.experiments.batch import TILE, load_stories, wrapped
 from identitystory.experiments.bench import BenchRequest, chosen_methods, paint
 from identitystory.experiments.table1 import make_table
+from identitystory.methods.registry import METHODS
 from identitystory.presets import PRESETS, with_guidance
 from identitystory.protocols import ModelFacts
 from identitystory.story import inline_story

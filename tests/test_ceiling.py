@@ -9,7 +9,7 @@ import numpy as np
 from diffusers import AutoencoderKL
 from PIL import Image
 
-from identitystory.metrics.suite import Score
+from identitystory.metrics.measures import Score
 from miniature.checks import ceiling
 from miniature.paths import TARGET
 

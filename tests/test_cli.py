@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from identitystory.cli.main.main import main
-from identitystory.cli.main.reference import cli_page
 
-from identitystory.cli.main import progress as show
+from identitystory.cli import progress as show
+from identitystory.cli.main import main
+from identitystory.cli.reference import cli_page
 from identitystory.errors import ModelError
 from identitystory.events import Started, StepDone, Warned
 from identitystory.protocols import ModelFacts

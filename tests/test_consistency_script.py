@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from benchmarks.consistency import gained, gains
+from identitystory.metrics.evidence import Instruments, Seen, Told
 from identitystory.metrics.intervals import mean_of
-from identitystory.metrics.suite import Instruments, Seen, Told
 
 
 def test_a_gain_is_taken_over_the_same_drawn_stories():

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from identitystory.baselines import method as shared
-from identitystory.baselines import subject
-from identitystory.baselines.consistory import ConsiStory, SharedSubject
-from identitystory.baselines.method import Anchors
-from identitystory.baselines.plain import General
+from identitystory.methods import anchors, subject
+from identitystory.methods.anchors import Anchors
+from identitystory.methods.consistory import ConsiStory, SharedSubject
+from identitystory.methods.plain import General
 from identitystory.models.attention import Site, attend
 from identitystory.models.tokens import token_ids
 from tests.stories import ALL, STORY, far, naive_attention, paint, toy_backend  # noqa: F401
@@ -301,7 +300,7 @@ def test_switched_off_it_is_plain_sdxl_and_on_it_is_not(backend):
 def test_a_frame_is_the_same_whatever_is_painted_with_it(backend, monkeypatch):
     whole = paint(ConsiStory(), backend)
     assert far(paint(ConsiStory(), backend, wanted=(4,))[4], whole[4]) == 0
-    monkeypatch.setattr(shared.portions, "__defaults__", (1,))
+    monkeypatch.setattr(anchors.portions, "__defaults__", (1,))
     again = paint(ConsiStory(), backend)
     assert all(far(again[n], whole[n]) == 0 for n in ALL)
 

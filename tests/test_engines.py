@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from identitystory.cli.main.main import main
 
+from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import batch as grid

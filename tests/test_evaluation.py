@@ -11,18 +11,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from identitystory.cli.main.main import main
 from PIL import Image
 
 from identitystory import pages
+from identitystory.cli.main import main
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import evaluate as evaluation
 from identitystory.experiments import instruments, scoreboard
 from identitystory.experiments.evaluate import Evaluation, evaluate, find_runs, read_run
 from identitystory.experiments.export import as_csv, as_json
 from identitystory.experiments.instruments import Wanted
+from identitystory.metrics.measures import Score
 from identitystory.metrics.scores import cosine
-from identitystory.metrics.suite import Score
 from identitystory.protocols import ModelFacts
 from identitystory.requests import new_request
 from identitystory.service import Service

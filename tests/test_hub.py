@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from identitystory.cli.main.main import main
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.models import convert
 from identitystory.models import hub as hub_module

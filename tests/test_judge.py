@@ -14,11 +14,11 @@ from importlib import resources
 from itertools import product
 
 import pytest
-from identitystory.cli.main.main import main
 from PIL import Image
 from scipy.stats import binomtest
 
 from identitystory import runfolder
+from identitystory.cli.main import main
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import judge as judging
 from identitystory.experiments import study

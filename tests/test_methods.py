@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from identitystory.cli.main.main import main
 
 from identitystory import plan, runfolder
-from identitystory.baselines.registry import METHODS, check_method, method, settings
+from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError
 from identitystory.events import Finished, FrameReady, Started, StepDone
+from identitystory.methods.registry import METHODS, check_method, method, settings
 from identitystory.plan import RunRequest, make_plan
 from identitystory.presets import PRESETS, with_guidance
 from identitystory.protocols import ModelFacts
@@ -117,7 +117,7 @@ def test_one_frame_is_made_again_from_its_picture_alone(service, request_, tmp_p
 
 def test_a_method_that_paints_otherwise_than_before_makes_its_frames_anew(request_, monkeypatch):
     before = keys(request_)
-    monkeypatch.setattr("identitystory.baselines.storydiffusion.StoryDiffusion.recipe", 2)
+    monkeypatch.setattr("identitystory.methods.storydiffusion.StoryDiffusion.recipe", 2)
     assert not set(keys(request_)) & set(before)
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from benchmarks.missing import looked, shares, table
-from identitystory.metrics.suite import Instruments, Member, Picture, Told, look
+from identitystory.metrics.evidence import Instruments, Member, Picture, Told, look
 from identitystory.types import Face
 
 HALF, NEAR = "a half-body photo of a man", "a portrait of a man"

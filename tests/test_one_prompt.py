@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from identitystory.baselines.one_prompt import (
+from identitystory.methods.one_prompt import (
     IdentityPreserving,
     OnePromptOneStory,
     consolidate,
@@ -16,7 +16,7 @@ from identitystory.baselines.one_prompt import (
     token_places,
     window,
 )
-from identitystory.baselines.plain import General
+from identitystory.methods.plain import General
 from identitystory.models.attention import Site, attend, edited
 from identitystory.models.tokens import token_ids
 from identitystory.story import inline_story

@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 from huggingface_hub import hf_hub_download
-from identitystory.cli.main.main import main
 
+from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.experiments.instruments import CLIP, CLIPSEG, Wanted, open_tools
 from identitystory.models.catalogue import ENTRIES

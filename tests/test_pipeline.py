@@ -7,8 +7,8 @@ from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
 from identitystory.errors import ConfigError
 from identitystory.injection import make_template
+from identitystory.methods.plain import direct_identity
 from identitystory.pipeline import (
-    direct_identity,
     find_identity,
     find_template,
     inject,

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from identitystory.cli.main.main import main
 
+from identitystory.cli.main import main
 from identitystory.errors import PromptError
 from identitystory.models.readable import SHORT, check_lengths, check_phrases
 from identitystory.service import Service, describe_model

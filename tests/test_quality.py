@@ -8,8 +8,8 @@ from identitystory.errors import ConfigError
 from identitystory.experiments.evaluate import evaluate
 from identitystory.experiments.instruments import Tools, Wanted
 from identitystory.metrics import quality
+from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.quality import QAlign
-from identitystory.metrics.suite import Instruments
 from identitystory.requests import new_request
 from tests.workshop import Workshop
 

@@ -5,7 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from identitystory.cli.main.main import parser
+
+from identitystory.cli.main import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

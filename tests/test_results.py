@@ -1,7 +1,6 @@
 """The page of results: facts of the runs, the table, and what follows from the numbers alone."""
 
-from identitystory.cli.main.main import main
-
+from identitystory.cli.main import main
 from identitystory.experiments.bench import paint
 from identitystory.experiments.table1 import make_table, tables
 from identitystory.experiments.table1_page import (

@@ -2,8 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
-from identitystory.cli.main.reference import schema_text
 
+from identitystory.cli.reference import schema_text
 from identitystory.errors import StoryError
 from identitystory.scenes import fill, noun_in
 from identitystory.story import advice, file_stem, inline_story, load_story, make_story, slug

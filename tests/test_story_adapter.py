@@ -8,10 +8,10 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 
-from identitystory.baselines.method import Notes
-from identitystory.baselines.plain import General
-from identitystory.baselines.story_adapter import GlobalReference, StoryAdapter
 from identitystory.errors import ConfigError, ModelError
+from identitystory.methods.method import Notes
+from identitystory.methods.plain import General
+from identitystory.methods.story_adapter import GlobalReference, StoryAdapter
 from identitystory.models.attention import edited
 from identitystory.models.folder import ADAPTER, adapter_fingerprint
 from identitystory.models.ip_adapter import embeddings_of, load_ip_adapter

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from identitystory.baselines import method as shared
-from identitystory.baselines.method import anchors
-from identitystory.baselines.plain import General
-from identitystory.baselines.storydiffusion import ConsistentSelfAttention, StoryDiffusion
+from identitystory.methods import anchors as anchoring
+from identitystory.methods.anchors import anchors
+from identitystory.methods.plain import General
+from identitystory.methods.storydiffusion import ConsistentSelfAttention, StoryDiffusion
 from identitystory.models.attention import Site, attend
 from identitystory.story import inline_story
 from tests.stories import ALL, STORY, far, naive_attention, paint, toy_backend  # noqa: F401
@@ -120,7 +120,7 @@ def test_a_frame_is_the_same_whatever_is_painted_with_it(backend, monkeypatch):
     whole = paint(StoryDiffusion(), backend)
     assert list(paint(StoryDiffusion(), backend, wanted=(4,))) == [4]
     assert far(paint(StoryDiffusion(), backend, wanted=(4,))[4], whole[4]) == 0
-    monkeypatch.setattr(shared.portions, "__defaults__", (1,))
+    monkeypatch.setattr(anchoring.portions, "__defaults__", (1,))
     again = paint(StoryDiffusion(), backend)
     assert sorted(again) == list(ALL)
     assert all(far(again[n], whole[n]) == 0 for n in ALL)

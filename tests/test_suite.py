@@ -12,19 +12,9 @@ from PIL import Image
 from torch.testing import assert_close
 
 from identitystory.metrics.crops import GREY, cut_out
+from identitystory.metrics.evidence import Instruments, Member, Picture, Seen, Told, look, rate
+from identitystory.metrics.measures import attribute_scores, pooled, score
 from identitystory.metrics.scores import cosine
-from identitystory.metrics.suite import (
-    Instruments,
-    Member,
-    Picture,
-    Seen,
-    Told,
-    attribute_scores,
-    look,
-    pooled,
-    rate,
-    score,
-)
 from identitystory.types import Face, Segmentation
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)

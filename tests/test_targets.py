@@ -7,9 +7,9 @@ import re
 import pytest
 
 from benchmarks.targets import GENERAL, ONE, TWO, by_story, main, table, targets
-from identitystory.baselines.registry import OURS
 from identitystory.experiments.evaluate import Evaluation
-from identitystory.metrics.suite import ACROSS, FACES, Score
+from identitystory.methods.registry import OURS
+from identitystory.metrics.measures import ACROSS, FACES, Score
 from identitystory.story import inline_story
 
 ALONE = [inline_story(["Ann: a woman"], ["{Ann} reads"], title=str(k)) for k in range(5)]

@@ -22,7 +22,8 @@ from PIL import Image
 from benchmarks import missing
 from identitystory.experiments.evaluate import group_of
 from identitystory.experiments.instruments import Wanted, open_tools
-from identitystory.metrics.suite import Member, Picture, Score, Seen, Told, look, score
+from identitystory.metrics.evidence import Member, Picture, Seen, Told, look
+from identitystory.metrics.measures import Score, score
 
 from ..paths import BUILD, TARGET, add_world_options, open_world
 from ..pictures.dataset import HELD_OUT_PAIRS, HELD_OUT_PEOPLE, describe, draw_alone, draw_together

@@ -240,33 +240,6 @@ def paint(
 # --- ablations (Sec. 4.3) ----------------------------------------------------------------------
 
 
-def direct_identity(
-    G_id: IdentityGenerator,
-    story: Story,
-    scene: Scene,
-    identities: Mapping[str, Identity],
-    config: InjectionConfig,
-    *,
-    seed: int = 0,
-) -> Frame:
-    """Without Re-denoising Identity Injection: the identity generator paints T_i from noise.
-
-    One prompt takes one face: of a cast of several only the first gets its identity.
-    """
-    options: dict[str, object] = {}
-    if scene.cast:
-        first = story.character(scene.cast[0])
-        options = {"identities": identities[first.name].embedding[None], "nouns": [first.noun]}
-    cond = G_id.condition(
-        [scene.prompt],
-        guidance=config.guidance_identity,
-        negative=config.negative,
-        **options,  # type: ignore[arg-type]
-    )
-    z_0 = sample_seeds(G_id, [seed], cond)
-    return Frame(scene, G_id.decode(z_0)[0])
-
-
 def unguided_injection(
     G_id: IdentityGenerator,
     story: Story,

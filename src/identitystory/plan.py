@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from . import runfolder
-from .baselines.method import StoryMethod
-from .baselines.registry import OURS, method, settings
 from .config import Preset, preset_from_dict, to_dict
 from .cost import frame_evaluations, search_evaluations
 from .errors import ConfigError, ModelError, RunError
+from .methods.method import StoryMethod
+from .methods.registry import OURS, method, settings
 from .models.folder import FEW_STEPS, adapter_fingerprint
 from .protocols import ModelFacts
 from .runfolder import part_key

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .baselines.registry import check_method
 from .config import DiscoveryConfig, Preset
 from .errors import ConfigError
+from .methods.registry import check_method
 from .plan import RunRequest, extended, from_picture, recorded
 from .presets import preset, with_distilled, with_guidance, with_steps
 from .runfolder import RunFolder

@@ -19,7 +19,6 @@ from PIL import Image
 from torch import Tensor
 
 from . import pages, pipeline, plan, runfolder, shared, vocabulary
-from .baselines.method import Notes, StoryMethod, Work
 from .config import DiscoveryConfig
 from .discovery import discover, settled
 from .events import (
@@ -36,6 +35,7 @@ from .events import (
     Warned,
     event_json,
 )
+from .methods.method import Notes, StoryMethod, Work
 from .plan import Part, Plan, RunRequest
 from .prompts import check_prompts
 from .protocols import Backend, ModelFacts

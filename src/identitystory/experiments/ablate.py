@@ -15,9 +15,9 @@ from itertools import count
 from pathlib import Path
 
 from .. import wording
-from ..baselines.registry import OURS
 from ..config import Preset
 from ..errors import ConfigError, RunError
+from ..methods.registry import OURS
 from ..plan import RunRequest, make_plan
 from ..service import Service
 from ..story import slug

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..config import to_dict
 from ..metrics.intervals import HOW, SAMPLES, difference
-from ..metrics.suite import ACROSS
+from ..metrics.measures import ACROSS
 from ..plan import versions
 from ..runfolder import write_png, write_whole
 from ..story import slug

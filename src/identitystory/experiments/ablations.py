@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..baselines.registry import OURS
 from ..config import Preset
 from ..errors import ConfigError, did_you_mean
+from ..methods.registry import OURS
 from ..story import slug
 
 DIRECT = "direct-identity"

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..baselines.registry import METHODS, OURS, check_method, method
 from ..config import Preset
 from ..errors import IdentityStoryError, RunError, is_out_of_memory
+from ..methods.registry import METHODS, OURS, check_method, method
 from ..plan import RunRequest, make_plan
 from ..protocols import ModelFacts
 from ..runfolder import RunFolder, canonical, read_record, write_whole

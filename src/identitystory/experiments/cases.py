@@ -12,9 +12,9 @@ from typing import Any
 
 from PIL import Image
 
-from ..baselines.registry import METHODS
 from ..config import settings
 from ..errors import RunError
+from ..methods.registry import METHODS
 from ..plan import recorded, story_to_dict
 from ..runfolder import RunFolder, find_runs, part_key, read_png_facts, read_record
 

@@ -14,17 +14,8 @@ from torch import Tensor
 
 from .. import runfolder
 from ..errors import RunError
-from ..metrics.suite import (
-    Member,
-    Picture,
-    Rates,
-    Score,
-    Told,
-    attribute_scores,
-    look,
-    rate,
-    score,
-)
+from ..metrics.evidence import Member, Picture, Rates, Told, look, rate
+from ..metrics.measures import Score, attribute_scores, score
 from ..plan import recorded
 from ..runfolder import RunFolder, canonical, find_runs
 from .instruments import Tools, Wanted, open_tools

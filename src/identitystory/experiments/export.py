@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import runfolder
 from ..metrics.intervals import HOW as INTERVAL
-from ..metrics.suite import Score, instrument_of
+from ..metrics.measures import Score, instrument_of
 from ..plan import versions
 from .evaluate import Evaluation
 

@@ -10,10 +10,10 @@ from typing import Any
 from ..errors import ConfigError, IdentityStoryError
 from ..metrics.attributes import FOLDER, AttributeReader, load_reader
 from ..metrics.crops import HOW
+from ..metrics.evidence import Instruments
 from ..metrics.faces import load_recogniser
 from ..metrics.intervals import SAMPLES
 from ..metrics.quality import QAlign
-from ..metrics.suite import Instruments
 from ..models.catalogue import ENTRIES
 from ..protocols import FaceRecogniser, PictureEncoder, Segmenter
 

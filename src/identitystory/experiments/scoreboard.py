@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
-from ..metrics.suite import Score
+from ..metrics.measures import Score
 from .evaluate import Evaluation
 
 PLAIN = ("Q-Align-Aes", "Q-Align-Gen", "AUC", "AUC alike")  # the rest is shown in percent

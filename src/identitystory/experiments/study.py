@@ -19,8 +19,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..baselines.registry import OURS
 from ..errors import ConfigError, RunError
+from ..methods.registry import OURS
 from ..runfolder import part_key, write_whole
 from .cases import Case, data_url
 

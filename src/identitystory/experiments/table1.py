@@ -13,10 +13,10 @@ from typing import Any
 
 from PIL import Image
 
-from ..baselines.registry import OURS, method
 from ..cost import frame_evaluations
+from ..methods.registry import OURS, method
 from ..metrics.intervals import difference
-from ..metrics.suite import ACROSS
+from ..metrics.measures import ACROSS
 from ..plan import RunRequest
 from ..runfolder import RunFolder, write_png, write_whole
 from ..story import slug

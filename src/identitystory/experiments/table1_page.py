@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..baselines.registry import OURS
+from ..methods.registry import OURS
 from ..runfolder import RunFolder, read_record, write_whole
 from .bench import BenchRequest
 from .scoreboard import LOWER, OPEN

@@ -8,112 +8,15 @@ and the similarity of different characters need several characters and pool the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ..masks import clean
-from ..protocols import FaceRecogniser, PictureEncoder, QualityJudge, Segmenter
+from ..protocols import FaceRecogniser
 from . import scores
-from .attributes import AttributeReader
-from .crops import cut_out
-from .faces import match
+from .evidence import Instruments, Seen
 from .intervals import SAMPLES, Statistic, bootstrap, mean_of
-
-
-@dataclass(frozen=True)
-class Member:
-    """Somebody who should be in a picture.
-
-    Attributes:
-        name: within the story.
-        description: c_j; people of one description are the hard case of ``auc alike``.
-        identity: who it is across stories: equal only for one and the same character.
-    """
-
-    name: str
-    description: str
-    identity: str
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One finished picture: its file, prompt T_i, cast, and the run's masks (s, H, W) bool."""
-
-    file: Path
-    prompt: str
-    cast: tuple[Member, ...]
-    masks: Tensor
-
-
-@dataclass(frozen=True)
-class Told:
-    """A finished story.
-
-    Attributes:
-        name: of its run.
-        pictures: those that are there.
-        people: how many characters it has.
-        origin: the same for runs that tell the same scenes of the same descriptions, whatever their
-            seed; they count as one story in intervals. "" is a story of its own.
-    """
-
-    name: str
-    pictures: tuple[Picture, ...]
-    people: int
-    origin: str = ""
-
-
-@dataclass(frozen=True)
-class Instruments:
-    """What to measure with; what is None is not measured.
-
-    The segmenter looks for the characters in every finished picture. IdentityStory's own masks are
-    its template's, widened where so configured; other methods' are their pictures'. Without it the
-    masks are those of the runs.
-    """
-
-    encoder: PictureEncoder | None = None
-    recogniser: FaceRecogniser | None = None
-    reader: AttributeReader | None = None
-    judge: QualityJudge | None = None
-    segmenter: Segmenter | None = None
-
-
-@dataclass
-class Seen:
-    """A story after looking: everything that the scores are made of.
-
-    Attributes:
-        told: the story.
-        clip_t: (n,) a picture. clip_t_c: (c,) a segmented character.
-        crops: (c, d) CLIP's vectors of segmented characters; crop_who: the identity of each.
-        faces: (f, d) embeddings; face_who, face_words, face_frame: identity, description and
-            frame of each; chips: (f, h, w).
-        wanted: identity -> pictures that should show it.
-        crowds: of the pictures with several characters, whether all their faces were found.
-        verdicts: one mapping a picture, what was read right.
-        aesthetic, quality: (n,).
-    """
-
-    told: Told
-    clip_t: Tensor = field(default_factory=lambda: torch.zeros(0))
-    clip_t_c: Tensor = field(default_factory=lambda: torch.zeros(0))
-    crops: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
-    crop_who: list[str] = field(default_factory=list)
-    faces: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
-    face_who: list[str] = field(default_factory=list)
-    face_words: list[str] = field(default_factory=list)
-    face_frame: list[int] = field(default_factory=list)
-    chips: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
-    wanted: dict[str, int] = field(default_factory=dict)
-    crowds: list[bool] = field(default_factory=list)
-    verdicts: list[dict[str, bool]] = field(default_factory=list)
-    aesthetic: Tensor = field(default_factory=lambda: torch.zeros(0))
-    quality: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -132,86 +35,6 @@ class Score:
     low: float | None
     high: float | None
     stories: int
-
-
-Rates = tuple[Tensor, Tensor]  # (n,) aesthetic and (n,) general quality of a story's pictures
-
-
-def rate(told: Sequence[Told], judge: QualityJudge) -> list[Rates]:
-    """Each story's rates, all asked for in one call: a judge may load 16 GB to answer it."""
-    aesthetic, quality = judge.rate([p.file for story in told for p in story.pictures])
-    counts = [len(story.pictures) for story in told]
-    return list(zip(aesthetic.split(counts), quality.split(counts), strict=True))
-
-
-def look(told: Told, instruments: Instruments, rates: Rates | None = None) -> Seen:
-    """Looks at every picture of a story with every instrument but the judge, who gave ``rates``."""
-    seen = Seen(told)
-    images = [Image.open(p.file).convert("RGB") for p in told.pictures]
-    for picture in told.pictures:
-        for member in picture.cast:
-            seen.wanted[member.identity] = seen.wanted.get(member.identity, 0) + 1
-    masks = [
-        _masks(instruments.segmenter, image, picture)
-        for image, picture in zip(images, told.pictures, strict=True)
-    ]
-    if instruments.encoder is not None:
-        _look_with_clip(seen, images, masks, instruments.encoder)
-    if instruments.recogniser is not None:
-        _look_for_faces(seen, images, masks, instruments.recogniser)
-    if instruments.reader is not None:
-        for image, picture in zip(images, told.pictures, strict=True):
-            people = len(picture.cast)
-            seen.verdicts.append(instruments.reader.verdicts(image, picture.prompt, people))
-    if rates is not None:
-        seen.aesthetic, seen.quality = rates
-    return seen
-
-
-def _masks(segmenter: Segmenter | None, image: Image.Image, picture: Picture) -> Tensor:
-    """(s, H, W) bool, exclusive, in cast order; see ``Instruments``."""
-    if segmenter is None or not picture.cast:
-        return picture.masks
-    found = segmenter.segment(image, [member.description for member in picture.cast])
-    return clean(found.masks.cpu().bool())
-
-
-def _look_with_clip(
-    seen: Seen, images: list[Image.Image], masks: list[Tensor], encoder: PictureEncoder
-) -> None:
-    pictures = seen.told.pictures
-    prompts = encoder.texts([p.prompt for p in pictures])
-    seen.clip_t = scores.clip_t(encoder.pictures(images), prompts)
-    crops, words = [], []
-    for image, picture, M in zip(images, pictures, masks, strict=True):
-        for member, mask in zip(picture.cast, M, strict=True):
-            crop = cut_out(image, mask)
-            if crop is not None:
-                crops.append(crop)
-                words.append(member.description)
-                seen.crop_who.append(member.identity)
-    seen.crops = encoder.pictures(crops)
-    seen.clip_t_c = scores.clip_t(seen.crops, encoder.texts(words))
-
-
-def _look_for_faces(
-    seen: Seen, images: list[Image.Image], masks: list[Tensor], recogniser: FaceRecogniser
-) -> None:
-    embeddings, chips = [], []
-    looked_at = zip(images, seen.told.pictures, masks, strict=True)
-    for frame, (image, picture, M) in enumerate(looked_at):
-        found = match(recogniser.faces(image), M)
-        if len(found) > 1:
-            seen.crowds.append(all(face is not None for face in found))
-        for member, face in zip(picture.cast, found, strict=True):
-            if face is not None:
-                embeddings.append(face.embedding)
-                chips.append(face.chip)
-                seen.face_who.append(member.identity)
-                seen.face_words.append(member.description)
-                seen.face_frame.append(frame)
-    if embeddings:
-        seen.faces, seen.chips = torch.stack(embeddings), torch.stack(chips)
 
 
 Measure = Callable[[Seen, FaceRecogniser | None], float]

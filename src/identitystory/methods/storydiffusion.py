@@ -25,7 +25,8 @@ from ..models.attention import Site, attend, edited
 from ..protocols import Backend, Conditioning
 from ..seeds import derived_seed, frame_seed
 from ..types import Story
-from .method import Anchors, Compared, Work, anchors, editable, groups, in_step, others
+from .anchors import Anchors, anchors, groups, in_step, others
+from .method import Compared, Work, editable
 
 Bank = dict[tuple[str, int], tuple[Tensor, Tensor]]  # (site, anchor) -> sampled k and v
 

@@ -29,17 +29,8 @@ from ..protocols import Backend, Conditioning
 from ..seeds import derived_seed, frame_seed
 from ..types import Story
 from . import subject
-from .method import (
-    Anchors,
-    Compared,
-    EditableGenerator,
-    Work,
-    anchors,
-    editable,
-    groups,
-    in_step,
-    others,
-)
+from .anchors import Anchors, anchors, groups, in_step, others
+from .method import Compared, EditableGenerator, Work, editable
 
 
 @dataclass(frozen=True)

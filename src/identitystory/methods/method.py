@@ -11,19 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import torch
 from PIL import Image
 from torch import Tensor
 
 from .. import runfolder
 from ..errors import ConfigError
-from ..models.attention import Edit
 from ..protocols import Backend, Conditioning
-from ..sampling import drawing
 from ..seeds import frame_seed
 from ..types import Identity, Story
-
-FRAMES_AT_ONCE = 16  # latents kept side by side; longer stories are painted in such portions
 
 
 class EditableGenerator(Protocol):
@@ -187,93 +182,4 @@ class Compared:
         return G.condition(list(prompts), guidance=self.guidance, negative=self.negative)
 
 
-def portions(frames: Sequence[int], size: int = FRAMES_AT_ONCE) -> list[tuple[int, ...]]:
-    """``frames`` in order, ``size`` at a time, so that memory does not grow with the story."""
-    return [tuple(frames[a : a + size]) for a in range(0, len(frames), size)]
-
-
 # --- Frames that others look at -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Anchors:
-    """The frames that all others look at: the first few of each character.
-
-    Attributes:
-        frames: ascending; always painted together, so that their bytes are the same each time.
-        seen: for every frame of the story the anchors it looks at, itself left out.
-    """
-
-    frames: tuple[int, ...]
-    seen: tuple[tuple[int, ...], ...]
-
-
-def anchors(story: Story, per_character: int, *, alone: bool) -> Anchors:
-    """The first ``per_character`` frames of each character, and who looks at which.
-
-    A frame looks at the anchors of everybody in its cast; one without people looks at none.
-
-    Args:
-        story: casts are read off its scenes.
-        per_character: how many frames a character is anchored in.
-        alone: frames where somebody is alone come first.
-    """
-    of: dict[str, list[int]] = {}
-    for character in story.characters:
-        shown = [n for n, scene in enumerate(story.scenes) if character.name in scene.cast]
-        if alone:
-            shown.sort(key=lambda n: len(story.scenes[n].cast) > 1)  # stable
-        of[character.name] = shown[:per_character]
-    frames = tuple(sorted({n for some in of.values() for n in some}))
-    seen = tuple(
-        tuple(sorted({a for name in scene.cast for a in of[name]} - {n}))
-        for n, scene in enumerate(story.scenes)
-    )
-    return Anchors(frames, seen)
-
-
-def others(story: Story, found: Anchors, index: int) -> tuple[int, ...]:
-    """What frame ``index`` depends on: all anchors, as they look at each other; itself left out."""
-    if not found.seen[index] and index not in found.frames:
-        return ()
-    return tuple(a for a in found.frames if a != index)
-
-
-def groups(found: Anchors, wanted: Sequence[int]) -> list[list[tuple[int, ...]]]:
-    """For each portion, what is stepped together: all anchors as one batch, then frame by frame.
-
-    The anchors come again with every portion, for nothing of them is kept but their pictures.
-    """
-    rest = [n for n in wanted if n not in found.frames]
-    first = [found.frames] if any(found.seen[n] or n in found.frames for n in wanted) else []
-    return [first + [(n,) for n in some] for some in portions(rest) or [()]]
-
-
-class SharedEdit(Edit, Protocol):
-    """An edit in which frames look at anchors of the same step."""
-
-    def begin(self, i: int, group: tuple[int, ...], z: Tensor, cond: Conditioning) -> None:
-        """Told before z_i of ``group`` is stepped."""
-        ...
-
-
-def in_step(
-    G: EditableGenerator,
-    edit: SharedEdit,
-    z: dict[int, Tensor],
-    conds: Mapping[tuple[int, ...], Conditioning],
-    seeds: Sequence[int],
-) -> Iterator[int]:
-    """Steps every group of ``conds`` from noise to clean side by side, and yields each i done.
-
-    All frames are at the same i, so what the anchors leave for the others is one step's worth.
-    ``z`` holds z_t of each frame, (C, h, w), and is moved on in place; ``seeds`` are the whole story's.
-    The caller installs ``edit``.
-    """
-    for i in range(G.num_steps, 0, -1):
-        for group, cond in conds.items():
-            z_i = torch.stack([z[n] for n in group])
-            edit.begin(i, group, z_i, cond)
-            of_group = drawing(G, [seeds[n] for n in group])
-            z.update(zip(group, of_group.step(z_i, i, cond), strict=True))
-        yield i

@@ -14,16 +14,16 @@ gets its face, for a prompt of PhotoMaker's takes one; the others are painted fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from PIL import Image
 
 from ..config import InjectionConfig
-from ..pipeline import direct_identity
-from ..protocols import Backend
+from ..protocols import Backend, IdentityGenerator
 from ..sampling import sample_seeds
+from ..types import Frame, Identity, Scene, Story
 from .method import Compared, Work
 
 
@@ -59,3 +59,30 @@ class DirectIdentity(Compared):
                 backend.identity, work.story, scene, work.identities, config, seed=seed
             )
             yield n, frame.image
+
+
+def direct_identity(
+    G_id: IdentityGenerator,
+    story: Story,
+    scene: Scene,
+    identities: Mapping[str, Identity],
+    config: InjectionConfig,
+    *,
+    seed: int = 0,
+) -> Frame:
+    """Without Re-denoising Identity Injection: the identity generator paints T_i from noise.
+
+    One prompt takes one face: of a cast of several only the first gets its identity.
+    """
+    options: dict[str, object] = {}
+    if scene.cast:
+        first = story.character(scene.cast[0])
+        options = {"identities": identities[first.name].embedding[None], "nouns": [first.noun]}
+    cond = G_id.condition(
+        [scene.prompt],
+        guidance=config.guidance_identity,
+        negative=config.negative,
+        **options,  # type: ignore[arg-type]
+    )
+    z_0 = sample_seeds(G_id, [seed], cond)
+    return Frame(scene, G_id.decode(z_0)[0])
