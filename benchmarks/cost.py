@@ -39,12 +39,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from identitystory.config import InjectionConfig
 from identitystory.injection import kept_latents, make_template, redenoise_together
 from identitystory.models.backend import load_backend
-from identitystory.models.diffusion import Encoding, LatentDiffusion, sampler
-from identitystory.models.folder import find_checkpoint
-from identitystory.models.hardware import resolve_device, resolve_dtype
-from identitystory.models.lora import load_lora
-from identitystory.models.photomaker import LORA
-from identitystory.models.published import sdxl_unet, sdxl_vae
+from identitystory.models.device import resolve_device, resolve_dtype
+from identitystory.models.files.checkpoint import find_checkpoint
+from identitystory.models.samplers import sampler
+from identitystory.models.sdxl.generator import Encoding, LatentDiffusion
+from identitystory.models.sdxl.lora import load_lora
+from identitystory.models.sdxl.photomaker import LORA
+from identitystory.models.sdxl.sizes import sdxl_unet, sdxl_vae
 from identitystory.sampling import Watched, joined
 from identitystory.types import Scene, Segmentation
 

@@ -46,10 +46,16 @@ from transformers import (
 from benchmarks.cost import SCHEDULE, Peak, machine, random_lora
 from identitystory.errors import is_out_of_memory
 from identitystory.events import Finished, FrameReady
-from identitystory.models import published
-from identitystory.models.folder import DETECTOR, IDENTITY, MASKS, SEGMENTER, find_checkpoint
-from identitystory.models.hardware import resolve_device, resolve_dtype
-from identitystory.models.photomaker import IdentityEncoder
+from identitystory.models.device import resolve_device, resolve_dtype
+from identitystory.models.files.checkpoint import (
+    DETECTOR,
+    IDENTITY,
+    MASKS,
+    SEGMENTER,
+    find_checkpoint,
+)
+from identitystory.models.sdxl import sizes as published
+from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 from identitystory.protocols import Backend
 from identitystory.requests import new_request
 from identitystory.service import Service, load_model

@@ -23,8 +23,8 @@ from transformers import CLIPTokenizer
 
 from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
 from identitystory.metrics.attributes import TABLE
-from identitystory.models.photomaker import IdentityEncoder
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
+from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 
 from .paths import BUILD, TARGET
 from .pictures.dataset import PLACES_V0, POSES_V0, PictureSet

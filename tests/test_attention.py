@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from identitystory.errors import ConfigError
-from identitystory.models.attention import attend, edited, observed, plain, sites
 from identitystory.models.backend import load_backend
+from identitystory.models.sdxl.attention import attend, edited, observed, plain, sites
 from tests.toy import toy_checkpoint  # noqa: F401
 
 STEPS = 4

@@ -10,8 +10,8 @@ from identitystory import cost, pipeline
 from identitystory.config import InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
-from identitystory.models.folder import find_checkpoint
-from identitystory.models.folder import fingerprint as fingerprint_of
+from identitystory.models.files.checkpoint import find_checkpoint
+from identitystory.models.files.checkpoint import fingerprint as fingerprint_of
 from identitystory.sampling import Watched
 from identitystory.story import inline_story
 from identitystory.types import Identity

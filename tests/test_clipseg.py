@@ -8,8 +8,8 @@ from PIL import Image
 from transformers import ViTImageProcessorPil
 
 from identitystory.errors import ModelError
-from identitystory.models.clipseg import ClipSegmenter, compete, left_to_right, load_clipseg
-from identitystory.models.hardware import Room
+from identitystory.models.device import Room
+from identitystory.models.segment.clipseg import ClipSegmenter, compete, left_to_right, load_clipseg
 from tests.toy import toy_checkpoint  # noqa: F401
 
 

@@ -5,7 +5,7 @@ import torch
 
 from identitystory.errors import ConfigError
 from identitystory.models.backend import load_backend
-from identitystory.models.compiled import compile_unet
+from identitystory.models.device import compile_unet
 from tests.toy import WIDTHS, toy_checkpoint  # noqa: F401
 
 

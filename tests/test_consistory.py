@@ -10,8 +10,8 @@ from identitystory.methods import anchors, subject
 from identitystory.methods.anchors import Anchors
 from identitystory.methods.consistory import ConsiStory, SharedSubject
 from identitystory.methods.plain import General
-from identitystory.models.attention import Site, attend
-from identitystory.models.tokens import token_ids
+from identitystory.models.sdxl.attention import Site, attend
+from identitystory.models.sdxl.tokens import token_ids
 from tests.stories import ALL, STORY, far, naive_attention, paint, toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 

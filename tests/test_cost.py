@@ -14,7 +14,7 @@ from identitystory.cost import count_evaluations, search_evaluations
 from identitystory.discovery import discover, settled
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
-from identitystory.models.hardware import ACTIVATIONS, Room, rows_that_fit
+from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
 from identitystory.pipeline import find_identity, find_template, inject
 from identitystory.plan import RunRequest, make_plan
 from identitystory.presets import preset

@@ -5,8 +5,8 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from benchmarks import cost
-from identitystory.models.lora import load_lora
-from identitystory.models.photomaker import LORA
+from identitystory.models.sdxl.lora import load_lora
+from identitystory.models.sdxl.photomaker import LORA
 from tests.toy import make_toy_pipeline
 
 

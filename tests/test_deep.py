@@ -5,7 +5,7 @@ import torch
 
 from identitystory.errors import ConfigError
 from identitystory.models.backend import load_backend
-from identitystory.models.deep import DeepFeatures
+from identitystory.models.sdxl.feature_cache import DeepFeatures
 from identitystory.sampling import trajectory
 from tests.toy import WIDTHS, toy_checkpoint  # noqa: F401
 

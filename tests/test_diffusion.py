@@ -6,9 +6,10 @@ from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscr
 from PIL import Image
 
 from identitystory.errors import ConfigError, ModelError
-from identitystory.models.diffusion import SAMPLERS, LatentDiffusion, sampler
-from identitystory.models.hardware import resolve_device, resolve_dtype
-from identitystory.models.sdxl import load_sdxl
+from identitystory.models.device import resolve_device, resolve_dtype
+from identitystory.models.samplers import SAMPLERS, sampler
+from identitystory.models.sdxl.generator import LatentDiffusion
+from identitystory.models.sdxl.load import load_sdxl
 from tests.toy import toy_checkpoint  # noqa: F401
 
 SCHEDULE = {

@@ -13,10 +13,11 @@ from transformers import (
 )
 
 from identitystory.errors import ModelError
-from identitystory.models.catalogue import ENTRIES
-from identitystory.models.lora import load_lora
-from identitystory.models.photomaker import LORA, photomaker_v1_shapes
-from identitystory.models.published import (
+from identitystory.models.files.catalogue import ENTRIES
+from identitystory.models.sdxl.identity_encoder import photomaker_v1_shapes
+from identitystory.models.sdxl.lora import load_lora
+from identitystory.models.sdxl.photomaker import LORA
+from identitystory.models.sdxl.sizes import (
     SDXL_TEXT,
     SDXL_TEXT_2,
     grounding_dino_config,

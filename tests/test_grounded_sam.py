@@ -11,9 +11,9 @@ from transformers import GroundingDinoProcessor
 
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.backend import load_backend, load_segmenter
-from identitystory.models.folder import find_checkpoint, fingerprint
-from identitystory.models.grounded_sam import assign, distinct, in_order, joined
-from identitystory.models.hardware import Room
+from identitystory.models.device import Room
+from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
+from identitystory.models.segment.grounded_sam import assign, distinct, in_order, joined
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
 GIRL, MAN = "a young woman with dark hair", "an old man with a grey beard"

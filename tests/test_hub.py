@@ -16,14 +16,13 @@ from safetensors.torch import load_file
 
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
-from identitystory.models import convert
-from identitystory.models import hub as hub_module
-from identitystory.models.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
-from identitystory.models.folder import find_checkpoint, fingerprint
-from identitystory.models.hub import (
+from identitystory.models.files import store as hub_module
+from identitystory.models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
+from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
+from identitystory.models.files.fetch import fetch
+from identitystory.models.files.store import (
     PHOTOMAKER,
     content_hash,
-    fetch,
     located,
     read_lock,
     revision_of,
@@ -31,6 +30,7 @@ from identitystory.models.hub import (
     store,
     verify,
 )
+from identitystory.models.sdxl import convert
 from tests.fake_hub import COMMIT, fake_hub  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -386,7 +386,7 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_nothing(hub, tmp_path, monk
 @pytest.mark.slow
 def test_a_pickle_of_the_true_keys_and_shapes_is_converted(hub, tmp_path):
     """407 + 1120 tensors; stored without their numbers, so that the pickle is small."""
-    from identitystory.models.photomaker import photomaker_v1_shapes
+    from identitystory.models.sdxl.identity_encoder import photomaker_v1_shapes
     from tests.test_full_size import full_size_unet, true_lora
 
     zero = torch.zeros(1, dtype=torch.float16)

@@ -6,8 +6,8 @@ from transformers import GroundingDinoConfig, SamConfig
 
 from benchmarks import memory
 from identitystory.cost import count_evaluations
-from identitystory.models.folder import find_checkpoint
-from identitystory.models.published import SDXL_TEXT_2, SDXL_UNET
+from identitystory.models.files.checkpoint import find_checkpoint
+from identitystory.models.sdxl.sizes import SDXL_TEXT_2, SDXL_UNET
 from tests.toy import WIDTHS, make_toy_pipeline, toy_vision_config, write_toy_grounded
 
 CPU = torch.device("cpu")

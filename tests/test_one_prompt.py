@@ -17,8 +17,8 @@ from identitystory.methods.one_prompt import (
     window,
 )
 from identitystory.methods.plain import General
-from identitystory.models.attention import Site, attend, edited
-from identitystory.models.tokens import token_ids
+from identitystory.models.sdxl.attention import Site, attend, edited
+from identitystory.models.sdxl.tokens import token_ids
 from identitystory.story import inline_story
 from identitystory.types import Character, Scene, Story
 from tests.stories import ALL, STORY, far, paint, toy_backend  # noqa: F401

@@ -11,8 +11,9 @@ from huggingface_hub import hf_hub_download
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.experiments.instruments import CLIP, CLIPSEG, Wanted, open_tools
-from identitystory.models.catalogue import ENTRIES
-from identitystory.models.hub import PHOTOMAKER, fetch, store
+from identitystory.models.files.catalogue import ENTRIES
+from identitystory.models.files.fetch import fetch
+from identitystory.models.files.store import PHOTOMAKER, store
 from tests.fake_hub import fake_hub  # noqa: F401
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 

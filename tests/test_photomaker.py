@@ -12,15 +12,10 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from identitystory.errors import ModelError, PromptError
-from identitystory.models.lora import load_lora, read_lora
-from identitystory.models.photomaker import (
-    LORA,
-    class_token,
-    identity_encoder,
-    load_photomaker,
-    photomaker_v1_shapes,
-)
-from identitystory.models.sdxl import load_sdxl
+from identitystory.models.sdxl.identity_encoder import identity_encoder, photomaker_v1_shapes
+from identitystory.models.sdxl.load import load_sdxl
+from identitystory.models.sdxl.lora import load_lora, read_lora
+from identitystory.models.sdxl.photomaker import LORA, class_token, load_photomaker
 from tests.toy import WIDTHS, toy_checkpoint, toy_encoder, toy_vision_config  # noqa: F401
 
 PROMPT = "a photo of a middle-aged woman with dark curly hair"

@@ -11,10 +11,11 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from identitystory.errors import ModelError, PromptError
-from identitystory.models.folder import find_folder
-from identitystory.models.hardware import Room
-from identitystory.models.sdxl import decode_in_tiles, load_part, load_sdxl
-from identitystory.models.tokens import chunk_starts, token_ids, token_rows
+from identitystory.models.device import Room
+from identitystory.models.files.checkpoint import find_folder
+from identitystory.models.parts import load_part
+from identitystory.models.sdxl.load import decode_in_tiles, load_sdxl
+from identitystory.models.sdxl.tokens import chunk_starts, token_ids, token_rows
 from tests.toy import toy_checkpoint  # noqa: F401
 
 CPU = torch.device("cpu")
@@ -238,7 +239,9 @@ def test_attention_is_torchs_own_fused_one(toy):
 
 def test_little_memory_decodes_the_models_own_size_in_tiles(toy, monkeypatch):
     """Left alone the tiles are as large as the picture, and there is one."""
-    monkeypatch.setattr("identitystory.models.sdxl.decode_in_tiles", lambda vae: tiled(vae, 32))
+    monkeypatch.setattr(
+        "identitystory.models.sdxl.load.decode_in_tiles", lambda vae: tiled(vae, 32)
+    )
     tiled, seen = decode_in_tiles, []
     options = {"sampler_name": "ddim", "num_steps": 5, "device": CPU, "dtype": torch.float32}
     G, _ = load_sdxl(toy, **options, room=Room(CPU, one_at_a_time=True))

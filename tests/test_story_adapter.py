@@ -12,10 +12,10 @@ from identitystory.errors import ConfigError, ModelError
 from identitystory.methods.method import Notes
 from identitystory.methods.plain import General
 from identitystory.methods.story_adapter import GlobalReference, StoryAdapter
-from identitystory.models.attention import edited
-from identitystory.models.folder import ADAPTER, adapter_fingerprint
-from identitystory.models.ip_adapter import embeddings_of, load_ip_adapter
-from identitystory.models.photomaker import load_identity_encoder
+from identitystory.models.files.checkpoint import ADAPTER, adapter_fingerprint
+from identitystory.models.sdxl.attention import edited
+from identitystory.models.sdxl.ip_adapter import embeddings_of, load_ip_adapter
+from identitystory.models.sdxl.photomaker import load_identity_encoder
 from identitystory.sampling import sample
 from identitystory.story import inline_story
 from tests.stories import STEPS, far, paint, toy_backend  # noqa: F401

@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from identitystory.models.diffusion import ddim_step
+from identitystory.models.samplers import ddim_step
 from miniature.pack import sort_metadata
 from miniature.pictures.training_set import WORDINGS, Ready, companions, masks_of_sides, sides
 from miniature.stages.few_steps import velocity_to

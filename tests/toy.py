@@ -33,7 +33,7 @@ from transformers import (
     SwinConfig,
 )
 
-from identitystory.models.photomaker import IdentityEncoder
+from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 from miniature.stages.tokenizer import write_clip_tokenizer
 
 WIDTHS = (32, 64)  # of the two text encoders

@@ -14,8 +14,8 @@ from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from identitystory.models.diffusion import ddim_step
-from identitystory.models.folder import FEW_STEPS as FILE
+from identitystory.models.files.checkpoint import FEW_STEPS as FILE
+from identitystory.models.samplers import ddim_step
 from identitystory.presets import FEW_STEPS, MINIATURE_GUIDANCE
 
 from ..pictures.training_set import WORDINGS, Ready

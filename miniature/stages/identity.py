@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig
 
-from identitystory.models.photomaker import IdentityEncoder
+from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 
 from ..paths import BUILD
 from ..pictures.dataset import PictureSet

@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from identitystory.models.attention import Site, attend, edited
-from identitystory.models.folder import ADAPTER
+from identitystory.models.files.checkpoint import ADAPTER
+from identitystory.models.sdxl.attention import Site, attend, edited
 
 from ..pictures.training_set import WORDINGS, Ready, companions
 from ..training.loop import DEVICE, Run, load_trained, mixed, moved
@@ -137,7 +137,7 @@ def pack(adapter: Adapter, folder: Path) -> None:
     """Writes ``sdxl_models/ip-adapter_sdxl.safetensors`` into the checkpoint ``folder``, float16.
 
     The picture encoder is the identity tower in the checkpoint's own ``photomaker.safetensors``, and
-    is not written again; see ``identitystory.models.ip_adapter``.
+    is not written again; see ``identitystory.models.sdxl.ip_adapter``.
     """
     (folder / ADAPTER).parent.mkdir(exist_ok=True)
     save_file({k: v.half() for k, v in adapter.state().items()}, folder / ADAPTER)

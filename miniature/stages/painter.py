@@ -10,7 +10,7 @@ from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from identitystory.models.photomaker import FuseModule
+from identitystory.models.sdxl.identity_encoder import FuseModule
 
 from ..training.attention_loss import Looking
 from ..training.muon import Muon

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
-from identitystory.models.clipseg import compete
+from identitystory.models.segment.clipseg import compete
 
 from ..paths import BUILD
 from ..pictures.dataset import PictureSet

@@ -22,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from identitystory.models.hardware import resolve_dtype
+from identitystory.models.device import resolve_dtype
 
 from ..paths import BUILD
 from .muon import all_summed

@@ -20,7 +20,7 @@ from .cost import frame_evaluations, search_evaluations
 from .errors import ConfigError, ModelError, RunError
 from .methods.method import StoryMethod
 from .methods.registry import OURS, method, settings
-from .models.folder import FEW_STEPS, adapter_fingerprint
+from .models.files.checkpoint import FEW_STEPS, adapter_fingerprint
 from .protocols import ModelFacts
 from .runfolder import part_key
 from .seeds import frame_seed, portrait_seeds

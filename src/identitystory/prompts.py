@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .models.readable import check_lengths, check_phrases
-from .models.tokens import class_word
+from .models.sdxl.prompt_length import check_lengths, check_phrases
+from .models.sdxl.tokens import class_word
 from .plan import Plan, RunRequest
 from .protocols import ModelFacts
 from .wording import identity_prompt, phrases, search_prompt

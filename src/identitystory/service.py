@@ -36,6 +36,7 @@ from .events import (
     event_json,
 )
 from .methods.method import Notes, StoryMethod, Work
+from .models.backend import describe_model
 from .plan import Part, Plan, RunRequest
 from .prompts import check_prompts
 from .protocols import Backend, ModelFacts
@@ -54,28 +55,6 @@ def load_model(model: str, **options: Any) -> Backend:
     from .models.backend import load_backend
 
     return load_backend(model, **options)
-
-
-def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
-    """What a model is, without loading it; see ``plan.ModelFacts``."""
-    from .models.folder import find_checkpoint, fingerprint, read_json
-    from .models.hardware import resolve_device, resolve_dtype
-    from .models.hub import content_hash
-
-    where = resolve_device(device)
-    precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
-    checkpoint = find_checkpoint(model)
-    few_steps = content_hash(checkpoint.few_steps) if checkpoint.few_steps else ""
-    schedule = read_json(checkpoint.base / "scheduler" / "scheduler_config.json")
-    return ModelFacts(
-        fingerprint(checkpoint),
-        str(where),
-        precision,
-        checkpoint.base,
-        few_steps,
-        int(schedule.get("num_train_timesteps", 1000)),
-        checkpoint.segmenter[0] if len(checkpoint.segmenter) == 2 else None,
-    )
 
 
 def finished_parts(folder: RunFolder, made: Plan) -> set[str]:

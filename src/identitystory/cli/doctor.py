@@ -36,9 +36,9 @@ def models() -> list[dict[str, Any]]:
     ``commercial``, ``terms``, ``revision`` (the commit that is pinned; empty before the first
     fetch) and ``present``. Other bases that were fetched come last.
     """
-    from ..models.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
-    from ..models.folder import find_checkpoint
-    from ..models.hub import read_lock
+    from ..models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
+    from ..models.files.checkpoint import find_checkpoint
+    from ..models.files.store import read_lock
 
     listed = []
     for name in ("miniature", *BUNDLES):
@@ -62,7 +62,7 @@ def models() -> list[dict[str, Any]]:
 
 
 def _part(entry: Any) -> dict[str, Any]:
-    from ..models.hub import located, pinned
+    from ..models.files.store import located, pinned
 
     try:
         located(entry)
@@ -129,7 +129,8 @@ def available_memory() -> float | None:
 def _try_model(model: str) -> Iterator[Check]:
     import torch
 
-    from ..service import describe_model, load_model
+    from ..models.backend import describe_model
+    from ..service import load_model
 
     try:
         facts = describe_model(model, "auto", "auto")

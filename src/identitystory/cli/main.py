@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ConfigError, IdentityStoryError, StoryError, is_out_of_memory
+from ..models.files import fetch
 from .experiments import add_command, add_commands
 from .options import command, heed_offline, model_options, offline_option, where, whole
 
@@ -237,7 +238,8 @@ def models_command(arguments: argparse.Namespace, service: MakeService) -> int:
 
 def _fetch_or_verify(arguments: argparse.Namespace) -> int:
     from ..errors import ModelError
-    from ..models import catalogue, hub
+    from ..models.files import catalogue
+    from ..models.files import store as hub
 
     if not arguments.names:
         raise ModelError(f"name what to {arguments.action}: identitystory models lists the models")
@@ -251,7 +253,7 @@ def _fetch_or_verify(arguments: argparse.Namespace) -> int:
         heed_offline(arguments)
         for entry in entries:
             _say(arguments, entry.name, f"{entry.licence}: {entry.terms}")
-            for line in hub.fetch(entry, revision=arguments.revision or ""):
+            for line in fetch.fetch(entry, revision=arguments.revision or ""):
                 _say(arguments, entry.name, line)
         return 0
     wrong = [(entry, line) for entry in entries for line in hub.verify(entry)]

@@ -138,7 +138,7 @@ def where(arguments: argparse.Namespace) -> dict[str, Any]:
     given = {key: getattr(arguments, key) for key in ("model", "device", "dtype")}
     heed_offline(arguments)
     if arguments.base is not None:
-        from ..models.catalogue import split_name
+        from ..models.files.catalogue import split_name
 
         bundle, base = split_name(given["model"] or "sdxl")
         if bundle is None or base:

@@ -14,7 +14,7 @@ from ..metrics.evidence import Instruments
 from ..metrics.faces import load_recogniser
 from ..metrics.intervals import SAMPLES
 from ..metrics.quality import QAlign
-from ..models.catalogue import ENTRIES
+from ..models.files.catalogue import ENTRIES
 from ..protocols import FaceRecogniser, PictureEncoder, Segmenter
 
 CLIP = "openai/clip-vit-base-patch32"  # where a checkpoint brings none: the level of the paper's

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..models.attention import Edit
+from ..models.sdxl.attention import Edit
 from ..protocols import Conditioning
 from ..sampling import drawing
 from ..types import Story

@@ -22,8 +22,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..models.attention import Site, attend, edited
-from ..models.tokens import token_rows
+from ..models.sdxl.attention import Site, attend, edited
+from ..models.sdxl.tokens import token_rows
 from ..protocols import Backend, Conditioning
 from ..sampling import sample_seeds
 from ..types import Scene, Story

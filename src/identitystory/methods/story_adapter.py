@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..models.attention import Site, attend, edited
+from ..models.sdxl.attention import Site, attend, edited
 from ..protocols import Backend
 from ..sampling import sample_seeds
 from ..types import Story
@@ -66,7 +66,7 @@ class StoryAdapter(Compared):
             ConfigError: there is no checkpoint folder to read an IP-Adapter from.
             ModelError: the checkpoint holds none, or one that does not fit.
         """
-        from ..models.ip_adapter import embeddings_of, load_ip_adapter
+        from ..models.sdxl.ip_adapter import embeddings_of, load_ip_adapter
 
         G = editable(backend, self.name)
         if work.folder is None:

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..models.attention import Site, attend, edited
+from ..models.sdxl.attention import Site, attend, edited
 from ..protocols import Backend, Conditioning
 from ..seeds import derived_seed, frame_seed
 from ..types import Story

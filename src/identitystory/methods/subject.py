@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models.tokens import token_rows
+from ..models.sdxl.tokens import token_rows
 
 FAR = 2.0  # the largest cosine distance
 

@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..models.folder import short_digest
+from ..models.files.checkpoint import short_digest
 
 FOLDER, WEIGHTS, TABLE = "attributes", "model.safetensors", "attributes.json"
 WIDTHS = (32, 64, 96, 96)  # channels after each halving of the picture

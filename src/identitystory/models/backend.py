@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, ModelError
-from ..protocols import Backend, Segmenter
-from .clipseg import load_clipseg
-from .compiled import compile_unet
-from .deep import DeepFeatures
-from .folder import find_checkpoint, fingerprint, read_json
-from .hardware import Room, resolve_device, resolve_dtype
-from .lora import read_lora
-from .photomaker import load_photomaker
-from .sdxl import load_sdxl
+from ..protocols import Backend, ModelFacts, Segmenter
+from .device import Room, compile_unet, resolve_device, resolve_dtype
+from .files.checkpoint import find_checkpoint, fingerprint, read_json
+from .sdxl.feature_cache import DeepFeatures
+from .sdxl.load import load_sdxl
+from .sdxl.lora import read_lora
+from .sdxl.photomaker import load_photomaker
+from .segment.clipseg import load_clipseg
 
 
 def load_backend(
@@ -93,10 +92,32 @@ def load_segmenter(folders: tuple[Path, ...], *, room: Room, **options: Any) -> 
         ModelError: the folder holds neither.
     """
     if len(folders) == 2:
-        from .grounded_sam import load_grounded_sam
+        from .segment.grounded_sam import load_grounded_sam
 
         return load_grounded_sam(*folders, room=room, **options)
     kind = read_json(folders[0] / "config.json").get("model_type")
     if kind != "clipseg":
         raise ModelError(f"{folders[0]} holds a {kind}; CLIPSeg, or detector/ and sam/, is wanted")
     return load_clipseg(folders[0], room=room, **options)
+
+
+def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
+    """What a model is, without loading it; see ``plan.ModelFacts``."""
+    from .models.folder import find_checkpoint, fingerprint, read_json
+    from .models.hardware import resolve_device, resolve_dtype
+    from .models.hub import content_hash
+
+    where = resolve_device(device)
+    precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
+    checkpoint = find_checkpoint(model)
+    few_steps = content_hash(checkpoint.few_steps) if checkpoint.few_steps else ""
+    schedule = read_json(checkpoint.base / "scheduler" / "scheduler_config.json")
+    return ModelFacts(
+        fingerprint(checkpoint),
+        str(where),
+        precision,
+        checkpoint.base,
+        few_steps,
+        int(schedule.get("num_train_timesteps", 1000)),
+        checkpoint.segmenter[0] if len(checkpoint.segmenter) == 2 else None,
+    )

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
-from .folder import read_json, short_digest
+from .files.checkpoint import read_json, short_digest
+from .parts import load_part
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
-from .sdxl import load_part
 
 logger = logging.getLogger(__name__)
 

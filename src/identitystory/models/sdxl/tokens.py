@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import PromptError
+from ...errors import PromptError
 
 MAX_CHUNKS = 8
 

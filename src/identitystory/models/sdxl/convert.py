@@ -1,4 +1,4 @@
-"""PhotoMaker v1's pickle to safetensors: ``python -m identitystory.models.convert FROM TO``.
+"""PhotoMaker v1's pickle to safetensors: ``python -m identitystory.models.sdxl.convert FROM TO``.
 
 Run in a process of its own. The pickle is opened with ``weights_only=True``, which builds tensors
 and nothing else; keys and shapes are held against PhotoMaker v1's before anything is written.
@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import ModelError
-from .photomaker import photomaker_v1_shapes
+from ...errors import ModelError
+from .identity_encoder import photomaker_v1_shapes
 
 
 def flattened(content: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:

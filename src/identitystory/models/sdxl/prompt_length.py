@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .folder import read_json
+from ..files.checkpoint import read_json
 from .tokens import MAX_CHUNKS, chunk_starts
 
 READERS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
@@ -29,7 +29,7 @@ def check_lengths(folder: Path, prompts: Iterable[str]) -> None:
         return
     from transformers import CLIPTokenizer
 
-    from .sdxl import load_part
+    from ..parts import load_part
 
     for name, encoder in READERS:
         config = read_json(folder / encoder / "config.json")
@@ -55,8 +55,8 @@ def check_phrases(detector: Path, scenes: Iterable[Sequence[str]]) -> None:
         return
     from transformers import AutoTokenizer
 
-    from .grounded_sam import check_tokens, joined
-    from .sdxl import load_part
+    from ..parts import load_part
+    from ..segment.grounded_sam import check_tokens, joined
 
     tokenizer = load_part(AutoTokenizer, detector)
     for phrases in long:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ModelError
+from ...errors import ModelError
 
 SDXL_PARTS = (
     "tokenizer",

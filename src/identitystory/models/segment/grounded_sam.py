@@ -25,11 +25,11 @@ from transformers import (
     SamProcessor,
 )
 
-from ..errors import PromptError
-from ..masks import exclusive
-from ..types import Outcome, Segmentation
-from .hardware import Room
-from .sdxl import load_part
+from ...errors import PromptError
+from ...masks import exclusive
+from ...types import Outcome, Segmentation
+from ..device import Room
+from ..parts import load_part
 
 logger = logging.getLogger(__name__)
 

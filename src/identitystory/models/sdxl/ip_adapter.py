@@ -23,12 +23,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from ..errors import ModelError
+from ...errors import ModelError
+from ..files.checkpoint import ADAPTER, ADAPTER_ENCODER, IDENTITY, adapter_fingerprint, read_json
+from ..parts import load_part
+from ..pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .attention import sites
-from .folder import ADAPTER, ADAPTER_ENCODER, IDENTITY, adapter_fingerprint, read_json
-from .photomaker import IdentityEncoder, load_identity_encoder
-from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
-from .sdxl import load_part
+from .identity_encoder import IdentityEncoder
+from .photomaker import load_identity_encoder
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,8 @@
-"""Models from the hub: fetched when asked for, found offline, and held to what was fetched.
-
-``fetch`` is the only function that uses the network. It writes the commit and every file's hash into
-a lock beside the hub's cache; ``located`` opens that commit and no other; ``verify`` reads every
-file again. Only .safetensors weights are opened; PhotoMaker's pickle is converted once, in a
-process of its own.
-"""
+"""Getting a model's files from the hub: the only code that uses the network."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -22,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ...errors import ModelError
 from .catalogue import SDXL_PARTS, Entry
+from .store import LOCK, PHOTOMAKER, _locked, _matches, pinned, read_lock, sha256, store
 
-PHOTOMAKER = "photomaker-v1.safetensors"
-LOCK = "lock.json"
 _SPARE = 2**28  # bytes that fetching leaves free
 
 
@@ -41,149 +33,6 @@ class Wanted:
     size: int
     sha256: str = ""
     blob_id: str = ""
-
-
-def store() -> Path:
-    """Where the lock and the converted PhotoMaker lie: beside the hub's cache, wherever that is."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE).parent / "identitystory"
-
-
-# --- What is here ---------------------------------------------------------------------------------
-
-
-def read_lock() -> dict[str, Any]:
-    """By hub id: the ``revision`` that was fetched and its ``files``; empty before the first fetch.
-
-    Raises:
-        ModelError: the lock is broken.
-    """
-    path = store() / LOCK
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); delete it and fetch again") from None
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} is broken; delete it and fetch again")
-    return content
-
-
-def revision_of(entry: Entry) -> str:
-    """The commit that is opened: the one that was fetched, else the table's, else the cache's main."""
-    return str(_locked(entry).get("revision") or entry.revision or "main")
-
-
-def pinned(entry: Entry) -> str:
-    """The commit that nothing but is opened, of the lock or the table; "" before the first fetch."""
-    return str(_locked(entry).get("revision") or entry.revision)
-
-
-def _locked(entry: Entry) -> dict[str, Any]:
-    return dict(read_lock().get(entry.repo, {}))
-
-
-def located(entry: Entry) -> Path:
-    """What an entry is opened from, without the network: its snapshot folder, or its one file.
-
-    Raises:
-        ModelError: it is not here, or not whole; the sentence has the command that gets it.
-    """
-    if entry.role == "identity":
-        file = store() / PHOTOMAKER
-        if not file.is_file():
-            raise ModelError(f"{entry.repo} is not on this machine. {get_it(entry)}")
-        return file
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    revision = revision_of(entry)
-    index = entry.file or ("model_index.json" if entry.role == "base" else "config.json")
-    try:
-        found = try_to_load_from_cache(entry.repo, index, revision=revision)
-    except HFValidationError:
-        raise ModelError(f"{entry.repo!r} is not a hub id; it has the form owner/name") from None
-    if not isinstance(found, str):
-        raise ModelError(f"{entry.repo} is not on this machine. {get_it(entry)}")
-    if entry.file:
-        return Path(found)
-    folder = Path(found).parent
-    known = read_lock().get(entry.repo, {}).get("files", {})
-    lacking = [name for name in known if not (folder / name).is_file()]
-    if not known and not list(folder.glob("*.safetensors" if entry.role != "base" else "unet/*")):
-        lacking = ["its .safetensors weights"]
-    if lacking:
-        raise ModelError(f"{entry.repo} lacks {', '.join(lacking[:5])}. {get_it(entry)}")
-    return folder
-
-
-def get_it(entry: Entry) -> str:
-    """The sentence with the command that fetches an entry."""
-    size = f" ({entry.size / 1e9:.1f} GB)" if entry.size else ""
-    if entry.role == "clip":  # measures and paints nothing: not of this project's table
-        return f"Get it with: hf download {entry.name}"
-    return f"Get it with: identitystory models fetch {entry.name}{size}"
-
-
-def content_hash(file: Path) -> str:
-    """sha256 of a file, in hex.
-
-    A large file in the hub's cache is a link to a blob named by its sha256: the name is taken
-    (``verify`` reads the content itself).
-    """
-    target = file.resolve()
-    if (
-        file.is_symlink()
-        and target.parent.name == "blobs"
-        and re.fullmatch(r"[0-9a-f]{64}", target.name)
-    ):
-        return target.name
-    return sha256(file)
-
-
-def sha256(file: Path) -> str:
-    """sha256 of a file's content, in hex."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def verify(entry: Entry) -> list[str]:
-    """What is wrong with an entry's files on this machine, a sentence each; empty if all is well.
-
-    Every file is read and held against the hash that the hub told when it was fetched.
-
-    Raises:
-        ModelError: the entry is not here, or was not fetched by us, so nothing is known of it.
-    """
-    found = located(entry)
-    locked = read_lock().get(entry.repo)
-    if locked is None:
-        raise ModelError(f"{entry.repo} was not fetched by identitystory. {get_it(entry)}")
-    if entry.role == "identity":
-        if sha256(found) == locked.get("converted"):
-            return []
-        return [f"{found} has changed since it was converted. {get_it(entry)}"]
-    folder, wrong = (found.parent if entry.file else found), []
-    for name, told in locked["files"].items():
-        file = folder / name
-        if file.stat().st_size != told["size"]:
-            wrong.append(f"{name} has {file.stat().st_size} bytes instead of {told['size']}")
-        elif not _matches(file, told):
-            wrong.append(f"{name} has another content than the hub's")
-    return wrong
-
-
-def _matches(file: Path, told: Mapping[str, Any]) -> bool:
-    if told.get("sha256"):
-        return sha256(file) == told["sha256"]
-    content = file.read_bytes()
-    git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
-    return git.hexdigest() == told.get("blob_id")
-
-
-# --- Getting it -----------------------------------------------------------------------------------
 
 
 def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
@@ -375,7 +224,7 @@ def convert(pickle: Path, made: Path) -> None:
         ModelError: it is not PhotoMaker v1; the sentence is the converter's.
     """
     made.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "identitystory.models.convert", str(pickle), str(made)]
+    command = [sys.executable, "-m", "identitystory.models.sdxl.convert", str(pickle), str(made)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

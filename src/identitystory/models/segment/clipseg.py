@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
-from ..masks import largest_component
-from ..types import Segmentation
-from .folder import read_json
-from .hardware import Room
-from .pixels import normalised
-from .sdxl import load_part
+from ...masks import largest_component
+from ...types import Segmentation
+from ..device import Room
+from ..files.checkpoint import read_json
+from ..parts import load_part
+from ..pixels import normalised
 
 logger = logging.getLogger(__name__)
 

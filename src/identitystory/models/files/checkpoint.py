@@ -13,10 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ...errors import ModelError
 from .catalogue import BUNDLES, ENTRIES, Entry, entry_of, is_hub_id, split_name
 from .catalogue import SDXL_PARTS as PARTS
-from .hub import content_hash, located
+from .store import content_hash, located
 
 IDENTITY, SEGMENTER = "photomaker.safetensors", "segmenter"
 FEW_STEPS = "few_steps.safetensors"  # a distilled LoRA of the U-Net; a checkpoint may do without

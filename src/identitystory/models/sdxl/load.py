@@ -1,0 +1,98 @@
+"""Stable Diffusion XL's folder as a ``LatentDiffusion``: two text encoders, U-Net, VAE, schedule.
+
+The layout is the hub's (``model_index.json``, ``tokenizer``, ``tokenizer_2``, ``text_encoder``,
+``text_encoder_2``, ``unet``, ``vae``, ``scheduler``). Every size is read from the files.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from ...errors import ModelError
+from ..device import Room
+from ..files.checkpoint import check_layout, read_json
+from ..parts import load_part
+from ..samplers import sampler
+from .generator import LatentDiffusion
+from .text import TextEncoders
+
+# --- Opening a folder -----------------------------------------------------------------------------
+
+TILE = 512  # pixels of a tile's side where memory is short
+
+
+def load_text_encoders(folder: Path, *, room: Room, dtype: torch.dtype) -> TextEncoders:
+    """Both tokenizers and text encoders of the checkpoint in ``folder``."""
+    index = read_json(folder / "model_index.json")
+    models = (
+        load_part(CLIPTextModel, folder / "text_encoder", dtype=dtype),
+        load_part(CLIPTextModelWithProjection, folder / "text_encoder_2", dtype=dtype),
+    )
+    return TextEncoders(
+        tokenizers=(
+            load_part(CLIPTokenizer, folder / "tokenizer"),
+            load_part(CLIPTokenizer, folder / "tokenizer_2"),
+        ),
+        models=(
+            room.place(models[0]).eval().requires_grad_(False),
+            room.place(models[1]).eval().requires_grad_(False),
+        ),
+        zeros_for_none=bool(index.get("force_zeros_for_empty_prompt", True)),
+        room=room,
+    )
+
+
+def load_sdxl(
+    folder: Path,
+    *,
+    sampler_name: str,
+    num_steps: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    room: Room | None = None,
+) -> tuple[LatentDiffusion, TextEncoders]:
+    """G and its text encoders, from a folder in SDXL's layout.
+
+    In float16 the VAE is kept in float32 if its configuration says that it overflows
+    (``force_upcast``), as SDXL's own does. A room that holds one network at a time also decodes
+    pictures in tiles.
+
+    Raises:
+        ModelError: a part is missing, broken or of another kind.
+        ConfigError: the sampler or the number of steps does not fit.
+    """
+    check_layout(folder)
+    schedule = read_json(folder / "scheduler" / "scheduler_config.json")
+    rule = sampler(sampler_name, schedule, num_steps)
+    room = room or Room(device)
+    text = load_text_encoders(folder, room=room, dtype=dtype)
+    unet = load_part(UNet2DConditionModel, folder / "unet", dtype=dtype)
+    if unet.config["addition_embed_type"] != "text_time":
+        raise ModelError(f"{folder / 'unet'} is not SDXL's: addition_embed_type is not text_time")
+    if unet.config["cross_attention_dim"] != sum(text.widths):
+        raise ModelError(
+            f"the U-Net of {folder} reads {unet.config['cross_attention_dim']} numbers a token, "
+            f"its text encoders give {text.widths[0]} + {text.widths[1]}"
+        )
+    overflows = read_json(folder / "vae" / "config.json").get("force_upcast", True)
+    vae_dtype = torch.float32 if dtype == torch.float16 and overflows else dtype
+    vae = load_part(AutoencoderKL, folder / "vae", dtype=vae_dtype)
+    if room.one_at_a_time:
+        decode_in_tiles(vae)
+    return LatentDiffusion(unet, vae, rule, text, device=device, room=room), text
+
+
+def decode_in_tiles(vae: Any, side: int = TILE) -> None:
+    """Has ``vae`` decode what is larger than ``side`` pixels in overlapping tiles of that side.
+
+    Its own tiles are as large as the pictures that it was made for, so that those never come in
+    more than one. A tile has its own group norms: pictures differ a little from those of one piece.
+    """
+    factor = 2 ** (len(vae.config["block_out_channels"]) - 1)
+    vae.enable_tiling()
+    vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // factor
