@@ -27,10 +27,10 @@ from identitystory.metrics.evidence import Instruments, Seen, look
 from identitystory.metrics.faces import DLIB_THRESHOLD
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
 from identitystory.metrics.measures import pooled, score
-from identitystory.plan import RunRequest
 from identitystory.protocols import FaceRecogniser
-from identitystory.requests import new_request
-from identitystory.service import Service
+from identitystory.runs.options import new_request
+from identitystory.runs.request import RunRequest
+from identitystory.runs.service import Service, one_model
 from identitystory.story import inline_story
 
 STORIES = Path(__file__).with_name("held_out_stories.json")
@@ -121,7 +121,7 @@ def main() -> None:
         )
         for k, entry in enumerate(json.loads(STORIES.read_text())[: options.stories])
     ]
-    work = partial(paint, grid.one_model(default_service()))
+    work = partial(paint, one_model(default_service()))
     for run, wrong in engine("local", options.workers).map(work, runs):
         if wrong:
             raise SystemExit(f"{run.out}: {wrong}; the same command goes on")

@@ -45,7 +45,6 @@ from transformers import (
 
 from benchmarks.cost import SCHEDULE, Peak, machine, random_lora
 from identitystory.errors import is_out_of_memory
-from identitystory.events import Finished, FrameReady
 from identitystory.models.device import resolve_device, resolve_dtype
 from identitystory.models.files.checkpoint import (
     DETECTOR,
@@ -57,8 +56,9 @@ from identitystory.models.files.checkpoint import (
 from identitystory.models.sdxl import sizes as published
 from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 from identitystory.protocols import Backend
-from identitystory.requests import new_request
-from identitystory.service import Service, load_model
+from identitystory.runs.events import Finished, FrameReady
+from identitystory.runs.options import new_request
+from identitystory.runs.service import Service, load_model
 from identitystory.story import inline_story
 
 RANDOM = "random-sdxl"

@@ -25,7 +25,7 @@ from identitystory.models.backend import load_backend
 from identitystory.pipeline import find_identity, paint
 from identitystory.presets import FEW_STEPS, preset, with_distilled, with_search_steps
 from identitystory.protocols import Backend
-from identitystory.requests import overridden
+from identitystory.runs.options import overridden
 from identitystory.sampling import Watched
 from identitystory.story import inline_story
 from identitystory.types import Character, Identity, Story

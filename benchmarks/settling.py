@@ -20,7 +20,7 @@ from identitystory.config import DiscoveryConfig
 from identitystory.discovery import discover
 from identitystory.errors import ConfigError
 from identitystory.presets import preset
-from identitystory.runfolder import read_tensors
+from identitystory.runs.files import read_tensors
 
 BATCH = 16  # portraits between two looks, as a run paints them
 

@@ -29,7 +29,7 @@ from identitystory.experiments.workers import engine
 from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
 from identitystory.presets import preset
-from identitystory.requests import overridden
+from identitystory.runs.options import overridden
 from identitystory.types import Story
 
 GENERAL = "general"

@@ -28,9 +28,11 @@ from identitystory.methods.registry import OURS
 from identitystory.metrics import intervals
 from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.intervals import difference
-from identitystory.plan import make_plan
 from identitystory.presets import preset
-from identitystory.runfolder import RunFolder, read_tensors
+from identitystory.runs import sheets
+from identitystory.runs.files import read_tensors
+from identitystory.runs.folder import RunFolder
+from identitystory.runs.plan import make_plan
 from identitystory.story import inline_story, slug
 from tests.workshop import FACTS, Workshop, contents
 
@@ -295,7 +297,7 @@ def test_the_csv_has_the_score_of_each_variants_own_pictures(backend, tmp_path, 
     before = [f.read_bytes() for f in files]
     assert [f.read_bytes() for f in write(request, outcome)] == before
     with Image.open(files[2]) as picture:
-        assert picture.size == (grid.NAMES + 2 * grid.TILE, 2 * grid.TILE)
+        assert picture.size == (sheets.NAMES + 2 * sheets.TILE, 2 * sheets.TILE)
 
 
 def test_the_figure_is_drawn_the_same_each_time(backend, tmp_path):

@@ -18,8 +18,8 @@ from tests.test_injection import MARA, NOTHING, TOM, identity, template
 from tests.test_service import FRAME_COST, PRESET, STORY, Workshop, contents, kinds
 from tests.toy import WIDTHS, toy_checkpoint  # noqa: F401
 
-from identitystory.events import Finished, FrameReady, PartKept  # isort: skip
-from identitystory.plan import RunRequest  # isort: skip
+from identitystory.runs.events import Finished, FrameReady, PartKept  # isort: skip
+from identitystory.runs.request import RunRequest  # isort: skip
 
 CONFIG = InjectionConfig(start=8)
 

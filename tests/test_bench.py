@@ -19,13 +19,14 @@ from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.experiments import bench, instruments
 from identitystory.experiments import evaluate as evaluation
 from identitystory.experiments import table1 as results
-from identitystory.experiments.batch import NAMES as LEFT
-from identitystory.experiments.batch import TILE, load_stories, wrapped
+from identitystory.experiments.batch import load_stories
 from identitystory.experiments.bench import BenchRequest, chosen_methods, paint
 from identitystory.experiments.table1 import make_table
 from identitystory.methods.registry import METHODS
 from identitystory.presets import PRESETS, with_guidance
 from identitystory.protocols import ModelFacts
+from identitystory.runs.sheets import NAMES as LEFT
+from identitystory.runs.sheets import TILE, wrapped
 from identitystory.story import inline_story
 from tests.workshop import Workshop
 

@@ -11,9 +11,9 @@ from identitystory.cli import progress as show
 from identitystory.cli.main import main
 from identitystory.cli.reference import cli_page
 from identitystory.errors import ModelError
-from identitystory.events import Started, StepDone, Warned
 from identitystory.protocols import ModelFacts
-from identitystory.service import Service
+from identitystory.runs.events import Started, StepDone, Warned
+from identitystory.runs.service import Service
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--steps", "10", "--portraits", "4"]

@@ -16,10 +16,11 @@ from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
 from identitystory.pipeline import find_identity, find_template, inject
-from identitystory.plan import RunRequest, make_plan
 from identitystory.presets import preset
 from identitystory.protocols import ModelFacts
-from identitystory.requests import overridden
+from identitystory.runs.options import overridden
+from identitystory.runs.plan import make_plan
+from identitystory.runs.request import RunRequest
 from identitystory.sampling import GuidedWithin, Watched, guided, sample, within
 from identitystory.story import inline_story
 from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator

@@ -14,10 +14,9 @@ from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import batch as grid
-from identitystory.experiments.batch import Kept
 from identitystory.experiments.bench import BenchRequest, Unit, casts, paint
 from identitystory.experiments.workers import Local, Processes, engine
-from identitystory.service import Service
+from identitystory.runs.service import Kept, Service
 from identitystory.story import inline_story
 from tests.test_bench import NAMES, STORIES, Workshop, request_  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401

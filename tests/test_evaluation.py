@@ -13,7 +13,6 @@ import pytest
 import torch
 from PIL import Image
 
-from identitystory import pages
 from identitystory.cli.main import main
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import evaluate as evaluation
@@ -24,8 +23,10 @@ from identitystory.experiments.instruments import Wanted
 from identitystory.metrics.measures import Score
 from identitystory.metrics.scores import cosine
 from identitystory.protocols import ModelFacts
-from identitystory.requests import new_request
-from identitystory.service import Service
+from identitystory.runs import files
+from identitystory.runs import sheets as pages
+from identitystory.runs.options import new_request
+from identitystory.runs.service import Service
 from identitystory.types import Face
 
 
@@ -67,7 +68,7 @@ def no_dlib(monkeypatch):
 
 def found_by(monkeypatch, segmenter):
     """``segmenter`` finds the characters, for the fixtures' pictures show none to the miniature's."""
-    monkeypatch.setattr(evaluation, "_segmenter", lambda *_: (segmenter, "boxes"))
+    monkeypatch.setattr(instruments, "_segmenter", lambda *_: (segmenter, "boxes"))
 
 
 class OneFaceEach:
@@ -195,7 +196,7 @@ def test_json_is_one_object(run, call):
 
 def test_the_whole_way_with_faces(run, backend, monkeypatch):
     """Every person keeps one face; two runs with other seeds share descriptions but not people."""
-    monkeypatch.setattr(evaluation, "load_recogniser", lambda *_: OneFaceEach())
+    monkeypatch.setattr(instruments, "load_recogniser", lambda *_: OneFaceEach())
     found_by(monkeypatch, backend.segmenter)
     folders = (run("a"), run("b", seed=1))
     result = evaluate(Wanted(folders, clip="none", faces="dlib", samples=20))
@@ -228,7 +229,7 @@ def test_runs_of_two_methods_are_refused_by_name(run):
 
 def test_masks_are_found_in_the_pictures_or_else_the_runs(run, monkeypatch):
     """By the miniature's segmenter; a checkpoint that is not here leaves the runs' own, and says so."""
-    monkeypatch.setattr(evaluation, "load_recogniser", lambda *_: OneFaceEach())
+    monkeypatch.setattr(instruments, "load_recogniser", lambda *_: OneFaceEach())
     wanted = Wanted((run("a"),), clip="none", faces="dlib")
     tools = instruments.open_tools(wanted, ["miniature"])
     name = tools.measured_with["masks"]["name"]
@@ -302,10 +303,9 @@ def test_each_line_of_the_csv_names_what_measured_it():
 def test_a_picture_whose_facts_are_broken_is_named(run):
     folder = run("one")
     file = folder / "frames" / "000.png"
-    from identitystory import runfolder
 
-    facts = runfolder.read_png_facts(file)
+    facts = files.read_png_facts(file)
     del facts["characters"]
-    runfolder.write_png(file, Image.open(file), facts)
+    files.write_png(file, Image.open(file), facts)
     with pytest.raises(RunError, match=r"000\.png: what it says of itself is broken"):
         read_run(folder)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
-from identitystory.models.files import store as hub_module
+from identitystory.models.files import fetch as fetching
 from identitystory.models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
 from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
 from identitystory.models.files.fetch import fetch
@@ -132,7 +132,7 @@ def test_the_pickle_is_converted_once_and_again_when_what_it_became_has_changed(
         made.parent.mkdir(exist_ok=True)
         made.write_bytes(b"tensors")
 
-    monkeypatch.setattr(hub_module, "convert", converted)
+    monkeypatch.setattr(fetching, "convert", converted)
     list(fetch(entry))
     list(fetch(entry))
     assert done == [entry.file]

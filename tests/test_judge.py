@@ -17,16 +17,18 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-from identitystory import runfolder
 from identitystory.cli.main import main
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import judge as judging
 from identitystory.experiments import study
 from identitystory.experiments.cases import find_cases
 from identitystory.experiments.judge import Judge
-from identitystory.plan import RunRequest, make_plan, make_record
 from identitystory.presets import PRESETS
 from identitystory.protocols import ModelFacts
+from identitystory.runs import files
+from identitystory.runs import folder as runfolder
+from identitystory.runs.plan import make_plan, make_record
+from identitystory.runs.request import RunRequest
 from identitystory.story import inline_story
 
 ASKED = tuple(study.CRITERIA.values())
@@ -56,7 +58,7 @@ def begin(request, facts=WEIGHTS):
     """The run's record alone, anew."""
     made = make_plan(request, facts, None)
     record = json.dumps(make_record(request, facts, made, {}))
-    runfolder.write_whole(runfolder.RunFolder(request.out).record, record.encode())
+    files.write_whole(runfolder.RunFolder(request.out).record, record.encode())
     return made
 
 
@@ -64,7 +66,7 @@ def paint(request, colour, facts=WEIGHTS):
     """The run's record and its pictures, each darker than the one before."""
     for index, part in enumerate(begin(request, facts).frames):
         image = Image.new("RGB", (64, 64), tuple(c - index for c in colour))
-        runfolder.write_png(runfolder.RunFolder(request.out).frame(index), image, part.facts)
+        files.write_png(runfolder.RunFolder(request.out).frame(index), image, part.facts)
 
 
 CUT = b"ff\r\nnot 255 bytes"  # a chunk that ends too soon

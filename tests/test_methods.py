@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from identitystory import plan, runfolder
 from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError
-from identitystory.events import Finished, FrameReady, Started, StepDone
 from identitystory.methods.registry import METHODS, check_method, method, settings
-from identitystory.plan import RunRequest, make_plan
 from identitystory.presets import PRESETS, with_guidance
 from identitystory.protocols import ModelFacts
-from identitystory.requests import again_request, new_request
-from identitystory.service import Service
+from identitystory.runs import files, plan
+from identitystory.runs.events import Finished, FrameReady, Started, StepDone
+from identitystory.runs.options import again_request, new_request
+from identitystory.runs.plan import make_plan
+from identitystory.runs.request import RunRequest
+from identitystory.runs.service import Service
 from identitystory.story import inline_story
 from tests.stories import toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
@@ -69,7 +70,7 @@ def test_a_run_of_a_compared_method_paints_frames_and_finds_no_identities(servic
     assert kinds(events, Started)[0].evaluations == cost
     assert kinds(events, Finished)[0].evaluations == cost
     assert kinds(events, StepDone)[-1].evaluations == cost
-    facts = runfolder.read_png_facts(request_.out / "frames" / "001.png")
+    facts = files.read_png_facts(request_.out / "frames" / "001.png")
     assert facts["method"]["name"] == "storydiffusion"
     assert [c["name"] for c in facts["characters"]] == ["Mara", "Tom"]
 
@@ -110,7 +111,7 @@ def test_one_frame_is_made_again_from_its_picture_alone(service, request_, tmp_p
     list(service.run(again))
     assert (tmp_path / "again" / "frames" / "002.png").exists()
     assert not (tmp_path / "again" / "frames" / "000.png").exists()
-    one, two = (runfolder.read_png_facts(p) for p in (picture, tmp_path / "again/frames/002.png"))
+    one, two = (files.read_png_facts(p) for p in (picture, tmp_path / "again/frames/002.png"))
     assert one["key"] == two["key"]
     assert picture.read_bytes()[-4000:] == (tmp_path / "again/frames/002.png").read_bytes()[-4000:]
 
@@ -156,7 +157,7 @@ LATER = {"reuse": 2, "compiled": "eager", "memory": "low"}
 def test_what_else_decides_the_pictures_is_in_every_methods_keys(request_, monkeypatch, name):
     """Each setting moves every frame's key; at its default it is not in the key at all."""
     asked = []
-    monkeypatch.setattr(plan, "part_key", lambda v: (asked.append(v), runfolder.part_key(v))[1])
+    monkeypatch.setattr(plan, "part_key", lambda v: (asked.append(v), files.part_key(v))[1])
     plain = replace(request_, method=name)
     found = [keys(plain)]
     assert not {*LATER} & {k for inputs in asked for k in inputs}
@@ -185,7 +186,7 @@ def test_a_compared_methods_keys_are_what_they_were(request_):
         "dtype": "float32",
         "weights": "w1",
     }
-    assert keys(request_)[0] == runfolder.part_key(inputs)
+    assert keys(request_)[0] == files.part_key(inputs)
 
 
 def test_identitystorys_keys_are_what_they_were_before_there_were_methods(request_):
@@ -214,7 +215,7 @@ def test_identitystorys_keys_are_what_they_were_before_there_were_methods(reques
         "dtype": "float32",
         "weights": "w1",
     }
-    assert frame.key == runfolder.part_key(inputs)
+    assert frame.key == files.part_key(inputs)
 
 
 def test_the_folder_keeps_its_method_and_a_wrong_name_is_one_line(request_, service, capsys):

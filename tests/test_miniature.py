@@ -58,7 +58,7 @@ def test_the_stock_pipeline_paints_the_same_picture(miniature: Backend) -> None:
         latents=noise[None].clone(),
     ).images[0]  # fmt: skip
     template = make_template(
-        G, miniature.stages.segmenter, Scene(prompt, ()), [], guidance=4.0, negative="", seed=3
+        G, miniature.segmenter, Scene(prompt, ()), [], guidance=4.0, negative="", seed=3
     )
     difference = np.abs(np.asarray(theirs, int) - np.asarray(template.image, int))
     assert difference.max() <= 2
@@ -66,7 +66,7 @@ def test_the_stock_pipeline_paints_the_same_picture(miniature: Backend) -> None:
 
 def test_embeddings_know_people(miniature: Backend, people: list[list[Image.Image]]) -> None:
     """Planted truth: of 24 pictures of 8 unseen people, most lie nearest to one of the same person."""
-    E = miniature.stages.identity.embed([image for row in people for image in row])
+    E = miniature.identity.embed([image for row in people for image in row])
     E = torch.nn.functional.normalize(E, dim=1)
     similar = E @ E.T
     similar.fill_diagonal_(-2)
@@ -81,7 +81,7 @@ def test_segmenter_finds_the_person(miniature: Backend, people: list[list[Image.
     for row, truths in zip(people, tiles("people_masks.png", "L"), strict=True):
         for image, truth in zip(row, truths, strict=True):
             inside = torch.from_numpy(np.asarray(truth) > 127)
-            mask = miniature.stages.segmenter.segment(image, ["a person with a face"]).masks[0]
+            mask = miniature.segmenter.segment(image, ["a person with a face"]).masks[0]
             overlap.append(float((mask & inside).sum() / (mask | inside).sum()))
     assert np.mean(overlap) >= 0.8
 
@@ -106,11 +106,11 @@ def test_an_identity_changes_the_face_and_not_the_background(miniature: Backend)
     from identitystory.masks import dilate, downsample
 
     people = tiles()
-    G, G_id = miniature.general, miniature.stages.identity
+    G, G_id = miniature.general, miniature.identity
     said = "a portrait of a woman smiling in a kitchen"
     template = make_template(
         G,
-        miniature.stages.segmenter,
+        miniature.segmenter,
         Scene(said, ("Ann",)),
         ["a woman"],
         guidance=4.0,

@@ -9,9 +9,9 @@ import pytest
 
 from identitystory.cli.main import main
 from identitystory.errors import PromptError
-from identitystory.models.backend import describe_model
+from identitystory.models.describe import describe_model
 from identitystory.models.sdxl.prompt_length import SHORT, check_lengths, check_phrases
-from identitystory.service import Service
+from identitystory.runs.service import Service
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
 LONG = " ".join(f"q{n}xz" for n in range(150))  # 939 characters, hardly a token with two of them

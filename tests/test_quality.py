@@ -10,7 +10,7 @@ from identitystory.experiments.instruments import Tools, Wanted
 from identitystory.metrics import quality
 from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.quality import QAlign
-from identitystory.requests import new_request
+from identitystory.runs.options import new_request
 from tests.workshop import Workshop
 
 PYIQA = """

@@ -8,30 +8,31 @@ import pytest
 import torch
 from PIL import Image
 
-from identitystory import runfolder
 from identitystory.errors import RunError
-from identitystory.pages import contact_sheet, frames_page, masks_picture, thumbnails
-from identitystory.runfolder import opened
+from identitystory.runs import files
+from identitystory.runs import folder as runfolder
+from identitystory.runs.folder import opened
+from identitystory.runs.sheets import contact_sheet, frames_page, masks_picture, thumbnails
 from identitystory.types import Identity
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
     path = tmp_path / "a.bin"
-    runfolder.write_whole(path, b"old")
+    files.write_whole(path, b"old")
 
     def full(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        runfolder.write_whole(path, b"new")
+        files.write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
 def test_what_a_killed_write_left_is_swept(tmp_path):
     with opened(tmp_path / "run") as folder:
-        runfolder.write_whole(folder.record, b'{"format": 1}')
+        files.write_whole(folder.record, b'{"format": 1}')
         left = folder.frame(0).with_name("000.png.part~")
         left.parent.mkdir()
         left.write_bytes(b"half")
@@ -43,8 +44,8 @@ def test_png_facts_round_trip_and_same_facts_are_the_same_bytes(tmp_path):
     facts = {"scene": "{Mara} läuft", "seed": 2**60, "list": [1, 2.5, None]}
     image = Image.new("RGB", (8, 8), "red")
     for name in ("a.png", "b.png"):
-        runfolder.write_png(tmp_path / name, image, facts)
-    assert runfolder.read_png_facts(tmp_path / "a.png") == facts
+        files.write_png(tmp_path / name, image, facts)
+    assert files.read_png_facts(tmp_path / "a.png") == facts
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as again:
         assert again.tobytes() == image.tobytes()
@@ -52,14 +53,14 @@ def test_png_facts_round_trip_and_same_facts_are_the_same_bytes(tmp_path):
 
 def test_a_cut_or_foreign_picture_has_no_facts(tmp_path):
     path = tmp_path / "a.png"
-    runfolder.write_png(path, Image.effect_noise((64, 64), 9), {"key": "k"})
+    files.write_png(path, Image.effect_noise((64, 64), 9), {"key": "k"})
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"", b"not a picture"):
         path.write_bytes(content)
-        assert runfolder.read_png_facts(path) is None
+        assert files.read_png_facts(path) is None
     Image.new("RGB", (8, 8)).save(path)
-    assert runfolder.read_png_facts(path) is None
-    assert runfolder.read_png_facts(tmp_path / "none.png") is None
+    assert files.read_png_facts(path) is None
+    assert files.read_png_facts(tmp_path / "none.png") is None
 
 
 def test_an_identity_round_trips_bit_for_bit(tmp_path):
@@ -71,12 +72,12 @@ def test_an_identity_round_trips_bit_for_bit(tmp_path):
     assert torch.equal(again.embedding, identity.embedding)
     assert torch.equal(again.kept, identity.kept)
     assert all(torch.equal(a, b) for a, b in zip(again.errors, identity.errors, strict=True))
-    read = runfolder.read_tensors(path)
+    read = files.read_tensors(path)
     assert torch.equal(read["E"], E)
     assert all(t.data_ptr() % 64 == 0 for t in read.values())  # as computed ones: the same kernels
-    assert runfolder.read_tensor_facts(path) == {"key": "k"}
+    assert files.read_tensor_facts(path) == {"key": "k"}
     path.write_bytes(path.read_bytes()[:-4])
-    assert runfolder.read_tensor_facts(path) is None
+    assert files.read_tensor_facts(path) is None
 
 
 def test_a_second_writer_is_refused_while_the_first_holds_the_folder(tmp_path):
@@ -147,8 +148,8 @@ def test_a_file_where_the_frames_belong_is_found_when_the_run_is_opened(tmp_path
 
 
 def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path):
-    runfolder.check_writable(tmp_path / "a" / "b")
-    runfolder.check_writable(tmp_path)
+    files.check_writable(tmp_path / "a" / "b")
+    files.check_writable(tmp_path)
     assert os.listdir(tmp_path) == []
 
 
@@ -157,11 +158,11 @@ def test_a_write_that_the_user_can_mend_is_a_run_error(tmp_path, monkeypatch, co
     refuse(monkeypatch, tmp_path, code)
     sentence = f"a.bin cannot be written: {os.strerror(code)}. Choose another folder"
     with pytest.raises(RunError, match=sentence):
-        runfolder.write_whole(tmp_path / "a.bin", b"x")
+        files.write_whole(tmp_path / "a.bin", b"x")
     with pytest.raises(RunError, match="log cannot be written"):
-        runfolder.append_line(tmp_path / "log", "{}")
+        files.append_line(tmp_path / "log", "{}")
     with pytest.raises(RunError, match=r"/proc/no/st.html cannot be written"):
-        runfolder.write_whole(Path("/proc/no/st.html"), b"x")
+        files.write_whole(Path("/proc/no/st.html"), b"x")
 
 
 def test_a_record_that_cannot_be_read_is_a_run_error(tmp_path):
@@ -173,7 +174,7 @@ def test_a_record_that_cannot_be_read_is_a_run_error(tmp_path):
 def test_a_log_line_after_a_torn_one_stands_alone(tmp_path):
     log = tmp_path / "events.jsonl"
     log.write_bytes(b'{"a": 1}\n{"b"')
-    runfolder.append_line(log, '{"c": 3}')
+    files.append_line(log, '{"c": 3}')
     assert log.read_text().splitlines() == ['{"a": 1}', '{"b"', '{"c": 3}']
 
 

@@ -11,10 +11,12 @@ from importlib.metadata import version
 import pytest
 from PIL import Image
 
-from identitystory import plan, runfolder
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, PromptError, RunError
-from identitystory.events import (
+from identitystory.protocols import ModelFacts
+from identitystory.runs import files, plan
+from identitystory.runs import folder as runfolder
+from identitystory.runs.events import (
     Finished,
     FrameReady,
     IdentityFound,
@@ -23,10 +25,9 @@ from identitystory.events import (
     StepDone,
     Warned,
 )
-from identitystory.plan import RunRequest, extended, from_picture
-from identitystory.protocols import ModelFacts
-from identitystory.requests import new_request, overridden
-from identitystory.service import Service
+from identitystory.runs.options import new_request, overridden
+from identitystory.runs.request import RunRequest, extended, from_picture
+from identitystory.runs.service import Service
 from identitystory.story import inline_story
 
 STEPS, PORTRAITS = 10, 20  # two chunks: 16 and 4
@@ -351,12 +352,12 @@ def test_a_picture_names_its_model_and_is_made_again_by_it(tmp_path, method):
     request = RunRequest(STORY, tmp_path / "run", PRESET, model="sdxl:a/b", method=method)
     made = plan.make_plan(request, facts, None)
     picture = tmp_path / "000.png"
-    runfolder.write_png(picture, Image.new("RGB", (8, 8)), made.frames[0].facts)
+    files.write_png(picture, Image.new("RGB", (8, 8)), made.frames[0].facts)
     again = from_picture(picture, tmp_path / "again")
     assert (again.model, again.fingerprint) == ("sdxl:a/b", "w1")
     assert from_picture(picture, tmp_path, model="mine").model == "mine"
     unnamed = made.frames[0].facts | {"model": {"fingerprint": "w1", "dtype": "float32"}}
-    runfolder.write_png(picture, Image.new("RGB", (8, 8)), unnamed)
+    files.write_png(picture, Image.new("RGB", (8, 8)), unnamed)
     assert from_picture(picture, tmp_path / "again").model == "miniature"
     other = plan.make_plan(replace(request, model="x"), facts, None)
     assert other.frames[0].key == made.frames[0].key
@@ -364,12 +365,12 @@ def test_a_picture_names_its_model_and_is_made_again_by_it(tmp_path, method):
 
 def test_pictures_tell_how_they_were_made(workshop, request_):
     workshop.run(request_)
-    facts = runfolder.read_png_facts(request_.out / "frames" / "001.png")
+    facts = files.read_png_facts(request_.out / "frames" / "001.png")
     assert facts["scene"]["text"] == "{Mara} and {Tom} on a pier"
     assert facts["preset"]["injection"]["start"] == 8
     assert facts["model"] == {"name": "miniature", "fingerprint": "w1", "dtype": "float32"}
     assert facts["versions"]["torch"] == version("torch")
-    mara = runfolder.read_tensor_facts(request_.out / "cast" / "Mara.safetensors")
+    mara = files.read_tensor_facts(request_.out / "cast" / "Mara.safetensors")
     assert facts["characters"][0]["identity"] == mara["key"]
     assert str(request_.out) not in json.dumps(facts)
     with pytest.raises(RunError, match="does not say how it was made"):

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from identitystory import shared
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
-from identitystory.events import Finished, Started
 from identitystory.pipeline import find_template
-from identitystory.plan import RunRequest
 from identitystory.protocols import Backend, ModelFacts
-from identitystory.service import Service
+from identitystory.runs import cache as shared
+from identitystory.runs.events import Finished, Started
+from identitystory.runs.request import RunRequest
+from identitystory.runs.service import Service
 from identitystory.story import inline_story
 from tests.conftest import FakeGenerator, FakeIdentityGenerator, FakeSegmenter, number
 from tests.workshop import Workshop, contents

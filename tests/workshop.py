@@ -3,7 +3,7 @@
 import time
 
 from identitystory.protocols import ModelFacts
-from identitystory.service import Service
+from identitystory.runs.service import Service
 
 FACTS = ModelFacts("w1", "cpu", "float32")
 

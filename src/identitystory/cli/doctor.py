@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import IdentityStoryError
-from ..plan import versions
+from ..runs.files import versions
 
 CARD = "card.toml"
 MIN_MEMORY_GIB = 3.0
@@ -129,8 +129,8 @@ def available_memory() -> float | None:
 def _try_model(model: str) -> Iterator[Check]:
     import torch
 
-    from ..models.backend import describe_model
-    from ..service import load_model
+    from ..models.describe import describe_model
+    from ..runs.service import load_model
 
     try:
         facts = describe_model(model, "auto", "auto")

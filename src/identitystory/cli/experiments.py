@@ -26,7 +26,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ..service import Service
+    from ..runs.service import Service
 
 MakeService = Callable[[], "Service"]
 
@@ -157,7 +157,7 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     from ..experiments import table1 as results
     from ..experiments import table1_page as results_page
     from ..experiments.workers import engine
-    from ..runfolder import check_writable
+    from ..runs.files import check_writable
 
     chosen = where(arguments)
     if arguments.stories is None:

@@ -19,8 +19,8 @@ from .experiments import add_command, add_commands
 from .options import command, heed_offline, model_options, offline_option, where, whole
 
 if TYPE_CHECKING:
-    from ..plan import RunRequest
-    from ..service import Service
+    from ..runs.request import RunRequest
+    from ..runs.service import Service
     from ..types import Story
 
 MakeService = Callable[[], "Service"]
@@ -36,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
 def default_service() -> Service:
     """The service with the real models."""
-    from ..service import Service
+    from ..runs.service import Service
 
     return Service()
 
@@ -181,7 +181,7 @@ def extend_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory extend``."""
     from dataclasses import replace
 
-    from ..requests import longer_request
+    from ..runs.options import longer_request
 
     request, _ = longer_request(arguments.run, _more_story(arguments))
     if arguments.device:
@@ -195,7 +195,7 @@ def evaluate_command(arguments: argparse.Namespace, service: MakeService) -> int
     from ..experiments.evaluate import evaluate
     from ..experiments.export import as_json, write
     from ..experiments.instruments import Wanted
-    from ..runfolder import check_writable
+    from ..runs.files import check_writable
 
     check_writable(arguments.out)
     names = ("templates", "clip", "faces", "face_models", "qalign", "device")
@@ -298,7 +298,7 @@ def _run(request: RunRequest, arguments: argparse.Namespace, service: MakeServic
 
 
 def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
-    from ..requests import again_request, new_request
+    from ..runs.options import again_request, new_request
 
     chosen = where(arguments)
     if arguments.story and arguments.story.lower().endswith(".png"):
@@ -335,7 +335,7 @@ def _story(arguments: argparse.Namespace) -> Story:
 
 
 def _more_story(arguments: argparse.Namespace) -> Story:
-    from ..plan import recorded
+    from ..runs.request import recorded
     from ..story import inline_story, load_story
 
     if arguments.story:

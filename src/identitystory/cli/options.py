@@ -106,7 +106,7 @@ def chosen_preset(
         ConfigError: there is no such preset, or a number is out of range.
     """
     from ..presets import preset
-    from ..requests import DEFAULT_PRESET, overridden
+    from ..runs.options import DEFAULT_PRESET, overridden
 
     return overridden(
         preset(arguments.preset or DEFAULT_PRESET, model or "miniature"),

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
-from ..events import (
+from ..runs.events import (
     Event,
     Finished,
     FrameReady,

@@ -18,8 +18,9 @@ from .. import wording
 from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
-from ..plan import RunRequest, make_plan
-from ..service import Service
+from ..runs.plan import make_plan
+from ..runs.request import RunRequest
+from ..runs.service import Service, one_model
 from ..story import slug
 from ..types import Character, Scene, Story
 from . import batch as grid
@@ -179,7 +180,7 @@ def paint(
     runs = request.runs()
     costs = grid.ahead((run for _, run in runs), facts)
     units = [Unit(v.label, run, cost) for (v, run), cost in zip(runs, costs, strict=True)]
-    one = partial(_work, grid.one_model(service), Once(say))
+    one = partial(_work, one_model(service), Once(say))
     first, began, done = len(request.stories), time.monotonic(), 0
     numbers = count(1)
     for stage in (units[:first], units[first:]):

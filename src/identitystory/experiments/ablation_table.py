@@ -17,8 +17,8 @@ from typing import Any
 from ..config import to_dict
 from ..metrics.intervals import HOW, SAMPLES, difference
 from ..metrics.measures import ACROSS
-from ..plan import versions
-from ..runfolder import write_png, write_whole
+from ..runs import sheets
+from ..runs.files import versions, write_png, write_whole
 from ..story import slug
 from . import batch as grid
 from .ablate import AblationRequest
@@ -215,5 +215,5 @@ def write(request: AblationRequest, outcome: Outcome) -> list[Path]:
     for story in request.stories if made.paint else ():
         pages.append(out / made.name / f"{slug(story.title)}.png")
         rows = [(variant.label, request.run(variant, story)) for variant in request.variants]
-        write_png(pages[-1], grid.page(rows), {"title": story.title, "ablation": made.name})
+        write_png(pages[-1], sheets.page(rows), {"title": story.title, "ablation": made.name})
     return [*files, *pages]

@@ -5,29 +5,24 @@ Each run has its own folder, so what is finished is never made again, wherever i
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
-
-from .. import plan, shared
 from ..config import settings
 from ..errors import ConfigError, RunError
-from ..events import Finished, Warned
-from ..plan import RunRequest, make_plan
-from ..protocols import Backend, ModelFacts
-from ..runfolder import RunFolder, canonical, read_record
-from ..service import Load, Service, finished_parts
+from ..protocols import ModelFacts
+from ..runs import cache as shared
+from ..runs import plan, request
+from ..runs.events import Finished, Warned
+from ..runs.folder import RunFolder, read_record
+from ..runs.painter import finished_parts
+from ..runs.plan import make_plan
+from ..runs.request import RunRequest
+from ..runs.service import Service
 from ..story_sets import load_sets
 from ..types import Scene, Story
-
-TILE = 192  # pixels a side of a picture on the page
-NAMES = 170  # pixels for a row's name
-HEAD = 13  # pixels of the letters above a column
 
 Say = Callable[[str], None]
 
@@ -70,35 +65,6 @@ def shortened(story: Story, scenes: int) -> Story:
     return replace(story, characters=characters, scenes=kept)
 
 
-class Kept:
-    """``load`` that keeps the model it opened last, for runs that follow with the same options.
-
-    Generators are pure and every method puts back what it changes, so that a run is the same on a
-    fresh model. Sent to another process it starts empty.
-    """
-
-    def __init__(self, load: Load) -> None:
-        self.load, self.asked = load, ""
-        self.model: Backend | None = None
-
-    def __call__(self, model: str, **options: Any) -> Backend:
-        """The model, opened if it is not the last one."""
-        asked = canonical({"model": model, **options})
-        if self.model is None or self.asked != asked:
-            self.model = None  # never two in memory
-            self.asked, self.model = asked, self.load(model, **options)
-        return self.model
-
-    def __reduce__(self) -> tuple[type[Kept], tuple[Load]]:
-        """Without the model."""
-        return Kept, (self.load,)
-
-
-def one_model(service: Service) -> Service:
-    """``service``, keeping the last model it opened for the next run that asks for the same."""
-    return Service(load=Kept(service.load), describe=service.describe)
-
-
 def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
     """U-Net evaluations that finishing each of ``runs`` takes, if everybody is found at once.
 
@@ -131,7 +97,7 @@ def check_settings(runs: Iterable[RunRequest]) -> None:
         record = read_record(RunFolder(run.out)) if run.out.is_dir() else None
         if record is None:
             continue
-        there = plan.recorded(run.out)
+        there = request.recorded(run.out)
         before = {"model": there.model, "seed": record["seed"], **settings(there.preset)}
         wanted = {"model": run.model, "seed": run.seed, **settings(run.preset)}
         for name, value in wanted.items():
@@ -162,44 +128,3 @@ def check_finished(runs: Iterable[RunRequest], command: str) -> None:
         frames = [RunFolder(run.out).frame(n) for n in range(len(run.story.scenes))]
         if run.paint and not all(frame.is_file() for frame in frames):
             raise RunError(f"{run.out} is not finished; give the same {command} command again")
-
-
-def page(rows: Sequence[tuple[str, RunRequest]], heads: Sequence[str] = ()) -> Image.Image:
-    """A row of pictures for each run with its name in front, a column for each frame.
-
-    ``heads`` are texts above the columns, as high as the longest needs; names lose their braces.
-    """
-    columns = max(len(run.story.scenes) for _, run in rows)
-    font, small = ImageFont.load_default(14), ImageFont.load_default(HEAD)
-    texts = [wrapped(re.sub(r"[{}]", "", head), small, TILE - 8) for head in heads]
-    line = HEAD + 4
-    top = max((len(lines) * line + 8 for lines in texts), default=0)
-    made = Image.new("RGB", (NAMES + TILE * columns, top + TILE * len(rows)), "white")
-    draw = ImageDraw.Draw(made)
-    for column, lines in enumerate(texts):
-        for n, words in enumerate(lines):
-            place = NAMES + column * TILE + 4, 4 + n * line
-            draw.text(place, words, fill="black", font=small)
-    for row, (name, run) in enumerate(rows):
-        draw.text((6, top + row * TILE + TILE // 2), name, fill="black", font=font)
-        for column in range(len(run.story.scenes)):
-            with Image.open(RunFolder(run.out).frame(column)) as opened:
-                tile = opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-            made.paste(tile, (NAMES + column * TILE, top + row * TILE))
-    return made
-
-
-def wrapped(text: str, font: Any, width: int) -> list[str]:
-    """``text`` in lines of at most ``width`` pixels, broken between words; a longer word is cut."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= width:
-            lines[-1] = longer
-            continue
-        if lines[-1]:
-            lines.append("")
-        while font.getlength(word) > width:
-            word = word[:-1]
-        lines[-1] = word
-    return lines

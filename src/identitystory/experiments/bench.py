@@ -20,10 +20,12 @@ from typing import Any
 from ..config import Preset
 from ..errors import IdentityStoryError, RunError, is_out_of_memory
 from ..methods.registry import METHODS, OURS, check_method, method
-from ..plan import RunRequest, make_plan
 from ..protocols import ModelFacts
-from ..runfolder import RunFolder, canonical, read_record, write_whole
-from ..service import Service
+from ..runs.files import canonical, write_whole
+from ..runs.folder import RunFolder, read_record
+from ..runs.plan import make_plan
+from ..runs.request import RunRequest
+from ..runs.service import Service, one_model
 from ..story import slug
 from ..types import Story
 from . import batch as grid
@@ -123,7 +125,7 @@ def paint(
     facts = service.describe(request.model, request.device, request.dtype)
     for name in request.methods:
         make_plan(request.run(name, request.stories[0]), facts, None)
-    one = partial(work, grid.one_model(service))
+    one = partial(work, one_model(service))
     whole = [Unit(request, name, story) for story in request.stories for name in request.methods]
     searches = casts(request)
     total = len(searches) + len(whole)

@@ -15,8 +15,9 @@ from PIL import Image
 from ..config import settings
 from ..errors import RunError
 from ..methods.registry import METHODS
-from ..plan import recorded, story_to_dict
-from ..runfolder import RunFolder, find_runs, part_key, read_png_facts, read_record
+from ..runs.files import part_key, read_png_facts
+from ..runs.folder import RunFolder, find_runs, read_record
+from ..runs.request import recorded, story_to_dict
 
 JPEG_QUALITY = 88
 

@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import runfolder
 from ..errors import RunError
 from ..metrics.evidence import Member, Picture, Rates, Told, look, rate
 from ..metrics.measures import Score, attribute_scores, score
-from ..plan import recorded
-from ..runfolder import RunFolder, canonical, find_runs
+from ..runs import files
+from ..runs.files import canonical
+from ..runs.folder import RunFolder, find_runs
+from ..runs.request import recorded
 from .instruments import Tools, Wanted, open_tools
 
 
@@ -132,7 +133,7 @@ def read_run(root: Path, *, templates: bool = False, notes: list[str] | None = N
     folder, story = RunFolder(root), recorded(root).story
     made = []
     for index in range(len(story.scenes)):
-        facts = runfolder.read_png_facts(folder.frame(index))
+        facts = files.read_png_facts(folder.frame(index))
         file = folder.template(index) if templates else folder.frame(index)
         if facts is not None and file.is_file() and folder.masks(index).is_file():
             made.append(_picture(root, file, folder.masks(index), facts))

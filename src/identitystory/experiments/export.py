@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import runfolder
 from ..metrics.intervals import HOW as INTERVAL
 from ..metrics.measures import Score, instrument_of
-from ..plan import versions
+from ..runs.files import versions, write_whole
 from .evaluate import Evaluation
 
 
@@ -81,5 +80,5 @@ def write(evaluation: Evaluation, out: Path) -> list[Path]:
     content = json.dumps(as_json(evaluation), indent=2, ensure_ascii=False) + "\n"
     files = {out / "metrics.json": content, out / "metrics.csv": as_csv(evaluation)}
     for path, text in files.items():
-        runfolder.write_whole(path, text.encode())
+        write_whole(path, text.encode())
     return list(files)

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..runfolder import RunFolder, write_whole
+from ..runs.files import write_whole
+from ..runs.folder import RunFolder
 from .ablate import AblationRequest
 from .ablation_table import Outcome
 from .identity_space import Cloud, project

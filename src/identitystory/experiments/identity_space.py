@@ -18,7 +18,8 @@ from torch.nn.functional import normalize
 
 from ..discovery import cohesion
 from ..metrics.intervals import bootstrap, mean_of
-from ..runfolder import RunFolder, read_tensors, write_whole
+from ..runs.files import read_tensors, write_whole
+from ..runs.folder import RunFolder
 from .ablate import AblationRequest
 from .ablation_table import Outcome, Row, compared
 

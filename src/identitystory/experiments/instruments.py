@@ -89,9 +89,9 @@ def open_tools(wanted: Wanted, models: Sequence[str]) -> Tools:
 
 def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None, str]:
     """The checkpoint's own, which looks for the characters in every picture; and what it is."""
-    from .models.backend import load_segmenter
-    from .models.folder import find_checkpoint, short_digest
-    from .models.hardware import Room, resolve_device
+    from ..models.backend import load_segmenter
+    from ..models.device import Room, resolve_device
+    from ..models.files.checkpoint import find_checkpoint, short_digest
 
     if len(models) != 1:
         return None, f"those of the runs, which are of different models ({', '.join(models)})"
@@ -107,8 +107,8 @@ def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None,
 def _encoder(
     wanted: Wanted, models: Sequence[str], missing: dict[str, str]
 ) -> PictureEncoder | None:
-    from .models.clip import is_clipseg, load_clip
-    from .models.folder import find_checkpoint, find_folder
+    from ..models.clip import is_clipseg, load_clip
+    from ..models.files.checkpoint import find_checkpoint, find_folder
 
     if wanted.clip == NONE:
         missing["CLIP"] = "--clip none"
@@ -129,14 +129,14 @@ def _encoder(
             folder, name = segmenter, f"{models[0]}/segmenter"
         else:
             folder, name = _cached_clip(models[0])
-    from .models.hardware import resolve_device
+    from ..models.device import resolve_device
 
     return load_clip(folder, name=name, device=resolve_device(wanted.device))
 
 
 def _cached_clip(model: str) -> tuple[Path, str]:
     """Folder and name of a CLIP in the hub's cache: one of the paper's level, or CLIPSeg's."""
-    from .models.folder import find_folder
+    from ..models.files.checkpoint import find_folder
 
     for name in (CLIP, CLIPSEG):
         try:
@@ -165,7 +165,7 @@ def _recogniser(wanted: Wanted, missing: dict[str, str]) -> FaceRecogniser | Non
 
 
 def _reader(models: Sequence[str], missing: dict[str, str]) -> AttributeReader | None:
-    from .models.folder import find_checkpoint
+    from ..models.files.checkpoint import find_checkpoint
 
     reader = None
     if len(models) == 1:

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from ..errors import ConfigError, RunError
-from ..runfolder import check_writable, part_key, write_whole
+from ..runs.files import check_writable, part_key, write_whole
 from .cases import Case, small_jpeg
 
 CRITERIA = ("text_alignment", "character_consistency", "image_quality")

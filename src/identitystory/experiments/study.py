@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
-from ..runfolder import part_key, write_whole
+from ..runs.files import part_key, write_whole
 from .cases import Case, data_url
 
 FORMAT = 1

@@ -17,8 +17,10 @@ from ..cost import frame_evaluations
 from ..methods.registry import OURS, method
 from ..metrics.intervals import difference
 from ..metrics.measures import ACROSS
-from ..plan import RunRequest
-from ..runfolder import RunFolder, write_png, write_whole
+from ..runs import sheets
+from ..runs.files import write_png, write_whole
+from ..runs.folder import RunFolder
+from ..runs.request import RunRequest
 from ..story import slug
 from ..types import Story
 from . import batch as grid
@@ -245,4 +247,4 @@ def write(request: BenchRequest, table: dict[str, Any]) -> list[Path]:
 def side_by_side(request: BenchRequest, story: Story) -> Image.Image:
     """A row of pictures for each method, the texts of the scenes above the columns, as in Fig. 6."""
     rows = [(name, request.run(name, story)) for name in request.methods]
-    return grid.page(rows, [scene.text or scene.prompt for scene in story.scenes])
+    return sheets.page(rows, [scene.text or scene.prompt for scene in story.scenes])

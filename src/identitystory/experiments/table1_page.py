@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..methods.registry import OURS
-from ..runfolder import RunFolder, read_record, write_whole
+from ..runs.files import write_whole
+from ..runs.folder import RunFolder, read_record
 from .bench import BenchRequest
 from .scoreboard import LOWER, OPEN
 from .table1 import most_stories, tables

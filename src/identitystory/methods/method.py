@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Protocol
 from PIL import Image
 from torch import Tensor
 
-from .. import runfolder
 from ..errors import ConfigError
 from ..protocols import Backend, Conditioning
+from ..runs import files
 from ..seeds import frame_seed
 from ..types import Identity, Story
 
@@ -66,16 +66,16 @@ class Notes:
         if self.folder is None:
             return None
         file = self.folder / f"{name}.safetensors"
-        facts = runfolder.read_tensor_facts(file)
+        facts = files.read_tensor_facts(file)
         if facts is None or facts.get("key") != self.key:
             return None
-        return runfolder.read_tensors(file)[name]
+        return files.read_tensors(file)[name]
 
     def write(self, name: str, tensor: Tensor) -> None:
         """Keeps ``tensor`` as ``name``, whole or not at all."""
         if self.folder is not None:
             file = self.folder / f"{name}.safetensors"
-            runfolder.write_tensors(file, {name: tensor}, {"key": self.key})
+            files.write_tensors(file, {name: tensor}, {"key": self.key})
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, ModelError
-from ..protocols import Backend, ModelFacts, Segmenter
+from ..protocols import Backend, Segmenter
 from .device import Room, compile_unet, resolve_device, resolve_dtype
 from .files.checkpoint import find_checkpoint, fingerprint, read_json
 from .sdxl.feature_cache import DeepFeatures
@@ -99,25 +99,3 @@ def load_segmenter(folders: tuple[Path, ...], *, room: Room, **options: Any) -> 
     if kind != "clipseg":
         raise ModelError(f"{folders[0]} holds a {kind}; CLIPSeg, or detector/ and sam/, is wanted")
     return load_clipseg(folders[0], room=room, **options)
-
-
-def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
-    """What a model is, without loading it; see ``plan.ModelFacts``."""
-    from .models.folder import find_checkpoint, fingerprint, read_json
-    from .models.hardware import resolve_device, resolve_dtype
-    from .models.hub import content_hash
-
-    where = resolve_device(device)
-    precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
-    checkpoint = find_checkpoint(model)
-    few_steps = content_hash(checkpoint.few_steps) if checkpoint.few_steps else ""
-    schedule = read_json(checkpoint.base / "scheduler" / "scheduler_config.json")
-    return ModelFacts(
-        fingerprint(checkpoint),
-        str(where),
-        precision,
-        checkpoint.base,
-        few_steps,
-        int(schedule.get("num_train_timesteps", 1000)),
-        checkpoint.segmenter[0] if len(checkpoint.segmenter) == 2 else None,
-    )

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from . import runfolder
-from .config import Preset
-from .cost import frame_evaluations, search_evaluations
-from .plan import RECIPE, Part, Plan, RunRequest, few_steps, later, portrait_batches
-from .protocols import ModelFacts
-from .types import Character, Scene, Story, Template
-from .wording import phrases, search_prompt
+from ..config import Preset
+from ..cost import frame_evaluations, search_evaluations
+from ..protocols import ModelFacts
+from ..types import Character, Scene, Story, Template
+from ..wording import phrases, search_prompt
+from . import files
+from .plan import RECIPE, Part, Plan, few_steps, later, portrait_batches
+from .request import RunRequest
 
 
 def portraits_key(
@@ -73,7 +74,7 @@ def _key(kind: str, preset: Preset, model: ModelFacts, **inputs: Any) -> str:
         "dtype": model.dtype,
         "weights": model.fingerprint,
     }
-    return runfolder.part_key(common | later(preset) | inputs)
+    return files.part_key(common | later(preset) | inputs)
 
 
 def templates_folder(request: RunRequest) -> Path | None:
@@ -88,7 +89,7 @@ def file_of(folder: Path, key: str) -> Path:
 
 def is_there(file: Path) -> bool:
     """Whether ``file`` is whole, and what its name says."""
-    return (runfolder.read_tensor_facts(file) or {}).get("key") == file.stem
+    return (files.read_tensor_facts(file) or {}).get("key") == file.stem
 
 
 def write_template(file: Path, template: Template) -> None:
@@ -96,15 +97,15 @@ def write_template(file: Path, template: Template) -> None:
     image = torch.from_numpy(np.array(template.image.convert("RGB")))
     tensors = {"image": image, "latents": template.latents, "masks": template.masks}
     facts = {"key": file.stem, "missing": list(template.missing), "seed": template.seed}
-    runfolder.write_tensors(file, tensors, facts)
+    files.write_tensors(file, tensors, facts)
 
 
 def read_template(file: Path) -> Template | None:
     """The template in a file of ``write_template``; None if it is not there, or torn."""
-    facts = runfolder.read_tensor_facts(file)
+    facts = files.read_tensor_facts(file)
     if facts is None or facts.get("key") != file.stem:
         return None
-    t = runfolder.read_tensors(file)
+    t = files.read_tensors(file)
     image = Image.fromarray(t["image"].numpy())
     return Template(image, t["latents"], t["masks"], tuple(facts["missing"]), facts["seed"])
 

@@ -5,6 +5,9 @@ A *part* is one identity (``cast/Mara``) or one frame (``frames/003``), named af
 
 from __future__ import annotations
 
+import queue
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -139,3 +142,44 @@ def event_json(event: Event) -> dict[str, Any]:
     """The event as a JSON object: ``event`` is its name, paths are text."""
     values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(event).items()}
     return {"event": type(event).__name__, **values}
+
+
+Emit = Callable[[Event], None]
+
+
+class StoppedError(Exception):
+    """Nobody listens any more; raised inside the work at its next event."""
+
+
+def stream(work: Callable[[Emit], None]) -> Iterator[Event]:
+    """The events that ``work(emit)`` emits, as they come; its exception, if it raises one.
+
+    When the iterator is closed, or the consumer is interrupted, the work ends at its next event.
+    """
+    told: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def emit(event: Event) -> None:
+        if stop.is_set():
+            raise StoppedError
+        told.put(event)
+
+    def whole() -> None:
+        try:
+            work(emit)
+        except StoppedError:
+            pass
+        except BaseException as error:
+            told.put(error)
+        told.put(None)
+
+    thread = threading.Thread(target=whole, name="identitystory", daemon=True)
+    thread.start()
+    try:
+        while (item := told.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .models.sdxl.prompt_length import check_lengths, check_phrases
-from .models.sdxl.tokens import class_word
-from .plan import Plan, RunRequest
-from .protocols import ModelFacts
-from .wording import identity_prompt, phrases, search_prompt
+from ..models.sdxl.prompt_length import check_lengths, check_phrases
+from ..models.sdxl.tokens import class_word
+from ..protocols import ModelFacts
+from ..wording import identity_prompt, phrases, search_prompt
+from .plan import Plan
+from .request import RunRequest
 
 
 def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:

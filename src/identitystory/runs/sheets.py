@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from .folder import RunFolder
+from .request import RunRequest
 
 THUMBNAIL = 128  # pixels a side on a contact sheet
 COLUMNS = 8
@@ -87,3 +92,49 @@ def masks_picture(masks: Tensor, size: tuple[int, int]) -> Image.Image:
     colours = [PALETTE[0]] + [PALETTE[1 + j % (len(PALETTE) - 1)] for j in range(255)]
     picture.putpalette([channel for colour in colours for channel in colour])
     return picture
+
+
+TILE = 192  # pixels a side of a picture on the page
+NAMES = 170  # pixels for a row's name
+HEAD = 13  # pixels of the letters above a column
+
+
+def page(rows: Sequence[tuple[str, RunRequest]], heads: Sequence[str] = ()) -> Image.Image:
+    """A row of pictures for each run with its name in front, a column for each frame.
+
+    ``heads`` are texts above the columns, as high as the longest needs; names lose their braces.
+    """
+    columns = max(len(run.story.scenes) for _, run in rows)
+    font, small = ImageFont.load_default(14), ImageFont.load_default(HEAD)
+    texts = [wrapped(re.sub(r"[{}]", "", head), small, TILE - 8) for head in heads]
+    line = HEAD + 4
+    top = max((len(lines) * line + 8 for lines in texts), default=0)
+    made = Image.new("RGB", (NAMES + TILE * columns, top + TILE * len(rows)), "white")
+    draw = ImageDraw.Draw(made)
+    for column, lines in enumerate(texts):
+        for n, words in enumerate(lines):
+            place = NAMES + column * TILE + 4, 4 + n * line
+            draw.text(place, words, fill="black", font=small)
+    for row, (name, run) in enumerate(rows):
+        draw.text((6, top + row * TILE + TILE // 2), name, fill="black", font=font)
+        for column in range(len(run.story.scenes)):
+            with Image.open(RunFolder(run.out).frame(column)) as opened:
+                tile = opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
+            made.paste(tile, (NAMES + column * TILE, top + row * TILE))
+    return made
+
+
+def wrapped(text: str, font: Any, width: int) -> list[str]:
+    """``text`` in lines of at most ``width`` pixels, broken between words; a longer word is cut."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        while font.getlength(word) > width:
+            word = word[:-1]
+        lines[-1] = word
+    return lines

@@ -1,14 +1,11 @@
-"""The one door to making pictures: a request goes in, events come out, files lie in the run folder.
-
-The command line and the studio both stand in front of this; nothing else writes to a run folder.
-"""
+"""One run while it lasts: identities, frames and the page, part by part."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +15,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from . import pages, pipeline, plan, runfolder, shared, vocabulary
-from .config import DiscoveryConfig
-from .discovery import discover, settled
+from .. import pipeline, vocabulary
+from ..config import DiscoveryConfig
+from ..discovery import discover, settled
+from ..methods.method import Notes, StoryMethod, Work
+from ..protocols import Backend, ModelFacts
+from ..sampling import Watched
+from ..story import advice
+from ..types import Frame, Identity, Scene, Template
+from . import cache as shared
+from . import files, plan
+from . import folder as runfolder
+from . import sheets as pages
 from .events import (
+    Emit,
     Event,
     Finished,
     FrameReady,
@@ -35,26 +42,11 @@ from .events import (
     Warned,
     event_json,
 )
-from .methods.method import Notes, StoryMethod, Work
-from .models.backend import describe_model
-from .plan import Part, Plan, RunRequest
-from .prompts import check_prompts
-from .protocols import Backend, ModelFacts
-from .runfolder import RunFolder
-from .sampling import Watched
-from .story import advice
-from .stream import Emit, stream
-from .types import Frame, Identity, Scene, Template
+from .folder import RunFolder
+from .plan import Part, Plan
+from .request import RunRequest
 
-Load = Callable[..., Backend]
-Describe = Callable[[str, str, str], ModelFacts]
-
-
-def load_model(model: str, **options: Any) -> Backend:
-    """``models.backend.load_backend``, imported when it is needed."""
-    from .models.backend import load_backend
-
-    return load_backend(model, **options)
+Load = Callable[..., Backend]  # `models.backend.load_backend`, or what stands for it
 
 
 def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
@@ -62,8 +54,8 @@ def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
     there = set()
     for name, part in made.identities.items():
         facts = (
-            runfolder.read_png_facts(folder.contact_sheet(name)),
-            runfolder.read_tensor_facts(folder.identity(name)),
+            files.read_png_facts(folder.contact_sheet(name)),
+            files.read_tensor_facts(folder.identity(name)),
         )
         if all(f is not None and f.get("key") == part.key for f in facts):
             there.add(part.name)
@@ -71,39 +63,10 @@ def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
         paths = [folder.frame, folder.masks]
         if made.compared is None:
             paths.append(folder.template)
-        pictures = (runfolder.read_png_facts(path(index)) for path in paths)
+        pictures = (files.read_png_facts(path(index)) for path in paths)
         if all(f is not None and f.get("key") == part.key for f in pictures):
             there.add(part.name)
     return there
-
-
-class Service:
-    """Makes runs. ``load`` opens a model, ``describe`` tells what it is without opening it."""
-
-    def __init__(self, *, load: Load = load_model, describe: Describe = describe_model) -> None:
-        self.load = load
-        self.describe = describe
-
-    def run(self, request: RunRequest) -> Iterator[Event]:
-        """Makes what ``request`` asks for and is not there yet, telling about it.
-
-        Closing the iterator stops the work at its next step; finished parts stay.
-
-        Raises:
-            IdentityStoryError: the user can mend it; nothing half-written is left.
-        """
-        return stream(lambda emit: self._work(request, emit))
-
-    def _work(self, request: RunRequest, emit: Emit) -> None:
-        model = self.describe(request.model, request.device, request.dtype)
-        record = None
-        if request.out.is_dir():
-            record = runfolder.read_record(RunFolder(request.out))
-        made = plan.make_plan(request, model, record)  # a mistake leaves no folder behind
-        check_prompts(request, made, model)
-        with runfolder.opened(request.out) as folder, torch.no_grad():
-            made = plan.make_plan(request, model, runfolder.read_record(folder))
-            _Run(self, request, model, made, folder, emit).work()
 
 
 @dataclass(frozen=True)
@@ -117,19 +80,19 @@ class _Chunk:
     there: bool
 
 
-class _Run:
+class Run:
     """One run while it lasts: the model once loaded, what is done, what it cost."""
 
     def __init__(
         self,
-        service: Service,
+        load: Load,
         request: RunRequest,
         model: ModelFacts,
         made: Plan,
         folder: RunFolder,
         emit: Emit,
     ) -> None:
-        self.service, self.request, self.model = service, request, model
+        self.load, self.request, self.model = load, request, model
         self.plan, self.folder, self.emit_outside = made, folder, emit
         self.backend: Backend | None = None
         self.part = ""
@@ -197,7 +160,7 @@ class _Run:
         if not isinstance(event, StepDone):
             at = datetime.now(UTC).isoformat(timespec="milliseconds")
             line = json.dumps({"time": at, **event_json(event)}, ensure_ascii=False)
-            runfolder.append_line(self.folder.events, line)
+            files.append_line(self.folder.events, line)
         self.emit_outside(event)
 
     def _chunks(self, name: str, part: Part) -> list[_Chunk]:
@@ -211,7 +174,7 @@ class _Run:
             if request.portraits is not None:
                 key = shared.portraits_key(character, seeds, request.preset, self.model)
                 file = shared.file_of(request.portraits, key)
-            facts = runfolder.read_tensor_facts(file) or {}
+            facts = files.read_tensor_facts(file) or {}
             chunks.append(_Chunk(number, file, key, seeds, facts.get("key") == key))
         return chunks
 
@@ -241,9 +204,9 @@ class _Run:
                 images, E = pipeline.portraits(G_id, character, chunk.seeds, config)
                 tensors = {"E": E, "thumbnails": pages.thumbnails(images)}
                 facts = {"key": chunk.key, "chunk": chunk.number}
-                runfolder.write_tensors(chunk.file, tensors, facts)
+                files.write_tensors(chunk.file, tensors, facts)
             before, ready = ready, ready + len(chunk.seeds)
-            stored.append(runfolder.read_tensors(chunk.file))
+            stored.append(files.read_tensors(chunk.file))
             self.emit(PortraitsReady(name, ready, config.num_portraits))
             so_far = torch.cat([s["E"] for s in stored])
             if settled(so_far, before, config, seed=part.seed):
@@ -255,7 +218,7 @@ class _Run:
         kept = identity.kept.tolist()
         facts = part.facts | {"kept": kept}
         sheet = pages.contact_sheet(torch.cat([s["thumbnails"] for s in stored]), kept)
-        runfolder.write_png(self.folder.contact_sheet(name), sheet, facts)
+        files.write_png(self.folder.contact_sheet(name), sheet, facts)
         runfolder.write_identity(self.folder.identity(name), identity, E, facts)
         self.folder.drop_chunks(name)
         self._finish(part)
@@ -305,7 +268,7 @@ class _Run:
             raise ValueError(f"{part.name} has no template")
         facts = part.facts | {"template_seed": template.seed, "missing": list(template.missing)}
         masks = pages.masks_picture(template.masks, template.image.size)
-        write = runfolder.write_png
+        write = files.write_png
         write(self.folder.template(index), template.image, facts | {"part": "template"})
         write(self.folder.masks(index), masks, facts | {"part": "masks"})
         write(self.folder.frame(index), frame.image, facts)
@@ -355,8 +318,8 @@ class _Run:
             self.folder.template(index).unlink(missing_ok=True)  # another method's
             facts = part.facts | {"missing": list(missing)}
             masks = pages.masks_picture(found, image.size)
-            runfolder.write_png(self.folder.masks(index), masks, facts | {"part": "masks"})
-            runfolder.write_png(self.folder.frame(index), image, facts)
+            files.write_png(self.folder.masks(index), masks, facts | {"part": "masks"})
+            files.write_png(self.folder.frame(index), image, facts)
             self._finish(part)
             self.part = self.plan.frames[left[min(count, len(left) - 1)]].name
             seconds, start = round(time.perf_counter() - start, 3), time.perf_counter()
@@ -380,7 +343,7 @@ class _Run:
                 "reuse": None if preset.reuse == 1 else preset.reuse,
                 "distilled": preset.discovery.distilled or None,
             }
-            opened = self.service.load(
+            opened = self.load(
                 request.model,
                 sampler=preset.sampler,
                 num_steps=preset.num_steps,
@@ -408,12 +371,12 @@ class _Run:
         story = self.request.story
         ready = [i for i, p in enumerate(self.plan.frames) if self.state.get(p.name) == "done"]
         captions = [f"{i:03d}  {_caption(story.scenes[i].text)}" for i in ready]
-        key = runfolder.part_key(["page", [self.plan.frames[i].key for i in ready], captions])
-        facts = runfolder.read_png_facts(self.folder.sheet)
+        key = files.part_key(["page", [self.plan.frames[i].key for i in ready], captions])
+        facts = files.read_png_facts(self.folder.sheet)
         if facts is None or facts.get("key") != key:
             frames = [Image.open(self.folder.frame(i)).convert("RGB") for i in ready]
             page = pages.frames_page(frames, captions)
-            runfolder.write_png(self.folder.sheet, page, {"key": key, "title": story.title})
+            files.write_png(self.folder.sheet, page, {"key": key, "title": story.title})
         return self.folder.sheet
 
     def _warnings(self) -> list[str]:
@@ -452,11 +415,8 @@ class _Run:
         except FileNotFoundError:
             same = False
         if not same:
-            runfolder.write_whole(self.folder.record, content)
+            files.write_whole(self.folder.record, content)
 
 
 def _caption(text: str) -> str:
     return text.replace("{", "").replace("}", "")
-
-
-__all__ = ["ModelFacts", "RunRequest", "Service", "describe_model", "load_model"]

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .config import DiscoveryConfig, Preset
-from .errors import ConfigError
-from .methods.registry import check_method
-from .plan import RunRequest, extended, from_picture, recorded
-from .presets import preset, with_distilled, with_guidance, with_steps
-from .runfolder import RunFolder
-from .story import slug
-from .types import Story
+from ..config import DiscoveryConfig, Preset
+from ..errors import ConfigError
+from ..methods.registry import check_method
+from ..presets import preset, with_distilled, with_guidance, with_steps
+from ..story import slug
+from ..types import Story
+from .folder import RunFolder
+from .request import RunRequest, extended, from_picture, recorded
 
 DEFAULT_PRESET = "recommended"
 

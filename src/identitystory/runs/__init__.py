@@ -1,0 +1,1 @@
+"""A request goes in, events come out, files lie in a folder."""

@@ -1,0 +1,179 @@
+"""What a run is asked to make, and that request read back from a run or a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..config import Preset, preset_from_dict
+from ..errors import RunError
+from ..methods.registry import OURS
+from ..types import Character, Scene, Story
+from . import files
+from . import folder as runfolder
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to make, and where.
+
+    Attributes:
+        story: the whole story, whatever ``only`` says.
+        out: the run folder.
+        preset: the resolved configuration.
+        model: a built-in name, a folder or a hub id.
+        seed: of the run; with ``only`` it is the seed of those frames alone. None keeps the run's
+            own, which is 0 in a new folder.
+        only: frames to paint, numbered from 0 as in frames/; empty paints all.
+        frame_seeds: seeds of single frames, by number.
+        paint: False stops after the identities.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``.
+        notes: what had to be changed to make the options fit; the run warns of it.
+        method: how frames are painted, see ``baselines.registry.METHODS``.
+        portraits: a folder where portraits are kept for other runs, see ``shared``; the run's bytes
+            do not depend on it. None keeps nothing beside the run.
+        templates: the same for templates with all their latents, about 1 MiB each of the miniature
+            and 10 to 16 MiB of SDXL. Not with ``batch``: its templates are painted together.
+        fingerprint: the model's, where a picture is made again; the run warns of another. Empty
+            takes any.
+    """
+
+    story: Story
+    out: Path
+    preset: Preset
+    model: str = "miniature"
+    seed: int | None = None
+    only: tuple[int, ...] = ()
+    frame_seeds: Mapping[int, int] = field(default_factory=dict)
+    paint: bool = True
+    device: str = "auto"
+    dtype: str = "auto"
+    notes: tuple[str, ...] = ()
+    method: str = OURS
+    portraits: Path | None = None
+    templates: Path | None = None
+    fingerprint: str = ""
+
+
+def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
+    """The request for the run at ``out`` with the scenes of ``more`` added, and how many are new.
+
+    Scenes that the run already ends with are not added again, so that a run that was cut off is
+    finished by the same command.
+
+    Raises:
+        RunError: there is no run, or one of its characters is described otherwise in ``more``.
+    """
+    request = recorded(out)
+    story = request.story
+    known = {c.name: c for c in story.characters}
+    for c in more.characters:
+        if known.get(c.name, c) != c:
+            raise RunError(
+                f"{c.name!r} is {known[c.name].description!r} in {out}, "
+                f"not {c.description!r}; give the new character another name"
+            )
+    added = tuple(more.scenes)
+    if story.scenes[-len(added) :] == added:
+        return request, 0
+    characters = story.characters + tuple(c for c in more.characters if c.name not in known)
+    longer = Story(story.title, characters, story.scenes + added, story.style)
+    return replace(request, story=longer), len(added)
+
+
+def recorded(out: Path) -> RunRequest:
+    """The request that the run at ``out`` was made with.
+
+    Raises:
+        RunError: there is no run, or it is of another format.
+    """
+    try:
+        record = runfolder.read_record(runfolder.RunFolder(out))
+    except OSError:
+        record = None
+    if record is None:
+        raise RunError(f"{out} holds no run (no run.json); make one with identitystory generate")
+    try:
+        asked = record["request"]
+        return RunRequest(
+            story=story_from_dict(record["story"]),
+            out=out,
+            preset=preset_from_dict(record["configuration"]),
+            model=asked["model"],
+            device=asked["device"],
+            dtype=asked["dtype"],
+            method=asked.get("method", OURS),
+        )
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
+
+
+def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRequest:
+    """The request that makes a frame of ours again, read from the picture itself.
+
+    ``model`` is the picture's own if it is None.
+
+    Raises:
+        RunError: there is no such file, or the picture does not say how it was made.
+    """
+    if not picture.exists():
+        raise RunError(f"{picture}: there is no such file")
+    facts = files.read_png_facts(picture)
+    if facts is None or "frame_seed" not in facts:
+        raise RunError(f"{picture} does not say how it was made; give a frame of a run")
+    try:
+        # Pictures of the first versions do not name their model.
+        model = model or str(facts["model"].get("name", "miniature"))
+        if "method" in facts:
+            return _compared_again(facts, out, model)
+        characters = [
+            {k: c[k] for k in ("name", "description", "noun")} for c in facts["characters"]
+        ]
+        story = {
+            "title": facts["title"],
+            "style": facts["style"],
+            "characters": characters,
+            "scenes": [facts["scene"]],
+        }
+        return RunRequest(
+            story=story_from_dict(story),
+            out=out,
+            preset=preset_from_dict(facts["preset"]),
+            model=model,
+            seed=int(facts["seed"]),
+            frame_seeds={0: int(facts["frame_seed"])},
+            dtype=facts["model"]["dtype"],
+            fingerprint=str(facts["model"]["fingerprint"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{picture}: what it says of itself is broken: {error!r}") from None
+
+
+def _compared_again(facts: Mapping[str, Any], out: Path, model: str) -> RunRequest:
+    """The request for one frame of a compared method, with the frames that it looks at."""
+    return RunRequest(
+        story=story_from_dict(facts["story"]),
+        out=out,
+        preset=preset_from_dict(facts["preset"]),
+        model=model,
+        only=(int(facts["index"]),),
+        frame_seeds={int(k): int(v) for k, v in facts["frame_seeds"].items()},
+        dtype=facts["model"]["dtype"],
+        method=str(facts["method"]["name"]),
+        fingerprint=str(facts["model"]["fingerprint"]),
+    )
+
+
+def story_to_dict(story: Story) -> dict[str, Any]:
+    """The story with its filled prompts, as plain values."""
+    return asdict(story)
+
+
+def story_from_dict(values: Mapping[str, Any]) -> Story:
+    """The inverse of ``story_to_dict``."""
+    scenes = (Scene(s["prompt"], tuple(s["cast"]), s["text"]) for s in values["scenes"])
+    characters = tuple(Character(**c) for c in values["characters"])
+    return Story(values["title"], characters, tuple(scenes), values["style"])

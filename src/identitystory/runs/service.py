@@ -1,0 +1,96 @@
+"""The one door to making pictures: a request goes in, events come out, files lie in the run folder.
+
+The command line and the studio both stand in front of this; nothing else writes to a run folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from ..models.describe import describe_model
+from ..protocols import Backend, ModelFacts
+from . import folder as runfolder
+from . import plan
+from .checks import check_prompts
+from .events import (
+    Emit,
+    Event,
+    stream,
+)
+from .files import canonical
+from .folder import RunFolder
+from .painter import Load, Run
+from .request import RunRequest
+
+Describe = Callable[[str, str, str], ModelFacts]
+
+
+def load_model(model: str, **options: Any) -> Backend:
+    """``models.backend.load_backend``, imported when it is needed."""
+    from ..models.backend import load_backend
+
+    return load_backend(model, **options)
+
+
+class Service:
+    """Makes runs. ``load`` opens a model, ``describe`` tells what it is without opening it."""
+
+    def __init__(self, *, load: Load = load_model, describe: Describe = describe_model) -> None:
+        self.load = load
+        self.describe = describe
+
+    def run(self, request: RunRequest) -> Iterator[Event]:
+        """Makes what ``request`` asks for and is not there yet, telling about it.
+
+        Closing the iterator stops the work at its next step; finished parts stay.
+
+        Raises:
+            IdentityStoryError: the user can mend it; nothing half-written is left.
+        """
+        return stream(lambda emit: self._work(request, emit))
+
+    def _work(self, request: RunRequest, emit: Emit) -> None:
+        model = self.describe(request.model, request.device, request.dtype)
+        record = None
+        if request.out.is_dir():
+            record = runfolder.read_record(RunFolder(request.out))
+        made = plan.make_plan(request, model, record)  # a mistake leaves no folder behind
+        check_prompts(request, made, model)
+        with runfolder.opened(request.out) as folder, torch.no_grad():
+            made = plan.make_plan(request, model, runfolder.read_record(folder))
+            Run(self.load, request, model, made, folder, emit).work()
+
+
+class Kept:
+    """``load`` that keeps the model it opened last, for runs that follow with the same options.
+
+    Generators are pure and every method puts back what it changes, so that a run is the same on a
+    fresh model. Sent to another process it starts empty.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self.load, self.asked = load, ""
+        self.model: Backend | None = None
+
+    def __call__(self, model: str, **options: Any) -> Backend:
+        """The model, opened if it is not the last one."""
+        asked = canonical({"model": model, **options})
+        if self.model is None or self.asked != asked:
+            self.model = None  # never two in memory
+            self.asked, self.model = asked, self.load(model, **options)
+        return self.model
+
+    def __reduce__(self) -> tuple[type[Kept], tuple[Load]]:
+        """Without the model."""
+        return Kept, (self.load,)
+
+
+def one_model(service: Service) -> Service:
+    """``service``, keeping the last model it opened for the next run that asks for the same."""
+    return Service(load=Kept(service.load), describe=service.describe)
+
+
+__all__ = ["ModelFacts", "RunRequest", "Service", "describe_model", "load_model"]
