@@ -31,7 +31,7 @@ from identitystory.protocols import FaceRecogniser
 from identitystory.runs.options import new_request
 from identitystory.runs.request import RunRequest
 from identitystory.runs.service import Service, one_model
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 
 STORIES = Path(__file__).with_name("held_out_stories.json")
 

@@ -59,7 +59,7 @@ from identitystory.protocols import Backend
 from identitystory.runs.events import Finished, FrameReady
 from identitystory.runs.options import new_request
 from identitystory.runs.service import Service, load_model
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 
 RANDOM = "random-sdxl"
 CAST = ["Mara: a young woman with long red hair", "Tom: an old man with a white beard"]

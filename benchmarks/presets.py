@@ -27,7 +27,7 @@ from identitystory.presets import FEW_STEPS, preset, with_distilled, with_search
 from identitystory.protocols import Backend
 from identitystory.runs.options import overridden
 from identitystory.sampling import Watched
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from identitystory.types import Character, Identity, Story
 
 CAST = [

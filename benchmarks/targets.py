@@ -20,7 +20,6 @@ from torch import Tensor
 
 from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
-from identitystory.experiments import batch as grid
 from identitystory.experiments import bench
 from identitystory.experiments.ablations import DIRECT
 from identitystory.experiments.evaluate import Evaluation, evaluate, group_of
@@ -30,6 +29,7 @@ from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
 from identitystory.presets import preset
 from identitystory.runs.options import overridden
+from identitystory.story import sets
 from identitystory.types import Story
 
 GENERAL = "general"
@@ -136,7 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.stories < 2 or options.seeds < 2:
         parser.error("--stories and --seeds must be at least 2: two splits, two of a description")
-    stories = grid.load_stories("little_people", options.stories, options.scenes)
+    stories = sets.load_stories("little_people", options.stories, options.scenes)
     wanted = Wanted((), faces="dlib")
     try:
         base, _ = overridden(preset(options.preset, options.model), steps=options.steps)

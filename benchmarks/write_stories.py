@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from identitystory.story_sets import set_text
+from identitystory.story.sets import set_text
 
 TARGET = Path(__file__).parent.parent / "src/identitystory/data/consistory_human.toml"
 SCENES_A_SET = 10

@@ -6,7 +6,7 @@ import torch
 
 from identitystory.methods.method import Notes, Work
 from identitystory.models.backend import load_backend
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from tests.toy import toy_checkpoint  # noqa: F401
 
 STEPS = 4

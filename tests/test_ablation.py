@@ -33,7 +33,7 @@ from identitystory.runs import sheets
 from identitystory.runs.files import read_tensors
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.plan import make_plan
-from identitystory.story import inline_story, slug
+from identitystory.story.file import inline_story, slug
 from tests.workshop import FACTS, Workshop, contents
 
 MARA, TOM = "Mara: a woman with dark curly hair", "Tom: an old man with a beard"

@@ -13,7 +13,7 @@ from identitystory.models.backend import load_backend
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.files.checkpoint import fingerprint as fingerprint_of
 from identitystory.sampling import Watched
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from identitystory.types import Identity
 from tests.conftest import FakeSegmenter
 from tests.toy import WIDTHS, make_toy_checkpoint, toy_checkpoint  # noqa: F401

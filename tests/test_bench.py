@@ -17,9 +17,7 @@ from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.experiments import bench, instruments
-from identitystory.experiments import evaluate as evaluation
 from identitystory.experiments import table1 as results
-from identitystory.experiments.batch import load_stories
 from identitystory.experiments.bench import BenchRequest, chosen_methods, paint
 from identitystory.experiments.table1 import make_table
 from identitystory.methods.registry import METHODS
@@ -27,7 +25,8 @@ from identitystory.presets import PRESETS, with_guidance
 from identitystory.protocols import ModelFacts
 from identitystory.runs.sheets import NAMES as LEFT
 from identitystory.runs.sheets import TILE, wrapped
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
+from identitystory.story.sets import load_stories
 from tests.workshop import Workshop
 
 PRESET = Preset(
@@ -337,7 +336,7 @@ def test_the_command_paints_and_prints(backend, tmp_path, capsys):
 def test_the_model_is_chosen_as_for_generate(given, model, monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(bench, "paint", lambda request, *_: asked.append(request))
-    monkeypatch.setattr(evaluation, "open_tools", lambda *_: None)
+    monkeypatch.setattr(instruments, "open_tools", lambda *_: None)
     monkeypatch.setattr(results, "make_table", lambda *_: {})
     monkeypatch.setattr(results, "write", lambda *_: [])
     monkeypatch.setattr(results, "markdown", str)
@@ -362,7 +361,7 @@ def test_instruments_are_opened_twice_and_used_for_every_method(monkeypatch, tmp
     """First to know that they are here; then, after painting, once for all."""
     said = []
     opened = lambda wanted, models: (said.append((wanted, models)), f"tools {len(said)}")[1]
-    monkeypatch.setattr(evaluation, "open_tools", opened)
+    monkeypatch.setattr(instruments, "open_tools", opened)
     monkeypatch.setattr(bench, "paint", lambda *_: said.append("painted"))
     monkeypatch.setattr(results, "write", lambda *_: [])
     monkeypatch.setattr(results, "markdown", str)

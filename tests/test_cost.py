@@ -22,7 +22,7 @@ from identitystory.runs.options import overridden
 from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest
 from identitystory.sampling import GuidedWithin, Watched, guided, sample, within
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator
 from tests.toy import toy_checkpoint  # noqa: F401
 

@@ -13,11 +13,11 @@ import torch
 from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
-from identitystory.experiments import batch as grid
 from identitystory.experiments.bench import BenchRequest, Unit, casts, paint
 from identitystory.experiments.workers import Local, Processes, engine
 from identitystory.runs.service import Kept, Service
-from identitystory.story import inline_story
+from identitystory.story import sets
+from identitystory.story.file import inline_story
 from tests.test_bench import NAMES, STORIES, Workshop, request_  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -220,11 +220,11 @@ def test_few_stories_still_have_every_split(tmp_path):
         for number in range(3)
     ]
     (tmp_path / "all.toml").write_text("".join(texts))
-    titles = lambda *more: [s.title for s in grid.load_stories(tmp_path / "all.toml", *more)]
+    titles = lambda *more: [s.title for s in sets.load_stories(tmp_path / "all.toml", *more)]
     assert titles(1) == ["0-1"]
     assert titles(4) == ["0-1", "1-1", "0-2", "0-3"]
     assert len(titles()) == 9
-    short = grid.load_stories(tmp_path / "all.toml", 3, 1)
+    short = sets.load_stories(tmp_path / "all.toml", 3, 1)
     assert [len(s.scenes) for s in short] == [1, 1, 1]
     with pytest.raises(ConfigError, match="--limit and --scenes must be at least 1"):
         titles(0)

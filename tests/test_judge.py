@@ -29,7 +29,7 @@ from identitystory.runs import files
 from identitystory.runs import folder as runfolder
 from identitystory.runs.plan import make_plan, make_record
 from identitystory.runs.request import RunRequest
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 
 ASKED = tuple(study.CRITERIA.values())
 METHODS = {"consistory": (200, 30, 30), "general": (30, 200, 30), "identitystory": (30, 30, 200)}

@@ -16,7 +16,7 @@ from identitystory.runs.options import again_request, new_request
 from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest
 from identitystory.runs.service import Service
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from tests.stories import toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 

@@ -19,7 +19,7 @@ from identitystory.methods.one_prompt import (
 from identitystory.methods.plain import General
 from identitystory.models.sdxl.attention import Site, attend, edited
 from identitystory.models.sdxl.tokens import token_ids
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from identitystory.types import Character, Scene, Story
 from tests.stories import ALL, STORY, far, paint, toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401

@@ -107,11 +107,11 @@ def test_the_page_says_what_was_run_and_holds_the_whole_table(backend, request_,
 def test_the_command_on_the_page_has_what_decides_the_table_and_no_folder(
     backend, tmp_path, monkeypatch
 ):
-    from identitystory.experiments import evaluate as evaluation
+    from identitystory.experiments import instruments
     from identitystory.experiments import table1 as results
 
     monkeypatch.setattr(results, "evaluated", lambda folders, **_: grey(folders))
-    monkeypatch.setattr(evaluation, "open_tools", lambda *_: None)
+    monkeypatch.setattr(instruments, "open_tools", lambda *_: None)
     story = tmp_path / "story.toml"
     story.write_text(
         'title = "One"\n[[character]]\nname = "Mara"\ndescription = "a woman"\n'

@@ -28,7 +28,7 @@ from identitystory.runs.events import (
 from identitystory.runs.options import new_request, overridden
 from identitystory.runs.request import RunRequest, extended, from_picture
 from identitystory.runs.service import Service
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 
 STEPS, PORTRAITS = 10, 20  # two chunks: 16 and 4
 PRESET = Preset(

@@ -12,7 +12,7 @@ from identitystory.runs import cache as shared
 from identitystory.runs.events import Finished, Started
 from identitystory.runs.request import RunRequest
 from identitystory.runs.service import Service
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from tests.conftest import FakeGenerator, FakeIdentityGenerator, FakeSegmenter, number
 from tests.workshop import Workshop, contents
 

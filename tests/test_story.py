@@ -5,8 +5,8 @@ import pytest
 
 from identitystory.cli.reference import schema_text
 from identitystory.errors import StoryError
-from identitystory.scenes import fill, noun_in
-from identitystory.story import advice, file_stem, inline_story, load_story, make_story, slug
+from identitystory.story.file import advice, file_stem, inline_story, load_story, make_story, slug
+from identitystory.story.text import fill, noun_in
 from identitystory.types import Character
 
 ROOT = Path(__file__).parent.parent

@@ -9,15 +9,15 @@ from diffusers import DDIMScheduler, StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 
 from identitystory.errors import ConfigError, ModelError
-from identitystory.methods.method import Notes
 from identitystory.methods.plain import General
 from identitystory.methods.story_adapter import GlobalReference, StoryAdapter
 from identitystory.models.files.checkpoint import ADAPTER, adapter_fingerprint
 from identitystory.models.sdxl.attention import edited
 from identitystory.models.sdxl.ip_adapter import embeddings_of, load_ip_adapter
 from identitystory.models.sdxl.photomaker import load_identity_encoder
+from identitystory.runs.files import FolderNotes
 from identitystory.sampling import sample
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from tests.stories import STEPS, far, paint, toy_backend  # noqa: F401
 from tests.toy import add_toy_ip_adapter, toy_checkpoint  # noqa: F401
 
@@ -139,7 +139,7 @@ def test_rounds_that_were_painted_are_not_painted_again(backend, folder, monkeyp
     assert everything == STEPS * 2 * 3  # two frames, the first round and two more
 
     limit[0] = everything + STEPS * 2 * 2 + 1
-    notes = Notes(tmp_path / "notes", "a key")
+    notes = FolderNotes(tmp_path / "notes", "a key")
     with pytest.raises(KeyboardInterrupt):
         paint(QUICK, backend, story=SHORT, folder=folder, notes=notes)
     limit[0] = None
@@ -148,7 +148,9 @@ def test_rounds_that_were_painted_are_not_painted_again(backend, folder, monkeyp
     assert len(asked) == STEPS * 2
     assert all(far(again[n], whole[n]) == 0 for n in (0, 1))
     asked.clear()
-    paint(QUICK, backend, story=SHORT, folder=folder, notes=Notes(notes.folder, "another key"))
+    paint(
+        QUICK, backend, story=SHORT, folder=folder, notes=FolderNotes(notes.folder, "another key")
+    )
     assert len(asked) == everything
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks import write_stories
 from identitystory.errors import StoryError
-from identitystory.story import slug
-from identitystory.story_sets import load_sets, set_text
-from identitystory.vocabulary import load_vocabulary, unknown_words
+from identitystory.story.file import slug
+from identitystory.story.sets import load_sets, set_text
+from identitystory.story.vocabulary import load_vocabulary, unknown_words
 from miniature.pictures import stories
 from miniature.pictures.dataset import PLACES_V0
 from miniature.world.captions import PLACE, SKIN

@@ -10,7 +10,7 @@ from identitystory.methods.anchors import anchors
 from identitystory.methods.plain import General
 from identitystory.methods.storydiffusion import ConsistentSelfAttention, StoryDiffusion
 from identitystory.models.sdxl.attention import Site, attend
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 from tests.stories import ALL, STORY, far, naive_attention, paint, toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 

@@ -10,7 +10,7 @@ from benchmarks.targets import GENERAL, ONE, TWO, by_story, main, table, targets
 from identitystory.experiments.evaluate import Evaluation
 from identitystory.methods.registry import OURS
 from identitystory.metrics.measures import ACROSS, FACES, Score
-from identitystory.story import inline_story
+from identitystory.story.file import inline_story
 
 ALONE = [inline_story(["Ann: a woman"], ["{Ann} reads"], title=str(k)) for k in range(5)]
 PAIR = inline_story(["Ann: a woman", "Bob: a man"], ["{Ann} and {Bob} read"], title="pair")

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from identitystory.errors import ModelError
-from identitystory.vocabulary import (
+from identitystory.story.vocabulary import (
     crowd_warning,
     load_vocabulary,
     nearest,

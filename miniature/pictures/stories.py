@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from identitystory.story_sets import set_text
+from identitystory.story.sets import set_text
 
 from ..paths import ROOT
 from ..world.captions import FRAMING, INDOOR_PLACES, PLACE, SKIN, description, scene

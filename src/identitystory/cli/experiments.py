@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..experiments import instruments
+from ..story import sets
 from .options import (
     chosen_preset,
     command,
@@ -152,7 +153,6 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
     from functools import partial
 
-    from ..experiments import batch as grid
     from ..experiments import bench
     from ..experiments import table1 as results
     from ..experiments import table1_page as results_page
@@ -166,7 +166,7 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     for note in notes:
         tell(note)
     request = bench.BenchRequest(
-        grid.load_stories(arguments.stories, arguments.limit, arguments.scenes),
+        sets.load_stories(arguments.stories, arguments.limit, arguments.scenes),
         arguments.out,
         configuration,
         bench.chosen_methods(arguments.methods),
@@ -383,7 +383,6 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
 
     from ..experiments import ablate as ablation_runs
     from ..experiments import ablations as ablation
-    from ..experiments import batch as grid
 
     made = ablation.ablation(arguments.ablation)
     chosen = where(arguments)
@@ -396,7 +395,7 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
         source = default_stories(chosen.get("model"))
     stories = ablation_runs.chosen_stories(
         made,
-        grid.load_stories(source),
+        sets.load_stories(source),
         base,
         made.sets if arguments.sets is None else arguments.sets,
         made.scenes if arguments.scenes is None else arguments.scenes,

@@ -323,7 +323,7 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
 
 
 def _story(arguments: argparse.Namespace) -> Story:
-    from ..story import inline_story, load_story
+    from ..story.file import inline_story, load_story
 
     inline = arguments.character or arguments.scene
     if arguments.story:
@@ -336,7 +336,7 @@ def _story(arguments: argparse.Namespace) -> Story:
 
 def _more_story(arguments: argparse.Namespace) -> Story:
     from ..runs.request import recorded
-    from ..story import inline_story, load_story
+    from ..story.file import inline_story, load_story
 
     if arguments.story:
         _no_inline(arguments)

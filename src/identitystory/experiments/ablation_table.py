@@ -19,7 +19,7 @@ from ..metrics.intervals import HOW, SAMPLES, difference
 from ..metrics.measures import ACROSS
 from ..runs import sheets
 from ..runs.files import versions, write_png, write_whole
-from ..story import slug
+from ..story.file import slug
 from . import batch as grid
 from .ablate import AblationRequest
 from .ablations import Variant

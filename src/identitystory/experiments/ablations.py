@@ -9,7 +9,7 @@ from typing import Any
 from ..config import Preset
 from ..errors import ConfigError, did_you_mean
 from ..methods.registry import OURS
-from ..story import slug
+from ..story.file import slug
 
 DIRECT = "direct-identity"
 Change = Callable[[Preset], Preset]

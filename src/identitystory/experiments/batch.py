@@ -6,9 +6,6 @@ Each run has its own folder, so what is finished is never made again, wherever i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from itertools import zip_longest
-from pathlib import Path
 
 from ..config import settings
 from ..errors import ConfigError, RunError
@@ -21,48 +18,8 @@ from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service
-from ..story_sets import load_sets
-from ..types import Scene, Story
 
 Say = Callable[[str], None]
-
-
-def load_stories(
-    where: str | Path, limit: int | None = None, scenes: int | None = None
-) -> tuple[Story, ...]:
-    """Stories of a file, a folder or the package; see ``story_sets.load_sets``.
-
-    Args:
-        where: see above.
-        limit: how many at most: the first of one character, the first of two and so on in turn, so
-            that few stories still have every split.
-        scenes: how many scenes of each at most, the first ones.
-
-    Raises:
-        StoryError: none is there, one is broken, or two would share a folder.
-        ConfigError: there is nothing to paint with ``limit`` or ``scenes`` of 0.
-    """
-    if 0 in (limit, scenes):
-        raise ConfigError("--limit and --scenes must be at least 1")
-    stories = load_sets(where)
-    splits: dict[int, list[Story]] = {}
-    for story in stories:
-        splits.setdefault(len(story.characters), []).append(story)
-    turns = zip_longest(*(splits[size] for size in sorted(splits)))
-    chosen = [story for turn in turns for story in turn if story is not None][:limit]
-    return tuple(
-        story if scenes is None else shortened(story, scenes)
-        for story in stories
-        if story in chosen
-    )
-
-
-def shortened(story: Story, scenes: int) -> Story:
-    """``story`` with its first ``scenes`` scenes, and who is in them."""
-    kept: tuple[Scene, ...] = story.scenes[:scenes]
-    cast = {name for scene in kept for name in scene.cast}
-    characters = tuple(c for c in story.characters if c.name in cast)
-    return replace(story, characters=characters, scenes=kept)
 
 
 def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:

@@ -26,7 +26,7 @@ from ..runs.folder import RunFolder, read_record
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
-from ..story import slug
+from ..story.file import slug
 from ..types import Story
 from . import batch as grid
 from .memory import _peak_mib, _reset_peak

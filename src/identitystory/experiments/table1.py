@@ -21,7 +21,7 @@ from ..runs import sheets
 from ..runs.files import write_png, write_whole
 from ..runs.folder import RunFolder
 from ..runs.request import RunRequest
-from ..story import slug
+from ..story.file import slug
 from ..types import Story
 from . import batch as grid
 from .bench import BenchRequest, peak_file, read_peak

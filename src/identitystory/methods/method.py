@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from PIL import Image
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..protocols import Backend, Conditioning
-from ..runs import files
 from ..seeds import frame_seed
 from ..types import Identity, Story
 
@@ -49,33 +47,21 @@ class EditableGenerator(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class Notes:
     """Tensors that a method keeps on the way to its frames, so that a run that was cut off goes on.
 
-    Attributes:
-        folder: of one small file each; None keeps nothing.
-        key: what they were made from; a note of another key is none.
+    This one keeps nothing; `runs.files.FolderNotes` keeps them beside a run.
     """
 
-    folder: Path | None = None
-    key: str = ""
-
     def read(self, name: str) -> Tensor | None:
-        """The tensor written as ``name``, on the CPU; None if there is none of this key."""
-        if self.folder is None:
-            return None
-        file = self.folder / f"{name}.safetensors"
-        facts = files.read_tensor_facts(file)
-        if facts is None or facts.get("key") != self.key:
-            return None
-        return files.read_tensors(file)[name]
+        """The tensor written as ``name``, on the CPU; None if there is none."""
+        return None
 
     def write(self, name: str, tensor: Tensor) -> None:
         """Keeps ``tensor`` as ``name``, whole or not at all."""
-        if self.folder is not None:
-            file = self.folder / f"{name}.safetensors"
-            files.write_tensors(file, {name: tensor}, {"key": self.key})
+
+
+NO_NOTES = Notes()
 
 
 @dataclass(frozen=True)
@@ -96,7 +82,7 @@ class Work:
     wanted: tuple[int, ...]
     identities: Mapping[str, Identity]
     folder: Any = None
-    notes: Notes = Notes()
+    notes: Notes = NO_NOTES
 
 
 class StoryMethod(Protocol):

@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +22,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..errors import RunError
+from ..methods.method import Notes
 
 
 def versions() -> dict[str, str]:
@@ -172,3 +174,30 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+
+
+@dataclass(frozen=True)
+class FolderNotes(Notes):
+    """A method's notes as small files.
+
+    Attributes:
+        folder: of one file each.
+        key: what they were made from; a note of another key is none.
+    """
+
+    folder: Path
+    key: str
+
+    def read(self, name: str) -> Tensor | None:
+        """As `methods.method.Notes`."""
+        facts = read_tensor_facts(self._file(name))
+        if facts is None or facts.get("key") != self.key:
+            return None
+        return read_tensors(self._file(name))[name]
+
+    def write(self, name: str, tensor: Tensor) -> None:
+        """As `methods.method.Notes`."""
+        write_tensors(self._file(name), {name: tensor}, {"key": self.key})
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"

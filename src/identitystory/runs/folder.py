@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RunError
-from ..story import file_stem
+from ..story.file import file_stem
 from ..types import Identity
 from .files import _TEMPORARY, _mendable, check_writable, read_tensors, write_tensors
 

@@ -14,7 +14,7 @@ from ..config import DiscoveryConfig, Preset
 from ..errors import ConfigError
 from ..methods.registry import check_method
 from ..presets import preset, with_distilled, with_guidance, with_steps
-from ..story import slug
+from ..story.file import slug
 from ..types import Story
 from .folder import RunFolder
 from .request import RunRequest, extended, from_picture, recorded

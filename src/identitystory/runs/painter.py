@@ -15,13 +15,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import pipeline, vocabulary
+from .. import pipeline
 from ..config import DiscoveryConfig
 from ..discovery import discover, settled
-from ..methods.method import Notes, StoryMethod, Work
+from ..methods.method import StoryMethod, Work
 from ..protocols import Backend, ModelFacts
 from ..sampling import Watched
-from ..story import advice
+from ..story import vocabulary
+from ..story.file import advice
 from ..types import Frame, Identity, Scene, Template
 from . import cache as shared
 from . import files, plan
@@ -42,6 +43,7 @@ from .events import (
     Warned,
     event_json,
 )
+from .files import FolderNotes
 from .folder import RunFolder
 from .plan import Part, Plan
 from .request import RunRequest
@@ -306,7 +308,7 @@ class Run:
             left,
             identities,
             self.model.folder,
-            Notes(self.folder.notes, self.plan.frames[0].key),
+            FolderNotes(self.folder.notes, self.plan.frames[0].key),
         )
         self.part = self.plan.frames[left[0]].name
         backend, start = self._model(), time.perf_counter()  # opening it is nobody's frame

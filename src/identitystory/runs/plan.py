@@ -18,7 +18,7 @@ from ..methods.registry import OURS, method, settings
 from ..models.files.checkpoint import FEW_STEPS, adapter_fingerprint
 from ..protocols import ModelFacts
 from ..seeds import frame_seed, portrait_seeds
-from ..story import file_stem
+from ..story.file import file_stem
 from ..types import Character, Scene, Story
 from . import folder as runfolder
 from .files import part_key, versions

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from . import scenes as text
-from .errors import StoryError
-from .types import Character, Scene, Story
+from ..errors import StoryError
+from ..types import Character, Scene, Story
+from . import text
 
 MAX_PROMPTS = 1000
 MAX_TEXT = 1000

@@ -16,12 +16,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from . import scenes as text
-from . import types
-from .errors import StoryError, did_you_mean, quoted
-from .human_json import is_human_json, read_human_json
-from .scenes import tidy
-from .types import Character, Scene, Story
+from .. import types
+from ..errors import StoryError, did_you_mean, quoted
+from ..types import Character, Scene, Story
+from . import text
+from .consistory_json import is_human_json, read_human_json
+from .text import tidy
 
 MAX_BYTES = 1 << 20
 MAX_NAME = 40

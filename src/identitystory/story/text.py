@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from .types import Character
+from ..types import Character
 
 ARTICLES = ("a", "an", "the")
 

@@ -1,0 +1,1 @@
+"""From a writer's text to a Story."""
