@@ -72,7 +72,7 @@ OTHER = {  # another value for every number that a preset has
         "identity_words": "scene",
     },
 }
-BOTH = lambda folder: {"portraits": folder / "shared" / "p", "templates": folder / "shared" / "t"}
+BOTH = lambda folder: {"cache": shared.Cache(folder / "shared")}
 CHANGES = [(part, name) for part, values in OTHER.items() for name in values]
 
 
@@ -146,7 +146,7 @@ def test_whatever_differs_a_run_beside_another_has_the_bytes_of_one_alone(
     list(service.run(first))
     beside = replace(first, out=tmp_path / "beside", preset=changed(part, name))
     list(service.run(beside))
-    alone = replace(beside, out=tmp_path / "alone", portraits=None, templates=None)
+    alone = replace(beside, out=tmp_path / "alone", cache=None)
     list(service.run(alone))
     assert contents(beside.out) == contents(alone.out)
 
@@ -165,7 +165,7 @@ def test_another_story_has_templates_of_its_own(service, tmp_path, told):
     list(service.run(run))
     beside = replace(run, out=tmp_path / "beside", story=inline_story(told[:1], told[1:]))
     list(service.run(beside))
-    alone = replace(beside, out=tmp_path / "alone", portraits=None, templates=None)
+    alone = replace(beside, out=tmp_path / "alone", cache=None)
     list(service.run(alone))
     assert contents(beside.out) == contents(alone.out)
 

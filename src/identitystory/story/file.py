@@ -102,6 +102,30 @@ def inline_story(
     Raises:
         StoryError: as ``load_story``; a character without a colon.
     """
+    data = _inline(characters, scenes, style) | {"title": title}
+    story = make_story(data, source="the command line")
+    return story if story.title else _retitled(story, re.sub(r"[{}]", "", story.scenes[0].text))
+
+
+def more_scenes(
+    known: Story, characters: Sequence[str], scenes: Sequence[str], *, style: str | None = None
+) -> Story:
+    """More scenes of a story from the command line, with its characters as they are, and new ones.
+
+    Args:
+        known: whose characters the scenes may name.
+        characters: new ones, as `inline_story` has them; one of ``known`` may be given again.
+        scenes: the new ones alone.
+        style: of the new scenes; None is that of ``known``.
+
+    Raises:
+        StoryError: as ``inline_story``; a new character is called like another.
+    """
+    data = _inline(characters, scenes, known.style if style is None else style)
+    return _made(data, "the command line", known.characters)
+
+
+def _inline(characters: Sequence[str], scenes: Sequence[str], style: str) -> dict[str, Any]:
     entries = []
     for given in characters:
         name, colon, description = given.partition(":")
@@ -111,9 +135,7 @@ def inline_story(
                 '"Mara: a young woman with red hair"'
             )
         entries.append({"name": name.strip(), "description": description.strip()})
-    data: dict[str, Any] = {"title": title, "style": style, "character": entries}
-    story = make_story(data | {"scene": [{"prompt": s} for s in scenes]}, source="the command line")
-    return story if story.title else _retitled(story, re.sub(r"[{}]", "", story.scenes[0].text))
+    return {"style": style, "character": entries, "scene": [{"prompt": s} for s in scenes]}
 
 
 def make_story(data: Any, *, source: str) -> Story:
@@ -127,13 +149,17 @@ def make_story(data: Any, *, source: str) -> Story:
     for key, example in (("character", 'name = "Mara"'), ("scene", 'prompt = "{Mara} reads"')):
         if data.get(key, []) == []:
             raise StoryError(f"{source}: there are no {key}s. Add one: [[{key}]] with {example}")
+    return _made(data, source)
+
+
+def _made(data: Any, source: str, known: tuple[Character, ...] = ()) -> Story:
+    """The story in ``data``, whose scenes may also name those who are ``known``."""
     try:
         entry = StoryFile.model_validate(data)
     except ValidationError as error:
         raise StoryError(f"{source}: {_first_mistake(error)}") from None
-    characters = tuple(
-        _character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)
-    )
+    new = [_character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)]
+    characters = known + tuple(c for c in new if c not in known)
     _check_distinct(characters, source)
     style = _line(entry.style, f"{source}: 'style'")
     title = _line(entry.title, f"{source}: 'title'")
