@@ -69,7 +69,7 @@ def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
     story = request.story
     known = {c.name: c for c in story.characters}
     for c in more.characters:
-        if known.get(c.name, c) != c:
+        if known.get(c.name, c).description != c.description:
             raise RunError(
                 f"{c.name!r} is {known[c.name].description!r} in {out}, "
                 f"not {c.description!r}; give the new character another name"

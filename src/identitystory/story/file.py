@@ -14,69 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from .. import types
 from ..errors import StoryError, did_you_mean, quoted
 from ..types import Character, Scene, Story
 from . import text
 from .consistory_json import is_human_json, read_human_json
+from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
 from .text import tidy
 
 MAX_BYTES = 1 << 20
-MAX_NAME = 40
-MAX_NOUN = 40
-MAX_DESCRIPTION = 400
-MAX_PROMPT = 1000
-MAX_STYLE = 200
-MAX_TITLE = 200
-MAX_CHARACTERS = 20
-MAX_SCENES = 1000
-
-_STRICT = ConfigDict(extra="forbid", strict=True)
-
-
-class CharacterEntry(BaseModel):
-    """Somebody of the story, ``[[character]]``."""
-
-    model_config = _STRICT
-    name: str = Field(
-        max_length=MAX_NAME,
-        description="As written between braces in a scene: letters, digits, spaces, - _ and '.",
-    )
-    description: str = Field(
-        max_length=MAX_DESCRIPTION,
-        description="Put in place of the name, e.g. 'a middle-aged woman with dark curly hair'.",
-    )
-    noun: str | None = Field(
-        default=None,
-        max_length=MAX_NOUN,
-        description="The word of the description that says who it is ('woman'); found if left out.",
-    )
-
-
-class SceneEntry(BaseModel):
-    """One picture to make, ``[[scene]]``."""
-
-    model_config = _STRICT
-    prompt: str = Field(
-        max_length=MAX_PROMPT, description="What happens; characters in braces: '{Mara} reads'."
-    )
-
-
-class StoryFile(BaseModel):
-    """A story for identitystory: who is in it and which pictures to make."""
-
-    model_config = _STRICT
-    schema_: str | None = Field(
-        default=None, alias="$schema", description="For editors; not read by identitystory."
-    )
-    title: str = Field(default="", max_length=MAX_TITLE, description="Names the run folder.")
-    style: str = Field(
-        default="", max_length=MAX_STYLE, description="Put in front of every prompt: 'watercolour'."
-    )
-    character: list[CharacterEntry] = Field(max_length=MAX_CHARACTERS)
-    scene: list[SceneEntry] = Field(max_length=MAX_SCENES)
+MAX_NAME_BYTES = 150  # of a character as a file name, so that every file system takes it
 
 
 def load_story(path: str | Path) -> Story:
@@ -157,11 +106,14 @@ def _made(data: Any, source: str, known: tuple[Character, ...] = ()) -> Story:
     try:
         entry = StoryFile.model_validate(data)
     except ValidationError as error:
-        raise StoryError(f"{source}: {_first_mistake(error)}") from None
+        raise StoryError(f"{source}: {first_mistake(error)}") from None
     new = [_character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)]
-    characters = known + tuple(c for c in new if c not in known)
+    there = {(c.name, c.description) for c in known}
+    characters = known + tuple(c for c in new if (c.name, c.description) not in there)
     _check_distinct(characters, source)
     style = _line(entry.style, f"{source}: 'style'")
+    if "{" in style or "}" in style:
+        raise StoryError(f"{source}: 'style' holds a brace; braces belong in scenes")
     title = _line(entry.title, f"{source}: 'title'")
     made = [
         make_scene(s.prompt, characters, style=style, source=source, number=i)
@@ -237,21 +189,18 @@ def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or "story"
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a story file."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **StoryFile.model_json_schema(by_alias=True),
-    }
-
-
 def _character(entry: CharacterEntry, place: str) -> Character:
-    name = _line(entry.name, f"{place}: 'name'")
+    name = text.plain_name(_line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
-        _in_word(ch) or ch in " -_'" for ch in name
+        _in_word(ch) or ch in text.NAME_MARKS for ch in re.sub(r"(?<=\w)\.(?= |$)", "", name)
     ):
         raise StoryError(
-            f"{place}: the name {name!r} may hold letters, digits, spaces, - _ and ' only"
+            f"{place}: the name {name!r} may hold letters, digits, spaces, . - _ and ' only"
+        )
+    if (size := len(file_stem(name).encode())) > MAX_NAME_BYTES:
+        raise StoryError(
+            f"{place}: the name {name!r} takes {size} bytes as a file name; "
+            f"at most {MAX_NAME_BYTES} fit"
         )
     place = f"{place} ({name})"
     description = text.clean_description(_line(entry.description, f"{place}: 'description'"))
@@ -279,10 +228,11 @@ def _character(entry: CharacterEntry, place: str) -> Character:
 def _check_distinct(characters: Sequence[Character], source: str) -> None:
     seen: dict[str, str] = {}
     for c in characters:
-        other = seen.setdefault(file_stem(c.name).casefold(), c.name)
-        if other is not c.name:
-            same = "twice" if other == c.name else f"too like {other!r}"
+        stem = file_stem(c.name).casefold()
+        if stem in seen:
+            same = "twice" if seen[stem] == c.name else f"too like {seen[stem]!r}"
             raise StoryError(f"{source}: the name {c.name!r} is given {same}; names must differ")
+        seen[stem] = c.name
 
 
 def _in_word(ch: str) -> bool:
@@ -329,15 +279,35 @@ def _looks_like_json(path: Path, content: str) -> bool:
 
 def _parse(content: str, source: str, *, is_json: bool) -> Any:
     try:
-        return json.loads(content) if is_json else tomllib.loads(content)
+        return (
+            json.loads(content, object_pairs_hook=_distinct) if is_json else tomllib.loads(content)
+        )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise StoryError(f"{source}: {place}: not valid JSON: {error.msg}") from None
     except tomllib.TOMLDecodeError as error:
         raise StoryError(f"{source}: {_toml_place(str(error), content)}") from None
+    except _TwiceError as error:
+        raise StoryError(
+            f"{source}: the key {error.args[0]!r} is given twice in one table"
+        ) from None
     except (RecursionError, ValueError):
         kind = "JSON" if is_json else "TOML"
         raise StoryError(f"{source}: not a story: {kind} nested or numbers too large") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError where a key stands twice, as TOML refuses it too."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise _TwiceError(key)
+        made[key] = value
+    return made
+
+
+class _TwiceError(ValueError):
+    """A key stands twice in a JSON object; ``args[0]`` is the key."""
 
 
 def _toml_place(message: str, content: str) -> str:
@@ -350,50 +320,3 @@ def _toml_place(message: str, content: str) -> str:
         what = message.removesuffix(" (at end of document)")
         line, column = len(lines), len(lines[-1]) + 1
     return f"line {line}, column {column}: not valid TOML: {' '.join(what.split())}"
-
-
-def _first_mistake(error: ValidationError) -> str:
-    mistakes = error.errors(include_url=False, include_context=True)
-    mistake = mistakes[0]
-    more = len(mistakes) - 1
-    tail = f" (and {more} more mistake{'s' * (more > 1)})" if more else ""
-    return _sentence(mistake["type"], mistake["loc"], mistake["input"], mistake.get("ctx")) + tail
-
-
-def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> str:
-    """A pydantic mistake in the words of a story's writer."""
-    entry = f"{loc[0]} {int(loc[1]) + 1}" if len(loc) > 1 else ""
-    key = loc[-1]
-    field = f"{entry}: {key!r}" if len(loc) > 2 else (entry or repr(key))
-    owner = entry or "the story"
-    entries: dict[str, type[BaseModel]] = {"character": CharacterEntry, "scene": SceneEntry}
-    table = entries.get(str(loc[0]), StoryFile) if len(loc) > 1 else StoryFile
-    keys = list(table.model_fields)
-    keys = [k for k in keys if k != "schema_"]
-    if kind == "missing":
-        return f"{owner} has no {key!r}"
-    if kind == "extra_forbidden":
-        hint = did_you_mean(str(key), keys, otherwise=f" There are: {quoted(keys)}.")
-        return f"{owner} has an unknown key {key!r}.{hint}"
-    if kind == "string_type":
-        return f"{field} must be text, not {_shown(value)}"
-    if kind == "list_type":
-        return f"{field} must be a list of tables; write [[{key}]], with two brackets"
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{field} must be a table with {quoted(keys)}, not {_shown(value)}"
-    if kind == "string_too_long":
-        limit = ctx["max_length"]
-        return f"{field} has {len(value):,} characters; at most {limit:,} are taken. Shorten it."
-    if kind == "too_long":
-        return f"there are {len(value):,} {key}s; at most {ctx['max_length']:,} are taken"
-    if kind == "string_unicode":
-        return f"{field} holds half a character (a lone surrogate); remove it"
-    return f"{field} cannot be {_shown(value)}"
-
-
-def _shown(value: Any) -> str:
-    kinds = {bool: "true or false", dict: "a table", list: "a list", type(None): "null"}
-    if type(value) in kinds:
-        return kinds[type(value)]
-    shown = repr(value) if isinstance(value, str) else str(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."
