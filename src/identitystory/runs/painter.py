@@ -145,11 +145,12 @@ class Run:
 
     def _there(self, to_do: list[Part]) -> int:
         """Network calls of unfinished parts that stored portraits and templates save."""
-        templates = [part.pieces for part in to_do if part in self.plan.frames]
+        names = {part.name for part in to_do}
+        templates = [part.pieces for part in self.plan.frames if part.name in names]
         shared = shared_files(self.request.cache, templates)
         saved = sum(calls for file, calls in shared.items() if is_there(file))
         for name, part in self.plan.identities.items():
-            if part in to_do:
+            if part.name in names:
                 made = batches(self.request, self.folder, name, part)
                 saved += sum(batch.calls for batch in made if batch.there)
         return saved

@@ -227,8 +227,10 @@ def _piece(
 
 def calls(request: RunRequest, made: Plan, to_do: Collection[Part]) -> int:
     """Network calls of the parts ``to_do``, made from nothing, everybody found at once."""
-    frames = [n for n, part in enumerate(made.frames) if part in to_do]
-    searched = sum(sum(part.pieces.values()) for part in made.identities.values() if part in to_do)
+    names = {part.name for part in to_do}
+    frames = [n for n, part in enumerate(made.frames) if part.name in names]
+    faces = [part for part in made.identities.values() if part.name in names]
+    searched = sum(sum(part.pieces.values()) for part in faces)
     if not frames:
         return searched
     return searched + made.method.calls(request.story, frames, request.preset.num_steps)
