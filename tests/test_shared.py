@@ -211,6 +211,18 @@ def test_a_torn_file_is_made_again(backend, tmp_path):
     assert contents(again.out) == contents(first.out)
 
 
+def test_only_the_kinds_that_are_kept_are_written_and_old_folders_go_on(backend, tmp_path):
+    """Pieces lie where those of 0.8 lay: ``portraits`` and ``templates`` beside the runs."""
+    service = Workshop(backend).service
+    few = shared.Cache(tmp_path / "few", kinds=(shared.PORTRAITS,))
+    list(service.run(RunRequest(STORY, tmp_path / "first", PRESET, cache=few)))
+    assert {p.parent.name for p in few.folder.rglob("*.safetensors")} == {"portraits"}
+    both = shared.Cache(few.folder)
+    again = RunRequest(STORY, tmp_path / "second", PRESET, cache=both)
+    assert finished(service, again) == 2 * 2 * 10 + 3 * 2 * 8
+    assert {p.name for p in both.folder.iterdir()} == {"portraits", "templates"}
+
+
 def test_a_template_comes_back_as_it_was(backend, tmp_path, story):
     scene = story.scenes[1]
     there = find_template(backend.general, backend.segmenter, story, scene, PRESET, seed=3)

@@ -181,19 +181,20 @@ class Run:
     def _paint(self, left: list[int], identities: dict[str, Identity]) -> None:
         """The frames that are ``left``, stored as they get ready."""
         request, made = self.request, self.plan
-        places = {n: shared_files(request.cache, [made.frames[n].pieces]) for n in left}
+        frames, cache = made.frames, request.cache
+        shared = {n: file for n in left for file in shared_files(cache, [frames[n].pieces])}
         work = Work(
             request.story,
-            tuple(part.seed for part in made.frames),
+            tuple(part.seed for part in frames),
             tuple(left),
             identities,
             self.model.folder,
-            notes=FolderNotes(self.folder.notes, made.frames[0].key),
+            notes=FolderNotes(self.folder.notes, frames[0].key),
             asked=made.wanted,
-            templates=CachedTemplates({n: file for n, some in places.items() for file in some}),
+            templates=CachedTemplates(shared),
             on_template=self._on_template,
         )
-        self.part = made.frames[left[0]].name
+        self.part = frames[left[0]].name
         backend, start = self._model(), time.perf_counter()  # opening it is nobody's frame
         together = 0  # pictures of one batch that are still to come
         for count, (index, frame) in enumerate(made.method.paint(backend, work), 1):
@@ -202,10 +203,10 @@ class Run:
                 seconds = round((time.perf_counter() - start) / together, 3)
             self._store(index, frame, seconds)
             together -= 1
-            self.part = made.frames[left[min(count, len(left) - 1)]].name
+            self.part = frames[left[min(count, len(left) - 1)]].name
             if not together:
                 self.waiting, start = 0, time.perf_counter()
-        if all(self.state.get(part.name) == "done" for part in made.frames):
+        if all(self.state.get(part.name) == "done" for part in frames):
             shutil.rmtree(self.folder.notes, ignore_errors=True)
 
     def _on_template(self, index: int, template: Template) -> None:
