@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..config import to_dict
+from ..settings import to_dict
 from ..metrics.intervals import HOW, SAMPLES, difference
 from ..metrics.measures import ACROSS
 from ..runs import sheets

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..config import settings
+from ..settings import settings
 from ..errors import ConfigError, RunError
 from ..protocols import ModelFacts
 from ..runs import cache as shared

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..config import settings
+from ..settings import settings
 from ..errors import RunError
 from ..methods.registry import METHODS
 from ..runs.files import part_key, read_png_facts

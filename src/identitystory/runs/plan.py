@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..config import Preset, to_dict
+from ..config import Preset
+from ..settings import to_dict
 from ..cost import frame_evaluations, search_evaluations
 from ..errors import ConfigError, ModelError
 from ..methods.method import StoryMethod

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import Preset, preset_from_dict
+from ..config import Preset
+from ..settings import preset_from_dict
 from ..errors import RunError
 from ..methods.registry import OURS
 from ..types import Character, Scene, Story
