@@ -29,9 +29,9 @@ from identitystory.metrics.intervals import Statistic, bootstrap, difference
 from identitystory.metrics.measures import pooled, score
 from identitystory.protocols import FaceRecogniser
 from identitystory.runs.options import new_request
-from identitystory.settings import Overrides
 from identitystory.runs.request import RunRequest
 from identitystory.runs.service import Service, one_model
+from identitystory.settings import Overrides
 from identitystory.story.file import inline_story
 
 STORIES = Path(__file__).with_name("held_out_stories.json")

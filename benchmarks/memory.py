@@ -58,8 +58,8 @@ from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 from identitystory.protocols import Backend
 from identitystory.runs.events import Finished, FrameReady
 from identitystory.runs.options import new_request
-from identitystory.settings import Overrides
 from identitystory.runs.service import Service, load_model
+from identitystory.settings import Overrides
 from identitystory.story.file import inline_story
 
 RANDOM = "random-sdxl"

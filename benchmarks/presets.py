@@ -25,8 +25,8 @@ from identitystory.models.backend import load_backend
 from identitystory.pipeline import find_identity, paint
 from identitystory.presets import FEW_STEPS, preset, with_distilled, with_search_steps
 from identitystory.protocols import Backend
-from identitystory.settings import Overrides, overridden
 from identitystory.sampling import Watched
+from identitystory.settings import Overrides, overridden
 from identitystory.story.file import inline_story
 from identitystory.types import Character, Identity, Story
 
@@ -175,8 +175,7 @@ def main() -> None:
     arguments = options()
     full, _ = overridden(
         with_search_steps(preset("recommended"), None),
-        Overrides(steps=arguments.steps,
-        portraits=arguments.portraits)
+        Overrides(steps=arguments.steps, portraits=arguments.portraits),
     )
     fast, _ = overridden(preset("fast"), Overrides(steps=arguments.steps))
     searches_of = variants(full.discovery, fast.discovery)

@@ -18,10 +18,10 @@ from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
 from identitystory.pipeline import find_identity, find_template, inject
 from identitystory.presets import preset
 from identitystory.protocols import ModelFacts
-from identitystory.settings import Overrides, overridden, preset_from_dict, to_dict
 from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest
 from identitystory.sampling import GuidedWithin, Watched, guided, sample, within
+from identitystory.settings import Overrides, overridden, preset_from_dict, to_dict
 from identitystory.story.file import inline_story
 from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator
 from tests.toy import toy_checkpoint  # noqa: F401

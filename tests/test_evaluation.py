@@ -26,8 +26,8 @@ from identitystory.protocols import ModelFacts
 from identitystory.runs import files
 from identitystory.runs import sheets as pages
 from identitystory.runs.options import new_request
-from identitystory.settings import Overrides
 from identitystory.runs.service import Service
+from identitystory.settings import Overrides
 from identitystory.types import Face
 
 

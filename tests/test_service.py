@@ -26,9 +26,9 @@ from identitystory.runs.events import (
     Warned,
 )
 from identitystory.runs.options import new_request
-from identitystory.settings import Overrides, overridden
 from identitystory.runs.request import RunRequest, extended, from_picture
 from identitystory.runs.service import Service
+from identitystory.settings import Overrides, overridden
 from identitystory.story.file import inline_story
 
 STEPS, PORTRAITS = 10, 20  # two chunks: 16 and 4
@@ -454,9 +454,13 @@ def test_fewer_steps_and_portraits_take_start_and_rank_along():
     few, notes = overridden(base, Overrides(steps=10))
     assert (few.num_steps, few.injection.start, notes) == (10, 8, ())
     short = replace(base, discovery=replace(base.discovery, search_steps=8))
-    steps_of_a_portrait = lambda steps: overridden(short, Overrides(steps=steps))[0].discovery.search_steps
+    steps_of_a_portrait = lambda steps: (
+        overridden(short, Overrides(steps=steps))[0].discovery.search_steps
+    )
     assert [steps_of_a_portrait(n) for n in (50, 8, 7)] == [8, 8, None]  # None is as many
-    few, notes = overridden(base, Overrides(portraits=16))  # 16, 9, 5: the last round filters 5 rows
+    few, notes = overridden(
+        base, Overrides(portraits=16)
+    )  # 16, 9, 5: the last round filters 5 rows
     assert (few.discovery.iterations, few.discovery.rank) == (3, 4)
     assert notes == ("16 portraits are few: the filter runs 3 rounds at rank 4 instead of 3 at 10",)
     one, notes = overridden(base, Overrides(portraits=1))

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from .config import DiscoveryConfig, InjectionConfig, Preset, _meant
 from .errors import ConfigError, did_you_mean
@@ -38,12 +38,12 @@ class Overrides:
 
     steps: int | None = None
     portraits: int | None = None
-    guidance: float | None = None
+    guidance: Annotated[float, "G"] | None = None
     batch: int | None = None
     compile: bool | None = None
     reuse: int | None = None
     distilled: bool | None = None
-    set: tuple[str, ...] = ()
+    set: tuple[Annotated[str, "NAME=VALUE"], ...] = ()
 
 
 def overridden(base: Preset, given: Overrides) -> tuple[Preset, tuple[str, ...]]:

@@ -8,10 +8,11 @@ H x W an image in pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from PIL import Image
-from torch import Tensor
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
 
 Outcome = Literal["found", "weak", "noun", "missing"]
 

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..config import Preset
-from ..settings import to_dict
 from ..cost import frame_evaluations, search_evaluations
 from ..errors import ConfigError, ModelError
 from ..methods.method import StoryMethod
@@ -19,6 +18,7 @@ from ..methods.registry import OURS, method, settings
 from ..models.files.checkpoint import FEW_STEPS, adapter_fingerprint
 from ..protocols import ModelFacts
 from ..seeds import frame_seed, portrait_seeds
+from ..settings import to_dict
 from ..story.file import file_stem
 from ..types import Character, Scene, Story
 from . import folder as runfolder

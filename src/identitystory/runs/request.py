@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Preset
-from ..settings import preset_from_dict
 from ..errors import RunError
 from ..methods.registry import OURS
+from ..settings import preset_from_dict
 from ..types import Character, Scene, Story
 from . import files
 from . import folder as runfolder
