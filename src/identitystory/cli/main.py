@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import IdentityStoryError, is_out_of_memory
-from . import commands, experiments, models, runs
+from . import commands, experiments, judging, models, runs
 from .options import MakeService
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "discover": runs.discover,
     "extend": runs.extend,
     "bench": experiments.bench,
-    "judge": experiments.judge,
+    "judge": judging.judge,
     "study": commands.Group(
         "Ask people: make a questionnaire, count its answers (Table 3).\n\n"
         "Makes a questionnaire as one web page, and counts the answers that people saved with it.",
-        {"make": experiments.study_make, "tally": experiments.study_tally},
+        {"make": judging.study_make, "tally": judging.study_tally},
     ),
     "ablate": experiments.ablate,
     "evaluate": experiments.evaluate,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from ..errors import ConfigError
-from .commands import Argument
 
 if TYPE_CHECKING:
     from ..config import Preset
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from ..settings import Overrides
 
 Folder = Annotated[Path, "DIR"]
-Runs = Annotated[Path, Argument("RUNS")]
 
 
 class MakeService(Protocol):

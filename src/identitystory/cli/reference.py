@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..config import DiscoveryConfig, InjectionConfig, Preset
 from ..settings import setting_types
-from ..story.file import json_schema
+from ..story.schema import json_schema
 from .commands import Command, Group, options, told
 from .main import COMMANDS
 

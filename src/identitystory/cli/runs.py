@@ -92,16 +92,14 @@ def extend(
         device: auto, cpu, cuda, cuda:N or mps
     """
     from ..runs.request import extended, recorded
-    from ..story.file import inline_story
+    from ..story.file import more_scenes
 
     more = _from_file(story, inline)
     if more is None:
         if not inline.scene:
             raise StoryError('give a story file with more scenes, or --scene "{Mara} reads"')
-        before = recorded(run).story
-        known = [f"{c.name}: {c.description}" for c in before.characters]
-        style = before.style if inline.style is None else inline.style
-        more = inline_story([*known, *inline.character], inline.scene, style=style)
+        known = recorded(run).story
+        more = more_scenes(known, inline.character, inline.scene, style=inline.style)
     request, _ = extended(run, more)
     return _show(replace(request, device=device or request.device), output, service)
 
