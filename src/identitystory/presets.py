@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from .config import DiscoveryConfig, InjectionConfig, Preset, _meant
 from .errors import ConfigError
 
+DEFAULT_PRESET = "recommended"
 FEW_STEPS = 8  # of a portrait in a short search; the distilled LoRAs are made for them
 # Guidance, sampler and steps of the presets that the paper does not fix. The miniature's faces come
 # apart above 3 and without new noise, and with new noise 20 steps show more faces, and more alike,
