@@ -1,10 +1,10 @@
-"""docs/paper.md names tests, files and functions that are there."""
+"""docs/reference/paper.md names tests, files and functions that are there."""
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = (ROOT / "docs" / "paper.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "reference" / "paper.md").read_text("utf-8")
 TESTS = {
     name
     for file in (ROOT / "tests").glob("test_*.py")
