@@ -1,6 +1,6 @@
 """Every number that the method can be tuned by; `presets` has the named sets of them.
 
-Where the paper is silent, docs/paper.md tells what was chosen.
+Where the paper is silent, docs/reference/paper.md tells what was chosen.
 Configurations are checked when they are made: one that exists is valid.
 """
 
@@ -205,7 +205,7 @@ class Preset:
             bits.
         reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
         batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
-            nothing else; more is faster, and may change last bits, see docs/performance.md.
+            nothing else; more is faster, and may change last bits, see docs/explanation/performance.md.
     """
 
     name: str
