@@ -65,10 +65,10 @@ def draw_brows(pen: Pen, h: Head) -> None:
     elif h.hair[0] > 0.6:
         colour = mix(h.hair, h.deep, 0.55)
     if abs(colour[0] - h.skin[0]) < 0.13:  # a brow must be seen
-        colour = shade(h.skin, -0.16 if p.grey < 0.45 else 0.2, 0, -0.01)
+        colour = shade(h.skin, -0.15, 0, -0.02)
     long, thick, y = p.eye_size * 1.16, p.brow_thick, p.eye_y - p.brow_y
     gap, rise, end = p.eye_gap, h.brow_in, h.brow_out
-    points = [(gap - long * 0.92, y + 0.022 - rise), (gap - long * 0.35, y - p.brow_arch * 0.55 - rise * 0.65),
+    points = [(gap - long * 0.92, y + 0.022 - rise), (gap - long * 0.35, y - p.brow_arch * (0.55 if rise > -0.03 else 0.2) - rise * (0.65 if rise > 0 else 0.4)),
               (gap + long * 0.35, y - p.brow_arch - end * 0.7), (gap + long * 1.10, y + 0.030 - end * 0.9)]  # fmt: skip
     for s in (-1, 1):
         path = taper([h.at(s * a, b, 0.03) for a, b in points], [thick * 0.75, thick * 1.1, thick * 0.95, thick * 0.2])
