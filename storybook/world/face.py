@@ -53,7 +53,7 @@ def draw_eye(pen: Pen, h: Head, s: int) -> None:
     if lines > 0.2:
         for k in (-0.015, 0.045):
             crow = [turn(wide * 1.26, k), turn(wide * 1.55, k * 1.9)]
-            pen.line(spline(crow), h.deep, 0.018, 0.55 * lines)
+            pen.line(spline(crow), h.deep, 0.018, 0.8 * lines)
 
 
 def draw_brows(pen: Pen, h: Head) -> None:
@@ -90,7 +90,7 @@ def draw_nose(pen: Pen, h: Head) -> None:
                  (s * 0.125, top - 0.10, 0.0)),
     )  # fmt: skip
     a, b = h.at(s * 0.03, tip_y, 0.1), h.at(s * w * 1.1, tip_y)
-    pen.fill(side, lin(a, b, (h.shadow, 0.75), (h.shadow, 0.35)), part="nose")
+    pen.fill(side, lin(a, b, (h.shadow, 1.0), (h.shadow, 0.6)), part="nose")
     ball = 0.055 + 0.035 * p.nose_round
     c = h.at(light * 0.012, tip_y - 0.035, out)
     pen.fill(oval(*c, ball * 1.25, ball), h.rosy, 0.18 + 0.22 * p.blush * 0.6)
@@ -100,14 +100,14 @@ def draw_nose(pen: Pen, h: Head) -> None:
                  (w * 0.62, tip_y + 0.050, 0.06), (w, tip_y, 0.03)),
         h.all_at((w * 0.55, tip_y + 0.016, 0.10), (0, tip_y + 0.026, out), (-w * 0.55, tip_y + 0.016, 0.10)),
     )  # fmt: skip
-    pen.fill(under, h.deep, 0.55 + 0.2 * p.tone, part="nose")
+    pen.fill(under, h.deep, 0.75 + 0.2 * p.tone, part="nose")
     for k in (-1, 1):
         c = h.at(k * w * 0.48, tip_y + 0.034, 0.09)
         pen.fill(oval(*c, 0.030 * (1.2 if k == s else 1) * h.cos_yaw, 0.016, k * 14), h.deep, 0.9)
         wing = h.all_at((k * w * 0.84, tip_y - 0.07, 0.05), (k * w * 1.06, tip_y - 0.02, 0.02), (k * w * 0.86, tip_y + 0.033, 0.03))
-        pen.line(spline(wing), h.deep, 0.021, 0.5)
+        pen.line(spline(wing), h.deep, 0.023, 0.65)
     bridge = h.all_at((light * 0.022, top + 0.06, 0.08), (light * 0.022, tip_y - 0.13, out))
-    pen.line(spline(bridge), h.bright, 0.038, 0.5)
+    pen.line(spline(bridge), h.bright, 0.042, 0.7)
     pen.fill(oval(*h.at(light * 0.03, tip_y - 0.055, out), ball * 0.48, ball * 0.36), shade(h.bright, 0.05), 0.7)
 
 
@@ -177,11 +177,11 @@ def draw_lines(pen: Pen, h: Head) -> None:
     for s in (-1, 1):
         if strength > 0.05:
             smile = h.all_at((s * p.nose_w * 1.3, tip - 0.04), (s * (mouth * 0.95 + 0.02), tip + 0.10), (s * (mouth + 0.08), y - 0.02))
-            pen.line(spline(smile), h.deep, 0.020, strength * 0.6)
+            pen.line(spline(smile), h.deep, 0.021, strength * 0.85)
         if w > 0.5:
             chin = h.all_at((s * (mouth + 0.05), y + 0.07), (s * (mouth + 0.06), y + 0.15), (s * (mouth + 0.02), y + 0.21))
-            pen.line(spline(chin), h.deep, 0.02, w * 0.3)
+            pen.line(spline(chin), h.deep, 0.02, w * 0.5)
     if w > 0.2:
-        for i, level in enumerate((-0.42, -0.32)):
+        for i, level in enumerate((-0.46, -0.37, -0.28)[: 2 + (w > 0.6)]):
             brow = h.all_at((-0.26 + 0.04 * i, level + 0.012), (-0.1, level - 0.008), (0.1, level - 0.006), (0.25 - 0.03 * i, level + 0.014))
-            pen.line(spline(brow), h.deep, 0.018, w * 0.40)
+            pen.line(spline(brow), h.deep, 0.018, w * 0.6)

@@ -74,9 +74,9 @@ class Head:
     def _tones(self) -> None:
         p, t = self.person, self.person.tone
         self.skin = skin_colour(p)
-        self.shadow = shade(self.skin, -0.105 + 0.012 * t, -11 + 5 * t, 0.024 - 0.014 * t)
-        self.deep = shade(self.skin, -0.235 + 0.06 * t, -22 + 10 * t, 0.03 - 0.03 * t)
-        self.bright = shade(self.skin, 0.040 + 0.030 * t, 4, -0.008 + 0.012 * t)
+        self.shadow = shade(self.skin, -0.135 + 0.020 * t, -11 + 5 * t, 0.024 - 0.014 * t)
+        self.deep = shade(self.skin, -0.290 + 0.06 * t, -22 + 10 * t, 0.03 - 0.03 * t)
+        self.bright = shade(self.skin, 0.055 + 0.045 * t, 4, -0.008 + 0.012 * t)
         red = lch(0.62 - 0.20 * t, 0.165, 26)
         self.rosy = mix(shade(self.skin, -0.035), red, 0.55)
         self.hair = hair_colour_of(p)
@@ -187,10 +187,10 @@ def draw_skull(pen: Pen, h: Head, hair_shadow: bool) -> None:
     c = h.at(light * 0.10, -0.36)
     pen.fill(oval(*c, 0.45), glow(c, 0.45, h.bright, 0.55))
     for s in (-1, 1):
-        c = h.at(s * p.eye_gap, p.eye_y + 0.02)
-        pen.fill(oval(*c, 0.26), glow(c, 0.26, h.shadow, 0.50))
-        c = h.at(s * 0.36, p.eye_y + 0.21)
-        pen.fill(oval(*c, 0.17), glow(c, 0.17, h.bright, 0.6))
+        c = h.at(s * p.eye_gap, p.eye_y - 0.03)
+        pen.fill(oval(*c, 0.30), glow(c, 0.30, h.shadow, 0.85))
+        c = h.at(s * 0.36, p.eye_y + 0.23)
+        pen.fill(oval(*c, 0.20, 0.15), glow(c, 0.20, h.bright, 0.9))
     if hair_shadow:
         top = h.at(0, -0.50)
         pen.fill(oval(top[0], -0.62, w * 1.0, 0.42), lin((0, -0.62), (0, -0.22), (h.shadow, 0.9), (h.shadow, 0.0)))
