@@ -61,15 +61,15 @@ def draw_brows(pen: Pen, h: Head) -> None:
     p = h.person
     colour = mix(h.hair, INK, 0.30)
     if p.hair == "bald" or p.grey > 0.45:
-        colour = mix(h.hair, h.deep, 0.30)
+        colour = mix(h.hair, h.deep, 0.60)
     elif h.hair[0] > 0.6:
         colour = mix(h.hair, h.deep, 0.55)
-    if abs(colour[0] - h.skin[0]) < 0.13:  # a brow must be seen
-        colour = shade(h.skin, -0.15, 0, -0.02)
+    if abs(colour[0] - h.skin[0]) < 0.17:  # a brow must be seen
+        colour = shade(h.skin, -0.20, 0, -0.02)
     long, thick, y = p.eye_size * 1.16, p.brow_thick, p.eye_y - p.brow_y
     gap, rise, end = p.eye_gap, h.brow_in, h.brow_out
-    points = [(gap - long * 0.92, y + 0.022 - rise), (gap - long * 0.35, y - p.brow_arch * (0.55 if rise > -0.03 else 0.2) - rise * (0.65 if rise > 0 else 0.4)),
-              (gap + long * 0.35, y - p.brow_arch - end * 0.7), (gap + long * 1.10, y + 0.030 - end * 0.9)]  # fmt: skip
+    points = [(gap - long * 0.92, y + 0.010 - rise), (gap - long * 0.35, y - p.brow_arch * (0.55 if rise > -0.03 else 0.2) - rise * (0.65 if rise > 0 else 0.4)),
+              (gap + long * 0.30, y - p.brow_arch - end * 0.7), (gap + long * 1.10, y + 0.046 - end * 0.9)]  # fmt: skip
     for s in (-1, 1):
         path = taper([h.at(s * a, b, 0.03) for a, b in points], [thick * 0.75, thick * 1.1, thick * 0.95, thick * 0.2])
         pen.fill(path, colour, 0.96, part="brow")
@@ -138,7 +138,7 @@ def draw_mouth(pen: Pen, h: Head) -> None:
     s, t, b = turned(seam), turned(top), turned(bottom)
     c = h.at(0, y + opening + lip_low + 0.075, 0.05)
     pen.fill(oval(*c, 0.12, 0.030), h.shadow, 0.6)
-    pen.fill(shape(s, t), shade(colour, -0.035), part="mouth")
+    pen.fill(shape(s, t), shade(colour, -0.06), part="mouth")
     pen.fill(shape(s, b), colour, part="mouth")
     if opening:
         inner = [right, (w * 0.60, y + opening * 0.78 - lift * 0.3), (0, y + opening + sag * 0.9),
@@ -161,7 +161,7 @@ def draw_mouth(pen: Pen, h: Head) -> None:
         pen.line(spline(shine), shade(colour, 0.09), 0.024, 0.5)
         pen.line(spline(s), mix(h.deep, INK, 0.5), 0.028, 0.95)
     for q in (left, right):
-        pen.fill(oval(*h.at(q[0] * 1.02, q[1], 0.05), 0.020), h.deep, 0.7)
+        pen.fill(oval(*h.at(q[0] * 1.02, q[1], 0.05), 0.024), h.deep, 0.8)
     if h.cheeks > 0.5:
         mark = 0.25 + 0.6 * p.dimples
         for k in (-1, 1):

@@ -55,7 +55,7 @@ def hair_choices(age: float, masc: float, tone: float) -> dict[str, float]:
     curly = 1.0 + 1.6 * (tone > 0.45)
     if masc > 0.5:
         out = {"crop": 2.4, "side part": 2.2, "quiff": 1.8, "buzz": 1.2, "short curls": curly,
-               "bowl": 0.5, "wavy bob": 0.45, "long straight": 0.15, "low bun": 0.15}  # fmt: skip
+               "bowl": 0.7, "wavy bob": 0.45, "long straight": 0.15, "low bun": 0.15}  # fmt: skip
         if age < 13:
             out |= {"bowl": 1.8, "crop": 2.4, "side part": 1.6}
         if age > 40:
@@ -66,13 +66,13 @@ def hair_choices(age: float, masc: float, tone: float) -> dict[str, float]:
             out |= {"afro": 0.9, "locs": 0.7 * (age > 12)}
         return out
     out = {"pixie": 1.0, "bob": 1.1, "bob with fringe": 1.1, "wavy bob": 1.1, "long straight": 1.1,
-           "long with fringe": 1.0, "long wavy": 1.2, "long curls": curly, "braids": 0.7,
-           "side braid": 0.9, "ponytail": 1.1, "top bun": 0.9, "low bun": 0.9, "headscarf": 0.9,
+           "long with fringe": 1.2, "long wavy": 1.2, "long curls": curly, "braids": 0.7,
+           "side braid": 1.0, "ponytail": 1.1, "top bun": 0.9, "low bun": 0.9, "headscarf": 0.9,
            "short curls": 0.5 * curly}  # fmt: skip
     if tone > 0.35:
-        out |= {"afro": 1.2, "locs": 1.0, "afro puffs": 0.7 * (age < 30)}
+        out |= {"afro": 1.2, "locs": 1.0, "afro puffs": 1.5 * (age < 36)}
     if age < 15:
-        out |= {"pigtails": 1.8, "braids": 1.5, "headscarf": 0.0}
+        out |= {"pigtails": 2.6, "braids": 1.5, "headscarf": 0.0}
     if age > 62:
         out |= {"braids": 0.0, "ponytail": 0.4, "low bun": 1.8, "pixie": 1.6, "short curls": 2.2,
                 "top bun": 0.6, "long with fringe": 0.3}  # fmt: skip
@@ -108,7 +108,7 @@ def draw_person(seed: int, **fixed) -> Person:
         brow_y=d.n(0.262, 0.020) - 0.018 * m + 0.01 * young,
         brow_arch=_clip(d.n(0.048, 0.018) - 0.014 * m, 0.008, 0.1),
         brow_thick=d.n(0.052, 0.013) + 0.022 * m - 0.018 * young - 0.004 * old,
-        nose_len=d.n(0.395, 0.040) + 0.050 * old + 0.02 * m - 0.14 * young,
+        nose_len=d.n(0.395, 0.040) + 0.050 * old + 0.02 * m - 0.115 * young,
         nose_w=d.n(0.122, 0.019) + 0.030 * dark + 0.014 * m - 0.026 * young,
         nose_round=_clip(d.n(0.5, 0.25)),
         mouth_w=d.n(0.240, 0.025) + 0.012 * m - 0.055 * young,
