@@ -41,7 +41,7 @@ def _arm(pen: Pen, b: Body, s: int, elbow, hand) -> None:
     pen.fill(_limb([along(0.5), along(0.75), hand], [0.27 * size] * 3), skin, part="hand")
     cuff = 0.50 if outfit == "work shirt" else 0.82
     full = _limb([shoulder, elbow, along(cuff)], [0.54 * size, 0.48 * size, 0.38 * size])
-    pen.line(full, b.line_of(c), 0.05, 0.45)
+    pen.line(full, b.line_of(c), 0.035, 0.4)
     pen.fill(full, ink, part="cloth")
     if outfit == "striped shirt":
         pen.clip(full)

@@ -17,13 +17,14 @@ def draw_eye(pen: Pen, h: Head, s: int) -> None:
     turn = lambda a, b: h.at(
         s * (p.eye_gap + a), p.eye_y + b - p.eye_tilt * (a + 0.05) * (1.6 if a > 0 else 1.0)
     )
-    inner, outer = (-wide, 0.032), (wide, 0.0)
+    inner, outer = (-wide, 0.032 + 0.016 * (1 - p.fold)), (wide, 0.0)
     upper = [inner, (-0.54 * wide, -0.72 * tall), (0.04 * wide, -tall), (0.60 * wide, -0.74 * tall), outer]
     low = 0.66 - 0.30 * h.cheeks
     lower = [outer, (0.55 * wide, low * tall * 0.86), (0, low * tall), (-0.58 * wide, low * tall * 0.80), inner]
     up, down = [turn(*q) for q in upper], [turn(*q) for q in lower]
-    fold = [(-wide * 0.95, -0.01), (-0.5 * wide, -tall * 0.85 - 0.045), (0.1 * wide, -tall - 0.058),
-            (0.65 * wide, -tall * 0.78 - 0.045), (wide * 1.08, -0.02)]  # fmt: skip
+    high = 0.012 + 0.062 * p.fold
+    fold = [(-wide * 0.95, -0.01), (-0.5 * wide, -tall * 0.85 - high * 0.75), (0.1 * wide, -tall - high),
+            (0.65 * wide, -tall * 0.78 - high * 0.8), (wide * 1.08, -0.02)]  # fmt: skip
     lid = [turn(*q) for q in fold]
     pen.fill(shape(lid, up[::-1]), h.shadow, 0.55)
     white = shape(up, down)
@@ -45,7 +46,8 @@ def draw_eye(pen: Pen, h: Head, s: int) -> None:
     ink = mix(INK, h.hair, 0.18)
     pen.fill(taper(line, [0.014, thick * 0.8, thick, thick * 1.1, thick * 0.75, 0.006]), ink, part="eye")
     pen.line(spline(down[1:-1]), h.deep, 0.018, 0.5)
-    pen.line(spline(lid[1:-1]), h.deep, 0.018, 0.5)
+    if p.fold > 0.25:
+        pen.line(spline(lid[1:-1]), h.deep, 0.019, 0.65)
     if p.bags > 0.15:
         below = [(-0.6 * wide, tall * 0.72 + 0.035), (0.0, tall * 0.8 + 0.075), (0.75 * wide, tall * 0.55 + 0.055)]
         pen.line(spline([turn(*q) for q in below]), h.deep, 0.020, 0.60 * p.bags)
@@ -91,12 +93,12 @@ def draw_nose(pen: Pen, h: Head) -> None:
     )  # fmt: skip
     a, b = h.at(s * 0.03, tip_y, 0.1), h.at(s * w * 1.1, tip_y)
     pen.fill(side, lin(a, b, (h.shadow, 1.0), (h.shadow, 0.6)), part="nose")
-    ball = 0.055 + 0.035 * p.nose_round
+    ball = 0.045 + 0.055 * p.nose_round
     c = h.at(light * 0.012, tip_y - 0.035, out)
     pen.fill(oval(*c, ball * 1.25, ball), h.rosy, 0.18 + 0.22 * p.blush * 0.6)
     under = shape(
         h.all_at((-w, tip_y, 0.03), (-w * 0.62, tip_y + 0.050, 0.06), (-w * 0.25, tip_y + 0.048, out * 0.7),
-                 (0, tip_y + 0.064 + 0.02 * p.nose_round, out * 0.8), (w * 0.25, tip_y + 0.048, out * 0.7),
+                 (0, tip_y + 0.052 + 0.04 * p.nose_round, out * 0.8), (w * 0.25, tip_y + 0.048, out * 0.7),
                  (w * 0.62, tip_y + 0.050, 0.06), (w, tip_y, 0.03)),
         h.all_at((w * 0.55, tip_y + 0.016, 0.10), (0, tip_y + 0.026, out), (-w * 0.55, tip_y + 0.016, 0.10)),
     )  # fmt: skip

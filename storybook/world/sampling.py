@@ -86,14 +86,14 @@ def draw_person(seed: int, **fixed) -> Person:
     age = fixed.get("age", d.u(low, high))
     masc_draw = 0.5 + 0.5 * (1 if d.u() < 0.5 else -1) * d.u(0.4, 1)
     masc = fixed.get("masc", masc_draw)
-    tone, build = fixed.get("tone", d.u()), fixed.get("build", d.u())
+    tone, build = fixed.get("tone", d.u() ** 1.15), fixed.get("build", d.u())
     young = _clip((20 - age) / 14) ** 0.9  # 1 a small child, .4 a teenager, 0 grown up
     old = _clip((age - 42) / 38)
     m, dark = masc * (0.1 + 0.9 * _clip((age - 12) / 10)), max(0.0, (tone - 0.45) / 0.55)
     out = dict(
         age=age, masc=masc, tone=tone, build=build,
-        head_w=d.n(0.742, 0.036) + 0.035 * young + 0.05 * (build - 0.5),
-        jaw=d.n(0.57, 0.040) + 0.040 * m + 0.06 * (build - 0.5) + 0.01 * young + 0.025 * old,
+        head_w=d.n(0.742, 0.040) + 0.035 * young + 0.05 * (build - 0.5),
+        jaw=d.n(0.57, 0.044) + 0.040 * m + 0.06 * (build - 0.5) + 0.01 * young + 0.025 * old,
         square=_clip(d.n(0.22 + 0.42 * m, 0.22)),
         chin_w=d.n(0.240, 0.038) + 0.050 * m + 0.02 * (build - 0.5),
         chin_len=d.n(0, 0.030) + 0.02 * m + 0.025 - 0.075 * young,
@@ -102,11 +102,11 @@ def draw_person(seed: int, **fixed) -> Person:
         eye_open=d.n(0.130, 0.014) + 0.040 * young - 0.010 * m - 0.020 * old,
         eye_gap=d.n(0.338, 0.020) + 0.020 * young + 0.15 * (d.n(0, 0.03)),
         eye_tilt=d.n(0.022, 0.060),
-        eye_y=d.n(0.055, 0.024) + 0.075 * young,
+        eye_y=d.n(0.055, 0.027) + 0.075 * young,
         lash=_clip(1.0 - 0.95 * m - 0.25 * young, 0.08) * d.u(0.7, 1.1),
         bags=_clip(0.8 * old + d.n(0.1, 0.22)) * (age > 19),
-        brow_y=d.n(0.262, 0.020) - 0.018 * m + 0.01 * young,
-        brow_arch=_clip(d.n(0.048, 0.018) - 0.014 * m, 0.008, 0.1),
+        brow_y=d.n(0.262, 0.023) - 0.018 * m + 0.01 * young,
+        brow_arch=_clip(d.n(0.046, 0.024) - 0.012 * m, 0.0, 0.1),
         brow_thick=d.n(0.052, 0.013) + 0.022 * m - 0.018 * young - 0.004 * old,
         nose_len=d.n(0.395, 0.040) + 0.050 * old + 0.02 * m - 0.115 * young,
         nose_w=d.n(0.122, 0.019) + 0.030 * dark + 0.014 * m - 0.026 * young,
@@ -114,7 +114,7 @@ def draw_person(seed: int, **fixed) -> Person:
         mouth_w=d.n(0.240, 0.025) + 0.012 * m - 0.055 * young,
         lip_up=max(0.028, d.n(0.052, 0.012) + 0.018 * dark - 0.010 * m - 0.014 * old),
         lip_low=max(0.042, d.n(0.074, 0.014) + 0.020 * dark - 0.010 * m - 0.012 * old),
-        mouth_y=d.n(0.645, 0.016) + 0.030 * young,
+        mouth_y=d.n(0.645, 0.019) + 0.030 * young,
         lipstick=d.u() ** 1.3 * (age >= 20 and masc <= 0.5),
         ear=_clip(d.u() * 0.9 + 0.1 * old),
         neck_w=d.n(0.335, 0.022) + 0.09 * m + 0.05 * (build - 0.5) - 0.085 * young,
@@ -143,6 +143,7 @@ def draw_person(seed: int, **fixed) -> Person:
     wears, kind = d.u() < glasses_chance, d.pick(("round", "square"))
     out["glasses"] = kind if wears else "none"
     out["frame"], out["accent"] = int(d.u() * 2.999), d.pick(COLOURS)
+    out["fold"] = d.u()
     out["mole"] = int(d.u(1, 4.999)) * (d.u() < 0.22)
     out = {k: _clip(v, *RANGES[k]) if k in RANGES else v for k, v in out.items()}
     return Person(seed=seed, **{**out, **fixed})
