@@ -175,6 +175,11 @@ def _empty(record: Record, rng: np.random.Generator) -> str:
     if place.name in WITHOUT_WINDOW and place.hour in ("dawn", "day"):
         hour = ""
     things = [words.THING[t] for t in things_of(place)]
+    if place.hour in ("sunset", "night") and place.name in words.LIT and rng.random() < 0.5:
+        things.append(words.LIT[place.name])
+    elif words.FEATURE[place.name] and rng.random() < 0.45:
+        things.append(_one(rng, words.FEATURE[place.name]))
+    rng.shuffle(things)
     text = " ".join(x for x in (text, hour) if x)
     if things and rng.random() < 0.85:
         joiner = " and " if " with " in text else " with "
@@ -212,7 +217,7 @@ def _vocabulary() -> tuple[str, ...]:
                 take(v)
 
     tables = ("NOUNS", "SKIN", "HAIR_COLOUR", "HAIR", "BEARD", "GLASSES", "EXPRESSION", "GESTURE",
-              "PLACE", "HOUR", "OUTDOOR_HOUR", "FRAMING", "NOBODY", "VIEW", "THING", "JOINING")  # fmt: skip
+              "PLACE", "HOUR", "OUTDOOR_HOUR", "FRAMING", "NOBODY", "VIEW", "THING", "FEATURE", "LIT", "JOINING")  # fmt: skip
     for name in tables:
         take(getattr(words, name))
     for phrases in words.OUTFIT.values():

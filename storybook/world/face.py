@@ -109,8 +109,8 @@ def draw_nose(pen: Pen, h: Head) -> None:
         wing = h.all_at((k * w * 0.84, tip_y - 0.07, 0.05), (k * w * 1.06, tip_y - 0.02, 0.02), (k * w * 0.86, tip_y + 0.033, 0.03))
         pen.line(spline(wing), h.deep, 0.023, 0.65)
     bridge = h.all_at((light * 0.022, top + 0.06, 0.08), (light * 0.022, tip_y - 0.13, out))
-    pen.line(spline(bridge), h.bright, 0.042, 0.7)
-    pen.fill(oval(*h.at(light * 0.03, tip_y - 0.055, out), ball * 0.48, ball * 0.36), shade(h.bright, 0.05), 0.7)
+    pen.line(spline(bridge), h.bright, 0.042, 0.7 - 0.3 * p.tone)
+    pen.fill(oval(*h.at(light * 0.03, tip_y - 0.055, out), ball * 0.48, ball * 0.36), shade(h.bright, 0.04), 0.7 - 0.3 * p.tone)
 
 
 def lip_colour(h: Head):

@@ -103,8 +103,8 @@ def draw_headscarf(pen: Pen, h: Head) -> None:
     p, w, light, c = h.person, h.width, h.light, cloth(h.person.accent)
     e = h.edge
     under = h.at(0, 1.1)[0] * 0.6
-    low = lambda k: [e(k, w * 0.96 + 0.08, 0.62, 0.1, -0.1), e(k, w * 0.62 + 0.06, 1.02, 0.25, 0.1)]
-    outer = [*h.cap(0.13, 0.10, 0.31), *low(1), (under, 1.26), *low(-1)[::-1]]
+    low = lambda k: [e(k, w * 0.96 + 0.08, 0.62, 0.1, -0.1), e(k, w * 0.64 + 0.08, 1.12, 0.25, 0.1)]
+    outer = [*h.cap(0.13, 0.10, 0.31), *low(1), (under, 1.36), *low(-1)[::-1]]
     rim = [(w * 0.55, -0.52), (w * 0.86, -0.16), (w * 0.90, 0.20), (w * 0.80, 0.56)]
     jaw = lambda k: e(k, p.jaw * 0.72, 0.86, 0.36, 0.2)
     chin = (h.at(0, 0.98)[0], h.base[0][1] + 0.005)
@@ -118,7 +118,7 @@ def draw_headscarf(pen: Pen, h: Head) -> None:
         pen.line(spline([(s * -0.75, -0.55 + a), (s * -0.2, -1.0 + a * 0.6), (s * 0.6, -0.95 + a)]), shade(c, -0.08, -6), 0.035, 0.7)
     pen.back()
     reach = (w + 0.14) * 1.08
-    fold = shape([(-reach, 1.30), (-0.4, 1.14), (0.3, 1.12), (reach, 1.30)], [(reach * 0.96, 1.58), (0.2, 1.82), (-0.6, 1.76), (-reach * 0.98, 1.52)])
+    fold = shape([(-reach, 1.30), (-w * 0.96, 0.96), (-0.34, 1.16), (0.3, 1.14), (w * 0.96, 0.96), (reach, 1.30)], [(reach * 0.96, 1.58), (0.2, 1.82), (-0.6, 1.76), (-reach * 0.98, 1.52)])
     pen.fill(fold, lin((0, 1.1), (0, 1.8), c, shade(c, -0.08, -6)), part="headscarf")
     pen.line(spline([(-0.7, 1.40), (-0.1, 1.54), (0.66, 1.38)]), shade(c, -0.12, -8), 0.035, 0.7)
 

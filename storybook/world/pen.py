@@ -98,7 +98,8 @@ class InkLine(Style):
 
     def fill(self, canvas, path, ink, alpha, part):
         canvas.drawPath(path, self.ink(ink, alpha))
-        if part:
+        if part and part != "nose":
+            path = skia.Simplify(path)  # one outline round overlapping pieces
             edge = skia.Paint(AntiAlias=True, Color=argb(INK, 0.85), Style=skia.Paint.kStroke_Style)
             edge.setStrokeWidth(1.3 / max(1e-6, abs(canvas.getTotalMatrix().getScaleX())))
             canvas.drawPath(path, edge)

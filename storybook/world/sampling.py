@@ -193,6 +193,8 @@ def draw_moment(rng: np.random.Generator, person: Person, framing: str, **fixed)
     out |= fixed
     if out["outfit"] in TWO_COLOURS and out["second"] == out["colour"]:
         out["second"] = "white" if out["colour"] != "white" else "blue"
+    if out["outfit"] == "suit" and out["second"] == "white":  # a white tie on a white shirt is none
+        out["second"] = "blue" if out["colour"] != "blue" else "red"
     return Moment(**out)
 
 
