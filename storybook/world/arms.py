@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import skia
+
 from .body import Body
 from .clothes import BARE_ARMS, sleeve_colour
 from .colour import cloth, lch, mix, shade
@@ -36,12 +38,17 @@ def _arm(pen: Pen, b: Body, s: int, elbow, hand) -> None:
             return
         end = (shoulder[0] + (elbow[0] - shoulder[0]) * 0.6, shoulder[1] + (elbow[1] - shoulder[1]) * 0.6)
         sleeve = joined(oval(*shoulder, 0.27 * size), taper([shoulder, end], [0.54 * size, 0.60 * size]))
+        behind = skia.Path(sleeve)
+        behind.offset(-s * 0.045, 0.015)
+        pen.fill(behind, shade(c, -0.10, -9), 0.6)
         pen.fill(sleeve, ink, part="cloth")
         return
     pen.fill(_limb([along(0.5), along(0.75), hand], [0.27 * size] * 3), skin, part="hand")
     cuff = 0.50 if outfit == "work shirt" else 0.82
     full = _limb([shoulder, elbow, along(cuff)], [0.54 * size, 0.48 * size, 0.38 * size])
-    pen.line(full, b.line_of(c), 0.035, 0.4)
+    behind = skia.Path(full)
+    behind.offset(-s * 0.045, 0.015)
+    pen.fill(behind, shade(c, -0.10, -9), 0.6)
     pen.fill(full, ink, part="cloth")
     if outfit == "striped shirt":
         pen.clip(full)

@@ -50,7 +50,8 @@ def _hair(person: Person, rng: np.random.Generator) -> str:
     if person.hair == "headscarf":
         return _one(rng, words.HAIR["headscarf"]).format(person.accent)
     if person.hair == "bald":
-        return _one(rng, words.HAIR["bald"])
+        rim = person.age > 40 and person.masc > 0.5
+        return "a bald head" if rim else _one(rng, words.HAIR["bald"])
     colour = _one(rng, words.HAIR_COLOUR[hair_colour(person)])
     chance = rng.random()
     if chance < 0.10:

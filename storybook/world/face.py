@@ -179,10 +179,10 @@ def draw_lines(pen: Pen, h: Head) -> None:
     for s in (-1, 1):
         if strength > 0.05:
             smile = h.all_at((s * p.nose_w * 1.3, tip - 0.04), (s * (mouth * 0.95 + 0.02), tip + 0.10), (s * (mouth + 0.08), y - 0.02))
-            pen.line(spline(smile), h.deep, 0.021, strength * 0.85)
+            pen.line(spline(smile), h.deep, 0.021, strength * 0.75)
         if w > 0.5:
             chin = h.all_at((s * (mouth + 0.05), y + 0.07), (s * (mouth + 0.06), y + 0.15), (s * (mouth + 0.02), y + 0.21))
-            pen.line(spline(chin), h.deep, 0.02, w * 0.5)
+            pen.line(spline(chin), h.deep, 0.02, w * 0.35)
     if w > 0.2:
         for i, level in enumerate((-0.46, -0.37, -0.28)[: 2 + (w > 0.6)]):
             brow = h.all_at((-0.26 + 0.04 * i, level + 0.012), (-0.1, level - 0.008), (0.1, level - 0.006), (0.25 - 0.03 * i, level + 0.014))

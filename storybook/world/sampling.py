@@ -121,7 +121,7 @@ def draw_person(seed: int, **fixed) -> Person:
         neck_len=d.n(0.0, 0.035) - 0.09 * young - 0.05 * (build - 0.5),
         shoulder=d.n(1.36, 0.06) + 0.24 * m + 0.30 * (build - 0.5) - 0.46 * young - 0.03 * old,
         under=d.n(0, 0.45),
-        freckles=max(0.0, d.u(-1.6, 1)) * (tone < 0.45),
+        freckles=_freckles(d.u(-2, 1)) * (tone < 0.45),
         wrinkles=_clip(_clip((age - 36) / 32) + d.n(0, 0.08)) * (age > 38),
         blush=d.u(0.35, 0.95) + 0.25 * young,
         dimples=max(0.0, d.u(-1.2, 1)),
@@ -147,6 +147,11 @@ def draw_person(seed: int, **fixed) -> Person:
     out["mole"] = int(d.u(1, 4.999)) * (d.u() < 0.22)
     out = {k: _clip(v, *RANGES[k]) if k in RANGES else v for k, v in out.items()}
     return Person(seed=seed, **{**out, **fixed})
+
+
+def _freckles(chance: float) -> float:
+    """None, or enough to be seen."""
+    return 0.3 + 0.7 * chance if chance > 0 else 0.0
 
 
 def _hair_numbers(d: _Dice, age: float, tone: float, old: float, fixed: dict) -> dict[str, float]:
