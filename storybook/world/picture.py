@@ -81,14 +81,17 @@ def draw_person(pen: Pen, head: Head, arms: bool) -> None:
     pen.turn(roll, 0.0, 1.0)
     draw_back(pen, head)
     pen.back()
-    pen.turn(-0.30 * roll, 0.0, 1.2)
+    tilt = 0.11 * head.moment.yaw - 0.35 * roll  # the shoulders answer the head
+    pen.turn(tilt, 0.0, 1.2)
     draw_clothes(pen, body)
     pen.back()
     pen.turn(roll, 0.0, 1.0)
     draw_head(pen, head)
     pen.back()
     if arms:
+        pen.turn(tilt, 0.0, 1.2)
         draw_arms(pen, body)
+        pen.back()
 
 
 def _air(canvas: skia.Canvas, record: Record, light: int, x: float, y: float, s: float) -> None:

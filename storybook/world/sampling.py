@@ -54,7 +54,7 @@ def hair_choices(age: float, masc: float, tone: float) -> dict[str, float]:
     """The styles that somebody may wear, with weights."""
     curly = 1.0 + 1.6 * (tone > 0.45)
     if masc > 0.5:
-        out = {"crop": 2.4, "side part": 2.2, "quiff": 1.8, "buzz": 1.2, "short curls": curly,
+        out = {"crop": 2.4, "side part": 2.2, "quiff": 1.8, "buzz": 1.2, "short curls": 0.8 * curly,
                "bowl": 0.7, "wavy bob": 0.45, "long straight": 0.15, "low bun": 0.15}  # fmt: skip
         if age < 13:
             out |= {"bowl": 1.8, "crop": 2.4, "side part": 1.6}
@@ -66,15 +66,15 @@ def hair_choices(age: float, masc: float, tone: float) -> dict[str, float]:
             out |= {"afro": 0.9, "locs": 0.7 * (age > 12)}
         return out
     out = {"pixie": 1.0, "bob": 1.1, "bob with fringe": 1.1, "wavy bob": 1.1, "long straight": 1.1,
-           "long with fringe": 1.2, "long wavy": 1.2, "long curls": curly, "braids": 0.7,
-           "side braid": 1.0, "ponytail": 1.1, "top bun": 0.9, "low bun": 0.9, "headscarf": 0.9,
-           "short curls": 0.5 * curly}  # fmt: skip
+           "long with fringe": 1.4, "long wavy": 1.2, "long curls": curly, "braids": 0.7,
+           "side braid": 1.0, "ponytail": 1.4, "top bun": 0.9, "low bun": 0.9, "headscarf": 0.9,
+           "short curls": 0.35 * curly}  # fmt: skip
     if tone > 0.35:
-        out |= {"afro": 1.2, "locs": 1.0, "afro puffs": 1.5 * (age < 36)}
+        out |= {"afro": 1.2, "locs": 1.0, "afro puffs": 2.4 * (age < 38)}
     if age < 15:
         out |= {"pigtails": 2.6, "braids": 1.5, "headscarf": 0.0}
     if age > 62:
-        out |= {"braids": 0.0, "ponytail": 0.4, "low bun": 1.8, "pixie": 1.6, "short curls": 2.2,
+        out |= {"braids": 0.0, "ponytail": 0.4, "low bun": 1.5, "pixie": 1.5, "short curls": 1.6,
                 "top bun": 0.6, "long with fringe": 0.3}  # fmt: skip
     return out
 
