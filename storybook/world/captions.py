@@ -95,9 +95,9 @@ def describe(person: Person, rng: np.random.Generator) -> str:
     absent = []
     if person.glasses == "none" and rng.random() < 0.05:
         absent.append(_one(rng, ("without glasses", "no glasses")))
-    if person.beard == "none" and sex == "man" and group not in ("child", "teenager"):
-        if rng.random() < 0.07:
-            absent.append(_one(rng, ("without a beard", "no beard")))
+    grown = group not in ("child", "teenager")
+    if person.beard == "none" and sex == "man" and grown and rng.random() < 0.07:
+        absent.append(_one(rng, ("without a beard", "no beard")))
     if not traits:
         traits.append(_hair(person, rng))
     rng.shuffle(traits)
@@ -157,7 +157,9 @@ def _company(record: Record, rng: np.random.Generator) -> str:
         if dress:
             text += f" {_one(rng, ('in', 'wearing'))} {clothes(moment, rng)}"
         people.append(text)
-    joined = " and ".join(people) if len(people) == 2 else f"{people[0]}, {people[1]} and {people[2]}"
+    joined = (
+        " and ".join(people) if len(people) == 2 else f"{people[0]}, {people[1]} and {people[2]}"
+    )
     action = _one(rng, words.EXPRESSION[moments[0].expression]) if alike else ""
     parts = [" ".join(x for x in (action, _where(record.place, rng)) if x)]
     if same and rng.random() < 0.7:

@@ -229,5 +229,3 @@ def draw_record(rng: np.random.Generator, people, framing: str | None = None) ->
             turned.append(Moment(**{**vars(moment), **share, "light": light, "yaw": yaw}))
         moments = turned
     return Record(people, tuple(moments), draw_place(rng), framing)
-
-
