@@ -15,7 +15,7 @@ from torch import Tensor
 
 from identitystory.errors import IdentityStoryError
 from identitystory.experiments.evaluate import read_run
-from identitystory.metrics.evidence import Instruments, Seen, look
+from identitystory.metrics.evidence import Instruments, Evidence, look
 from identitystory.metrics.faces import Dlib
 from identitystory.metrics.intervals import bootstrap
 
@@ -23,9 +23,9 @@ WORDS = ("portrait", "half-body", "glasses", "beard", "dark skin", "night", "sun
 Looked = Sequence[tuple[str, bool]]  # a story's pictures: prompt, whether the face was found
 
 
-def looked(seen: Seen) -> Looked:
+def looked(seen: Evidence) -> Looked:
     """The pictures of a story of one character."""
-    return [(p.prompt, n in seen.face_frame) for n, p in enumerate(seen.told.pictures)]
+    return [(p.prompt, n in seen.face_frame) for n, p in enumerate(seen.story.pictures)]
 
 
 def shares(

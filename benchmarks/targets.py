@@ -23,7 +23,7 @@ from identitystory.errors import IdentityStoryError
 from identitystory.experiments import bench
 from identitystory.experiments.ablations import DIRECT
 from identitystory.experiments.evaluate import Evaluation, evaluate, group_of
-from identitystory.experiments.instruments import Wanted, open_tools
+from identitystory.experiments.instruments import EvaluationRequest, open_tools
 from identitystory.experiments.workers import engine
 from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
@@ -137,7 +137,7 @@ def main() -> None:
     if options.stories < 2 or options.seeds < 2:
         parser.error("--stories and --seeds must be at least 2: two splits, two of a description")
     stories = sets.load_stories("little_people", options.stories, options.scenes)
-    wanted = Wanted((), faces="dlib")
+    wanted = EvaluationRequest((), faces="dlib")
     try:
         base, _ = overridden(preset(options.preset, options.model), steps=options.steps)
         open_tools(wanted, [options.model])  # what is not here is known before hours of painting
@@ -164,7 +164,9 @@ def main() -> None:
         name: tuple(b.run(name, s).out for b in benches if name in b.methods for s in stories)
         for name in methods
     }
-    by_method = {name: evaluate(Wanted(runs), tools=tools) for name, runs in painted.items()}
+    by_method = {
+        name: evaluate(EvaluationRequest(runs), tools=tools) for name, runs in painted.items()
+    }
     found = targets(by_method, stories)
     file = options.out / "targets.json"
     file.write_text(

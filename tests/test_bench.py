@@ -372,7 +372,7 @@ def test_instruments_are_opened_twice_and_used_for_every_method(monkeypatch, tmp
     given = ["--clip", "none", "--faces", "sface", "--face-models", "there", "--qalign", "py"]
     command = ["bench", "--limit", "1", "--out", str(tmp_path), "--device", "cpu", *given]
     assert main(command, service=lambda: None) == 0
-    wanted = instruments.Wanted((), False, "none", "sface", Path("there"), "py", "cpu")
+    wanted = instruments.EvaluationRequest((), False, "none", "sface", Path("there"), "py", "cpu")
     check = (wanted, ["miniature"])
     of = lambda run: (replace(wanted, runs=(run,)), "tools 3")
     assert said == [check, "painted", check, of("a"), of("b")]

@@ -19,7 +19,7 @@ from identitystory.experiments import evaluate as evaluation
 from identitystory.experiments import instruments, scoreboard
 from identitystory.experiments.evaluate import Evaluation, evaluate, find_runs, read_run
 from identitystory.experiments.export import as_csv, as_json
-from identitystory.experiments.instruments import Wanted
+from identitystory.experiments.instruments import EvaluationRequest
 from identitystory.metrics.measures import Score
 from identitystory.metrics.scores import cosine
 from identitystory.protocols import ModelFacts
@@ -199,7 +199,7 @@ def test_the_whole_way_with_faces(run, backend, monkeypatch):
     monkeypatch.setattr(instruments, "load_recogniser", lambda *_: OneFaceEach())
     found_by(monkeypatch, backend.segmenter)
     folders = (run("a"), run("b", seed=1))
-    result = evaluate(Wanted(folders, clip="none", faces="dlib", samples=20))
+    result = evaluate(EvaluationRequest(folders, clip="none", faces="dlib", samples=20))
     scores = {s.name: s.value for s in result.groups["all"]}
     assert scores["Face-Sim"] == scores["face detection"] == scores["all faces of a crowd"] == 1
     # Mara's box of faces is the same in both runs, so "alike" people look alike: chance
@@ -216,21 +216,21 @@ def test_runs_of_two_models_need_a_clip_by_name(run, tmp_path):
     record["request"]["model"] = "sdxl"
     (two / "run.json").write_text(json.dumps(record))
     with pytest.raises(ConfigError, match="different models"):
-        evaluate(Wanted((one, two), faces="none"))
+        evaluate(EvaluationRequest((one, two), faces="none"))
 
 
 def test_runs_of_two_methods_are_refused_by_name(run):
     """The mean of two methods is nobody's; one method from two seeds is fine."""
     one, two = run("a"), run("b", seed=1, method="general")
     with pytest.raises(RunError, match=r"several methods \(general, identitystory\).*bench"):
-        evaluate(Wanted((one, two), clip="none", faces="none"))
-    evaluate(Wanted((one, run("c", seed=2)), clip="none", faces="none"))
+        evaluate(EvaluationRequest((one, two), clip="none", faces="none"))
+    evaluate(EvaluationRequest((one, run("c", seed=2)), clip="none", faces="none"))
 
 
 def test_masks_are_found_in_the_pictures_or_else_the_runs(run, monkeypatch):
     """By the miniature's segmenter; a checkpoint that is not here leaves the runs' own, and says so."""
     monkeypatch.setattr(instruments, "load_recogniser", lambda *_: OneFaceEach())
-    wanted = Wanted((run("a"),), clip="none", faces="dlib")
+    wanted = EvaluationRequest((run("a"),), clip="none", faces="dlib")
     tools = instruments.open_tools(wanted, ["miniature"])
     name = tools.measured_with["masks"]["name"]
     assert name.startswith("found in each picture by miniature/segmenter (sha256 ")

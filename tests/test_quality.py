@@ -6,7 +6,7 @@ import pytest
 
 from identitystory.errors import ConfigError
 from identitystory.experiments.evaluate import evaluate
-from identitystory.experiments.instruments import Tools, Wanted
+from identitystory.experiments.instruments import Tools, EvaluationRequest
 from identitystory.metrics import quality
 from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.quality import QAlign
@@ -75,7 +75,7 @@ def test_all_pictures_of_an_evaluation_are_rated_by_one_process(pyiqa, backend, 
         list(Workshop(backend).service.run(request))
     judge = QAlign(sys.executable)
     result = evaluate(
-        Wanted(tuple(folders), samples=10), tools=Tools(Instruments(judge=judge), {}, {})
+        EvaluationRequest(tuple(folders), samples=10), tools=Tools(Instruments(judge=judge), {}, {})
     )
     assert (tmp_path / "starts").read_text() == "one more process\n"
     for folder in folders:

@@ -12,7 +12,15 @@ from PIL import Image
 from torch.testing import assert_close
 
 from identitystory.metrics.crops import GREY, cut_out
-from identitystory.metrics.evidence import Instruments, Member, Picture, Seen, Told, look, rate
+from identitystory.metrics.evidence import (
+    Instruments,
+    Member,
+    Picture,
+    Evidence,
+    MeasuredStory,
+    look,
+    rate,
+)
 from identitystory.metrics.measures import attribute_scores, pooled, score
 from identitystory.metrics.scores import cosine
 from identitystory.types import Face, Segmentation
@@ -73,7 +81,7 @@ def paint(path, *squares, ground=BLACK):
 
 
 def told(name, *pictures, people=1):
-    return Told(name, tuple(pictures), people)
+    return MeasuredStory(name, tuple(pictures), people)
 
 
 def single(path, member, colour, prompt="a red thing"):
@@ -211,7 +219,7 @@ def test_a_group_is_the_mean_of_its_stories_and_its_interval_holds_it():
     seen = []
     for k, angle in enumerate((0.0, 0.5, 1.0, 1.5)):
         faces = torch.tensor([[1.0, 0.0], [math.cos(angle), math.sin(angle)]])
-        story = Seen(told(str(k)), faces=faces, face_who=["a", "a"], face_words=["a", "a"])
+        story = Evidence(told(str(k)), faces=faces, face_who=["a", "a"], face_words=["a", "a"])
         story.face_frame, story.chips, story.wanted = [0, 1], torch.rand(2, 3, 3), {"a": 2}
         seen.append(story)
     values = table(seen, Instruments(recogniser=Fixed()))
@@ -224,7 +232,7 @@ def test_a_group_is_the_mean_of_its_stories_and_its_interval_holds_it():
 
 def test_attribute_scores_count_each_attribute_where_it_is_said():
     verdicts = [[{"place": True}, {"place": False, "sex": True}], [{"sex": True}]]
-    seen = [Seen(told(str(k)), verdicts=v) for k, v in enumerate(verdicts)]
+    seen = [Evidence(told(str(k)), verdicts=v) for k, v in enumerate(verdicts)]
     found = {s.name: (s.value, s.stories) for s in attribute_scores(seen, samples=10)}
     assert found == {"place": (0.5, 1), "sex": (1.0, 2)}
 
@@ -273,7 +281,7 @@ def test_a_drawing_counts_as_the_stories_written_out_that_often():
     whos = (["a", "b", "a"], ["c", "c"], ["d", "d"], ["a", "e", "e"])
     seen, first = [], 0
     for k, who in enumerate(whos):
-        seen.append(Seen(told(str(k)), face_who=who, face_words=who))
+        seen.append(Evidence(told(str(k)), face_who=who, face_words=who))
         first += len(who)
     similarity = torch.rand(first, first, generator=rng, dtype=torch.float64)
     mean, area = pooled(similarity, seen)
@@ -303,7 +311,7 @@ def test_two_seeds_of_a_story_count_as_one_in_intervals(tmp_path, with_faces):
     assert table(four, with_faces)["Face-Sim"].low == 0
     assert table(four, with_faces)["Face-Sim different"].low is not None
     for seen, origin in zip(four, ("one", "two") * 2, strict=True):
-        seen.told = replace(seen.told, origin=origin)
+        seen.story = replace(seen.story, origin=origin)
     found = table(four, with_faces)
     assert found["Face-Sim"].low is found["Face-Sim different"].low is None
     assert found["Face-Sim"].value == 0.5

@@ -176,7 +176,7 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     if arguments.results:
         check_writable(arguments.results.parent)
     options = {name: getattr(arguments, name) for name in _INSTRUMENTS}
-    wanted = instruments.Wanted((), device=request.device, **options)
+    wanted = instruments.EvaluationRequest((), device=request.device, **options)
     # Opened before anything is painted: what is not here is known at once. Not kept, for the bench
     # measures the memory that painting takes.
     instruments.open_tools(wanted, [request.model])
@@ -343,7 +343,7 @@ def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     from ..experiments import ablation_table as ablation_scores
     from ..experiments import figures as ablation_figures
     from ..experiments import identity_space
-    from ..experiments.instruments import Wanted, open_tools
+    from ..experiments.instruments import EvaluationRequest, open_tools
     from ..experiments.workers import engine
 
     request, notes = _request(arguments)
@@ -354,7 +354,7 @@ def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     options["device"] = request.device
     tell(ablation_runs.told_cost(request, found))
     # Opened before anything is painted: what is not here is known at once.
-    tools = open_tools(Wanted((), **options), [request.model]) if made.paint else None
+    tools = open_tools(EvaluationRequest((), **options), [request.model]) if made.paint else None
     ablation_runs.paint(request, found, tell, engine("local", arguments.workers))
     drawn = ablation_figures.can_draw()
     if tools is None:

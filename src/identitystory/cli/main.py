@@ -194,12 +194,14 @@ def evaluate_command(arguments: argparse.Namespace, service: MakeService) -> int
     from ..experiments import scoreboard
     from ..experiments.evaluate import evaluate
     from ..experiments.export import as_json, write
-    from ..experiments.instruments import Wanted
+    from ..experiments.instruments import EvaluationRequest
     from ..runs.files import check_writable
 
     check_writable(arguments.out)
     names = ("templates", "clip", "faces", "face_models", "qalign", "device")
-    wanted = Wanted(tuple(arguments.run), **{key: getattr(arguments, key) for key in names})
+    wanted = EvaluationRequest(
+        tuple(arguments.run), **{key: getattr(arguments, key) for key in names}
+    )
     told = arguments.quiet or arguments.json
     result = evaluate(wanted, lambda line: None if told else print(line, file=sys.stderr))
     files = write(result, arguments.out)

@@ -24,7 +24,7 @@ from . import batch as grid
 from .ablate import AblationRequest
 from .ablations import Variant
 from .evaluate import evaluate
-from .instruments import Tools, Wanted
+from .instruments import Tools, EvaluationRequest
 
 NAN = float("nan")
 
@@ -105,7 +105,7 @@ def measure(
     for variant in request.variants:
         say(f"measuring {variant.label}")
         folders = tuple(request.run(variant, story).out for story in request.stories)
-        found = evaluate(Wanted(folders), tools=tools)
+        found = evaluate(EvaluationRequest(folders), tools=tools)
         notes += found.notes
         each = {
             folder: {score.name: score.value for score in found.stories[str(folder)]}

@@ -13,13 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import RunError
-from ..metrics.evidence import Member, Picture, Rates, Told, look, rate
+from ..metrics.evidence import Member, Picture, Rates, MeasuredStory, look, rate
 from ..metrics.measures import Score, attribute_scores, score
 from ..runs import files
 from ..runs.files import canonical
 from ..runs.folder import RunFolder, find_runs
 from ..runs.request import recorded
-from .instruments import Tools, Wanted, open_tools
+from .instruments import Tools, EvaluationRequest, open_tools
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Evaluation:
 
 
 def evaluate(
-    wanted: Wanted,
+    wanted: EvaluationRequest,
     say: Callable[[str], None] = lambda line: None,
     *,
     tools: Tools | None = None,
@@ -81,15 +81,15 @@ def evaluate(
     if len(told) > 1:
         say(f"intervals from {wanted.samples} drawings of {len(told)} stories")
     groups = {"all": seen}
-    counts = sorted({s.told.people for s in seen})
+    counts = sorted({s.story.people for s in seen})
     if len(counts) > 1:
         for count in counts:
-            groups[group_of(count)] = [s for s in seen if s.told.people == count]
-    sizes = {name: (len(g), sum(len(s.told.pictures) for s in g)) for name, g in groups.items()}
-    sizes |= {s.told.name: (1, len(s.told.pictures)) for s in seen}
+            groups[group_of(count)] = [s for s in seen if s.story.people == count]
+    sizes = {name: (len(g), sum(len(s.story.pictures) for s in g)) for name, g in groups.items()}
+    sizes |= {s.story.name: (1, len(s.story.pictures)) for s in seen}
     return Evaluation(
         groups={name: score(g, instruments, samples=wanted.samples) for name, g in groups.items()},
-        stories={s.told.name: score([s], instruments) for s in seen},
+        stories={s.story.name: score([s], instruments) for s in seen},
         attributes=attribute_scores(seen, samples=wanted.samples),
         sizes=sizes,
         measured_with=measured_with,
@@ -119,7 +119,9 @@ def check_comparable(folders: Sequence[Path]) -> None:
         )
 
 
-def read_run(root: Path, *, templates: bool = False, notes: list[str] | None = None) -> Told:
+def read_run(
+    root: Path, *, templates: bool = False, notes: list[str] | None = None
+) -> MeasuredStory:
     """The finished pictures of a run, each with what its own metadata says of it.
 
     Args:
@@ -143,7 +145,7 @@ def read_run(root: Path, *, templates: bool = False, notes: list[str] | None = N
         notes.append(f"{root}: {len(made)} of {len(story.scenes)} frames are there")
     people = len({member.identity for picture in made for member in picture.cast})
     told = [[s.prompt, [story.character(n).description for n in s.cast]] for s in story.scenes]
-    return Told(str(root), tuple(made), people, origin=canonical(told))
+    return MeasuredStory(str(root), tuple(made), people, origin=canonical(told))
 
 
 def _picture(root: Path, file: Path, masks: Path, facts: dict[str, Any]) -> Picture:

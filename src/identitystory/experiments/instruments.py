@@ -23,7 +23,7 @@ AUTO, NONE = "auto", "none"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EvaluationRequest:
     """What to evaluate, and with what.
 
     Attributes:
@@ -56,7 +56,7 @@ class Tools:
     not_measured: dict[str, str]
 
 
-def open_tools(wanted: Wanted, models: Sequence[str]) -> Tools:
+def open_tools(wanted: EvaluationRequest, models: Sequence[str]) -> Tools:
     """What there is to measure pictures of ``models`` with, opened.
 
     Raises:
@@ -87,7 +87,7 @@ def open_tools(wanted: Wanted, models: Sequence[str]) -> Tools:
     return Tools(Instruments(encoder, recogniser, reader, judge, segmenter), used, missing)
 
 
-def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None, str]:
+def _segmenter(wanted: EvaluationRequest, models: Sequence[str]) -> tuple[Segmenter | None, str]:
     """The checkpoint's own, which looks for the characters in every picture; and what it is."""
     from ..models.backend import load_segmenter
     from ..models.device import Room, resolve_device
@@ -105,7 +105,7 @@ def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None,
 
 
 def _encoder(
-    wanted: Wanted, models: Sequence[str], missing: dict[str, str]
+    wanted: EvaluationRequest, models: Sequence[str], missing: dict[str, str]
 ) -> PictureEncoder | None:
     from ..models.clip import is_clipseg, load_clip
     from ..models.files.checkpoint import find_checkpoint, find_folder
@@ -150,7 +150,7 @@ def _cached_clip(model: str) -> tuple[Path, str]:
     )
 
 
-def _recogniser(wanted: Wanted, missing: dict[str, str]) -> FaceRecogniser | None:
+def _recogniser(wanted: EvaluationRequest, missing: dict[str, str]) -> FaceRecogniser | None:
     if wanted.faces == NONE:
         missing["faces"] = "--faces none"
         return None

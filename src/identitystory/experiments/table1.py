@@ -26,7 +26,7 @@ from ..types import Story
 from . import batch as grid
 from .bench import BenchRequest, peak_file, read_peak
 from .evaluate import evaluate, group_of
-from .instruments import Tools, Wanted
+from .instruments import Tools, EvaluationRequest
 from .scoreboard import OPEN, label
 
 # Value, low and high of its 95 % interval, stories that it was measured on.
@@ -52,7 +52,7 @@ Scorer = Callable[[Sequence[Path]], Scored]
 
 
 def evaluated(
-    folders: Sequence[Path], *, wanted: Wanted | None = None, tools: Tools | None = None
+    folders: Sequence[Path], *, wanted: EvaluationRequest | None = None, tools: Tools | None = None
 ) -> Scored:
     """The scores as ``identitystory evaluate`` has them.
 
@@ -61,7 +61,7 @@ def evaluated(
         wanted: with what to measure; its own ``runs`` do not count.
         tools: ``wanted``'s instruments, if they are open already.
     """
-    found = evaluate(replace(wanted or Wanted(()), runs=tuple(folders)), tools=tools)
+    found = evaluate(replace(wanted or EvaluationRequest(()), runs=tuple(folders)), tools=tools)
     groups = {
         group: {s.name: (s.value, s.low, s.high, s.stories) for s in scores if s.stories}
         for group, scores in found.groups.items()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..protocols import FaceRecogniser
 from . import scores
-from .evidence import Instruments, Seen
+from .evidence import Instruments, Evidence
 from .intervals import SAMPLES, Statistic, bootstrap, mean_of
 
 
@@ -37,7 +37,7 @@ class Score:
     stories: int
 
 
-Measure = Callable[[Seen, FaceRecogniser | None], float]
+Measure = Callable[[Evidence, FaceRecogniser | None], float]
 
 
 def _mean(values: Tensor) -> float:
@@ -59,11 +59,11 @@ def _pairs(n: int) -> int:
     return n * (n - 1) // 2
 
 
-def _clip_i(seen: Seen, _: FaceRecogniser | None) -> float:
+def _clip_i(seen: Evidence, _: FaceRecogniser | None) -> float:
     return _each(seen.crop_who, lambda rows: (scores.clip_i(seen.crops[rows]), _pairs(len(rows))))
 
 
-def _face_sim(seen: Seen, recogniser: FaceRecogniser | None) -> float:
+def _face_sim(seen: Evidence, recogniser: FaceRecogniser | None) -> float:
     def of_one(rows: Tensor) -> tuple[float, int]:
         faces = seen.faces[rows]
         return scores.face_sim(_similarity(recogniser, faces)), _pairs(len(rows))
@@ -71,7 +71,7 @@ def _face_sim(seen: Seen, recogniser: FaceRecogniser | None) -> float:
     return _each(seen.face_who, of_one)
 
 
-def _face_sim_strict(seen: Seen, recogniser: FaceRecogniser | None) -> float:
+def _face_sim_strict(seen: Evidence, recogniser: FaceRecogniser | None) -> float:
     total, count = 0.0, 0
     for identity, wanted in seen.wanted.items():
         rows = [k for k, w in enumerate(seen.face_who) if w == identity]
@@ -81,30 +81,30 @@ def _face_sim_strict(seen: Seen, recogniser: FaceRecogniser | None) -> float:
     return total / count if count else float("nan")
 
 
-def _diversity(seen: Seen, _: FaceRecogniser | None) -> float:
+def _diversity(seen: Evidence, _: FaceRecogniser | None) -> float:
     return _each(
         seen.face_who, lambda rows: (scores.diversity(seen.chips[rows]), _pairs(len(rows)))
     )
 
 
-def _detection(seen: Seen, _: FaceRecogniser | None) -> float:
+def _detection(seen: Evidence, _: FaceRecogniser | None) -> float:
     return scores.detection(len(seen.face_who), sum(seen.wanted.values()))
 
 
-def _found(seen: Seen, _: FaceRecogniser | None) -> float:
+def _found(seen: Evidence, _: FaceRecogniser | None) -> float:
     return scores.detection(len(seen.crop_who), sum(seen.wanted.values()))
 
 
-def _crowds(seen: Seen, _: FaceRecogniser | None) -> float:
+def _crowds(seen: Evidence, _: FaceRecogniser | None) -> float:
     return _mean(torch.tensor(seen.crowds, dtype=torch.float64))
 
 
-def _nearest_own(seen: Seen, recogniser: FaceRecogniser | None) -> float:
+def _nearest_own(seen: Evidence, recogniser: FaceRecogniser | None) -> float:
     similarity = _similarity(recogniser, seen.faces)
     return _mean(scores.nearest_own(similarity, seen.face_who, seen.face_frame))
 
 
-def _attributes(seen: Seen, _: FaceRecogniser | None) -> float:
+def _attributes(seen: Evidence, _: FaceRecogniser | None) -> float:
     right = [float(v) for verdict in seen.verdicts for v in verdict.values()]
     return _mean(torch.tensor(right, dtype=torch.float64))
 
@@ -146,7 +146,9 @@ def instrument_of(measure: str) -> str:
     return measure
 
 
-def score(seen: Sequence[Seen], instruments: Instruments, *, samples: int = SAMPLES) -> list[Score]:
+def score(
+    seen: Sequence[Evidence], instruments: Instruments, *, samples: int = SAMPLES
+) -> list[Score]:
     """Every score of a group of stories, with its interval; in the table's order."""
     recogniser = instruments.recogniser
     measures: dict[str, Measure] = {}
@@ -163,7 +165,7 @@ def score(seen: Sequence[Seen], instruments: Instruments, *, samples: int = SAMP
     return table
 
 
-def attribute_scores(seen: Sequence[Seen], *, samples: int = SAMPLES) -> list[Score]:
+def attribute_scores(seen: Sequence[Evidence], *, samples: int = SAMPLES) -> list[Score]:
     """How often each attribute that a prompt says was read off its picture."""
     names = dict.fromkeys(name for s in seen for verdict in s.verdicts for name in verdict)
 
@@ -178,7 +180,7 @@ def attribute_scores(seen: Sequence[Seen], *, samples: int = SAMPLES) -> list[Sc
 def _score(
     name: str,
     measure: Measure,
-    seen: Sequence[Seen],
+    seen: Sequence[Evidence],
     recogniser: FaceRecogniser | None,
     samples: int,
 ) -> Score:
@@ -193,11 +195,11 @@ def _score(
     return Score(name, _mean(known), low, high, len(known))
 
 
-def _origins(seen: Sequence[Seen]) -> list[str]:
-    return [s.told.origin or s.told.name for s in seen]
+def _origins(seen: Sequence[Evidence]) -> list[str]:
+    return [s.story.origin or s.story.name for s in seen]
 
 
-def _across(seen: Sequence[Seen], recogniser: FaceRecogniser, samples: int) -> list[Score]:
+def _across(seen: Sequence[Evidence], recogniser: FaceRecogniser, samples: int) -> list[Score]:
     """Similarity of different characters and ``auc``, over everybody and within one description."""
     filled = [s for s in seen if len(s.faces)]
     if not filled:
@@ -216,7 +218,7 @@ def _across(seen: Sequence[Seen], recogniser: FaceRecogniser, samples: int) -> l
 
 
 def pooled(
-    similarity: Tensor, seen: Sequence[Seen], words: Sequence[str] | None = None
+    similarity: Tensor, seen: Sequence[Evidence], words: Sequence[str] | None = None
 ) -> tuple[Statistic, Statistic]:
     """The mean similarity of different characters, and ``auc``, as functions of the stories' weights.
 
