@@ -76,6 +76,19 @@ class Instruments:
     judge: QualityJudge | None = None
     segmenter: Segmenter | None = None
 
+    @property
+    def there(self) -> set[str]:
+        """The names, as measures have them; characters are cut out by masks for CLIP alone."""
+        names = {
+            "pictures": self,
+            "CLIP": self.encoder,
+            "masks": self.encoder,
+            "faces": self.recogniser,
+            "attributes": self.reader,
+            "Q-Align": self.judge,
+        }
+        return {name for name, instrument in names.items() if instrument is not None}
+
 
 @dataclass
 class Evidence:
