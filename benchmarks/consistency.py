@@ -19,11 +19,11 @@ import torch
 
 from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
-from identitystory.experiments import batch as grid
+from identitystory.experiments.batch import make_run
 from identitystory.experiments.evaluate import read_run
 from identitystory.experiments.instruments import EvaluationRequest, open_tools
 from identitystory.experiments.workers import engine
-from identitystory.metrics.evidence import Instruments, Evidence, look
+from identitystory.metrics.evidence import Evidence, Instruments, look
 from identitystory.metrics.faces import DLIB_THRESHOLD
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
 from identitystory.metrics.measures import pooled, score
@@ -38,12 +38,12 @@ STORIES = Path(__file__).with_name("held_out_stories.json")
 
 def paint(service: Service, run: RunRequest) -> str:
     """Paints what is not there yet; an engine's work."""
-    grid.paint(run, service)
+    make_run(run, service)
     return ""
 
 
 def measure(seen: Sequence[Evidence], instruments: Instruments) -> dict[str, float]:
-    """Detection rate, AUC and mean distances; the package's own measures (``metrics/suite.py``).
+    """Detection rate, AUC and mean distances; the package's own measures (``metrics/measures.py``).
 
     ``auc``: every pair of one character against every pair of two, over pictures with a face.
     ``within``, ``between``: mean distances of these pairs, the first averaged story by story.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.consistency import gained, gains
-from identitystory.metrics.evidence import Instruments, Evidence, MeasuredStory
+from identitystory.metrics.evidence import Evidence, Instruments, MeasuredStory
 from identitystory.metrics.intervals import mean_of
 
 

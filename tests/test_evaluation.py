@@ -16,9 +16,16 @@ from PIL import Image
 from identitystory.cli.main import main
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import evaluate as evaluation
-from identitystory.experiments import instruments, scoreboard
-from identitystory.experiments.evaluate import Evaluation, evaluate, find_runs, read_run
-from identitystory.experiments.export import as_csv, as_json
+from identitystory.experiments import instruments
+from identitystory.experiments.evaluate import (
+    Evaluation,
+    as_csv,
+    as_json,
+    evaluate,
+    find_runs,
+    read_run,
+    show,
+)
 from identitystory.experiments.instruments import EvaluationRequest
 from identitystory.metrics.measures import Score
 from identitystory.metrics.scores import cosine
@@ -262,7 +269,7 @@ def made(value=0.5, low=0.25, high=0.75, stories=2):
 
 def test_the_table_shows_percent_with_intervals_and_leaves_out_what_was_not_measured():
     out = io.StringIO()
-    scoreboard.show(made(), out, width=120)
+    show(made(), out, width=120)
     text = out.getvalue()
     assert "50.0 [25.0, 75.0]" in text
     assert "AUC (0-1) ↑" in text

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from benchmarks.missing import looked, shares, table
-from identitystory.metrics.evidence import Instruments, Member, Picture, MeasuredStory, look
+from identitystory.metrics.evidence import Instruments, MeasuredStory, Member, Picture, look
 from identitystory.types import Face
 
 HALF, NEAR = "a half-body photo of a man", "a portrait of a man"

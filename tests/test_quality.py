@@ -6,7 +6,7 @@ import pytest
 
 from identitystory.errors import ConfigError
 from identitystory.experiments.evaluate import evaluate
-from identitystory.experiments.instruments import Tools, EvaluationRequest
+from identitystory.experiments.instruments import EvaluationRequest, Tools
 from identitystory.metrics import quality
 from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.quality import QAlign

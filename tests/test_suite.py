@@ -13,11 +13,11 @@ from torch.testing import assert_close
 
 from identitystory.metrics.crops import GREY, cut_out
 from identitystory.metrics.evidence import (
+    Evidence,
     Instruments,
+    MeasuredStory,
     Member,
     Picture,
-    Evidence,
-    MeasuredStory,
     look,
     rate,
 )

@@ -22,7 +22,8 @@ from PIL import Image
 from benchmarks import missing
 from identitystory.experiments.evaluate import group_of
 from identitystory.experiments.instruments import EvaluationRequest, open_tools
-from identitystory.metrics.evidence import Member, Picture, Evidence, MeasuredStory, look
+from identitystory.experiments.tables import Table, cell
+from identitystory.metrics.evidence import Evidence, MeasuredStory, Member, Picture, look
 from identitystory.metrics.measures import Score, score
 
 from ..paths import BUILD, TARGET, add_world_options, open_world
@@ -96,22 +97,14 @@ def decoded(vae: AutoencoderKL, images: np.ndarray) -> np.ndarray:
 
 def table(found: dict[str, dict[str, list[Score]]]) -> str:
     """Markdown of group -> column -> scores: a line for each measure that could be taken."""
-    columns = list(next(iter(found.values())))
-    lines = [
-        f"| stories of | measure | {' | '.join(columns)} |",
-        "| --- " * (len(columns) + 2) + "|",
-    ]
+    rows = []
     for group, by_column in found.items():
         for name in MEASURES:
-            scores = [next(s for s in some if s.name == name) for some in by_column.values()]
-            if any(s.stories for s in scores):
-                lines.append(f"| {group} | {name} | {' | '.join(map(cell, scores))} |")
-    return "\n".join(lines)
-
-
-def cell(s: Score) -> str:
-    """``0.957 [0.930, 0.980]``."""
-    return f"{s.value:.3f}" + ("" if s.low is None else f" [{s.low:.3f}, {s.high:.3f}]")
+            some = [next(s for s in scores if s.name == name) for scores in by_column.values()]
+            if any(s.stories for s in some):
+                rows.append([group, name, *(cell(s.value, s.low, s.high) for s in some)])
+    head = ["stories of", "measure", *next(iter(found.values()))]
+    return "\n".join(Table(head, rows).markdown())
 
 
 def main() -> None:

@@ -151,11 +151,8 @@ def add_commands(commands: Any) -> None:
 
 def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
-    from functools import partial
-
-    from ..experiments import bench
-    from ..experiments import table1 as results
-    from ..experiments import table1_page as results_page
+    from ..experiments import batch, table1, table1_page
+    from ..experiments.evaluate import scorer
     from ..experiments.workers import engine
     from ..runs.files import check_writable
 
@@ -165,33 +162,32 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     configuration, notes = chosen_preset(arguments, chosen.get("model"))
     for note in notes:
         tell(note)
-    request = bench.BenchRequest(
+    request = table1.experiment(
         sets.load_stories(arguments.stories, arguments.limit, arguments.scenes),
         arguments.out,
         configuration,
-        bench.chosen_methods(arguments.methods),
+        table1.chosen_methods(arguments.methods),
         seed=arguments.seed,
         **chosen,
     )
     if arguments.results:
         check_writable(arguments.results.parent)
     options = {name: getattr(arguments, name) for name in _INSTRUMENTS}
-    wanted = instruments.EvaluationRequest((), device=request.device, **options)
+    asked = instruments.EvaluationRequest((), device=request.device, **options)
     # Opened before anything is painted: what is not here is known at once. Not kept, for the bench
     # measures the memory that painting takes.
-    instruments.open_tools(wanted, [request.model])
-    bench.paint(request, service(), tell, engine(arguments.engine, arguments.workers))
-    tools = instruments.open_tools(wanted, [request.model])
-    score = partial(results.evaluated, wanted=wanted, tools=tools)
-    table = results.make_table(request, score, tell)
-    files = results.write(request, table)
+    instruments.open_tools(asked, [request.model])
+    batch.paint(request, service(), tell, engine(arguments.engine, arguments.workers))
+    tools = instruments.open_tools(asked, [request.model])
+    outcome = table1.measured(request, scorer(asked, tools), tell)
+    files = table1.write(request, outcome)
     if arguments.results:
         command_line = _bench_line(arguments)
-        files.append(results_page.write_page(request, table, arguments.results, command_line))
+        files.append(table1_page.write_page(request, outcome, arguments.results, command_line))
     if arguments.json:
-        say(json.dumps(table, ensure_ascii=False))
+        say(json.dumps(table1.as_json(request, outcome), ensure_ascii=False))
     else:
-        say(results.markdown(table))
+        say(table1.markdown(request, outcome))
         say("\n".join(map(str, files)))
     return 0
 
@@ -339,40 +335,39 @@ def add_command(commands: Any) -> None:
 
 def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory ablate``."""
-    from ..experiments import ablate as ablation_runs
-    from ..experiments import ablation_table as ablation_scores
-    from ..experiments import figures as ablation_figures
-    from ..experiments import identity_space
+    from ..experiments import ablate, batch, figures, identity_space
+    from ..experiments.evaluate import scorer
+    from ..experiments.experiment import measure
     from ..experiments.instruments import EvaluationRequest, open_tools
     from ..experiments.workers import engine
 
     request, notes = _request(arguments)
     for note in notes:
         tell(note)
-    found, made = service(), request.ablation
+    found = service()
     options = {key: getattr(arguments, key) for key in ("clip", "faces", "face_models")}
-    options["device"] = request.device
-    tell(ablation_runs.told_cost(request, found))
+    asked = EvaluationRequest((), device=request.device, **options)
+    tell(ablate.told_cost(request, found))
     # Opened before anything is painted: what is not here is known at once.
-    tools = open_tools(EvaluationRequest((), **options), [request.model]) if made.paint else None
-    ablation_runs.paint(request, found, tell, engine("local", arguments.workers))
-    drawn = ablation_figures.can_draw()
+    tools = open_tools(asked, [request.model]) if request.paint else None
+    batch.paint(request, found, tell, engine("local", arguments.workers))
+    drawn = figures.can_draw()
     if tools is None:
         clouds = identity_space.clouds(request)
         outcome = identity_space.measure_space(clouds)
-        files = ablation_scores.write(request, outcome)
+        files = ablate.write(request, outcome)
         files.append(identity_space.write_points(request, clouds))
-        files += ablation_figures.draw_space(request, clouds) if drawn else []
+        files += figures.draw_space(request, clouds) if drawn else []
     else:
-        outcome = ablation_scores.measure(request, tools, tell)
-        files = ablation_scores.write(request, outcome)
-        files += ablation_figures.draw(request, outcome) if drawn else []
+        outcome = measure(request, scorer(asked, tools), tell)
+        files = ablate.write(request, outcome)
+        files += figures.draw(request, outcome) if drawn else []
     if not drawn:
-        tell(ablation_figures.MISSING)
+        tell(figures.MISSING)
     if arguments.json:
-        say(json.dumps(ablation_scores.as_json(request, outcome), ensure_ascii=False))
+        say(json.dumps(ablate.as_json(request, outcome), ensure_ascii=False))
     else:
-        say(ablation_scores.markdown(request, outcome))
+        say(ablate.markdown(request, outcome))
         say("\n".join(map(str, files)))
     return 0
 
@@ -381,31 +376,25 @@ def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
     """What is asked for, and a line for each thing that had to be changed or left out."""
     from dataclasses import replace
 
-    from ..experiments import ablate as ablation_runs
-    from ..experiments import ablations as ablation
+    from ..experiments import ablate, ablations
 
-    made = ablation.ablation(arguments.ablation)
+    made = ablations.ablation(arguments.ablation)
     chosen = where(arguments)
     base, notes = chosen_preset(arguments, chosen.get("model"))
     if made.faces:
         base = replace(base, seed_per_frame=True)  # one prompt, so only the noise tells them apart
-    variants, left_out = ablation.variants(made, base)
+    variants, left_out = ablations.variants(made, base)
     source = arguments.stories
     if source is None:
         source = default_stories(chosen.get("model"))
-    stories = ablation_runs.chosen_stories(
+    stories = ablate.chosen_stories(
         made,
         sets.load_stories(source),
         base,
         made.sets if arguments.sets is None else arguments.sets,
         made.scenes if arguments.scenes is None else arguments.scenes,
     )
-    request = ablation_runs.AblationRequest(
-        made,
-        tuple(variants),
-        stories,
-        arguments.out,
-        seed=arguments.seed,
-        **chosen,
+    request = ablate.experiment(
+        made, variants, stories, arguments.out, seed=arguments.seed, **chosen
     )
     return request, [*notes, *left_out]

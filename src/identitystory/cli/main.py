@@ -191,9 +191,7 @@ def extend_command(arguments: argparse.Namespace, service: MakeService) -> int:
 
 def evaluate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory evaluate``."""
-    from ..experiments import scoreboard
-    from ..experiments.evaluate import evaluate
-    from ..experiments.export import as_json, write
+    from ..experiments.evaluate import as_json, evaluate, show, write
     from ..experiments.instruments import EvaluationRequest
     from ..runs.files import check_writable
 
@@ -209,7 +207,7 @@ def evaluate_command(arguments: argparse.Namespace, service: MakeService) -> int
         print(json.dumps(as_json(result), ensure_ascii=False))
         return 0
     if not arguments.quiet:
-        scoreboard.show(result, sys.stdout)
+        show(result, sys.stdout)
     for file in files:
         print(file)
     return 0

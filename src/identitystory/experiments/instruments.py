@@ -35,6 +35,7 @@ class EvaluationRequest:
         qalign: the Python of an environment with pyiqa, or None.
         device: where CLIP runs.
         samples: drawings of the bootstrap.
+        measures: names of those that are wanted; all that can be measured if empty.
     """
 
     runs: tuple[Path, ...]
@@ -45,6 +46,7 @@ class EvaluationRequest:
     qalign: str | None = None
     device: str = "auto"
     samples: int = SAMPLES
+    measures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

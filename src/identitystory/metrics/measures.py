@@ -42,7 +42,7 @@ class Measure:
     instrument: str
     unit: str = "%"
     better: str = "more"
-    of: Of | None = None
+    of: Of = lambda evidence, instruments: float("nan")
     pool: Pool | None = None
 
     @property
@@ -228,7 +228,6 @@ def _score(
         there = [e for e in evidence if len(e.faces)]
         statistic = measure.pool(there, instruments) if there else mean_of(torch.zeros(0))
     else:
-        assert measure.of is not None
         values = [measure.of(e, instruments) for e in evidence]
         there = [e for e, value in zip(evidence, values, strict=True) if value == value]  # not nan
         known = torch.tensor(values, dtype=torch.float64)
