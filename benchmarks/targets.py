@@ -21,9 +21,11 @@ from torch import Tensor
 
 from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
+from identitystory.experiments import batch, table1
 from identitystory.experiments.evaluate import Evaluation, evaluate, group_of
 from identitystory.experiments.experiment import DIRECT
 from identitystory.experiments.instruments import EvaluationRequest, open_tools
+from identitystory.experiments.tables import Table, plain
 from identitystory.experiments.workers import engine
 from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
@@ -104,11 +106,10 @@ def by_story(found: Evaluation, measure: str, stories: int) -> Tensor:
 def table(found: list[Target]) -> str:
     """Markdown."""
     head = ["what", "stories of", "goal", "measured", "95 % interval", "reached"]
-    rows = [
-        (t.what, t.group, f"{t.wanted:.2f}", f"{t.value:.3f}", t.interval)
-        + ("yes" if t.value >= t.wanted else "no",)
-        for t in found
-    ]
+    rows = []
+    for t in found:
+        reached = "yes" if t.value >= t.wanted else "no"
+        rows.append([t.what, t.group, f"{t.wanted:.2f}", f"{t.value:.3f}", t.interval, reached])
     return "\n".join(Table(head, rows).markdown())
 
 

@@ -22,7 +22,7 @@ from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import judge as judging
 from identitystory.experiments import study
 from identitystory.experiments.cases import find_cases
-from identitystory.experiments.judge import Judge
+from identitystory.experiments.endpoint import Judge
 from identitystory.metrics import intervals
 from identitystory.presets import PRESETS
 from identitystory.protocols import ModelFacts

@@ -151,8 +151,7 @@ def add_commands(commands: Any) -> None:
 
 def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory bench``."""
-    from ..experiments import batch, table1, table1_page
-    from ..experiments.evaluate import scorer
+    from ..experiments import table1, table1_page
     from ..experiments.workers import engine
     from ..runs.files import check_writable
 
@@ -174,13 +173,8 @@ def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
         check_writable(arguments.results.parent)
     options = {name: getattr(arguments, name) for name in _INSTRUMENTS}
     asked = instruments.EvaluationRequest((), device=request.device, **options)
-    # Opened before anything is painted: what is not here is known at once. Not kept, for the bench
-    # measures the memory that painting takes.
-    instruments.open_tools(asked, [request.model])
-    batch.paint(request, service(), tell, engine(arguments.engine, arguments.workers))
-    tools = instruments.open_tools(asked, [request.model])
-    outcome = table1.measured(request, scorer(asked, tools), tell)
-    files = table1.write(request, outcome)
+    by = engine(arguments.engine, arguments.workers)
+    outcome, files = table1.compare(request, service(), asked, by, tell)
     if arguments.results:
         command_line = _bench_line(arguments)
         files.append(table1_page.write_page(request, outcome, arguments.results, command_line))
@@ -212,11 +206,12 @@ def _bench_line(arguments: argparse.Namespace) -> str:
 
 def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory judge``."""
+    from ..experiments import endpoint
     from ..experiments import judge as judging
 
     cases = _cases(arguments.runs)
     key = os.environ.get(arguments.key_variable, "")
-    judge = judging.Judge(arguments.endpoint, arguments.judge_model, key, seed=arguments.seed)
+    judge = endpoint.Judge(arguments.endpoint, arguments.judge_model, key, seed=arguments.seed)
     takes = judging.cost(cases, judge, arguments.out)
     _tell_or_say = tell if arguments.json else say
     _tell_or_say(
@@ -335,35 +330,16 @@ def add_command(commands: Any) -> None:
 
 def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
     """``identitystory ablate``."""
-    from ..experiments import ablate, batch, figures, identity_space
-    from ..experiments.evaluate import scorer
-    from ..experiments.experiment import measure
-    from ..experiments.instruments import EvaluationRequest, open_tools
+    from ..experiments import ablate
     from ..experiments.workers import engine
 
     request, notes = _request(arguments)
     for note in notes:
         tell(note)
-    found = service()
     options = {key: getattr(arguments, key) for key in ("clip", "faces", "face_models")}
-    asked = EvaluationRequest((), device=request.device, **options)
-    tell(ablate.told_cost(request, found))
-    # Opened before anything is painted: what is not here is known at once.
-    tools = open_tools(asked, [request.model]) if request.paint else None
-    batch.paint(request, found, tell, engine("local", arguments.workers))
-    drawn = figures.can_draw()
-    if tools is None:
-        clouds = identity_space.clouds(request)
-        outcome = identity_space.measure_space(clouds)
-        files = ablate.write(request, outcome)
-        files.append(identity_space.write_points(request, clouds))
-        files += figures.draw_space(request, clouds) if drawn else []
-    else:
-        outcome = measure(request, scorer(asked, tools), tell)
-        files = ablate.write(request, outcome)
-        files += figures.draw(request, outcome) if drawn else []
-    if not drawn:
-        tell(figures.MISSING)
+    asked = instruments.EvaluationRequest((), device=request.device, **options)
+    by = engine("local", arguments.workers)
+    outcome, files = ablate.compare(request, service(), asked, by, tell)
     if arguments.json:
         say(json.dumps(ablate.as_json(request, outcome), ensure_ascii=False))
     else:

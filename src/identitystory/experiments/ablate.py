@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from ..runs.files import versions, write_whole
 from ..runs.service import Service
 from ..story import sets
 from ..types import Character, Scene, Story
-from . import batch
+from . import batch, figures, identity_space, instruments
 from .ablations import ABLATIONS, Ablation
-from .experiment import Experiment, Variant, write_sheets
+from .evaluate import scorer
+from .experiment import Experiment, Say, Variant, measure, write_sheets
+from .instruments import EvaluationRequest
 from .tables import Outcome, Row, Table
+from .workers import Engine
 
 _FIELDS = [field.name for field in fields(Row) if field.name != "group"]
 
@@ -38,6 +42,32 @@ def experiment(
     """
     command = f"ablate {made.name}"
     return Experiment(command, tuple(variants), tuple(stories), out, paint=made.paint, **where)
+
+
+def compare(
+    request: Experiment, service: Service, asked: EvaluationRequest, by: Engine, say: Say
+) -> tuple[Outcome, list[Path]]:
+    """Paints, measures, writes and draws an ablation: the outcome, and all files.
+
+    Raises:
+        IdentityStoryError: an instrument is not here, told before the painting; or see `batch.paint`.
+    """
+    say(told_cost(request, service))
+    tools = instruments.open_tools(asked, [request.model]) if request.paint else None
+    batch.paint(request, service, say, by)
+    if tools is None:
+        clouds = identity_space.clouds(request)
+        outcome = identity_space.measure_space(clouds)
+        files = [*write(request, outcome), identity_space.write_points(request, clouds)]
+        draw = partial(figures.draw_space, request, clouds)
+    else:
+        outcome = measure(request, scorer(asked, tools), say)
+        files = write(request, outcome)
+        draw = partial(figures.draw, request, outcome)
+    if figures.can_draw():
+        return outcome, files + draw()
+    say(figures.MISSING)
+    return outcome, files
 
 
 def chosen_stories(
@@ -125,9 +155,9 @@ def markdown(request: Experiment, outcome: Outcome) -> str:
     made = ABLATIONS[request.name]
     shown = {name: name for name in made.measures}
     lines = [f"# {made.name}: {made.figure}, {len(request.stories)} stories", ""]
-    lines += outcome.scores(shown, "variant").markdown()
+    lines += outcome.table(shown, "variant").markdown()
     lines += ["", f"Difference to {outcome.reference}, story by story:", ""]
-    lines += outcome.gains(made.measures, "variant").markdown()
+    lines += outcome.table(shown, "variant", gains=True).markdown()
     lines += ["", *(f"{what}: {facts['name']}" for what, facts in outcome.measured_with.items())]
     lines += [f"not measured: {what}: {why}" for what, why in outcome.not_measured.items()]
     return "\n".join([*lines, *outcome.notes]) + "\n"

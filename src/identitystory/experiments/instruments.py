@@ -13,6 +13,7 @@ from ..metrics.crops import HOW
 from ..metrics.evidence import Instruments
 from ..metrics.faces import load_recogniser
 from ..metrics.intervals import SAMPLES
+from ..metrics.measures import measures
 from ..metrics.quality import QAlign
 from ..models.files.catalogue import ENTRIES
 from ..protocols import FaceRecogniser, PictureEncoder, Segmenter
@@ -58,38 +59,41 @@ class Tools:
     not_measured: dict[str, str]
 
 
-def open_tools(wanted: EvaluationRequest, models: Sequence[str]) -> Tools:
-    """What there is to measure pictures of ``models`` with, opened.
+def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
+    """What the measures of ``request`` need to measure pictures of ``models``, opened.
 
     Raises:
         ConfigError, ModelError: an instrument that was asked for is not here.
     """
+    known = measures()
+    needed = {known[name].instrument for name in request.measures or known}
     used: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
-    encoder = _encoder(wanted, models, missing)
+    encoder = recogniser = reader = judge = segmenter = None
+    if needed & {"CLIP", "masks"}:
+        encoder = _encoder(request, models, missing)
     if encoder is not None:
         used["CLIP"] = {"name": encoder.name, "characters": HOW}
-    recogniser = _recogniser(wanted, missing)
+    if "faces" in needed:
+        recogniser = _recogniser(request, missing)
     if recogniser is not None:
-        used["faces"] = {
-            "name": recogniser.name,
-            "licence": recogniser.licence,
-            "scale": recogniser.scale,
-        }
-    reader = _reader(models, missing)
+        facts = ("name", "licence", "scale")
+        used["faces"] = {fact: getattr(recogniser, fact) for fact in facts}
+    if "attributes" in needed:
+        reader = _reader(models, missing)
     if reader is not None:
         used["attributes"] = {"name": reader.name, "held-out accuracy": dict(reader.accuracy)}
-    judge = QAlign(wanted.qalign) if wanted.qalign else None
-    if judge is None:
+    if "Q-Align" in needed and request.qalign:
+        judge = QAlign(request.qalign)
+    elif "Q-Align" in needed:
         missing["Q-Align"] = "no --qalign given"
-    segmenter = None
     if encoder is not None or recogniser is not None:
-        segmenter, name = _segmenter(wanted, models)
+        segmenter, name = _segmenter(request, models)
         used["masks"] = {"name": name}
     return Tools(Instruments(encoder, recogniser, reader, judge, segmenter), used, missing)
 
 
-def _segmenter(wanted: EvaluationRequest, models: Sequence[str]) -> tuple[Segmenter | None, str]:
+def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segmenter | None, str]:
     """The checkpoint's own, which looks for the characters in every picture; and what it is."""
     from ..models.backend import load_segmenter
     from ..models.device import Room, resolve_device
@@ -99,7 +103,7 @@ def _segmenter(wanted: EvaluationRequest, models: Sequence[str]) -> tuple[Segmen
         return None, f"those of the runs, which are of different models ({', '.join(models)})"
     try:
         folders = find_checkpoint(models[0]).segmenter
-        found = load_segmenter(folders, room=Room(resolve_device(wanted.device)))
+        found = load_segmenter(folders, room=Room(resolve_device(request.device)))
     except IdentityStoryError as error:
         return None, f"those of the runs, for {models[0]} has no segmenter here ({error})"
     names, weights = " and ".join(f.name for f in folders), short_digest(*folders)
@@ -107,16 +111,16 @@ def _segmenter(wanted: EvaluationRequest, models: Sequence[str]) -> tuple[Segmen
 
 
 def _encoder(
-    wanted: EvaluationRequest, models: Sequence[str], missing: dict[str, str]
+    request: EvaluationRequest, models: Sequence[str], missing: dict[str, str]
 ) -> PictureEncoder | None:
     from ..models.clip import is_clipseg, load_clip
     from ..models.files.checkpoint import find_checkpoint, find_folder
 
-    if wanted.clip == NONE:
+    if request.clip == NONE:
         missing["CLIP"] = "--clip none"
         return None
-    if wanted.clip != AUTO:
-        folder, name = find_folder(wanted.clip, role="clip"), wanted.clip
+    if request.clip != AUTO:
+        folder, name = find_folder(request.clip, role="clip"), request.clip
     elif len(models) > 1:
         raise ConfigError(
             f"the runs are of different models ({', '.join(models)}); say which CLIP measures "
@@ -133,7 +137,7 @@ def _encoder(
             folder, name = _cached_clip(models[0])
     from ..models.device import resolve_device
 
-    return load_clip(folder, name=name, device=resolve_device(wanted.device))
+    return load_clip(folder, name=name, device=resolve_device(request.device))
 
 
 def _cached_clip(model: str) -> tuple[Path, str]:
@@ -152,15 +156,15 @@ def _cached_clip(model: str) -> tuple[Path, str]:
     )
 
 
-def _recogniser(wanted: EvaluationRequest, missing: dict[str, str]) -> FaceRecogniser | None:
-    if wanted.faces == NONE:
+def _recogniser(request: EvaluationRequest, missing: dict[str, str]) -> FaceRecogniser | None:
+    if request.faces == NONE:
         missing["faces"] = "--faces none"
         return None
     try:
-        name = "dlib" if wanted.faces == AUTO else wanted.faces
-        return load_recogniser(name, wanted.face_models)
+        name = "dlib" if request.faces == AUTO else request.faces
+        return load_recogniser(name, request.face_models)
     except ConfigError as error:
-        if wanted.faces != AUTO:
+        if request.faces != AUTO:
             raise
         missing["faces"] = str(error)
         return None
@@ -169,13 +173,11 @@ def _recogniser(wanted: EvaluationRequest, missing: dict[str, str]) -> FaceRecog
 def _reader(models: Sequence[str], missing: dict[str, str]) -> AttributeReader | None:
     from ..models.files.checkpoint import find_checkpoint
 
-    reader = None
-    if len(models) == 1:
-        try:
-            reader = load_reader(find_checkpoint(models[0]).base / FOLDER)
-        except IdentityStoryError as error:
-            missing["attributes"] = str(error)
-            return None
-    if reader is None:
-        missing["attributes"] = "the checkpoint has no attribute reader"
-    return reader
+    missing["attributes"] = "the checkpoint has no attribute reader"
+    try:
+        found = load_reader(find_checkpoint(models[0]).base / FOLDER) if len(models) == 1 else None
+    except IdentityStoryError as error:
+        missing["attributes"], found = str(error), None
+    if found is not None:
+        del missing["attributes"]
+    return found

@@ -20,10 +20,15 @@ from ..metrics.measures import described
 from ..runs.files import write_whole
 from ..runs.folder import RunFolder
 from ..runs.request import RunRequest
+from ..runs.service import Service
 from ..types import Story
+from . import batch, instruments
+from .evaluate import scorer
 from .experiment import Experiment, Say, Scorer, Variant, measure, write_sheets
+from .instruments import EvaluationRequest
 from .memory import read_peak
 from .tables import Outcome, Row, Table, cell
+from .workers import Engine
 
 _COST = {"seconds": ".1f", "evaluations": ".0f", "peak_mib": ".0f"}  # as they are shown
 
@@ -56,6 +61,24 @@ def experiment(
     """
     variants = tuple(Variant(name, name, preset, name) for name in methods)
     return Experiment("bench", variants, tuple(stories), out, **where)
+
+
+def compare(
+    request: Experiment, service: Service, asked: EvaluationRequest, by: Engine, say: Say
+) -> tuple[Outcome, list[Path]]:
+    """Paints, measures and writes Table 1: the outcome, and the files of `write`.
+
+    The instruments are opened before anything is painted, so that what is not here is known at
+    once; and not kept, for the memory that painting takes is measured.
+
+    Raises:
+        IdentityStoryError: an instrument is not here, or see `batch.paint`.
+    """
+    instruments.open_tools(asked, [request.model])
+    batch.paint(request, service, say, by)
+    tools = instruments.open_tools(asked, [request.model])
+    outcome = measured(request, scorer(asked, tools), say)
+    return outcome, write(request, outcome)
 
 
 def measured(request: Experiment, score: Scorer, say: Say = lambda line: None) -> Outcome:
@@ -154,12 +177,11 @@ def tables(outcome: Outcome) -> list[str]:
     lines: list[str] = []
     for group in outcome.groups:
         head = {measure: described(measure).label for measure in outcome.measured(group)}
-        lines += [f"## {group}", "", *outcome.scores(head, "method", group).markdown(), ""]
-        shown = [r.measure for r in outcome.rows if r.group == group and has_gain(r)]
+        lines += [f"## {group}", "", *outcome.table(head, "method", group).markdown(), ""]
+        shown = {r.measure: r.measure for r in outcome.rows if r.group == group and has_gain(r)}
         if shown:
             lines += [f"Less {outcome.reference}, story by story:", ""]
-            gains = outcome.gains(list(dict.fromkeys(shown)), "method", group)
-            lines += [*gains.markdown(), ""]
+            lines += [*outcome.table(shown, "method", group, gains=True).markdown(), ""]
     rows = [
         [label, *(cell(cost[name], None, None, form=form) for name, form in _COST.items())]
         for label, cost in outcome.costs.items()

@@ -85,13 +85,7 @@ def cell(
 ) -> str:
     """``0.638 [0.610, 0.660] (3 of 5)``; a dash where nothing was measured.
 
-    Args:
-        value: None or nan is nothing.
-        low: of the interval, or None; ``high`` likewise.
-        high: see above.
-        stories: that it was measured on; told where there are more, ``of``.
-        of: see above.
-        form: of each number.
+    The interval is there if it has both ends; ``stories`` are told where there are more, ``of``.
     """
     if value is None or value != value:
         return "-"
@@ -186,46 +180,34 @@ class Outcome:
             (r.stories for r in self.rows if (r.measure, r.group) == (measure, group)), default=0
         )
 
-    def scores(self, head: Mapping[str, str], first: str, group: str = "all") -> Table:
-        """A row a variant, a column a measure.
+    def table(
+        self, head: Mapping[str, str], first: str, group: str = "all", *, gains: bool = False
+    ) -> Table:
+        """A row a variant, a column a measure: its scores, or what it gains on the reference.
 
         Args:
             head: measure -> its heading.
             first: heading of the variants.
             group: of stories.
+            gains: see above.
         """
-        most = {measure: self.most(measure, group) for measure in head}
-        found = [(label, [(m, self.row(label, m, group)) for m in head]) for label in self.labels]
+
+        def numbers(r: Row) -> tuple[float | None, float | None, float | None, int]:
+            gained = (r.gain, r.gain_low, r.gain_high, r.pairs)
+            return gained if gains else (r.value, r.low, r.high, r.stories)
+
+        here = {(r.variant, r.measure): numbers(r) for r in self.rows if r.group == group}
+        most = {m: max((n[3] for (_, of), n in here.items() if of == m), default=0) for m in head}
+        form = "+.3f" if gains else ".3f"
         rows = [
-            [
-                label,
-                *(
-                    "-" if r is None else cell(r.value, r.low, r.high, r.stories, most[m])
-                    for m, r in some
-                ),
-            ]
-            for label, some in found
+            [label, *(cell(*here.get((label, m), _NOTHING), most[m], form) for m in head)]
+            for label in self.labels
+            if not gains or label != self.reference
         ]
         return Table([first, *head.values()], rows)
 
-    def gains(self, measures: Sequence[str], first: str, group: str = "all") -> Table:
-        """What each variant has more than the reference, story by story; see `scores`."""
-        here = {(r.variant, r.measure): r for r in self.rows if r.group == group and r.pairs}
-        most = {
-            m: max((r.pairs for (_, of), r in here.items() if of == m), default=0) for m in measures
-        }
-        rows = []
-        for label in self.labels:
-            if label != self.reference:
-                some = [(m, here.get((label, m))) for m in measures]
-                cells = (
-                    "-"
-                    if r is None
-                    else cell(r.gain, r.gain_low, r.gain_high, r.pairs, most[m], "+.3f")
-                    for m, r in some
-                )
-                rows.append([label, *cells])
-        return Table([first, *measures], rows)
+
+_NOTHING = (None, None, None, 0)
 
 
 def compared(rows: Sequence[Row], reference: str) -> list[Row]:
