@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..story.file import json_schema
+from ..story.schema import json_schema
 from .main import parser
 
 

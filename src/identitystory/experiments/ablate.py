@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..metrics.intervals import HOW, SAMPLES
 from ..runs.files import versions, write_whole
 from ..runs.service import Service
-from ..story import sets
+from ..story.sets import shortened
 from ..types import Character, Scene, Story
 from . import batch, figures, identity_space, instruments
 from .ablations import ABLATIONS, Ablation
@@ -82,7 +82,7 @@ def chosen_stories(
         if value < 1:
             raise ConfigError(f"{name} is {value}; it must be at least 1")
     if not made.faces:
-        return tuple(sets.shortened(story, scenes) for story in stories[:number])
+        return tuple(shortened(story, scenes) for story in stories[:number])
     people = {c.description.casefold(): c for story in stories for c in story.characters}
     return tuple(
         face_story(c, base, place, scenes)

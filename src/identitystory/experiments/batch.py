@@ -11,8 +11,10 @@ from pathlib import Path
 
 from ..config import settings
 from ..errors import ConfigError, IdentityStoryError, RunError, is_out_of_memory
+from ..methods.registry import method
 from ..protocols import ModelFacts
-from ..runs import cache, plan, request
+from ..runs import plan, request
+from ..runs.cache import is_there, shared_files
 from ..runs.events import Finished, Warned
 from ..runs.folder import RunFolder, read_record
 from ..runs.painter import finished_parts
@@ -66,7 +68,7 @@ def stages(experiment: Experiment) -> list[list[Unit]]:
 
 def identities(experiment: Experiment) -> list[Unit]:
     """The identities of each story whose first variant in need of them has none yet."""
-    facing = [v for v in experiment.variants if v.needs_identities][:1]
+    facing = [v for v in experiment.variants if method(v.method, v.preset).needs_identities][:1]
     units = [
         Unit(v.label, replace(experiment.run(v, story), paint=False))
         for story in experiment.stories
@@ -90,9 +92,9 @@ def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
         asked = [made.identities[name] for name in made.cast]
         asked += [made.frames[index] for index in made.wanted]
         to_do = [part for part in asked if part.name not in done]
-        costs.append(plan.evaluations(run, made, to_do))
-        for file, cost in cache.pieces(run, made, model, to_do).items():
-            if file in known or cache.is_there(file):
+        costs.append(plan.calls(run, made, to_do))
+        for file, cost in shared_files(run.cache, [part.pieces for part in to_do]).items():
+            if file in known or is_there(file):
                 costs[-1] -= cost
             known.add(file)
     return costs

@@ -16,9 +16,10 @@ from PIL import Image
 
 from ..config import Preset
 from ..errors import RunError
-from ..methods.registry import OURS, method
+from ..methods.registry import OURS
 from ..metrics.measures import Score, described
 from ..runs import sheets
+from ..runs.cache import PORTRAITS, Cache
 from ..runs.files import write_png
 from ..runs.folder import RunFolder
 from ..runs.request import RunRequest
@@ -50,11 +51,6 @@ class Variant:
     preset: Preset
     method: str = OURS
     number: float | None = None
-
-    @property
-    def needs_identities(self) -> bool:
-        """Whether its characters are searched."""
-        return self.method == OURS or method(self.method, self.preset).needs_identities
 
 
 @dataclass(frozen=True)
@@ -115,8 +111,7 @@ class Experiment:
             device=self.device,
             dtype=self.dtype,
             method=variant.method,
-            portraits=self.out / "portraits",
-            templates=None if self.over_methods else self.out / "templates",
+            cache=Cache(self.out, kinds=(PORTRAITS,)) if self.over_methods else Cache(self.out),
         )
 
     def runs(self) -> list[RunRequest]:

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Preset
-from ..cost import frame_evaluations
-from ..methods.registry import METHODS, OURS, check_method, method
+from ..methods.registry import METHODS, check_method, method
 from ..metrics.measures import described
 from ..runs.files import write_whole
 from ..runs.folder import RunFolder
@@ -120,12 +119,8 @@ def _seconds(run: RunRequest) -> list[float]:
 
 def calls(variant: Variant, story: Story) -> int:
     """Network calls of all frames, if everybody is found at once; identities not counted."""
-    preset = variant.preset
-    if variant.method == OURS:
-        people = sum(len(scene.cast) for scene in story.scenes)
-        return frame_evaluations(preset, people, templates=len(story.scenes))
-    made = method(variant.method, preset)
-    return made.evaluations(story, range(len(story.scenes)), preset.num_steps)
+    made = method(variant.method, variant.preset)
+    return made.calls(story, range(len(story.scenes)), variant.preset.num_steps)
 
 
 def as_json(request: Experiment, outcome: Outcome) -> dict[str, Any]:

@@ -6,77 +6,24 @@ The JSON Schema of the format is docs/story.schema.json (``python -m identitysto
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from .. import types
 from ..errors import StoryError, did_you_mean, quoted
 from ..types import Character, Scene, Story
 from . import text
 from .consistory_json import is_human_json, read_human_json
+from .document import read_document
+from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
 from .text import tidy
 
-MAX_BYTES = 1 << 20
-MAX_NAME = 40
-MAX_NOUN = 40
-MAX_DESCRIPTION = 400
-MAX_PROMPT = 1000
-MAX_STYLE = 200
-MAX_TITLE = 200
-MAX_CHARACTERS = 20
-MAX_SCENES = 1000
-
-_STRICT = ConfigDict(extra="forbid", strict=True)
-
-
-class CharacterEntry(BaseModel):
-    """Somebody of the story, ``[[character]]``."""
-
-    model_config = _STRICT
-    name: str = Field(
-        max_length=MAX_NAME,
-        description="As written between braces in a scene: letters, digits, spaces, - _ and '.",
-    )
-    description: str = Field(
-        max_length=MAX_DESCRIPTION,
-        description="Put in place of the name, e.g. 'a middle-aged woman with dark curly hair'.",
-    )
-    noun: str | None = Field(
-        default=None,
-        max_length=MAX_NOUN,
-        description="The word of the description that says who it is ('woman'); found if left out.",
-    )
-
-
-class SceneEntry(BaseModel):
-    """One picture to make, ``[[scene]]``."""
-
-    model_config = _STRICT
-    prompt: str = Field(
-        max_length=MAX_PROMPT, description="What happens; characters in braces: '{Mara} reads'."
-    )
-
-
-class StoryFile(BaseModel):
-    """A story for identitystory: who is in it and which pictures to make."""
-
-    model_config = _STRICT
-    schema_: str | None = Field(
-        default=None, alias="$schema", description="For editors; not read by identitystory."
-    )
-    title: str = Field(default="", max_length=MAX_TITLE, description="Names the run folder.")
-    style: str = Field(
-        default="", max_length=MAX_STYLE, description="Put in front of every prompt: 'watercolour'."
-    )
-    character: list[CharacterEntry] = Field(max_length=MAX_CHARACTERS)
-    scene: list[SceneEntry] = Field(max_length=MAX_SCENES)
+MAX_NAME_BYTES = 150  # of a character as a file name, so that every file system takes it
 
 
 def load_story(path: str | Path) -> Story:
@@ -86,8 +33,7 @@ def load_story(path: str | Path) -> Story:
         StoryError: the file cannot be read, or something in it is wrong; one line, with the place.
     """
     source = str(path)
-    content = _read_text(Path(path), source)
-    data = _parse(content, source, is_json=_looks_like_json(Path(path), content))
+    data = read_document(Path(path), source)
     if is_human_json(data):
         return read_human_json(data, source=source, title=Path(path).stem)
     story = make_story(data, source=source)
@@ -102,6 +48,30 @@ def inline_story(
     Raises:
         StoryError: as ``load_story``; a character without a colon.
     """
+    data = _inline(characters, scenes, style) | {"title": title}
+    story = make_story(data, source="the command line")
+    return story if story.title else _retitled(story, re.sub(r"[{}]", "", story.scenes[0].text))
+
+
+def more_scenes(
+    known: Story, characters: Sequence[str], scenes: Sequence[str], *, style: str | None = None
+) -> Story:
+    """More scenes of a story from the command line, with its characters as they are, and new ones.
+
+    Args:
+        known: whose characters the scenes may name.
+        characters: new ones, as `inline_story` has them; one of ``known`` may be given again.
+        scenes: the new ones alone.
+        style: of the new scenes; None is that of ``known``.
+
+    Raises:
+        StoryError: as ``inline_story``; a new character is called like another.
+    """
+    data = _inline(characters, scenes, known.style if style is None else style)
+    return _made(data, "the command line", known.characters)
+
+
+def _inline(characters: Sequence[str], scenes: Sequence[str], style: str) -> dict[str, Any]:
     entries = []
     for given in characters:
         name, colon, description = given.partition(":")
@@ -111,9 +81,7 @@ def inline_story(
                 '"Mara: a young woman with red hair"'
             )
         entries.append({"name": name.strip(), "description": description.strip()})
-    data: dict[str, Any] = {"title": title, "style": style, "character": entries}
-    story = make_story(data | {"scene": [{"prompt": s} for s in scenes]}, source="the command line")
-    return story if story.title else _retitled(story, re.sub(r"[{}]", "", story.scenes[0].text))
+    return {"style": style, "character": entries, "scene": [{"prompt": s} for s in scenes]}
 
 
 def make_story(data: Any, *, source: str) -> Story:
@@ -127,15 +95,22 @@ def make_story(data: Any, *, source: str) -> Story:
     for key, example in (("character", 'name = "Mara"'), ("scene", 'prompt = "{Mara} reads"')):
         if data.get(key, []) == []:
             raise StoryError(f"{source}: there are no {key}s. Add one: [[{key}]] with {example}")
+    return _made(data, source)
+
+
+def _made(data: Any, source: str, known: tuple[Character, ...] = ()) -> Story:
+    """The story in ``data``, whose scenes may also name those who are ``known``."""
     try:
         entry = StoryFile.model_validate(data)
     except ValidationError as error:
-        raise StoryError(f"{source}: {_first_mistake(error)}") from None
-    characters = tuple(
-        _character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)
-    )
+        raise StoryError(f"{source}: {first_mistake(error)}") from None
+    new = [_character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)]
+    there = {(c.name, c.description) for c in known}
+    characters = known + tuple(c for c in new if (c.name, c.description) not in there)
     _check_distinct(characters, source)
     style = _line(entry.style, f"{source}: 'style'")
+    if "{" in style or "}" in style:
+        raise StoryError(f"{source}: 'style' holds a brace; braces belong in scenes")
     title = _line(entry.title, f"{source}: 'title'")
     made = [
         make_scene(s.prompt, characters, style=style, source=source, number=i)
@@ -211,21 +186,18 @@ def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or "story"
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a story file."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **StoryFile.model_json_schema(by_alias=True),
-    }
-
-
 def _character(entry: CharacterEntry, place: str) -> Character:
-    name = _line(entry.name, f"{place}: 'name'")
+    name = text.plain_name(_line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
-        _in_word(ch) or ch in " -_'" for ch in name
+        _in_word(ch) or ch in text.NAME_MARKS for ch in re.sub(r"(?<=\w)\.(?= |$)", "", name)
     ):
         raise StoryError(
-            f"{place}: the name {name!r} may hold letters, digits, spaces, - _ and ' only"
+            f"{place}: the name {name!r} may hold letters, digits, spaces, . - _ and ' only"
+        )
+    if (size := len(file_stem(name).encode())) > MAX_NAME_BYTES:
+        raise StoryError(
+            f"{place}: the name {name!r} takes {size} bytes as a file name; "
+            f"at most {MAX_NAME_BYTES} fit"
         )
     place = f"{place} ({name})"
     description = text.clean_description(_line(entry.description, f"{place}: 'description'"))
@@ -253,10 +225,11 @@ def _character(entry: CharacterEntry, place: str) -> Character:
 def _check_distinct(characters: Sequence[Character], source: str) -> None:
     seen: dict[str, str] = {}
     for c in characters:
-        other = seen.setdefault(file_stem(c.name).casefold(), c.name)
-        if other is not c.name:
-            same = "twice" if other == c.name else f"too like {other!r}"
+        stem = file_stem(c.name).casefold()
+        if stem in seen:
+            same = "twice" if seen[stem] == c.name else f"too like {seen[stem]!r}"
             raise StoryError(f"{source}: the name {c.name!r} is given {same}; names must differ")
+        seen[stem] = c.name
 
 
 def _in_word(ch: str) -> bool:
@@ -272,102 +245,3 @@ def _line(value: str, place: str) -> str:
 
 def _retitled(story: Story, title: str) -> Story:
     return Story(tidy(title)[:MAX_TITLE], story.characters, story.scenes, story.style)
-
-
-def _read_text(path: Path, source: str) -> str:
-    try:
-        if path.is_dir():
-            raise StoryError(f"{source} is a folder; give the story file in it")
-        if not path.exists():
-            raise StoryError(f"{source}: there is no such file")
-        if not path.is_file():
-            raise StoryError(f"{source} is not a file")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoryError(f"{source} cannot be read: {reason}") from None
-    if len(raw) > MAX_BYTES:
-        raise StoryError(f"{source} is larger than 1 MiB; that is no story file")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise StoryError(f"{source}: line {line} is not UTF-8; save the file as UTF-8") from None
-
-
-def _looks_like_json(path: Path, content: str) -> bool:
-    suffix = path.suffix.lower()
-    return suffix == ".json" or (suffix != ".toml" and content.lstrip().startswith("{"))
-
-
-def _parse(content: str, source: str, *, is_json: bool) -> Any:
-    try:
-        return json.loads(content) if is_json else tomllib.loads(content)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise StoryError(f"{source}: {place}: not valid JSON: {error.msg}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise StoryError(f"{source}: {_toml_place(str(error), content)}") from None
-    except (RecursionError, ValueError):
-        kind = "JSON" if is_json else "TOML"
-        raise StoryError(f"{source}: not a story: {kind} nested or numbers too large") from None
-
-
-def _toml_place(message: str, content: str) -> str:
-    """``line 3, column 9: not valid TOML: Invalid value``."""
-    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
-    if found:
-        what, line, column = found[1], int(found[2]), int(found[3])
-    else:
-        lines = content.splitlines() or [""]
-        what = message.removesuffix(" (at end of document)")
-        line, column = len(lines), len(lines[-1]) + 1
-    return f"line {line}, column {column}: not valid TOML: {' '.join(what.split())}"
-
-
-def _first_mistake(error: ValidationError) -> str:
-    mistakes = error.errors(include_url=False, include_context=True)
-    mistake = mistakes[0]
-    more = len(mistakes) - 1
-    tail = f" (and {more} more mistake{'s' * (more > 1)})" if more else ""
-    return _sentence(mistake["type"], mistake["loc"], mistake["input"], mistake.get("ctx")) + tail
-
-
-def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> str:
-    """A pydantic mistake in the words of a story's writer."""
-    entry = f"{loc[0]} {int(loc[1]) + 1}" if len(loc) > 1 else ""
-    key = loc[-1]
-    field = f"{entry}: {key!r}" if len(loc) > 2 else (entry or repr(key))
-    owner = entry or "the story"
-    entries: dict[str, type[BaseModel]] = {"character": CharacterEntry, "scene": SceneEntry}
-    table = entries.get(str(loc[0]), StoryFile) if len(loc) > 1 else StoryFile
-    keys = list(table.model_fields)
-    keys = [k for k in keys if k != "schema_"]
-    if kind == "missing":
-        return f"{owner} has no {key!r}"
-    if kind == "extra_forbidden":
-        hint = did_you_mean(str(key), keys, otherwise=f" There are: {quoted(keys)}.")
-        return f"{owner} has an unknown key {key!r}.{hint}"
-    if kind == "string_type":
-        return f"{field} must be text, not {_shown(value)}"
-    if kind == "list_type":
-        return f"{field} must be a list of tables; write [[{key}]], with two brackets"
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{field} must be a table with {quoted(keys)}, not {_shown(value)}"
-    if kind == "string_too_long":
-        limit = ctx["max_length"]
-        return f"{field} has {len(value):,} characters; at most {limit:,} are taken. Shorten it."
-    if kind == "too_long":
-        return f"there are {len(value):,} {key}s; at most {ctx['max_length']:,} are taken"
-    if kind == "string_unicode":
-        return f"{field} holds half a character (a lone surrogate); remove it"
-    return f"{field} cannot be {_shown(value)}"
-
-
-def _shown(value: Any) -> str:
-    kinds = {bool: "true or false", dict: "a table", list: "a list", type(None): "null"}
-    if type(value) in kinds:
-        return kinds[type(value)]
-    shown = repr(value) if isinstance(value, str) else str(value)
-    return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -1,0 +1,118 @@
+"""The form of a story file, and its mistakes in the words of a story's writer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import did_you_mean, quoted
+
+MAX_NAME = 40
+MAX_NOUN = 40
+MAX_DESCRIPTION = 400
+MAX_PROMPT = 1000
+MAX_STYLE = 200
+MAX_TITLE = 200
+MAX_CHARACTERS = 20
+MAX_SCENES = 1000
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+class CharacterEntry(BaseModel):
+    """Somebody of the story, ``[[character]]``."""
+
+    model_config = _STRICT
+    name: str = Field(
+        max_length=MAX_NAME,
+        description="As written between braces in a scene: letters, digits, spaces, - _ and '.",
+    )
+    description: str = Field(
+        max_length=MAX_DESCRIPTION,
+        description="Put in place of the name, e.g. 'a middle-aged woman with dark curly hair'.",
+    )
+    noun: str | None = Field(
+        default=None,
+        max_length=MAX_NOUN,
+        description="The word of the description that says who it is ('woman'); found if left out.",
+    )
+
+
+class SceneEntry(BaseModel):
+    """One picture to make, ``[[scene]]``."""
+
+    model_config = _STRICT
+    prompt: str = Field(
+        max_length=MAX_PROMPT, description="What happens; characters in braces: '{Mara} reads'."
+    )
+
+
+class StoryFile(BaseModel):
+    """A story for identitystory: who is in it and which pictures to make."""
+
+    model_config = _STRICT
+    schema_: str | None = Field(
+        default=None, alias="$schema", description="For editors; not read by identitystory."
+    )
+    title: str = Field(default="", max_length=MAX_TITLE, description="Names the run folder.")
+    style: str = Field(
+        default="", max_length=MAX_STYLE, description="Put in front of every prompt: 'watercolour'."
+    )
+    character: list[CharacterEntry] = Field(max_length=MAX_CHARACTERS)
+    scene: list[SceneEntry] = Field(max_length=MAX_SCENES)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a story file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **StoryFile.model_json_schema(by_alias=True),
+    }
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first mistake of a story file in one sentence, and how many more there are."""
+    mistakes = error.errors(include_url=False, include_context=True)
+    mistake = mistakes[0]
+    more = len(mistakes) - 1
+    tail = f" (and {more} more mistake{'s' * (more > 1)})" if more else ""
+    return _sentence(mistake["type"], mistake["loc"], mistake["input"], mistake.get("ctx")) + tail
+
+
+def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> str:
+    """A pydantic mistake in the words of a story's writer."""
+    entry = f"{loc[0]} {int(loc[1]) + 1}" if len(loc) > 1 else ""
+    key = loc[-1]
+    field = f"{entry}: {key!r}" if len(loc) > 2 else (entry or repr(key))
+    owner = entry or "the story"
+    entries: dict[str, type[BaseModel]] = {"character": CharacterEntry, "scene": SceneEntry}
+    table = entries.get(str(loc[0]), StoryFile) if len(loc) > 1 else StoryFile
+    keys = list(table.model_fields)
+    keys = [k for k in keys if k != "schema_"]
+    if kind == "missing":
+        return f"{owner} has no {key!r}"
+    if kind == "extra_forbidden":
+        hint = did_you_mean(str(key), keys, otherwise=f" There are: {quoted(keys)}.")
+        return f"{owner} has an unknown key {key!r}.{hint}"
+    if kind == "string_type":
+        return f"{field} must be text, not {_shown(value)}"
+    if kind == "list_type":
+        return f"{field} must be a list of tables; write [[{key}]], with two brackets"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{field} must be a table with {quoted(keys)}, not {_shown(value)}"
+    if kind == "string_too_long":
+        limit = ctx["max_length"]
+        return f"{field} has {len(value):,} characters; at most {limit:,} are taken. Shorten it."
+    if kind == "too_long":
+        return f"there are {len(value):,} {key}s; at most {ctx['max_length']:,} are taken"
+    if kind == "string_unicode":
+        return f"{field} holds half a character (a lone surrogate); remove it"
+    return f"{field} cannot be {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    kinds = {bool: "true or false", dict: "a table", list: "a list", type(None): "null"}
+    if type(value) in kinds:
+        return kinds[type(value)]
+    shown = repr(value) if isinstance(value, str) else str(value)
+    return shown if len(shown) <= 40 else shown[:37] + "..."
