@@ -19,7 +19,6 @@ from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.experiments import batch, evaluate, instruments, table1
 from identitystory.experiments.batch import paint
 from identitystory.experiments.evaluate import Evaluation
-from identitystory.experiments.experiment import sheet
 from identitystory.experiments.memory import note_peak, read_peak
 from identitystory.experiments.table1 import chosen_methods, experiment, markdown, measured
 from identitystory.experiments.tables import Outcome, Row
@@ -158,7 +157,7 @@ def test_kill_9_and_the_same_command_give_the_same_pictures_and_scores(
 
 def test_the_page_has_a_row_a_method_and_a_column_a_frame(backend, request_):
     paint(request_, Workshop(backend).service)
-    page = sheet(request_, STORIES[0])
+    page = sheet_of(request_, STORIES[0])
     above = page.height - 3 * TILE
     assert page.width == LEFT + 2 * TILE
     for row, name in enumerate(NAMES):
@@ -170,7 +169,7 @@ def test_the_page_has_a_row_a_method_and_a_column_a_frame(backend, request_):
 
 
 def sheet_of(request, story):
-    """As it lies in side_by_side."""
+    """As it lies in side_by_side, with the texts of the scenes."""
     table1.write_sheets(replace(request, stories=(story,)), "side_by_side", heads=True)
     return Image.open(request.out / "side_by_side" / "one.png").convert("RGB")
 

@@ -31,15 +31,7 @@ _FIELDS = [field.name for field in fields(Row) if field.name != "group"]
 def experiment(
     made: Ablation, variants: Sequence[Variant], stories: Sequence[Story], out: Path, **where: Any
 ) -> Experiment:
-    """``variants`` of an ablation over ``stories``.
-
-    Args:
-        made: the ablation.
-        variants: those that can be computed, see `ablations.variants`.
-        stories: see `chosen_stories`.
-        out: the folder.
-        where: model, seed, device and dtype, as of an ``Experiment``.
-    """
+    """The ``variants`` that can be computed over `chosen_stories`; ``where`` is as of an ``Experiment``."""
     command = f"ablate {made.name}"
     return Experiment(command, tuple(variants), tuple(stories), out, paint=made.paint, **where)
 

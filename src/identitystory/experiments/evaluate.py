@@ -68,7 +68,12 @@ def evaluate(
         ConfigError, ModelError: an instrument that was asked for is not here.
     """
     folders = find_runs(request.runs)
-    check_comparable(folders)
+    methods = sorted({recorded(folder).method for folder in folders})
+    if len(methods) > 1:  # the mean of two methods is nobody's
+        raise RunError(
+            f"the runs are of several methods ({', '.join(methods)}); evaluate the runs of one at a "
+            "time, or compare them with identitystory bench"
+        )
     notes: list[str] = []
     stories = [read_run(folder, templates=request.templates, notes=notes) for folder in folders]
     tools = tools or open_tools(request, sorted({recorded(folder).model for folder in folders}))
@@ -113,20 +118,6 @@ def scorer(request: EvaluationRequest, tools: Tools) -> Callable[[Sequence[Path]
 def group_of(people: int) -> str:
     """The name of the group of stories with so many characters: ``1 character``."""
     return f"{people} character{'s' * (people != 1)}"
-
-
-def check_comparable(folders: Sequence[Path]) -> None:
-    """Refuses runs of several methods: the mean of two methods is nobody's.
-
-    Raises:
-        RunError: names the methods.
-    """
-    methods = sorted({recorded(folder).method for folder in folders})
-    if len(methods) > 1:
-        raise RunError(
-            f"the runs are of several methods ({', '.join(methods)}); evaluate the runs of one at a "
-            "time, or compare them with identitystory bench"
-        )
 
 
 def read_run(

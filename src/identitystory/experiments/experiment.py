@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from ..config import Preset
 from ..errors import RunError
 from ..methods.registry import OURS
@@ -182,17 +180,12 @@ def measure(experiment: Experiment, score: Scorer, say: Say = lambda line: None)
     return Outcome(compared(rows, reference), reference, *used, notes)
 
 
-def sheet(experiment: Experiment, story: Story, heads: Sequence[str] = ()) -> Image.Image:
-    """A row of pictures for each variant of ``story``, texts above the columns if there are any."""
-    rows = [(variant.label, experiment.run(variant, story)) for variant in experiment.variants]
-    return sheets.page(rows, heads)
-
-
 def write_sheets(experiment: Experiment, folder: str, *, heads: bool = False) -> list[Path]:
-    """The sheet of each story as FOLDER/STORY.png; ``heads`` puts the scenes' texts on it."""
+    """FOLDER/STORY.png for each story: a row of pictures a variant; ``heads`` are scenes' texts."""
     files = []
     for story in experiment.stories:
+        rows = [(variant.label, experiment.run(variant, story)) for variant in experiment.variants]
         texts = [scene.text or scene.prompt for scene in story.scenes] if heads else ()
         files.append(experiment.out / folder / f"{slug(story.title)}.png")
-        write_png(files[-1], sheet(experiment, story, texts), {"title": story.title})
+        write_png(files[-1], sheets.page(rows, texts), {"title": story.title})
     return files

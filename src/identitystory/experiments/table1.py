@@ -49,15 +49,7 @@ def experiment(
     methods: Sequence[str] = METHODS,
     **where: Any,
 ) -> Experiment:
-    """``methods`` over ``stories``.
-
-    Args:
-        stories: with distinct titles, see ``story.sets.load_stories``.
-        out: the folder.
-        preset: the resolved configuration, the same for every method.
-        methods: names, in the order of the table.
-        where: model, seed, device and dtype, as of an ``Experiment``.
-    """
+    """``methods`` over ``stories`` with one configuration; ``where`` is as of an ``Experiment``."""
     variants = tuple(Variant(name, name, preset, name) for name in methods)
     return Experiment("bench", variants, tuple(stories), out, **where)
 
