@@ -11,6 +11,9 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from identitystory.errors import ConfigError
+from identitystory.experiments.tables import percent
+from identitystory.metrics import measures as measures_
 from identitystory.metrics.crops import GREY, cut_out
 from identitystory.metrics.evidence import (
     Evidence,
@@ -21,7 +24,15 @@ from identitystory.metrics.evidence import (
     look,
     rate,
 )
-from identitystory.metrics.measures import attribute_scores, pooled, score
+from identitystory.metrics.measures import (
+    MEASURES,
+    Measure,
+    attribute_scores,
+    chosen_measures,
+    described,
+    pooled,
+    score,
+)
 from identitystory.metrics.scores import cosine
 from identitystory.types import Face, Segmentation
 
@@ -331,3 +342,36 @@ def test_masks_are_those_of_the_segmenter_that_looks_at_the_picture(tmp_path):
     found = look(told("one", picture), Instruments(Colours(), segmenter=Right()))
     own = look(told("one", picture), Instruments(Colours()))
     assert found.clip_t_c[0] > own.clip_t_c[0]
+
+
+def test_a_measure_is_a_row_that_everything_reads(tmp_path, with_faces, monkeypatch):
+    """Added as a row, it is scored, chosen, shown in its unit and named with its instrument."""
+    of = lambda evidence, instruments: len(evidence.story.pictures) / 10
+    row = Measure("length", "pictures", "1-5", "less", of)
+    monkeypatch.setattr(measures_, "MEASURES", (*MEASURES, row))
+    seen = looked(tmp_path, with_faces, (ANN, (RED, RED)))
+    found = table(seen, with_faces)
+    assert (found["length"].value, found["length"].stories) == (0.2, 1)
+    assert list(found)[-1] == "length"
+    assert described("length").label == "length (1-5) ↓"
+    assert percent(found["length"]) == "0.200"
+    assert chosen_measures("length, AUC,length") == ("length", "AUC")
+    with pytest.raises(ConfigError, match=r"no measure is called 'lenght'.*'length'.*Face-Sim"):
+        chosen_measures("lenght")
+
+
+def test_only_the_measures_that_are_asked_for_are_taken(tmp_path, with_faces):
+    seen = looked(tmp_path, with_faces, (ANN, (RED, RED)))
+    assert [s.name for s in score(seen, with_faces, only=("AUC", "Face-Sim"))] == [
+        "Face-Sim",
+        "AUC",
+    ]
+    assert score(seen, with_faces, only=("CLIP-T",)) == []  # there is no CLIP
+
+
+def test_every_measure_has_one_way_to_be_computed_and_a_name_of_its_own():
+    assert len(measures_.measures()) == len(MEASURES)
+    for measure in MEASURES:
+        assert (measure.pool is None) == (measure.of is not Measure.of)
+        assert measure.unit in ("%", "0-1", "1-5")
+        assert measure.better in ("more", "less", "")
