@@ -77,12 +77,11 @@ def evaluate(
     notes: list[str] = []
     stories = [read_run(folder, templates=request.templates, notes=notes) for folder in folders]
     tools = tools or open_tools(request, sorted({recorded(folder).model for folder in folders}))
-    instruments, measured_with = tools.instruments, dict(tools.measured_with)
+    instruments = tools.instruments
     rates: list[Rates | None] = [None] * len(stories)
     if instruments.judge is not None:  # first, for what is wrong with it shows at once
         say(f"Q-Align: {sum(len(story.pictures) for story in stories)} pictures")
         rates = [*rate(stories, instruments.judge)]
-        measured_with["Q-Align"] = {"name": instruments.judge.name, "scale": "1 to 5"}
     seen = []
     for number, (story, rated) in enumerate(zip(stories, rates, strict=True), 1):
         say(f"{number} of {len(stories)}: {story.name}, {len(story.pictures)} pictures")
@@ -102,7 +101,7 @@ def evaluate(
         stories={e.story.name: table([e]) for e in seen},
         attributes=attribute_scores(seen, samples=request.samples),
         sizes=sizes,
-        measured_with=measured_with,
+        measured_with=dict(tools.measured_with),
         not_measured=dict(tools.not_measured),
         pictures="templates" if request.templates else "frames",
         samples=request.samples,

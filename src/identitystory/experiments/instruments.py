@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, IdentityStoryError
-from ..metrics.attributes import FOLDER, AttributeReader, load_reader
+from ..metrics.attributes import FOLDER, load_reader
 from ..metrics.crops import HOW
 from ..metrics.evidence import Instruments
 from ..metrics.faces import load_recogniser
@@ -16,7 +16,7 @@ from ..metrics.intervals import SAMPLES
 from ..metrics.measures import measures
 from ..metrics.quality import QAlign
 from ..models.files.catalogue import ENTRIES
-from ..protocols import FaceRecogniser, PictureEncoder, Segmenter
+from ..protocols import Segmenter
 
 CLIP = "openai/clip-vit-base-patch32"  # where a checkpoint brings none: the level of the paper's
 CLIPSEG = ENTRIES["clipseg"].repo
@@ -59,6 +59,10 @@ class Tools:
     not_measured: dict[str, str]
 
 
+class _NotHereError(Exception):
+    """An instrument is not here, and nobody asked for it by name; says why."""
+
+
 def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
     """What the measures of ``request`` need to measure pictures of ``models``, opened.
 
@@ -67,30 +71,19 @@ def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
     """
     known = measures()
     needed = {known[name].instrument for name in request.measures or known}
+    opened: dict[str, Any] = {}
     used: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
-    encoder = recogniser = reader = judge = segmenter = None
-    if needed & {"CLIP", "masks"}:
-        encoder = _encoder(request, models, missing)
-    if encoder is not None:
-        used["CLIP"] = {"name": encoder.name, "characters": HOW}
-    if "faces" in needed:
-        recogniser = _recogniser(request, missing)
-    if recogniser is not None:
-        facts = ("name", "licence", "scale")
-        used["faces"] = {fact: getattr(recogniser, fact) for fact in facts}
-    if "attributes" in needed:
-        reader = _reader(models, missing)
-    if reader is not None:
-        used["attributes"] = {"name": reader.name, "held-out accuracy": dict(reader.accuracy)}
-    if "Q-Align" in needed and request.qalign:
-        judge = QAlign(request.qalign)
-    elif "Q-Align" in needed:
-        missing["Q-Align"] = "no --qalign given"
-    if encoder is not None or recogniser is not None:
-        segmenter, name = _segmenter(request, models)
-        used["masks"] = {"name": name}
-    return Tools(Instruments(encoder, recogniser, reader, judge, segmenter), used, missing)
+    for name, (place, opener) in _OPENERS.items():
+        if name in needed or (name == "CLIP" and "masks" in needed):
+            try:
+                opened[place], used[name] = opener(request, models)
+            except _NotHereError as why:
+                missing[name] = str(why)
+    if "encoder" in opened or "recogniser" in opened:
+        opened["segmenter"], found = _segmenter(request, models)
+        used["masks"] = {"name": found}
+    return Tools(Instruments(**opened), used, missing)
 
 
 def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segmenter | None, str]:
@@ -110,15 +103,16 @@ def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segme
     return found, f"found in each picture by {models[0]}/{names} (sha256 {weights})"
 
 
-def _encoder(
-    request: EvaluationRequest, models: Sequence[str], missing: dict[str, str]
-) -> PictureEncoder | None:
+Opened = tuple[Any, dict[str, Any]]  # an instrument, and what it is
+
+
+def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     from ..models.clip import is_clipseg, load_clip
+    from ..models.device import resolve_device
     from ..models.files.checkpoint import find_checkpoint, find_folder
 
     if request.clip == NONE:
-        missing["CLIP"] = "--clip none"
-        return None
+        raise _NotHereError("--clip none")
     if request.clip != AUTO:
         folder, name = find_folder(request.clip, role="clip"), request.clip
     elif len(models) > 1:
@@ -135,9 +129,8 @@ def _encoder(
             folder, name = segmenter, f"{models[0]}/segmenter"
         else:
             folder, name = _cached_clip(models[0])
-    from ..models.device import resolve_device
-
-    return load_clip(folder, name=name, device=resolve_device(request.device))
+    encoder = load_clip(folder, name=name, device=resolve_device(request.device))
+    return encoder, {"name": encoder.name, "characters": HOW}
 
 
 def _cached_clip(model: str) -> tuple[Path, str]:
@@ -156,28 +149,41 @@ def _cached_clip(model: str) -> tuple[Path, str]:
     )
 
 
-def _recogniser(request: EvaluationRequest, missing: dict[str, str]) -> FaceRecogniser | None:
+def _recogniser(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     if request.faces == NONE:
-        missing["faces"] = "--faces none"
-        return None
+        raise _NotHereError("--faces none")
     try:
         name = "dlib" if request.faces == AUTO else request.faces
-        return load_recogniser(name, request.face_models)
+        found = load_recogniser(name, request.face_models)
     except ConfigError as error:
         if request.faces != AUTO:
             raise
-        missing["faces"] = str(error)
-        return None
+        raise _NotHereError(str(error)) from None
+    return found, {fact: getattr(found, fact) for fact in ("name", "licence", "scale")}
 
 
-def _reader(models: Sequence[str], missing: dict[str, str]) -> AttributeReader | None:
+def _reader(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     from ..models.files.checkpoint import find_checkpoint
 
-    missing["attributes"] = "the checkpoint has no attribute reader"
     try:
         found = load_reader(find_checkpoint(models[0]).base / FOLDER) if len(models) == 1 else None
     except IdentityStoryError as error:
-        missing["attributes"], found = str(error), None
-    if found is not None:
-        del missing["attributes"]
-    return found
+        raise _NotHereError(str(error)) from None
+    if found is None:
+        raise _NotHereError("the checkpoint has no attribute reader")
+    return found, {"name": found.name, "held-out accuracy": dict(found.accuracy)}
+
+
+def _judge(request: EvaluationRequest, models: Sequence[str]) -> Opened:
+    if not request.qalign:
+        raise _NotHereError("no --qalign given")
+    found = QAlign(request.qalign)
+    return found, {"name": found.name, "scale": "1 to 5"}
+
+
+_OPENERS = {
+    "CLIP": ("encoder", _encoder),
+    "faces": ("recogniser", _recogniser),
+    "attributes": ("reader", _reader),
+    "Q-Align": ("judge", _judge),
+}
