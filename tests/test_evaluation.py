@@ -34,6 +34,7 @@ from identitystory.runs import files
 from identitystory.runs import sheets as pages
 from identitystory.runs.options import new_request
 from identitystory.runs.service import Service
+from identitystory.settings import Overrides
 from identitystory.types import Face
 
 
@@ -46,8 +47,8 @@ def run(backend, story, tmp_path):
             load=lambda *_, **__: backend, describe=lambda *_: ModelFacts("w", "cpu", "float32")
         )
         folder = tmp_path / name
-        options = {"steps": 10, "portraits": 4, **options}
-        for _ in service.run(new_request(story, folder, **options)):
+        small = Overrides(steps=10, portraits=4)
+        for _ in service.run(new_request(story, folder, small, **options)):
             pass
         return folder
 
@@ -199,6 +200,20 @@ def test_json_is_one_object(run, call):
     code, out, err = call("a", "--clip", "none", "--faces", "none", "--json")
     assert (code, err) == (0, "")
     assert json.loads(out)["not_measured"]["CLIP"] == "--clip none"
+
+
+def test_only_what_the_chosen_measures_need_is_opened(run, call, monkeypatch):
+    monkeypatch.setattr(instruments, "_encoder", lambda *_: 1 / 0)
+    run("a")
+    code, out, _ = call("a", "--measures", "attributes, attributes", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert list(found["groups"]["all"]["scores"]) == ["attributes"]
+    assert list(found["measured_with"]) == ["attributes"]
+    assert found["not_measured"] == {}
+    code, _, err = call("a", "--measures", "CLIP-X", "--quiet")
+    assert code == 2
+    assert "no measure is called 'CLIP-X'. Did you mean 'CLIP-" in err
 
 
 def test_the_whole_way_with_faces(run, backend, monkeypatch):

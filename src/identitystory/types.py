@@ -1,4 +1,4 @@
-"""The values that flow from a story to its pictures (the straight line of docs/paper.md).
+"""The values that flow from a story to its pictures (the straight line of docs/reference/paper.md).
 
 Letters used everywhere: t steps, i step index **counting down** (i = t is pure noise, i = 0 is
 clean), m portraits, d identity dimension, s characters in a scene, C x h x w a latent,
@@ -7,11 +7,13 @@ H x W an image in pixels.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from PIL import Image
-from torch import Tensor
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
 
 Outcome = Literal["found", "weak", "noun", "missing"]
 
@@ -97,11 +99,21 @@ class Template:
 
 @dataclass(frozen=True)
 class Frame:
-    """A finished picture of ``scene`` and the template it was made from."""
+    """A finished picture of ``scene`` and the template it was made from; a notebook shows it."""
 
     scene: Scene
     image: Image.Image
     template: Template | None = None
+
+    def _repr_png_(self) -> bytes:
+        return png(self.image)
+
+
+def png(image: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

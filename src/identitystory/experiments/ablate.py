@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import wording
-from ..config import Preset, to_dict
+from ..config import Preset
 from ..errors import ConfigError
 from ..metrics.intervals import HOW, SAMPLES
 from ..runs.files import versions, write_whole
 from ..runs.service import Service
+from ..settings import to_dict
 from ..story.sets import shortened
 from ..types import Character, Scene, Story
 from . import batch, figures, identity_space, instruments

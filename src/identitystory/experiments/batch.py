@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from ..config import settings
 from ..errors import ConfigError, IdentityStoryError, RunError, is_out_of_memory
 from ..methods.registry import method
 from ..protocols import ModelFacts
@@ -21,6 +20,7 @@ from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
+from ..settings import settings
 from .experiment import Experiment, Say
 from .memory import note_peak, peak_mib, reset_peak
 from .workers import Engine, Local
