@@ -61,9 +61,9 @@ def stages(experiment: Experiment) -> list[list[Unit]]:
     if experiment.over_methods:
         whole = [of(v, s) for s in experiment.stories for v in experiment.variants]
         return [identities(experiment) if experiment.paint else [], whole]
-    first = experiment.reference
-    others = [v for v in experiment.variants if v != first]
-    return [[of(v, s) for v in some for s in experiment.stories] for some in ([first], others)]
+    first = [v for v in experiment.variants if v == experiment.reference]
+    others = [v for v in experiment.variants if v not in first]
+    return [[of(v, s) for v in some for s in experiment.stories] for some in (first, others)]
 
 
 def identities(experiment: Experiment) -> list[Unit]:
