@@ -21,7 +21,7 @@ from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
 from ..settings import settings
-from .experiment import Experiment, Say
+from .experiment import Experiment, Say, silent
 from .memory import note_peak, peak_mib, reset_peak
 from .workers import Engine, Local
 
@@ -121,7 +121,7 @@ def check_settings(runs: Iterable[RunRequest]) -> None:
                 )
 
 
-def make_run(run: RunRequest, service: Service, say: Say = lambda line: None) -> Finished:
+def make_run(run: RunRequest, service: Service, say: Say = silent) -> Finished:
     """Makes what is not there yet of one run; ``say`` hears its warnings."""
     for event in service.run(run):
         if isinstance(event, Warned):
@@ -148,7 +148,7 @@ class Once:
 def paint(
     experiment: Experiment,
     service: Service,
-    say: Say = lambda line: None,
+    say: Say = silent,
     engine: Engine | None = None,
 ) -> None:
     """Every run that is not finished yet; ``say`` hears what is painted and how long it will take.

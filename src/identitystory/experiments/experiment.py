@@ -32,6 +32,10 @@ Say = Callable[[str], None]
 Scorer = Callable[[Sequence[Path]], Evaluation]
 
 
+def silent(line: str) -> None:
+    """A ``Say`` that tells nothing, which other processes can be given."""
+
+
 @dataclass(frozen=True)
 class Variant:
     """One way to paint the stories.
@@ -144,7 +148,7 @@ def check_finished(experiment: Experiment) -> None:
             raise RunError(f"{run.out} is not finished; {again}")
 
 
-def measure(experiment: Experiment, score: Scorer, say: Say = lambda line: None) -> Outcome:
+def measure(experiment: Experiment, score: Scorer, say: Say = silent) -> Outcome:
     """The scores of every variant over all stories, and over those of each number of characters.
 
     Args:

@@ -23,7 +23,7 @@ from ..runs.service import Service
 from ..types import Story
 from . import batch, instruments
 from .evaluate import scorer
-from .experiment import Experiment, Say, Scorer, Variant, measure, write_sheets
+from .experiment import Experiment, Say, Scorer, Variant, measure, silent, write_sheets
 from .instruments import EvaluationRequest
 from .memory import read_peak
 from .tables import Outcome, Row, Table, cell
@@ -72,7 +72,7 @@ def compare(
     return outcome, write(request, outcome)
 
 
-def measured(request: Experiment, score: Scorer, say: Say = lambda line: None) -> Outcome:
+def measured(request: Experiment, score: Scorer, say: Say = silent) -> Outcome:
     """The scores of each method, as `experiment.measure` has them, and what a frame costs.
 
     Raises:
