@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from identitystory import preset
 from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
 from identitystory.experiments import bench
@@ -27,7 +28,6 @@ from identitystory.experiments.instruments import Wanted, open_tools
 from identitystory.experiments.workers import engine
 from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
-from identitystory.presets import preset
 from identitystory.runs.options import overridden
 from identitystory.story import sets
 from identitystory.types import Story

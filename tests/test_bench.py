@@ -21,7 +21,8 @@ from identitystory.experiments import table1 as results
 from identitystory.experiments.bench import BenchRequest, chosen_methods, paint
 from identitystory.experiments.table1 import make_table
 from identitystory.methods.registry import METHODS
-from identitystory.presets import PRESETS, with_guidance
+from identitystory.models.files.suited import preset
+from identitystory.presets import with_guidance
 from identitystory.protocols import ModelFacts
 from identitystory.runs.sheets import NAMES as LEFT
 from identitystory.runs.sheets import TILE, wrapped
@@ -86,12 +87,12 @@ def test_the_table_counts_the_steps_without_guidance_once(tmp_path):
     """fast guides 12 of 20 steps: 32 a template and 24 a character; guidance 1 guides none."""
     one = inline_story(["Mara: a woman"], ["{Mara} reads"], title="One")
     of = lambda preset, name: results.evaluations(BenchRequest((one,), tmp_path, preset), name, one)
-    assert of(PRESETS["recommended"], "identitystory") == 72
-    assert of(PRESETS["fast"], "identitystory") == 56
-    plain = with_guidance(PRESETS["recommended"], 1.0)
+    assert of(preset("recommended"), "identitystory") == 72
+    assert of(preset("fast"), "identitystory") == 56
+    plain = with_guidance(preset("recommended"), 1.0)
     assert of(plain, "identitystory") == 36
     assert [of(plain, name) for name in ("general", "consistory")] == [20, 40]
-    assert [of(PRESETS["fast"], name) for name in ("general", "direct-identity")] == [40, 40]
+    assert [of(preset("fast"), name) for name in ("general", "direct-identity")] == [40, 40]
 
 
 def test_a_second_time_nothing_is_painted_and_the_table_is_the_same(backend, request_):

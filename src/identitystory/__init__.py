@@ -8,8 +8,8 @@ from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover
 from .errors import IdentityStoryError
 from .injection import make_template, redenoise
+from .models.files.suited import preset
 from .pipeline import find_identity, paint
-from .presets import preset
 from .protocols import Backend
 from .types import Character, Frame, Identity, Scene, Story, Template
 

@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import time
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 from ..errors import IdentityStoryError
 from ..runs.files import versions
 
-CARD = "card.toml"
 MIN_MEMORY_GIB = 3.0
 MIN_DISK_GIB = 0.5
 
@@ -36,12 +34,12 @@ def models() -> list[dict[str, Any]]:
     ``commercial``, ``terms``, ``revision`` (the commit that is pinned; empty before the first
     fetch) and ``present``. Other bases that were fetched come last.
     """
-    from ..models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
+    from ..models.files.catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES, OPTIONAL, entry_of
     from ..models.files.checkpoint import find_checkpoint
     from ..models.files.store import read_lock
 
     listed = []
-    for name in ("miniature", *BUNDLES):
+    for name in (DEFAULT_MODEL, *BUNDLES):
         parts = [_part(ENTRIES[part]) for part in BUNDLES.get(name, ())]
         try:
             folder = find_checkpoint(name).base
@@ -83,12 +81,14 @@ def _part(entry: Any) -> dict[str, Any]:
 
 def card_facts(folder: Path) -> dict[str, str]:
     """The single values of a checkpoint's card, those of its tables as ``table.key``."""
+    from ..models.files.card import read_card
+
     try:
-        card = tomllib.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        card = read_card(folder)
+    except IdentityStoryError:
         return {}
     facts: dict[str, str] = {}
-    for key, value in card.items():
+    for key, value in card.values.items():
         if isinstance(value, dict):
             facts |= {f"{key}.{k}": str(v) for k, v in value.items() if _single(v)}
         elif _single(value):
@@ -100,6 +100,8 @@ def checkup(model: str) -> Iterator[Check]:
     """Every check in turn; the last one loads ``model`` and takes one step."""
     import torch
 
+    from ..models.files.catalogue import DEFAULT_MODEL
+
     found = versions()
     yield Check("python", f"{found.pop('python')} on {platform.system()} {platform.machine()}")
     for package, number in found.items():
@@ -107,7 +109,7 @@ def checkup(model: str) -> Iterator[Check]:
         yield Check(package, number, not needed or number != "not installed")
     yield Check("cores", f"{os.cpu_count()}, torch uses {torch.get_num_threads()}")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield Check("accelerator", ", ".join(gpus) or "none; the CPU will do for the miniature")
+    yield Check("accelerator", ", ".join(gpus) or f"none; the CPU will do for the {DEFAULT_MODEL}")
     memory = available_memory()
     if memory is not None:
         yield Check("memory free", f"{memory:.1f} GiB", memory >= MIN_MEMORY_GIB)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ConfigError, IdentityStoryError, StoryError, is_out_of_memory
 from ..models.files import fetch
+from ..models.files.catalogue import DEFAULT_MODEL
 from .experiments import add_command, add_commands
 from .options import command, heed_offline, model_options, offline_option, where, whole
 
@@ -161,7 +162,7 @@ def parser() -> Parser:
         "look whether this machine is ready",
         "Shows versions, cores, memory, disk and weights, and tries one step of the U-Net.",
     )
-    doctor.add_argument("--model", metavar="M", default="miniature", help="the model to try")
+    doctor.add_argument("--model", metavar="M", default=DEFAULT_MODEL, help="the model to try")
     doctor.add_argument("--json", action="store_true", help="print one JSON object a line")
     return top
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from ..models.files.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from ..config import Preset
@@ -94,7 +95,9 @@ def instrument_options(made: argparse.ArgumentParser) -> None:
 
 def default_stories(model: str | None) -> str:
     """The built-in set that suits ``model``, for commands that are given no ``--stories``."""
-    return "little_people" if (model or "miniature") == "miniature" else "consistory_human"
+    from ..models.files.suited import suits_of
+
+    return suits_of(model or DEFAULT_MODEL).stories
 
 
 def chosen_preset(
@@ -105,11 +108,11 @@ def chosen_preset(
     Raises:
         ConfigError: there is no such preset, or a number is out of range.
     """
-    from ..presets import preset
+    from ..models.files.suited import preset
     from ..runs.options import DEFAULT_PRESET, overridden
 
     return overridden(
-        preset(arguments.preset or DEFAULT_PRESET, model or "miniature"),
+        preset(arguments.preset or DEFAULT_PRESET, model or DEFAULT_MODEL),
         steps=arguments.steps,
         portraits=arguments.portraits,
         guidance=arguments.guidance,

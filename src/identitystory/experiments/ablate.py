@@ -18,6 +18,7 @@ from .. import wording
 from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
+from ..models.files.catalogue import DEFAULT_MODEL
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
@@ -49,7 +50,7 @@ class AblationRequest:
     variants: tuple[Variant, ...]
     stories: tuple[Story, ...]
     out: Path
-    model: str = "miniature"
+    model: str = DEFAULT_MODEL
     seed: int = 0
     device: str = "auto"
     dtype: str = "auto"

@@ -20,6 +20,7 @@ from typing import Any
 from ..config import Preset
 from ..errors import IdentityStoryError, RunError, is_out_of_memory
 from ..methods.registry import METHODS, OURS, check_method, method
+from ..models.files.catalogue import DEFAULT_MODEL
 from ..protocols import ModelFacts
 from ..runs.files import canonical, write_whole
 from ..runs.folder import RunFolder, read_record
@@ -52,7 +53,7 @@ class BenchRequest:
     out: Path
     preset: Preset
     methods: tuple[str, ...] = METHODS
-    model: str = "miniature"
+    model: str = DEFAULT_MODEL
     seed: int = 0
     device: str = "auto"
     dtype: str = "auto"

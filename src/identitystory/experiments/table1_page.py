@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..methods.registry import OURS
+from ..models.files.suited import suits_of
 from ..runs.files import write_whole
 from ..runs.folder import RunFolder, read_record
 from .bench import BenchRequest
@@ -27,14 +28,6 @@ LIMITS = (
     "Evaluations are of the frames; the search for an identity is once a character and not in them.",
     "Seconds and memory are those of the machine and of what else ran on it.",
 )
-MINIATURE = (
-    "The miniature paints rendered people at a small size. It shows whether a method works as "
-    "written and how methods compare on one and the same model; its values say nothing about "
-    "SDXL's, and cannot be held against the paper's.",
-    "Each measure is that of the checkpoint's own small CLIP where none other is installed.",
-    "Story-Adapter sees pictures through the miniature's identity tower, which knows people better "
-    "than CLIP does. That flatters it.",
-)
 
 
 def page(request: BenchRequest, table: dict[str, Any], command: str) -> str:
@@ -48,7 +41,7 @@ def page(request: BenchRequest, table: dict[str, Any], command: str) -> str:
     lines = ["# Results", "", "Written by the command itself; every number is measured.", ""]
     lines += ["```", command, "```", "", *_run(request, table), "", *tables(table)]
     lines += ["", "## What it shows", "", *best(table), *apart(table)]
-    limits = (*MINIATURE, *LIMITS) if request.model == "miniature" else LIMITS
+    limits = (*suits_of(request.model).caveats, *LIMITS)
     lines += ["", "## What it does not show", "", *(f"- {line}" for line in limits)]
     return without_folders("\n".join(lines)) + "\n"
 

@@ -13,7 +13,9 @@ from typing import Any
 from ..config import DiscoveryConfig, Preset
 from ..errors import ConfigError
 from ..methods.registry import check_method
-from ..presets import preset, with_distilled, with_guidance, with_steps
+from ..models.files.catalogue import DEFAULT_MODEL
+from ..models.files.suited import preset
+from ..presets import with_distilled, with_guidance, with_steps
 from ..story.file import slug
 from ..types import Story
 from .folder import RunFolder
@@ -68,7 +70,7 @@ def new_request(
         IdentityStoryError: a name or number that does not exist, or a folder of another format.
     """
     out = out or default_folder(story)
-    model = where.get("model") or "miniature"
+    model = where.get("model") or DEFAULT_MODEL
     request = RunRequest(story, out, preset(DEFAULT_PRESET, model))
     if out.is_dir() and RunFolder(out).record.is_file():
         before = recorded(out)

@@ -15,7 +15,8 @@ from ..cost import frame_evaluations, search_evaluations
 from ..errors import ConfigError, ModelError
 from ..methods.method import StoryMethod
 from ..methods.registry import OURS, method, settings
-from ..models.files.checkpoint import FEW_STEPS, adapter_fingerprint
+from ..models.files.checkpoint import FEW_STEPS
+from ..models.sdxl.family import adapter_fingerprint
 from ..protocols import ModelFacts
 from ..seeds import frame_seed, portrait_seeds
 from ..story.file import file_stem

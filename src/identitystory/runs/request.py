@@ -10,6 +10,7 @@ from typing import Any
 from ..config import Preset, preset_from_dict
 from ..errors import RunError
 from ..methods.registry import OURS
+from ..models.files.catalogue import DEFAULT_MODEL
 from ..types import Character, Scene, Story
 from . import files
 from . import folder as runfolder
@@ -44,7 +45,7 @@ class RunRequest:
     story: Story
     out: Path
     preset: Preset
-    model: str = "miniature"
+    model: str = DEFAULT_MODEL
     seed: int | None = None
     only: tuple[int, ...] = ()
     frame_seeds: Mapping[int, int] = field(default_factory=dict)
@@ -126,7 +127,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
         raise RunError(f"{picture} does not say how it was made; give a frame of a run")
     try:
         # Pictures of the first versions do not name their model.
-        model = model or str(facts["model"].get("name", "miniature"))
+        model = model or str(facts["model"].get("name", DEFAULT_MODEL))
         if "method" in facts:
             return _compared_again(facts, out, model)
         characters = [
