@@ -16,7 +16,6 @@ from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover, settled
 from .errors import ConfigError
 from .injection import kept_latents, make_template, present, redenoise, redenoise_together
-from .masks import clean
 from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import drawing, joined, sample_seeds, within
 from .seeds import attempt_seed, portrait_seeds
@@ -125,16 +124,6 @@ def first_latents(
     if cond is None:
         return [None] * len(scenes)
     return list(kept_latents(G, cond, seeds))
-
-
-def find_cast(
-    segmenter: Segmenter, story: Story, scene: Scene, image: Image.Image
-) -> tuple[Tensor, tuple[str, ...]]:
-    """Masks (s, H, W) bool of the cast in a finished picture, and the names of who is not there."""
-    if not scene.cast:
-        return torch.zeros(0, image.height, image.width, dtype=torch.bool), ()
-    M = clean(segmenter.segment(image, phrases(story, scene)).masks.cpu().bool())
-    return M, tuple(name for name, M_j in zip(scene.cast, M, strict=True) if not M_j.any())
 
 
 def identity_condition(

@@ -19,6 +19,7 @@ from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
 from ..models.files.catalogue import DEFAULT_MODEL
+from ..runs.cache import Cache
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
@@ -74,8 +75,7 @@ class AblationRequest:
             device=self.device,
             dtype=self.dtype,
             method=variant.method,
-            portraits=self.out / "portraits",
-            templates=self.out / "templates",
+            cache=Cache(self.out),
         )
 
     def runs(self) -> list[tuple[Variant, RunRequest]]:
