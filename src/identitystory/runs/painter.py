@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import pipeline
+from ..config import Preset
 from ..methods.method import Work, find_cast
 from ..protocols import Backend, ModelFacts
 from ..sampling import Watched
@@ -62,6 +63,25 @@ def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
         if all(f is not None and f.get("key") == part.key for f in pictures):
             there.add(part.name)
     return there
+
+
+def open_model(load: Load, model: str, preset: Preset, facts: ModelFacts) -> Backend:
+    """The model as ``preset`` wants it, on the device and in the precision of ``facts``."""
+    more = {
+        "search_steps": preset.discovery.search_steps,
+        "memory": None if preset.memory == "all" else preset.memory,
+        "compiled": preset.compiled or None,
+        "reuse": None if preset.reuse == 1 else preset.reuse,
+        "distilled": preset.discovery.distilled or None,
+    }
+    return load(
+        model,
+        sampler=preset.sampler,
+        num_steps=preset.num_steps,
+        device=facts.device,
+        dtype=facts.dtype,
+        **{key: value for key, value in more.items() if value is not None},
+    )
 
 
 class Run:
@@ -242,23 +262,8 @@ class Run:
     def _model(self) -> Backend:
         """The model, loaded when the first part needs it, watched step by step."""
         if self.backend is None:
-            start = time.perf_counter()
-            request, preset = self.request, self.request.preset
-            more = {
-                "search_steps": preset.discovery.search_steps,
-                "memory": None if preset.memory == "all" else preset.memory,
-                "compiled": preset.compiled or None,
-                "reuse": None if preset.reuse == 1 else preset.reuse,
-                "distilled": preset.discovery.distilled or None,
-            }
-            opened = self.load(
-                request.model,
-                sampler=preset.sampler,
-                num_steps=preset.num_steps,
-                device=self.model.device,
-                dtype=self.model.dtype,
-                **{key: value for key, value in more.items() if value is not None},
-            )
+            start, request = time.perf_counter(), self.request
+            opened = open_model(self.load, request.model, request.preset, self.model)
             self.backend = replace(
                 opened,
                 general=Watched(opened.general, self._step),

@@ -186,6 +186,19 @@ def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or "story"
 
 
+def make_character(name: str, description: str, noun: str | None, *, place: str) -> Character:
+    """Somebody of a story; ``place`` names them in errors, ``noun`` is found if it is None.
+
+    Raises:
+        StoryError: a name that is none, an empty description, or no word for a person in it.
+    """
+    try:
+        entry = CharacterEntry(name=name, description=description, noun=noun)
+    except ValidationError as error:
+        raise StoryError(f"{place}: {first_mistake(error)}") from None
+    return _character(entry, place)
+
+
 def _character(entry: CharacterEntry, place: str) -> Character:
     name = text.plain_name(_line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
