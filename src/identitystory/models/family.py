@@ -55,8 +55,9 @@ class IdentityPart:
 
     Attributes:
         title: its name in sentences.
-        places: where its files lie in a complete checkpoint: a file, or a folder where there is no dot.
-        families: names of the families that it can paint on.
+        places: where its files lie in a complete checkpoint: a file, or a folder where there is no
+            dot. Without any it is found by the name in a card alone.
+        families: names of the families that it can paint on; any if empty.
         open: ``open(files, general)`` is G_id; ``files`` are in the order of ``places``.
     """
 

@@ -110,7 +110,9 @@ def _found_in(folder: Path, registry: Registry, named: str | None) -> Found[Any]
         ModelError: the card names one that is not there, or another package's part is broken.
     """
     if named is None:
-        named = registry.first(lambda part: all(_is_there(folder, place) for place in part.places))
+        named = registry.first(
+            lambda part: part.places and all(_is_there(folder, place) for place in part.places)
+        )
         if named is None:
             return None
     part = registry.get(named)
@@ -139,7 +141,7 @@ def _plain_places(registry: Registry) -> str:
 def _fitting(checkpoint: Checkpoint) -> Checkpoint:
     """``checkpoint``, if its identity generator can paint on its base."""
     part, family = checkpoint.identity.part, checkpoint.family
-    if family.name not in part.families:
+    if part.families and family.name not in part.families:
         raise ModelError(
             f"{part.title} paints on {' or '.join(part.families)}, and {checkpoint.base} is "
             f"{family.title}; take another identity generator or another base"
