@@ -88,14 +88,18 @@ class SegmenterPart:
 FAMILIES = Registry(
     "model family",
     "identitystory.families",
-    {"sdxl": "identitystory.models.sdxl.family:SDXL"},
+    {
+        "sdxl": "identitystory.models.sdxl.family:SDXL",
+    },
     needs=("name", "title", "pipeline", "parts", "open", "max_steps", "check_prompts"),
     error=ModelError,
 )
 IDENTITY_GENERATORS = Registry(
     "identity generator",
     "identitystory.identity_generators",
-    {"photomaker": "identitystory.models.sdxl.family:PHOTOMAKER"},
+    {
+        "photomaker": "identitystory.models.sdxl.family:PHOTOMAKER",
+    },
     needs=("title", "places", "families", "open"),
     error=ModelError,
 )
