@@ -401,7 +401,7 @@ def measure(
 
 
 def as_markdown(model: str, told: dict[str, Any]) -> str:
-    """A section for docs/performance.md."""
+    """A section for docs/explanation/performance.md."""
     facts = ", ".join(f"{k} {v}" for k, v in told.items() if k not in ("rows", "machine", "date"))
     head = list(told["rows"][0])
     lines = [f"## {model}: {told['machine']}, {told['date']}", "", facts + ".", ""]

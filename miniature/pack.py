@@ -138,7 +138,7 @@ def training_facts(known: dict) -> dict:
 SUITS = """\
 [suits]  # what presets that the paper does not fix are used with
 # Faces come apart above 3 and without new noise; with new noise 20 steps show more faces, and more
-# alike, than 50 (docs/log.md). Portraits of 8 steps are as near to a full search as another seed is.
+# alike, than 50 (dev/log.md). Portraits of 8 steps are as near to a full search as another seed is.
 guidance = 3.0
 steps = 20
 search_steps = 8

@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from identitystory.testing import check_family
 
 import identitystory
 from identitystory.cli.main import main
-from identitystory.testing import check_family
 from tests.toy import toy_checkpoint  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
 FILES = {
-    text.partition("\n")[0].removeprefix("# "): text for kind, text in BLOCKS if kind in ("python", "toml")
+    text.partition("\n")[0].removeprefix("# "): text
+    for kind, text in BLOCKS
+    if kind in ("python", "toml")
 }
 
 
@@ -103,7 +105,13 @@ def test_the_table_of_cost_is_what_the_diffs_of_the_page_say():
     assert {what: (int(files), int(lines)) for what, files, lines in rows} == {
         what: (len(files), total) for what, (files, total) in counted.items()
     }
-    allowed = {"method": (1, 1), "measure": (2, 8), "identity generator": (2, 15), "family": (2, 20), "control net": (6, 50)}
+    allowed = {
+        "method": (1, 1),
+        "measure": (2, 8),
+        "identity generator": (2, 15),
+        "family": (2, 20),
+        "control net": (6, 50),
+    }
     for what, (files, total) in counted.items():
         assert (len(files), total) <= allowed[what]
         assert total <= allowed[what][1]
@@ -140,7 +148,11 @@ assert [e.part for e in entries_of("sdxl-tint")][1] == "tint"
 assert entries_of("dots")[0].role == "base"
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
         env={"PYTHONPATH": str(tmp_path), "PATH": ""},
     )
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from identitystory.cli.options import default_stories
+from identitystory.cli.options import ManyRuns
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.family import FAMILIES, IDENTITY_GENERATORS, SEGMENTERS
 from identitystory.models.files.card import Card, read_card
@@ -102,7 +102,7 @@ def test_a_card_is_not_part_of_the_fingerprint(copy):
 
 def test_presets_and_stories_follow_the_card_of_any_checkpoint(copy):
     assert preset("recommended", copy) == preset("recommended", "sdxl") == PRESETS["recommended"]
-    assert default_stories(str(copy)) == "consistory_human"
+    assert ManyRuns("out").chosen_stories(str(copy)) == "consistory_human"
     write_card(
         copy, '[suits]\nguidance = 3\nsteps = 10\nsampler = "euler"\nstories = "little_people"\n'
     )
@@ -112,7 +112,7 @@ def test_presets_and_stories_follow_the_card_of_any_checkpoint(copy):
     assert made.portrait_steps == 10
     assert preset("recommended", f"sdxl:{copy}") == made  # a base's own card
     assert preset("paper", copy) == preset("paper")
-    assert default_stories(str(copy)) == "little_people"
+    assert ManyRuns("out").chosen_stories(str(copy)) == "little_people"
     assert suits_of("owner/nowhere") == suits_of("/no/such/folder") == Suits()
 
 

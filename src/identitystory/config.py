@@ -1,17 +1,16 @@
 """Every number that the method can be tuned by; `presets` has the named sets of them.
 
-Where the paper is silent, docs/paper.md tells what was chosen.
+Where the paper is silent, docs/reference/paper.md tells what was chosen.
 Configurations are checked when they are made: one that exists is valid.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from .errors import ConfigError
 
@@ -24,9 +23,7 @@ Memory = Literal["all", "low"]
 Interval = tuple[float, float]
 
 WHOLE: Interval = (0.0, 1.0)
-_LATER = {"later": True}  # not recorded at its default, see `to_dict`
-
-_T = TypeVar("_T")
+_LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
 
 
 def survivors(n: int, keep_ratio: float, rounding: Rounding = "floor") -> int:
@@ -208,7 +205,7 @@ class Preset:
             bits.
         reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
         batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
-            nothing else; more is faster, and may change last bits, see docs/performance.md.
+            nothing else; more is faster, and may change last bits, see docs/explanation/performance.md.
     """
 
     name: str
@@ -241,59 +238,6 @@ class Preset:
     def portrait_steps(self) -> int:
         """Steps of a portrait: the search's own, or as many as a frame takes."""
         return self.discovery.search_steps or self.num_steps
-
-
-def settings(config: Preset) -> dict[str, Any]:
-    """Every setting by name, those of its parts as ``injection.start``; to compare two by."""
-    found: dict[str, Any] = {}
-    for name, value in dataclasses.asdict(config).items():
-        found |= (
-            {f"{name}.{k}": v for k, v in value.items()}
-            if isinstance(value, dict)
-            else {name: value}
-        )
-    return found
-
-
-def to_dict(config: Preset | DiscoveryConfig | InjectionConfig) -> dict[str, Any]:
-    """The configuration as plain numbers, strings and dicts, as a run records it.
-
-    A field that came after version 0 is left out at its default, so that older runs keep their keys
-    and their bytes.
-    """
-    plain: dict[str, Any] = {}
-    for f in dataclasses.fields(config):
-        value = getattr(config, f.name)
-        if f.metadata.get("later") and value == f.default:
-            continue
-        plain[f.name] = to_dict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
-    return plain
-
-
-def preset_from_dict(values: Mapping[str, Any]) -> Preset:
-    """The inverse of `to_dict` for a preset; a field that is left out has its default.
-
-    Raises:
-        ConfigError: a field that does not exist, or a value out of range.
-    """
-    values = dict(values)
-    if not isinstance(values.get("discovery", DiscoveryConfig()), DiscoveryConfig):
-        values["discovery"] = _build(DiscoveryConfig, values["discovery"])
-    if not isinstance(values.get("injection", InjectionConfig()), InjectionConfig):
-        values["injection"] = _build(InjectionConfig, values["injection"])
-    return _build(Preset, values)
-
-
-def _build(kind: type[_T], values: Any) -> _T:
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{kind.__name__} is {values!r}; it must be a table of fields.")
-    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    for name in values:
-        if name not in names:
-            raise ConfigError(f"{kind.__name__} has no field {name!r}. {_meant(str(name), names)}")
-    if kind is Preset and "name" not in values:
-        raise ConfigError("a preset needs a name; add a field 'name'.")
-    return kind(**values)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from .config import (
 )
 from .errors import ConfigError
 
+DEFAULT_PRESET = "recommended"
 FEW_STEPS = 8  # of a portrait in a short search; the distilled LoRAs are made for them
 GUIDED_BY_MODEL = ("recommended", "fast", "low-vram")  # what the paper fixes is the same for all
 _RELEASE_SEARCH_NEGATIVE = (
@@ -91,14 +92,14 @@ PRESETS: Mapping[str, Preset] = {  # as they are for a checkpoint without a card
         injection=InjectionConfig(
             guidance_template=Suits.guidance,
             guidance_identity=Suits.guidance,
-            identity_words="scene",  # keeps expressions and clothes, see docs/log.md
+            identity_words="scene",  # keeps expressions and clothes, see dev/log.md
         ),
     ),
 }
 _RECOMMENDED = PRESETS["recommended"]
 PRESETS = {
     **PRESETS,
-    # 40 portraits of 8 guided steps: 640 evaluations a character, see docs/performance.md. Rank 10
+    # 40 portraits of 8 guided steps: 640 evaluations a character, see docs/explanation/performance.md. Rank 10
     # needs 32 rows, so only a search of more than 40 portraits can settle before its end.
     "fast": dataclasses.replace(
         _RECOMMENDED,

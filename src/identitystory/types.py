@@ -1,4 +1,4 @@
-"""The values that flow from a story to its pictures (the straight line of docs/paper.md).
+"""The values that flow from a story to its pictures (the straight line of docs/reference/paper.md).
 
 Letters used everywhere: t steps, i step index **counting down** (i = t is pure noise, i = 0 is
 clean), m portraits, d identity dimension, s characters in a scene, C x h x w a latent,
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from PIL import Image
-from torch import Tensor
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
 
 Outcome = Literal["found", "weak", "noun", "missing"]
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..extensions import Registry
-from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
+
+if TYPE_CHECKING:  # so that presets and cards are read without torch
+    from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
 
 
 def _any_prompts(folder: Path, prompts: Iterable[str]) -> None:

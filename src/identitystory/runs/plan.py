@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..config import Preset, to_dict
+from ..config import Preset
 from ..cost import search_evaluations
 from ..errors import ConfigError, ModelError
 from ..methods.method import Method, Sources
@@ -18,6 +18,7 @@ from ..methods.registry import method
 from ..models.files.checkpoint import FEW_STEPS
 from ..protocols import ModelFacts
 from ..seeds import portrait_seeds
+from ..settings import to_dict
 from ..story.file import file_stem
 from ..types import Character
 from ..wording import search_prompt

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import Preset, preset_from_dict
+from ..config import Preset
 from ..errors import RunError
 from ..methods.registry import OURS
 from ..models.files.catalogue import DEFAULT_MODEL
+from ..settings import preset_from_dict
 from ..types import Character, Scene, Story
 from . import files
 from . import folder as runfolder
