@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from identitystory import preset
 from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
 from identitystory.experiments import batch, table1
@@ -29,7 +30,6 @@ from identitystory.experiments.tables import Table, plain
 from identitystory.experiments.workers import engine
 from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
-from identitystory.presets import preset
 from identitystory.settings import Overrides, overridden
 from identitystory.story import sets
 from identitystory.types import Story

@@ -29,7 +29,7 @@ from identitystory.methods.registry import OURS
 from identitystory.metrics import intervals
 from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.intervals import difference
-from identitystory.presets import preset
+from identitystory.models.files.suited import preset
 from identitystory.runs import sheets
 from identitystory.runs.files import read_tensors
 from identitystory.runs.folder import RunFolder

@@ -24,7 +24,8 @@ from identitystory.experiments.table1 import chosen_methods, experiment, markdow
 from identitystory.experiments.tables import Outcome, Row
 from identitystory.methods.registry import METHODS
 from identitystory.metrics.measures import Score
-from identitystory.presets import PRESETS, with_guidance
+from identitystory.models.files.suited import preset
+from identitystory.presets import with_guidance
 from identitystory.protocols import ModelFacts
 from identitystory.runs.sheets import NAMES as LEFT
 from identitystory.runs.sheets import TILE, wrapped
@@ -109,12 +110,12 @@ def test_the_table_counts_the_steps_without_guidance_once(tmp_path):
     of = lambda preset, name: table1.calls(
         variant_of(experiment((one,), tmp_path, preset), name), one
     )
-    assert of(PRESETS["recommended"], "identitystory") == 72
-    assert of(PRESETS["fast"], "identitystory") == 56
-    plain = with_guidance(PRESETS["recommended"], 1.0)
+    assert of(preset("recommended"), "identitystory") == 72
+    assert of(preset("fast"), "identitystory") == 56
+    plain = with_guidance(preset("recommended"), 1.0)
     assert of(plain, "identitystory") == 36
     assert [of(plain, name) for name in ("general", "consistory")] == [20, 40]
-    assert [of(PRESETS["fast"], name) for name in ("general", "direct-identity")] == [40, 40]
+    assert [of(preset("fast"), name) for name in ("general", "direct-identity")] == [40, 40]
 
 
 def test_a_second_time_nothing_is_painted_and_the_table_is_the_same(backend, request_):

@@ -13,7 +13,7 @@ from identitystory.errors import ModelError
 from identitystory.experiments.instruments import CLIP, CLIPSEG, EvaluationRequest, open_tools
 from identitystory.models.files.catalogue import ENTRIES
 from identitystory.models.files.fetch import fetch
-from identitystory.models.files.store import PHOTOMAKER, store
+from identitystory.models.files.store import store
 from tests.fake_hub import fake_hub  # noqa: F401
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
@@ -74,7 +74,7 @@ def test_the_commands_run_unchanged_once_a_clip_is_there(hub, toy, folder, tmp_p
 def test_the_light_models_own_clipseg_measures_it(hub, toy):
     serve_clipseg(hub, toy, CLIPSEG)
     list(fetch(ENTRIES["clipseg"]))
-    shutil.copy(toy / "photomaker.safetensors", store() / PHOTOMAKER)
+    shutil.copy(toy / "photomaker.safetensors", store() / ENTRIES["photomaker"].converted)
     assert encoder_of(f"sdxl-light:{toy}") == f"sdxl-light:{toy}/segmenter"
 
 

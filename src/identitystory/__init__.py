@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .discovery import discover
     from .errors import IdentityStoryError
     from .injection import make_template, redenoise
+    from .models.files.suited import preset
     from .pipeline import find_identity, paint
-    from .presets import preset
     from .protocols import Backend
     from .types import Character, Frame, Identity, Scene, Story, Template
 
@@ -39,7 +39,7 @@ _HOME = {
     "find_identity": "pipeline",
     "make_template": "injection",
     "paint": "pipeline",
-    "preset": "presets",
+    "preset": "models.files.suited",
     "redenoise": "injection",
 }
 __all__ = [

@@ -16,6 +16,7 @@ from ..config import Preset
 from ..errors import RunError
 from ..methods.registry import OURS
 from ..metrics.measures import Score, described
+from ..models.files.catalogue import DEFAULT_MODEL
 from ..runs import sheets
 from ..runs.cache import PORTRAITS, Cache
 from ..runs.files import write_png
@@ -75,7 +76,7 @@ class Experiment:
     variants: tuple[Variant, ...]
     stories: tuple[Story, ...]
     out: Path
-    model: str = "miniature"
+    model: str = DEFAULT_MODEL
     seed: int = 0
     device: str = "auto"
     dtype: str = "auto"

@@ -95,11 +95,11 @@ def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segme
     if len(models) != 1:
         return None, f"those of the runs, which are of different models ({', '.join(models)})"
     try:
-        folders = find_checkpoint(models[0]).segmenter
-        found = load_segmenter(folders, room=Room(resolve_device(request.device)))
+        there = find_checkpoint(models[0]).segmenter
+        found = load_segmenter(there, room=Room(resolve_device(request.device)))
     except IdentityStoryError as error:
         return None, f"those of the runs, for {models[0]} has no segmenter here ({error})"
-    names, weights = " and ".join(f.name for f in folders), short_digest(*folders)
+    names, weights = " and ".join(f.name for f in there.files), short_digest(*there.files)
     return found, f"found in each picture by {models[0]}/{names} (sha256 {weights})"
 
 
@@ -122,7 +122,7 @@ def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
         )
     else:
         checkpoint = find_checkpoint(models[0])
-        own, segmenter = checkpoint.base / "clip", checkpoint.segmenter[0]
+        own, segmenter = checkpoint.base / "clip", checkpoint.segmenter.files[0]
         if own.is_dir():
             folder, name = own, f"{models[0]}/clip"
         elif is_clipseg(segmenter):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..methods.registry import OURS
 from ..metrics.measures import described
+from ..models.files.suited import suits_of
 from ..runs.files import write_whole
 from ..runs.folder import RunFolder, read_record
 from .experiment import Experiment
@@ -26,14 +27,6 @@ LIMITS = (
     "NFE are network calls of the frames; the search for an identity is once a character and not in them.",
     "Seconds and memory are those of the machine and of what else ran on it.",
 )
-MINIATURE = (
-    "The miniature paints rendered people at a small size. It shows whether a method works as "
-    "written and how methods compare on one and the same model; its values say nothing about "
-    "SDXL's, and cannot be held against the paper's.",
-    "Each measure is that of the checkpoint's own small CLIP where none other is installed.",
-    "Story-Adapter sees pictures through the miniature's identity tower, which knows people better "
-    "than CLIP does. That flatters it.",
-)
 
 
 def page(request: Experiment, outcome: Outcome, command: str) -> str:
@@ -47,7 +40,7 @@ def page(request: Experiment, outcome: Outcome, command: str) -> str:
     lines = ["# Results", "", "Written by the command itself; every number is measured.", ""]
     lines += ["```", command, "```", "", *_run(request, outcome), "", *tables(outcome)]
     lines += ["", "## What it shows", "", *best(outcome), *apart(outcome)]
-    limits = (*MINIATURE, *LIMITS) if request.model == "miniature" else LIMITS
+    limits = (*suits_of(request.model).caveats, *LIMITS)
     lines += ["", "## What it does not show", "", *(f"- {line}" for line in limits)]
     return without_folders("\n".join(lines)) + "\n"
 

@@ -29,7 +29,7 @@ from ...errors import ModelError
 from ..samplers import sampler
 from .generator import Conditioning, LatentDiffusion, joined
 from .identity_encoder import IdentityEncoder, identity_encoder
-from .lora import Lora, load_lora
+from .lora import Lora, load_lora, read_lora
 from .text import TextEncoders
 from .tokens import class_word, token_rows
 
@@ -119,8 +119,12 @@ class PhotoMaker:
         other.num_steps = num_steps
         return other
 
-    def distilled(self, lora: Lora, num_steps: int) -> PhotoMaker:
-        """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught."""
+    def distilled(self, file: Path, num_steps: int) -> PhotoMaker:
+        """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught.
+
+        Raises:
+            ModelError: the file is missing or broken, or does not fit.
+        """
         other = copy.copy(self)
         other.general = copy.copy(self.general)
         rule = self.general.sampler
@@ -128,7 +132,7 @@ class PhotoMaker:
         name = "euler" if rule.name == "euler" else "ddim"  # few steps leave no room for new noise
         other.general.sampler = sampler(name, schedule, num_steps)
         other.general.num_steps = other.num_steps = num_steps
-        other.loras = (*self.loras, lora)
+        other.loras = (*self.loras, read_lora(file, self.unet, "few_steps"))
         return other
 
     def evaluations(self, cond: Conditioning) -> int:
