@@ -14,37 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..protocols import Backend, Conditioning
+from ..protocols import Backend, Editable, EditableGenerator
+from ..sampling import unwatched
 from ..seeds import frame_seed
-from ..types import Identity, Story
-
-
-class EditableGenerator(Protocol):
-    """A general generator whose U-Net is at hand, such as ``models.diffusion.LatentDiffusion``."""
-
-    num_steps: int
-    size: int
-    unet: Any
-    encode: Any  # the pair of text encoders, see models.sdxl.TextEncoders
-    sampler: Any  # its timesteps, see models.diffusion.Sampler
-
-    def condition(
-        self, prompts: Sequence[str], *, guidance: float, negative: str | None = ""
-    ) -> Conditioning:
-        """As ``protocols.ImageGenerator``; None is no negative prompt at all."""
-        ...
-
-    def noise(self, seed: int) -> Tensor:
-        """As ``protocols.ImageGenerator``."""
-        ...
-
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
-        """As ``protocols.ImageGenerator``."""
-        ...
-
-    def decode(self, z: Tensor) -> list[Image.Image]:
-        """As ``protocols.ImageGenerator``."""
-        ...
+from ..types import Identity, Prompt, Story
 
 
 class Notes:
@@ -121,7 +94,7 @@ def editable(backend: Backend, method: str) -> EditableGenerator:
         ConfigError: it has no U-Net.
     """
     G: Any = backend.general
-    if getattr(G, "unet", None) is None:
+    if not isinstance(unwatched(G), Editable):
         raise ConfigError(
             f"{method} changes the attention of a U-Net, and the generator of {backend.name!r} "
             "shows none; use a checkpoint in SDXL's layout"
@@ -163,9 +136,14 @@ class Compared:
         """2t a frame, t without guidance."""
         return self.per_step * steps * len(wanted)
 
-    def read(self, G: Any, prompts: Sequence[str]) -> Conditioning:
-        """G's conditioning for ``prompts``, with the method's guidance and negative prompt."""
-        return G.condition(list(prompts), guidance=self.guidance, negative=self.negative)
+    def of(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
+        """What ``frames`` are painted from, with the method's guidance and negative prompt."""
+        scenes, seeds = work.story.scenes, work.seeds
+        return [self.prompt(scenes[n].prompt, seeds[n]) for n in frames]
+
+    def prompt(self, text: str, seed: int) -> Prompt:
+        """``text`` with the method's guidance and negative prompt."""
+        return Prompt(text, self.negative, self.guidance, seed=seed)
 
 
 # --- Frames that others look at -------------------------------------------------------------------

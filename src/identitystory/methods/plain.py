@@ -15,15 +15,15 @@ gets its face, for a prompt of PhotoMaker's takes one; the others are painted fr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from PIL import Image
 
 from ..config import InjectionConfig
 from ..protocols import Backend, IdentityGenerator
-from ..sampling import sample_seeds
-from ..types import Frame, Identity, Scene, Story
+from ..sampling import painted
+from ..types import Frame, Identity, Prompt, Scene, Story
 from .method import Compared, Work
 
 
@@ -37,8 +37,7 @@ class General(Compared):
         """Each frame by itself."""
         G = backend.general
         for n in work.wanted:
-            cond = self.read(G, [work.story.scenes[n].prompt])
-            yield n, G.decode(sample_seeds(G, [work.seeds[n]], cond))[0]
+            yield n, G.decode(painted(G, self.of(work, [n])))[0]
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,6 @@ class DirectIdentity(Compared):
 
     name: ClassVar[str] = "direct-identity"
     needs_identities: ClassVar[bool] = True
-
-    negative: str = ""
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
         """Each frame by itself."""
@@ -74,15 +71,10 @@ def direct_identity(
 
     One prompt takes one face: of a cast of several only the first gets its identity.
     """
-    options: dict[str, object] = {}
+    prompt = Prompt(scene.prompt, config.negative, config.guidance_identity, seed=seed)
     if scene.cast:
         first = story.character(scene.cast[0])
-        options = {"identities": identities[first.name].embedding[None], "nouns": [first.noun]}
-    cond = G_id.condition(
-        [scene.prompt],
-        guidance=config.guidance_identity,
-        negative=config.negative,
-        **options,  # type: ignore[arg-type]
-    )
-    z_0 = sample_seeds(G_id, [seed], cond)
+        face = identities[first.name].embedding
+        prompt = replace(prompt, face=face, noun=first.noun)
+    z_0 = painted(G_id, [prompt])
     return Frame(scene, G_id.decode(z_0)[0])

@@ -23,10 +23,10 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..models.sdxl.attention import Site, attend, edited
-from ..protocols import Backend
-from ..sampling import sample_seeds
+from ..protocols import Backend, EditableGenerator
+from ..sampling import painted
 from ..types import Story
-from .method import Compared, EditableGenerator, Work, editable
+from .method import Compared, Work, editable
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,9 @@ class StoryAdapter(Compared):
         seen: Tensor | None,
         round_: int,
     ) -> Image.Image:
-        cond = self.read(G, [work.story.scenes[n].prompt])
         edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
         with edited(G.unet, edit):
-            z = sample_seeds(G, [work.seeds[n]], cond)
+            z = painted(G, self.of(work, [n]))
         return G.decode(z)[0]
 
 

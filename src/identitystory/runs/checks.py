@@ -41,13 +41,13 @@ def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
     story, discovery, injection = request.story, request.preset.discovery, request.preset.injection
     for name in made.cast:
         yield search_prompt(story.character(name), discovery), ""
-        yield discovery.negative, ""
+        yield discovery.negative or "", ""
     for index in made.wanted:
         scene = story.scenes[index]
         cast = [story.character(name) for name in scene.cast]
         yield scene.prompt, ""
         if made.compared is None:
-            yield injection.negative, ""
+            yield injection.negative or "", ""
             yield from ((identity_prompt(story, scene, c, injection), c.noun) for c in cast)
             continue
         yield from ((story.scenes[n].prompt, "") for n in made.compared.depends(story, index))
