@@ -22,6 +22,7 @@ from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
 from ..story.file import slug
+from ..story.sets import shortened
 from ..types import Character, Scene, Story
 from . import batch as grid
 from .ablations import DIRECT, Ablation, Variant
@@ -94,7 +95,7 @@ def chosen_stories(
         if value < 1:
             raise ConfigError(f"{name} is {value}; it must be at least 1")
     if not made.faces:
-        return tuple(sets.shortened(story, scenes) for story in stories[:sets])
+        return tuple(shortened(story, scenes) for story in stories[:sets])
     people = {c.description.casefold(): c for story in stories for c in story.characters}
     return tuple(
         face_story(c, base, number, scenes)

@@ -25,6 +25,7 @@ from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
 from .text import tidy
 
 MAX_BYTES = 1 << 20
+MAX_NAME_BYTES = 150  # of a character as a file name, so that every file system takes it
 
 
 def load_story(path: str | Path) -> Story:
@@ -84,6 +85,8 @@ def make_story(data: Any, *, source: str) -> Story:
     )
     _check_distinct(characters, source)
     style = _line(entry.style, f"{source}: 'style'")
+    if "{" in style or "}" in style:
+        raise StoryError(f"{source}: 'style' holds a brace; braces belong in scenes")
     title = _line(entry.title, f"{source}: 'title'")
     made = [
         make_scene(s.prompt, characters, style=style, source=source, number=i)
@@ -160,12 +163,17 @@ def slug(title: str) -> str:
 
 
 def _character(entry: CharacterEntry, place: str) -> Character:
-    name = _line(entry.name, f"{place}: 'name'")
+    name = text.plain_name(_line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
-        _in_word(ch) or ch in " -_'" for ch in name
+        _in_word(ch) or ch in text.NAME_MARKS for ch in re.sub(r"(?<=\w)\.(?= |$)", "", name)
     ):
         raise StoryError(
-            f"{place}: the name {name!r} may hold letters, digits, spaces, - _ and ' only"
+            f"{place}: the name {name!r} may hold letters, digits, spaces, . - _ and ' only"
+        )
+    if (size := len(file_stem(name).encode())) > MAX_NAME_BYTES:
+        raise StoryError(
+            f"{place}: the name {name!r} takes {size} bytes as a file name; "
+            f"at most {MAX_NAME_BYTES} fit"
         )
     place = f"{place} ({name})"
     description = text.clean_description(_line(entry.description, f"{place}: 'description'"))
@@ -193,10 +201,11 @@ def _character(entry: CharacterEntry, place: str) -> Character:
 def _check_distinct(characters: Sequence[Character], source: str) -> None:
     seen: dict[str, str] = {}
     for c in characters:
-        other = seen.setdefault(file_stem(c.name).casefold(), c.name)
-        if other is not c.name:
-            same = "twice" if other == c.name else f"too like {other!r}"
+        stem = file_stem(c.name).casefold()
+        if stem in seen:
+            same = "twice" if seen[stem] == c.name else f"too like {seen[stem]!r}"
             raise StoryError(f"{source}: the name {c.name!r} is given {same}; names must differ")
+        seen[stem] = c.name
 
 
 def _in_word(ch: str) -> bool:
@@ -243,15 +252,35 @@ def _looks_like_json(path: Path, content: str) -> bool:
 
 def _parse(content: str, source: str, *, is_json: bool) -> Any:
     try:
-        return json.loads(content) if is_json else tomllib.loads(content)
+        return (
+            json.loads(content, object_pairs_hook=_distinct) if is_json else tomllib.loads(content)
+        )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise StoryError(f"{source}: {place}: not valid JSON: {error.msg}") from None
     except tomllib.TOMLDecodeError as error:
         raise StoryError(f"{source}: {_toml_place(str(error), content)}") from None
+    except _TwiceError as error:
+        raise StoryError(
+            f"{source}: the key {error.args[0]!r} is given twice in one table"
+        ) from None
     except (RecursionError, ValueError):
         kind = "JSON" if is_json else "TOML"
         raise StoryError(f"{source}: not a story: {kind} nested or numbers too large") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError where a key stands twice, as TOML refuses it too."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise _TwiceError(key)
+        made[key] = value
+    return made
+
+
+class _TwiceError(ValueError):
+    """A key stands twice in a JSON object; ``args[0]`` is the key."""
 
 
 def _toml_place(message: str, content: str) -> str:

@@ -8,15 +8,57 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import resources
 
 from ..types import Character
 
 ARTICLES = ("a", "an", "the")
+NAME_MARKS = " -_'\u00b7\u200c\u200d"  # in names beside letters and digits, of any script
 
-_NOUNS = resources.files("identitystory") / "story" / "person_nouns.txt"
-PERSON_NOUNS = frozenset(_NOUNS.read_text(encoding="utf-8").split())
+# Where the first noun phrase of a description ends: what follows tells more of its head.
+_ENDS = frozenset(
+    [
+        "with",
+        "without",
+        "in",
+        "on",
+        "at",
+        "of",
+        "from",
+        "by",
+        "to",
+        "near",
+        "under",
+        "over",
+        "behind",
+        "against",
+        "for",
+        "after",
+        "before",
+        "between",
+        "about",
+        "like",
+        "who",
+        "whose",
+        "whom",
+        "that",
+        "which",
+        "and",
+        "or",
+        "but",
+        "wearing",
+        "dressed",
+        "named",
+        "called",
+        "known",
+        "holding",
+        "carrying",
+        "having",
+        "aged",
+    ]
+)
 
 _PLACEHOLDER = re.compile(r"(?:\b(?P<article>an?|the)\s+)?\{(?P<name>[^{}]*)\}", re.IGNORECASE)
 
@@ -39,7 +81,7 @@ def fill(text: str, characters: Sequence[Character]) -> tuple[str, tuple[str, ..
     cast: list[str] = []
 
     def words(match: re.Match[str]) -> str:
-        article, name = match["article"] or "", tidy(match["name"])
+        article, name = match["article"] or "", plain_name(match["name"])
         if name not in by_name:
             raise UnknownNameError(name)
         who = by_name[name]
@@ -75,12 +117,49 @@ def tidy(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+@cache
+def nouns() -> tuple[frozenset[str], frozenset[str]]:
+    """Words for people, and words for animals and other beings: data/nouns.txt, from WordNet."""
+    text = (resources.files("identitystory") / "data" / "nouns.txt").read_text(encoding="utf-8")
+    people, others = (block for block in text.split("\n\n") if not block.startswith("#"))
+    return frozenset(people.split()), frozenset(others.split())
+
+
 def noun_in(description: str) -> str | None:
-    """The first word of the description that is a person, or None."""
-    for word in re.findall(r"[\w-]+", description):
-        if word.lower() in PERSON_NOUNS:
-            return word
+    """The word that says who a description is of: the head of its first noun phrase that is a person.
+
+    ``granddaughter`` of "an old fisherman's granddaughter with long hair". None where no phrase has
+    a person, and where the head is an animal or another being.
+    """
+    people, others = nouns()
+    for phrase in _phrases(description):
+        known = [w for w in phrase if {w.lower(), last_part(w)} & (people | others)]
+        if known:
+            head = known[-1]
+            return head if {head.lower(), last_part(head)} & people else None
     return None
+
+
+def last_part(word: str) -> str:
+    """``driver`` of ``bus-driver``, in small letters."""
+    return word.lower().rpartition("-")[2]
+
+
+def _phrases(description: str) -> Iterator[list[str]]:
+    """The words of each noun phrase, possessives left out."""
+    phrase: list[str] = []
+    for word, mark in re.findall(r"([\w-]+(?:['\u2019]\w*)?)|([,;:.()])", description):
+        if mark or word.lower() in _ENDS:
+            yield phrase
+            phrase = []
+        elif not re.search(r"['\u2019]", word):
+            phrase.append(word)
+    yield phrase
+
+
+def plain_name(name: str) -> str:
+    """A name as it is compared: tidy, with the typewriter's apostrophe."""
+    return tidy(name).replace("\u2019", "'")
 
 
 def whole_word(noun: str, description: str) -> str | None:
