@@ -38,7 +38,7 @@ def paint(backend):
     for i in range(4, 0, -1):
         z = G.step(z, i, cond)
     images = G.decode(z)
-    options = {"identities": G_id.embed(images), "nouns": ["woman"]}
+    options = {"faces": G_id.embed(images), "nouns": ["woman"]}
     cond = G_id.condition(asked(["a woman by the sea"], guidance=5.0, **options))
     z_id = G_id.step(G_id.noise(2)[None], 4, cond)
     return z, z_id, images

@@ -41,6 +41,7 @@ def test_frames_re_denoised_together_are_those_re_denoised_alone():
 def test_first_templates_are_painted_as_one_batch():
     scenes = [Scene("a pier", ()), Scene("a hill", ())]
     G = FakeGenerator()
+    assert first_latents(G, scenes[:1], [0], CONFIG) == [None]
     both = first_latents(G, scenes, [0, 1], CONFIG)
     assert G.asked == [(2, i) for i in range(10, 0, -1)]
     for z, prompt, seed in zip(both, ("a pier", "a hill"), (0, 1), strict=True):

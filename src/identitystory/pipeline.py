@@ -118,8 +118,13 @@ def template_prompt(scene: Scene, seed: int, config: InjectionConfig) -> Prompt:
 
 def first_latents(
     G: ImageGenerator, scenes: Sequence[Scene], seeds: Sequence[int], config: InjectionConfig
-) -> list[Tensor]:
-    """The latents of the first templates of several scenes, painted as one batch."""
+) -> Sequence[Tensor | None]:
+    """The latents of the first templates of several scenes, painted as one batch.
+
+    None for a single one: it is painted when it turns out to be needed.
+    """
+    if len(scenes) == 1:
+        return [None]
     pairs = zip(scenes, seeds, strict=True)
     return kept_latents(G, [template_prompt(scene, seed, config) for scene, seed in pairs])
 

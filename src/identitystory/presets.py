@@ -24,10 +24,16 @@ _RELEASE_SEARCH_NEGATIVE = (
     "(asymmetry, worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch)"
 )
 
+# Of negative prompts: all presets but `release` have an empty one (""), as the paper names none, and
+# not diffusers' zeros (None), which a checkpoint may not have been trained with.
 PRESETS: Mapping[str, Preset] = {
     "paper": Preset(
         name="paper",
-        discovery=DiscoveryConfig(rounding="round"),  # 14 of 64, the nearest to its 21.6 %
+        discovery=DiscoveryConfig(
+            rounding="round",  # 14 of 64, the nearest to its 21.6 %
+            negative="",
+        ),
+        injection=InjectionConfig(negative=""),
     ),
     "release": Preset(
         name="release",
@@ -48,12 +54,14 @@ PRESETS: Mapping[str, Preset] = {
         discovery=DiscoveryConfig(
             search_prompt="a portrait of {description}",
             guidance=MINIATURE_GUIDANCE,
+            negative="",
             search_steps=FEW_STEPS,  # as near to a full search as another seed, docs/performance.md
         ),
         injection=InjectionConfig(
             start=16,  # four fifths of the steps, as in the paper
             guidance_template=MINIATURE_GUIDANCE,
             guidance_identity=MINIATURE_GUIDANCE,
+            negative="",
             identity_words="scene",  # keeps expressions and clothes, see docs/log.md
         ),
     ),
