@@ -38,7 +38,7 @@ def paint(
     wanted = tuple(numbers) if wanted is None else wanted
     work = Work(story, seeds, wanted, identities or {}, folder, notes or Notes())
     with torch.no_grad():
-        return dict(method.paint(backend, work))
+        return {n: frame.image for n, frame in method.paint(backend, work)}
 
 
 def far(one, two):

@@ -151,7 +151,7 @@ def test_variants_share_portraits_and_templates_and_have_the_bytes_of_runs_alone
     assert workshop.steps["identity"] == 10 * portraits + 2 * 8 * casts + 10 * frames
     assert ahead == 2 * sum(workshop.steps.values())
     for variant, run in request.runs():
-        alone = replace(run, out=tmp_path / "alone" / variant.name, portraits=None, templates=None)
+        alone = replace(run, out=tmp_path / "alone" / variant.name, cache=None)
         list(Workshop(backend).service.run(alone))
         assert contents(alone.out) == contents(run.out)
         Workshop(backend)  # next story in another folder

@@ -98,6 +98,8 @@ def test_a_run_in_batches_paints_the_same_at_the_same_cost(workshop, request_, t
     ends = [kinds(e, Finished)[0] for e in events]
     assert ends[0].evaluations == ends[1].evaluations
     assert [e.index for e in kinds(events[0], FrameReady)] == [0, 1, 2]
+    first, second, _ = kinds(events[0], FrameReady)
+    assert first.seconds == second.seconds > 0  # each its share of what the batch took
     for name in pictures(alone.out):
         a, b = (Image.open(r.out / name) for r in (request_, alone))
         assert a.tobytes() == b.tobytes()

@@ -122,6 +122,29 @@ def test_discover_extend_and_reroll(call, tmp_path):
     assert (tmp_path / "r" / "frames" / "001.png").read_bytes() != before
 
 
+def test_extending_keeps_a_noun_of_ones_own_again_and_with_somebody_new(call, tmp_path):
+    """No word of the description is a person to the program: the noun is recorded, and stays."""
+    (tmp_path / "s.toml").write_text(
+        '[[character]]\nname = "Zed"\ndescription = "a green android with antennae"\n'
+        'noun = "android"\n[[scene]]\nprompt = "{Zed} reads"\n'
+    )
+    record = lambda: json.loads((tmp_path / "r" / "run.json").read_text())
+    assert call("generate", "s.toml", *SMALL, "--out", "r")[0] == 0
+    before = record()["parts"]
+    assert call("extend", "r", "--scene", "{Zed} swims")[0] == 0
+    more = ["--character", "Ann: a girl", "--scene", "{Ann} and {Zed} rest"]
+    code, out, _ = call("extend", "r", *more)
+    assert (code, "2 parts made, 3 kept" in out) == (0, True)  # Ann and her scene
+    code, out, _ = call("extend", "r", *more)
+    assert (code, "nothing to do, 5 parts were there" in out) == (0, True)
+    story = record()["story"]
+    assert [c["noun"] for c in story["characters"]] == ["android", "girl"]
+    assert story["scenes"][2]["prompt"] == "a girl and a green android with antennae rest"
+    assert {k: record()["parts"][k] for k in before} == before
+    said = call("extend", "r", "--character", "Zed: a man", "--scene", "{Zed} rests")[2]
+    assert "the name 'Zed' is given twice" in said
+
+
 def test_a_picture_is_made_again(call, tmp_path):
     call("generate", *INLINE, *SMALL, "--out", "r", "--seed", "4")
     assert call("generate", "r/frames/001.png")[0] == 0

@@ -325,5 +325,5 @@ def test_the_cost_is_what_is_counted(backend, monkeypatch):
         lambda G, z, i, c: (asked.append(len(z)), step(G, z, i, c))[1],
     )
     paint(ConsiStory(), backend, wanted=(3, 4))
-    assert ConsiStory().evaluations(STORY, (3, 4), 4) == 2 * sum(asked)
-    assert ConsiStory().evaluations(STORY, ALL, 50) == 2 * 2 * (4 * 55 + 50)
+    assert ConsiStory().calls(STORY, (3, 4), 4) == 2 * sum(asked)
+    assert ConsiStory().calls(STORY, ALL, 50) == 2 * 2 * (4 * 55 + 50)

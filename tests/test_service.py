@@ -293,6 +293,17 @@ def test_one_frame_of_an_extended_run_keeps_what_was_added(workshop, request_):
     assert new_request(STORY, request_.out).story == STORY
 
 
+def test_extending_by_a_file_without_the_noun_keeps_the_runs_own(workshop, request_):
+    Mara, *others = STORY.characters
+    curly = replace(Mara, noun="hair")
+    workshop.run(replace(request_, story=replace(STORY, characters=(curly, *others))))
+    more = inline_story(["Mara: a woman with dark curly hair"], ["{Mara} swims"])
+    assert more.characters == (Mara,)
+    longer, _ = extended(request_.out, more)
+    assert longer.story.characters[0] == curly
+    assert kinds(workshop.run(longer), Finished)[0].made == ("frames/003",)
+
+
 def test_extending_with_somebody_else_of_that_name_is_refused(workshop, request_):
     workshop.run(request_)
     with pytest.raises(

@@ -72,7 +72,7 @@ OTHER = {  # another value for every number that a preset has
         "identity_words": "scene",
     },
 }
-BOTH = lambda folder: {"portraits": folder / "shared" / "p", "templates": folder / "shared" / "t"}
+BOTH = lambda folder: {"cache": shared.Cache(folder / "shared")}
 CHANGES = [(part, name) for part, values in OTHER.items() for name in values]
 
 
@@ -147,7 +147,7 @@ def test_whatever_differs_a_run_beside_another_has_the_bytes_of_one_alone(
     list(service.run(first))
     beside = replace(first, out=tmp_path / "beside", preset=changed(part, name))
     list(service.run(beside))
-    alone = replace(beside, out=tmp_path / "alone", portraits=None, templates=None)
+    alone = replace(beside, out=tmp_path / "alone", cache=None)
     list(service.run(alone))
     assert contents(beside.out) == contents(alone.out)
 
@@ -166,7 +166,7 @@ def test_another_story_has_templates_of_its_own(service, tmp_path, told):
     list(service.run(run))
     beside = replace(run, out=tmp_path / "beside", story=inline_story(told[:1], told[1:]))
     list(service.run(beside))
-    alone = replace(beside, out=tmp_path / "alone", portraits=None, templates=None)
+    alone = replace(beside, out=tmp_path / "alone", cache=None)
     list(service.run(alone))
     assert contents(beside.out) == contents(alone.out)
 
@@ -210,6 +210,18 @@ def test_a_torn_file_is_made_again(backend, tmp_path):
     assert finished(service, again) == 2 * 2 * 10 * 20 + 2 * 2 * 10 + 3 * 2 * 8
     assert contents(both) == before
     assert contents(again.out) == contents(first.out)
+
+
+def test_only_the_kinds_that_are_kept_are_written_and_old_folders_go_on(backend, tmp_path):
+    """Pieces lie where those of 0.8 lay: ``portraits`` and ``templates`` beside the runs."""
+    service = Workshop(backend).service
+    few = shared.Cache(tmp_path / "few", kinds=(shared.PORTRAITS,))
+    list(service.run(RunRequest(STORY, tmp_path / "first", PRESET, cache=few)))
+    assert {p.parent.name for p in few.folder.rglob("*.safetensors")} == {"portraits"}
+    both = shared.Cache(few.folder)
+    again = RunRequest(STORY, tmp_path / "second", PRESET, cache=both)
+    assert finished(service, again) == 2 * 2 * 10 + 3 * 2 * 8
+    assert {p.name for p in both.folder.iterdir()} == {"portraits", "templates"}
 
 
 def test_a_template_comes_back_as_it_was(backend, tmp_path, story):

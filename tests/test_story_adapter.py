@@ -120,7 +120,7 @@ def test_a_frame_is_the_same_whatever_is_asked_for_and_costs_what_is_counted(
     )
     alone = paint(QUICK, backend, story=SHORT, folder=folder, wanted=(1,))
     assert far(alone[1], whole[1]) == 0
-    assert QUICK.evaluations(SHORT, (1,), STEPS) == 2 * sum(asked)
+    assert QUICK.calls(SHORT, (1,), STEPS) == 2 * sum(asked)
 
 
 def test_rounds_that_were_painted_are_not_painted_again(backend, folder, monkeypatch, tmp_path):

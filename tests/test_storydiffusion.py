@@ -179,4 +179,4 @@ def test_the_cost_is_what_is_counted(backend, monkeypatch):
     for wanted in ((3,), (1,), ALL):
         asked.clear()
         paint(StoryDiffusion(), backend, wanted=wanted)
-        assert StoryDiffusion().evaluations(STORY, wanted, 4) == 2 * sum(asked)
+        assert StoryDiffusion().calls(STORY, wanted, 4) == 2 * sum(asked)

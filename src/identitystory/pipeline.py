@@ -17,7 +17,6 @@ from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover, settled
 from .errors import ConfigError
 from .injection import kept_latents, make_template, present, redenoise_together
-from .masks import clean
 from .protocols import Backend, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import painted
 from .seeds import attempt_seed, portrait_seeds
@@ -127,16 +126,6 @@ def first_latents(
         return [None]
     pairs = zip(scenes, seeds, strict=True)
     return kept_latents(G, [template_prompt(scene, seed, config) for scene, seed in pairs])
-
-
-def find_cast(
-    segmenter: Segmenter, story: Story, scene: Scene, image: Image.Image
-) -> tuple[Tensor, tuple[str, ...]]:
-    """Masks (s, H, W) bool of the cast in a finished picture, and the names of who is not there."""
-    if not scene.cast:
-        return torch.zeros(0, image.height, image.width, dtype=torch.bool), ()
-    M = clean(segmenter.segment(image, phrases(story, scene)).masks.cpu().bool())
-    return M, tuple(name for name, M_j in zip(scene.cast, M, strict=True) if not M_j.any())
 
 
 def identity_prompts(

@@ -7,6 +7,7 @@ H x W an image in pixels.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -130,11 +131,21 @@ class Template:
 
 @dataclass(frozen=True)
 class Frame:
-    """A finished picture of ``scene`` and the template it was made from."""
+    """A finished picture of ``scene`` and the template it was made from; a notebook shows it."""
 
     scene: Scene
     image: Image.Image
     template: Template | None = None
+
+    def _repr_png_(self) -> bytes:
+        return png(self.image)
+
+
+def png(image: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

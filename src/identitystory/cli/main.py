@@ -336,17 +336,15 @@ def _story(arguments: argparse.Namespace) -> Story:
 
 def _more_story(arguments: argparse.Namespace) -> Story:
     from ..runs.request import recorded
-    from ..story.file import inline_story, load_story
+    from ..story.file import load_story, more_scenes
 
     if arguments.story:
         _no_inline(arguments)
         return load_story(arguments.story)
     if not arguments.scene:
         raise StoryError('give a story file with more scenes, or --scene "{Mara} reads"')
-    run = recorded(arguments.run).story
-    known = [f"{c.name}: {c.description}" for c in run.characters]
-    style = run.style if arguments.style is None else arguments.style
-    return inline_story([*known, *arguments.character], arguments.scene, style=style)
+    known = recorded(arguments.run).story
+    return more_scenes(known, arguments.character, arguments.scene, style=arguments.style)
 
 
 def _no_inline(arguments: argparse.Namespace) -> None:

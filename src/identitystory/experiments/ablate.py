@@ -18,6 +18,7 @@ from .. import wording
 from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
+from ..runs.cache import Cache
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
@@ -73,8 +74,7 @@ class AblationRequest:
             device=self.device,
             dtype=self.dtype,
             method=variant.method,
-            portraits=self.out / "portraits",
-            templates=self.out / "templates",
+            cache=Cache(self.out),
         )
 
     def runs(self) -> list[tuple[Variant, RunRequest]]:

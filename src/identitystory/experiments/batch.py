@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from ..config import settings
 from ..errors import ConfigError, RunError
 from ..protocols import ModelFacts
-from ..runs import cache as shared
 from ..runs import plan, request
+from ..runs.cache import is_there, shared_files
 from ..runs.events import Finished, Warned
 from ..runs.folder import RunFolder, read_record
 from ..runs.painter import finished_parts
@@ -36,9 +36,9 @@ def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
         asked = [made.identities[name] for name in made.cast]
         asked += [made.frames[index] for index in made.wanted]
         to_do = [part for part in asked if part.name not in done]
-        costs.append(plan.evaluations(run, made, to_do))
-        for file, cost in shared.pieces(run, made, model, to_do).items():
-            if file in known or shared.is_there(file):
+        costs.append(plan.calls(run, made, to_do))
+        for file, cost in shared_files(run.cache, [part.pieces for part in to_do]).items():
+            if file in known or is_there(file):
                 costs[-1] -= cost
             known.add(file)
     return costs

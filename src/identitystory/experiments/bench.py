@@ -19,8 +19,9 @@ from typing import Any
 
 from ..config import Preset
 from ..errors import IdentityStoryError, RunError, is_out_of_memory
-from ..methods.registry import METHODS, OURS, check_method, method
+from ..methods.registry import METHODS, check_method, method
 from ..protocols import ModelFacts
+from ..runs.cache import PORTRAITS, Cache
 from ..runs.files import canonical, write_whole
 from ..runs.folder import RunFolder, read_record
 from ..runs.plan import make_plan
@@ -68,7 +69,7 @@ class BenchRequest:
             device=self.device,
             dtype=self.dtype,
             method=name,
-            portraits=self.out / "portraits",
+            cache=Cache(self.out, kinds=(PORTRAITS,)),
         )
 
 
@@ -156,17 +157,13 @@ def longest_first(units: list[Unit], facts: ModelFacts) -> list[Unit]:
 
 def casts(request: BenchRequest) -> list[Unit]:
     """The identities of each story whose first method in need of them has none yet."""
-    facing = [name for name in request.methods if _needs_faces(request, name)][:1]
+    facing = [n for n in request.methods if method(n, request.preset).needs_identities][:1]
     return [
         unit
         for story in request.stories
         for unit in (Unit(request, name, story, paint=False) for name in facing)
         if not all(RunFolder(unit.run.out).identity(c.name).is_file() for c in story.characters)
     ]
-
-
-def _needs_faces(request: BenchRequest, name: str) -> bool:
-    return name == OURS or method(name, request.preset).needs_identities
 
 
 def work(service: Service, unit: Unit) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 from PIL import Image
 
-from ..cost import frame_evaluations
 from ..methods.registry import OURS, method
 from ..metrics.intervals import difference
 from ..metrics.measures import ACROSS
@@ -161,11 +160,8 @@ def _more(
 
 def evaluations(request: BenchRequest, name: str, story: Story) -> int:
     """U-Net evaluations of all frames, if everybody is found at once; identities not counted."""
-    if name == OURS:
-        people = sum(len(scene.cast) for scene in story.scenes)
-        return frame_evaluations(request.preset, people, templates=len(story.scenes))
     made = method(name, request.preset)
-    return made.evaluations(story, range(len(story.scenes)), request.preset.num_steps)
+    return made.calls(story, range(len(story.scenes)), request.preset.num_steps)
 
 
 def markdown(table: dict[str, Any]) -> str:

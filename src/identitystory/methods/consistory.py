@@ -21,20 +21,20 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited, observed
 from ..protocols import Backend, Conditioning, EditableGenerator
 from ..seeds import derived_seed, frame_seed
-from ..types import Story
+from ..types import Frame, Story
 from . import subject
 from .anchors import Anchors, anchors, groups, in_step, others
-from .method import Compared, Work, editable
+from .base import BaseMethod
+from .method import Work, editable
 
 
 @dataclass(frozen=True)
-class ConsiStory(Compared):
+class ConsiStory(BaseMethod):
     """Subject-driven shared attention over a story, with feature injection.
 
     Attributes:
@@ -71,7 +71,7 @@ class ConsiStory(Compared):
         """Every anchor, unless the frame shows nobody."""
         return others(story, self.found(story), index)
 
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+    def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame and pass, and 2 more for each step whose queries are blended."""
         found, total = self.found(story), 0
         for portion in groups(found, wanted):
@@ -80,13 +80,13 @@ class ConsiStory(Compared):
                 total += len(group) * (steps + blended)
         return 2 * self.per_step * total
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Portion by portion, two passes each; see ``method.in_step``."""
         G, found, told = editable(backend, self.name), self.found(work.story), set[int]()
         tokenizer, scenes = G.encode.tokenizers[0], work.story.scenes
         for portion in groups(found, work.wanted):
             frames = [n for group in portion for n in group]
-            conds = {group: G.condition(self.of(work, group)) for group in portion}
+            conds = {group: G.condition(self.said(work, group)) for group in portion}
             concepts = {
                 n: subject.concept_tokens(
                     tokenizer,
@@ -103,7 +103,7 @@ class ConsiStory(Compared):
             z = self._run(G, second, conds, work.seeds)
             for n in sorted(set(frames) & set(work.wanted) - told):
                 told.add(n)
-                yield n, G.decode(z[n][None])[0]
+                yield n, Frame(scenes[n], G.decode(z[n][None])[0])
 
     def _run(
         self,

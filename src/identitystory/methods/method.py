@@ -1,23 +1,26 @@
-"""What a method of painting a story is, and what the compared methods share.
+"""What a method of painting a story is, and what it is given.
 
-A method paints whole stories, for its frames look at one another. It must give the same bytes for
-a frame whatever else is painted with it, and hold no more in memory for longer stories.
+A method paints whole stories, for its frames may look at one another. It must give the same bytes
+for a frame whatever else is painted with it, and hold no more in memory for longer stories.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
+import torch
 from PIL import Image
 from torch import Tensor
 
+from ..config import Preset
 from ..errors import ConfigError
-from ..protocols import Backend, Editable, EditableGenerator
+from ..masks import clean
+from ..protocols import Backend, Editable, EditableGenerator, ModelFacts, Segmenter
 from ..sampling import unwatched
-from ..seeds import frame_seed
-from ..types import Identity, Prompt, Story
+from ..types import Frame, Identity, Scene, Story, Template
+from ..wording import phrases
 
 
 class Notes:
@@ -34,7 +37,42 @@ class Notes:
         """Keeps ``tensor`` as ``name``, whole or not at all."""
 
 
-NO_NOTES = Notes()
+class Templates:
+    """Templates that other runs may have painted already, by the number of their frame.
+
+    This one keeps nothing; `runs.cache.CachedTemplates` keeps them for other runs.
+    """
+
+    def read(self, index: int) -> Template | None:
+        """The template of frame ``index``; None if there is none."""
+        return None
+
+    def write(self, index: int, template: Template) -> None:
+        """Keeps the template of frame ``index``, whole or not at all."""
+
+
+NO_NOTES, NO_TEMPLATES = Notes(), Templates()
+
+
+def _nobody(index: int, template: Template) -> None:
+    """Hears of a template and does nothing."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the frames of a story are made from, known before any is painted.
+
+    Attributes:
+        story: all of it.
+        model: what the model is.
+        seeds: one a frame, of the whole story.
+        identities: the key of each character's identity, by name; empty without identities.
+    """
+
+    story: Story
+    model: ModelFacts
+    seeds: tuple[int, ...]
+    identities: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,10 +82,14 @@ class Work:
     Attributes:
         story: all of it.
         seeds: one a frame, of the whole story.
-        wanted: the frames asked for, ascending.
+        wanted: the frames to paint, ascending.
         identities: by character's name, for methods that need them.
         folder: the checkpoint's folder, for methods with weights of their own; None without one.
         notes: for what takes long and is not yet a frame.
+        asked: ``wanted`` and the frames that are finished; who paints several as one batch paints
+            each in the same company again. Empty is ``wanted``.
+        templates: for methods that paint templates.
+        on_template: hears of each template of a wanted frame when it is ready, before the picture.
     """
 
     story: Story
@@ -56,15 +98,22 @@ class Work:
     identities: Mapping[str, Identity]
     folder: Any = None
     notes: Notes = NO_NOTES
+    asked: tuple[int, ...] = ()
+    templates: Templates = NO_TEMPLATES
+    on_template: Callable[[int, Template], None] = _nobody
 
 
-class StoryMethod(Protocol):
+class Method(Protocol):
     """A way to paint a story. Frozen; its fields are its settings."""
 
     name: ClassVar[str]
     needs_identities: ClassVar[bool]
-    needs_folder: ClassVar[bool]  # whether it reads weights that G has no use for
-    recipe: ClassVar[int]  # counts up when the same settings start to give other pictures
+    has_templates: ClassVar[bool]  # whether its frames have one, see `types.Frame`
+
+    @classmethod
+    def of(cls, preset: Preset) -> Self:
+        """The method with the settings that ``preset`` asks for."""
+        ...
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The seed of frame ``index`` in a run of ``seed``; ``per_frame`` is the preset's wish."""
@@ -74,12 +123,52 @@ class StoryMethod(Protocol):
         """The other frames that frame ``index`` looks at, in the order that matters."""
         ...
 
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
-        """U-Net evaluations that painting ``wanted`` takes: two a sample and step, one unguided."""
+    def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
+        """Each prompt that frame ``index`` is painted from, and the noun that a face is put into.
+
+        The noun is empty where there is no face.
+        """
         ...
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
-        """(frame, picture) for every frame wanted, as they get ready.
+    def weights(self, model: ModelFacts) -> str:
+        """The fingerprint of all weights that it paints with.
+
+        Raises:
+            ModelError: the model does not hold them.
+        """
+        ...
+
+    def inputs(self, sources: Sources, index: int) -> dict[str, Any]:
+        """What frame ``index`` is made from, plain values: all of it goes into the frame's key.
+
+        The run adds style, sampler, steps, dtype and weights, and whether features are reused.
+        """
+        ...
+
+    def facts(self, sources: Sources, index: int) -> dict[str, Any]:
+        """What the picture of frame ``index`` tells of itself, beside what the run adds.
+
+        ``scene``, ``characters`` and ``method``; if others are needed to make it again, also
+        ``story``, its ``index`` in it and their ``frame_seeds``. Plain values.
+        """
+        ...
+
+    def template(self, sources: Sources, index: int) -> tuple[dict[str, Any], int] | None:
+        """What the template of frame ``index`` is made from, and its network calls.
+
+        None if there is no template that another run could use.
+        """
+        ...
+
+    def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+        """Network calls that painting ``wanted`` takes, if everybody is found at once.
+
+        Two a sample and step, one unguided.
+        """
+        ...
+
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
+        """(number, frame) for every frame wanted, as they get ready.
 
         Raises:
             ConfigError: the generator's U-Net is not at hand.
@@ -102,48 +191,11 @@ def editable(backend: Backend, method: str) -> EditableGenerator:
     return G
 
 
-@dataclass(frozen=True)
-class Compared:
-    """What a compared method is unless it says otherwise: every frame painted by itself.
-
-    Attributes:
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt; None is SDXL's "no negative prompt".
-    """
-
-    name: ClassVar[str]
-    needs_identities: ClassVar[bool] = False
-    needs_folder: ClassVar[bool] = False
-    recipe: ClassVar[int] = 1
-
-    guidance: float = 5.0
-    negative: str | None = ""
-
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
-        """As the preset wishes."""
-        return frame_seed(seed, index, per_frame=per_frame)
-
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """No other frame."""
-        return ()
-
-    @property
-    def per_step(self) -> int:
-        """U-Net evaluations of a sample and step: 2, or 1 where guidance is 1, which is none."""
-        return 1 if self.guidance == 1 else 2
-
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
-        """2t a frame, t without guidance."""
-        return self.per_step * steps * len(wanted)
-
-    def of(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
-        """What ``frames`` are painted from, with the method's guidance and negative prompt."""
-        scenes, seeds = work.story.scenes, work.seeds
-        return [self.prompt(scenes[n].prompt, seeds[n]) for n in frames]
-
-    def prompt(self, text: str, seed: int) -> Prompt:
-        """``text`` with the method's guidance and negative prompt."""
-        return Prompt(text, self.negative, self.guidance, seed=seed)
-
-
-# --- Frames that others look at -------------------------------------------------------------------
+def find_cast(
+    segmenter: Segmenter, story: Story, scene: Scene, image: Image.Image
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Masks (s, H, W) bool of the cast in a finished picture, and the names of who is not there."""
+    if not scene.cast:
+        return torch.zeros(0, image.height, image.width, dtype=torch.bool), ()
+    M = clean(segmenter.segment(image, phrases(story, scene)).masks.cpu().bool())
+    return M, tuple(name for name, M_j in zip(scene.cast, M, strict=True) if not M_j.any())

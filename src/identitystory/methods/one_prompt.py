@@ -19,15 +19,16 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from ..config import Preset
 from ..models.sdxl.attention import Site, attend, edited
 from ..models.sdxl.tokens import token_rows
 from ..protocols import Backend, Conditioning, EditableGenerator
 from ..sampling import sample
-from ..types import Scene, Story
-from .method import Compared, Work, editable
+from ..types import Frame, Scene, Story
+from .base import BaseMethod
+from .method import Work, editable
 
 _PICTURE = r"(?:portrait|photo|photograph|picture|shot|view|image|painting|drawing|illustration)"
 _NAMES = re.compile(  # who is there, at the start or behind "a half-body photo of"
@@ -39,7 +40,7 @@ _NAME = re.compile(r"(?:\b(?:an?|the)\s+)?\{([^{}]*)\}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class OnePromptOneStory(Compared):
+class OnePromptOneStory(BaseMethod):
     """One consolidated prompt for all frames of a cast, reweighted for each.
 
     Attributes:
@@ -64,6 +65,11 @@ class OnePromptOneStory(Compared):
     suppress_beta: float = 0.05
     own_pooled: bool = False
 
+    @classmethod
+    def changes(cls, preset: Preset) -> dict[str, Any]:
+        """Each frame's own pooled vector too: see ``own_pooled``."""
+        return {**super().changes(preset), "own_pooled": True}
+
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The same noise for every frame."""
         return seed
@@ -72,19 +78,19 @@ class OnePromptOneStory(Compared):
         """The other frames of the same cast: their words are in the prompt."""
         return tuple(n for n in companions(story, index) if n != index)
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself: the others take part by their words alone."""
         G, story = editable(backend, self.name), work.story
         for n in work.wanted:
             if story.scenes[n].cast:
                 cond, seen = self.condition(G, story, n, work.seeds[n])
             else:
-                cond = G.condition(self.of(work, [n]))
+                cond = G.condition(self.said(work, [n]))
                 seen = torch.ones(2, cond.hidden.shape[1], dtype=torch.bool)
             rows = seen[1:] if self.guidance == 1 else seen
             with edited(G.unet, IdentityPreserving(rows)):
                 z = sample(G, G.noise(work.seeds[n])[None], cond)
-            yield n, G.decode(z)[0]
+            yield n, Frame(story.scenes[n], G.decode(z)[0])
 
     def condition(
         self, G: EditableGenerator, story: Story, n: int, seed: int

@@ -6,7 +6,7 @@ identity generator paints the whole scene, with the face that Identity Discovery
 
 Covered: all of both; they are no more than a prompt, a seed and a trajectory. Defaults are guidance 5,
 which diffusers has for SDXL and the other compared methods have, and an empty negative prompt; presets
-that are made for a checkpoint put their own guidance (``registry.method``), and steps, sampler and
+that are made for a checkpoint put their own guidance (``BaseMethod.of``), and steps, sampler and
 seeds are the preset's. Not reproduced: the paper gives neither guidance nor negative prompt of its
 rows (docs/paper.md), nor what the direct identity does with several people. Here the first of a cast
 gets its face, for a prompt of PhotoMaker's takes one; the others are painted from their words.
@@ -16,46 +16,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from PIL import Image
-
-from ..config import InjectionConfig
+from ..config import InjectionConfig, Preset
 from ..protocols import Backend, IdentityGenerator
 from ..sampling import painted
 from ..types import Frame, Identity, Prompt, Scene, Story
-from .method import Compared, Work
+from .base import BaseMethod
+from .method import Work
 
 
 @dataclass(frozen=True)
-class General(Compared):
+class General(BaseMethod):
     """G alone, T_i by T_i."""
 
     name: ClassVar[str] = "general"
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself."""
         G = backend.general
         for n in work.wanted:
-            yield n, G.decode(painted(G, self.of(work, [n])))[0]
+            z_0 = painted(G, self.said(work, [n]))
+            yield n, Frame(work.story.scenes[n], G.decode(z_0)[0])
 
 
 @dataclass(frozen=True)
-class DirectIdentity(Compared):
+class DirectIdentity(BaseMethod):
     """G_id alone: of a cast of several only the first gets its face."""
 
     name: ClassVar[str] = "direct-identity"
     needs_identities: ClassVar[bool] = True
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+    @classmethod
+    def changes(cls, preset: Preset) -> dict[str, Any]:
+        """With the guidance of whoever paints faces."""
+        return {"guidance": preset.injection.guidance_identity}
+
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself."""
         config = InjectionConfig(guidance_identity=self.guidance, negative=self.negative)
         for n in work.wanted:
             scene, seed = work.story.scenes[n], work.seeds[n]
-            frame = direct_identity(
-                backend.identity, work.story, scene, work.identities, config, seed=seed
+            yield (
+                n,
+                direct_identity(
+                    backend.identity, work.story, scene, work.identities, config, seed=seed
+                ),
             )
-            yield n, frame.image
 
 
 def direct_identity(

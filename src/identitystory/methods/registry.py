@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from importlib import import_module
 from typing import Any
 
 from ..config import Preset
 from ..errors import ConfigError, did_you_mean
-from .method import StoryMethod
+from .method import Method
 
 OURS = "identitystory"
 
 _WHERE: Mapping[str, str] = {
+    OURS: "identitystory:IdentityStory",
     "consistory": "consistory:ConsiStory",
     "storydiffusion": "storydiffusion:StoryDiffusion",
     "story-adapter": "story_adapter:StoryAdapter",
@@ -22,8 +22,7 @@ _WHERE: Mapping[str, str] = {
     "direct-identity": "plain:DirectIdentity",
 }
 
-METHODS = (*_WHERE, OURS)  # the order of Table 1, the controls, ours
-_ORIGINAL_PRESETS = ("paper", "release")
+METHODS = (*list(_WHERE)[1:], OURS)  # the order of Table 1: others, the controls, ours last
 
 
 def check_method(name: str) -> str:
@@ -38,32 +37,13 @@ def check_method(name: str) -> str:
     return name
 
 
-def method(name: str, preset: Preset) -> StoryMethod:
-    """The compared method called ``name``, set for ``preset``.
-
-    In ``paper`` and ``release`` a method keeps the guidance of its own authors. Any other preset is
-    made for the checkpoint at hand, and every method is painted with its guidance, so that methods
-    are compared and not scales; 1Prompt1Story then takes each frame's own pooled vector.
+def method(name: str, preset: Preset) -> Method:
+    """The method called ``name``, set for ``preset`` (`method.Method.of`).
 
     Raises:
-        ConfigError: there is none, or it is IdentityStory itself, which ``pipeline`` paints.
+        ConfigError: there is none.
     """
-    if check_method(name) == OURS:
-        raise ConfigError(f"{OURS} is not among the compared methods")
-    module, _, kind = _WHERE[name].partition(":")
-    made: Any = getattr(import_module(f".{module}", __package__), kind)()
-    if preset.name in _ORIGINAL_PRESETS:
-        return made
-    config = preset.injection
-    faced = name == "direct-identity"
-    guidance = config.guidance_identity if faced else config.guidance_template
-    changes: dict[str, Any] = {"guidance": guidance}
-    if name == "one-prompt-one-story":
-        changes["own_pooled"] = True
-    return replace(made, **changes)
-
-
-def settings(made: StoryMethod) -> dict[str, Any]:
-    """The settings of a method as plain values, as a run records them; part of a frame's key."""
-    found: dict[str, Any] = asdict(made)  # type: ignore[call-overload]
-    return found | ({"recipe": made.recipe} if made.recipe > 1 else {})
+    module, _, kind = _WHERE[check_method(name)].partition(":")
+    made: Any = getattr(import_module(f".{module}", __package__), kind)
+    found: Method = made.of(preset)
+    return found

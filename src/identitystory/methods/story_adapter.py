@@ -22,15 +22,17 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..models.files.checkpoint import adapter_fingerprint
 from ..models.sdxl.attention import Site, attend, edited
-from ..protocols import Backend, EditableGenerator
+from ..protocols import Backend, EditableGenerator, ModelFacts
 from ..sampling import painted
-from ..types import Story
-from .method import Compared, Work, editable
+from ..types import Frame, Story
+from .base import BaseMethod
+from .method import Work, editable
 
 
 @dataclass(frozen=True)
-class StoryAdapter(Compared):
+class StoryAdapter(BaseMethod):
     """Rounds of the whole story, each looking at the pictures of the one before.
 
     Attributes:
@@ -40,7 +42,6 @@ class StoryAdapter(Compared):
     """
 
     name: ClassVar[str] = "story-adapter"
-    needs_folder: ClassVar[bool] = True
 
     negative: str | None = "monochrome, lowres, bad anatomy, worst quality, low quality"
     rounds: int = 10
@@ -55,11 +56,20 @@ class StoryAdapter(Compared):
         """All other frames."""
         return tuple(n for n in range(len(story.scenes)) if n != index)
 
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+    def weights(self, model: ModelFacts) -> str:
+        """The checkpoint's and those of its IP-Adapter.
+
+        Raises:
+            ModelError: the checkpoint holds none.
+        """
+        more = "" if model.folder is None else adapter_fingerprint(model.folder)
+        return model.fingerprint + more
+
+    def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame and round; of the last round only what is wanted."""
         return self.per_step * steps * (len(story.scenes) * self.rounds + len(wanted))
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Between rounds only the embeddings of the pictures are kept, also if the run is cut off.
 
         Raises:
@@ -83,7 +93,8 @@ class StoryAdapter(Compared):
                 work.notes.write(name, found)
             seen = found
         for n in work.wanted:
-            yield n, self._frame(G, adapter, work, n, seen, self.rounds)
+            image = self._frame(G, adapter, work, n, seen, self.rounds)
+            yield n, Frame(work.story.scenes[n], image)
 
     def scale(self, round_: int) -> float:
         """Weight of the pictures in round 1 to ``rounds``; 0 in round 0."""
@@ -103,7 +114,7 @@ class StoryAdapter(Compared):
     ) -> Image.Image:
         edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
         with edited(G.unet, edit):
-            z = painted(G, self.of(work, [n]))
+            z = painted(G, self.said(work, [n]))
         return G.decode(z)[0]
 
 

@@ -18,21 +18,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited
 from ..protocols import Backend, Conditioning
 from ..seeds import derived_seed, frame_seed
-from ..types import Story
+from ..types import Frame, Story
 from .anchors import Anchors, anchors, groups, in_step, others
-from .method import Compared, Work, editable
+from .base import BaseMethod
+from .method import Work, editable
 
 Bank = dict[tuple[str, int], tuple[Tensor, Tensor]]  # (site, anchor) -> sampled k and v
 
 
 @dataclass(frozen=True)
-class StoryDiffusion(Compared):
+class StoryDiffusion(BaseMethod):
     """Consistent self-attention over a story.
 
     Attributes:
@@ -67,16 +67,16 @@ class StoryDiffusion(Compared):
         """The anchors of ``story``."""
         return anchors(story, self.anchors, alone=True)
 
-    def evaluations(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+    def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame, the anchors' counted in every portion."""
         made = groups(self.found(story), wanted)
         return self.per_step * steps * sum(len(group) for portion in made for group in portion)
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Image.Image]]:
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Portion by portion; see ``method.in_step``."""
         G, found, told = editable(backend, self.name), self.found(work.story), set[int]()
         for portion in groups(found, work.wanted):
-            conds = {group: G.condition(self.of(work, group)) for group in portion}
+            conds = {group: G.condition(self.said(work, group)) for group in portion}
             z = {n: G.noise(work.seeds[n]) for group in portion for n in group}
             edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
             with edited(G.unet, edit):
@@ -84,7 +84,7 @@ class StoryDiffusion(Compared):
                     pass
             for n in sorted(set(z) & set(work.wanted) - told):
                 told.add(n)
-                yield n, G.decode(z[n][None])[0]
+                yield n, Frame(work.story.scenes[n], G.decode(z[n][None])[0])
 
 
 class ConsistentSelfAttention:

@@ -1,4 +1,4 @@
-"""What a run will ask its model to read, checked before anything is searched, painted or written."""
+"""All that is said before painting: what a model cannot read, and what is probably not meant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from ..models.sdxl.prompt_length import check_lengths, check_phrases
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
-from ..wording import identity_prompt, phrases, search_prompt
+from ..story import vocabulary
+from ..story.file import advice
+from ..wording import phrases, search_prompt
+from .folder import RunFolder
 from .plan import Plan
 from .request import RunRequest
 
@@ -38,18 +41,38 @@ def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
 
 def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
     """Each prompt, with the noun that a face is put into; empty where there is none."""
-    story, discovery, injection = request.story, request.preset.discovery, request.preset.injection
+    story, discovery = request.story, request.preset.discovery
     for name in made.cast:
         yield search_prompt(story.character(name), discovery), ""
         yield discovery.negative or "", ""
     for index in made.wanted:
-        scene = story.scenes[index]
-        cast = [story.character(name) for name in scene.cast]
-        yield scene.prompt, ""
-        if made.compared is None:
-            yield injection.negative or "", ""
-            yield from ((identity_prompt(story, scene, c, injection), c.noun) for c in cast)
-            continue
-        yield from ((story.scenes[n].prompt, "") for n in made.compared.depends(story, index))
-        if made.compared.needs_identities:  # one face in the scene's own prompt
-            yield from ((scene.prompt, c.noun) for c in cast[:1])
+        yield from made.method.prompts(story, index)
+
+
+def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFolder) -> list[str]:
+    """What may go on but is probably not meant, one line each, before anything is painted."""
+    story = request.story
+    lines = [*request.notes, *advice(story)]
+    there, wanted = model.fingerprint, request.fingerprint
+    if wanted and wanted != there:
+        lines.append(
+            f"the picture was painted by another checkpoint (fingerprint {wanted[:12]}) than "
+            f"{request.model!r} is here ({there[:12]}): it will look otherwise; "
+            "name the other one with --model"
+        )
+    if model.folder is not None:
+        known = vocabulary.load_vocabulary(model.folder)
+        if known is not None:
+            prompts = [story.scenes[i].prompt for i in made.wanted]
+            prompts += [c.description for c in story.characters if c.name in made.cast]
+            unknown = vocabulary.unknown_words(prompts, known)
+            lines += filter(None, [vocabulary.vocabulary_warning(unknown)])
+        casts = [len(story.scenes[i].cast) for i in made.wanted]
+        lines += filter(None, [vocabulary.crowd_warning(model.folder, casts)])
+    beyond = len(story.scenes)
+    if folder.frame(beyond).exists():
+        lines.append(
+            f"frames/{beyond:03d}.png and later belong to scenes that this story does not "
+            "have; they are left as they are"
+        )
+    return lines

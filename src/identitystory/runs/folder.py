@@ -61,7 +61,7 @@ class RunFolder:
 
     @property
     def notes(self) -> Path:
-        """frames.partial/: what a compared method keeps on the way to its frames."""
+        """frames.partial/: what a method keeps on the way to its frames."""
         return self.root / "frames.partial"
 
     def frame(self, index: int) -> Path:

@@ -7,20 +7,22 @@ is kept, anything else is made: resuming, re-rolling one frame and longer storie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..config import Preset, to_dict
-from ..cost import frame_evaluations, search_evaluations
+from ..cost import search_evaluations
 from ..errors import ConfigError, ModelError
-from ..methods.method import StoryMethod
-from ..methods.registry import OURS, method, settings
-from ..models.files.checkpoint import FEW_STEPS, adapter_fingerprint
+from ..methods.method import Method, Sources
+from ..methods.registry import method
+from ..models.files.checkpoint import FEW_STEPS
 from ..protocols import ModelFacts
-from ..seeds import frame_seed, portrait_seeds
+from ..seeds import portrait_seeds
 from ..story.file import file_stem
-from ..types import Character, Scene, Story
+from ..types import Character
+from ..wording import search_prompt
 from . import folder as runfolder
+from .cache import PORTRAITS, TEMPLATES
 from .files import part_key, versions
 from .request import RunRequest, story_to_dict
 
@@ -37,14 +39,15 @@ class Part:
         key: sha256 over its inputs.
         seed: the run's for an identity, the frame's own for a frame.
         facts: how it is made; what its files carry.
-        evaluations: what it costs, if everybody is found at the first attempt.
+        pieces: what other runs could use of it, by its name in a `cache.Cache`, and the network
+            calls each takes: an identity's batches of portraits in order, a frame's template.
     """
 
     name: str
     key: str
     seed: int
     facts: dict[str, Any]
-    evaluations: int
+    pieces: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Plan:
         cast: names whose identities are asked for, in the story's order.
         wanted: frames asked for, ascending.
         frame_seeds: seeds of single frames that stay in force.
-        compared: the method that paints the frames, unless it is IdentityStory.
+        method: what paints the frames.
     """
 
     seed: int
@@ -66,7 +69,7 @@ class Plan:
     frames: list[Part]
     cast: tuple[str, ...]
     wanted: tuple[int, ...]
-    compared: StoryMethod | None = None
+    method: Method
 
 
 def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None) -> Plan:
@@ -78,6 +81,26 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
         ModelError: the method has weights of its own, or the search is distilled, and the model
             does not hold what they need.
     """
+    story, preset = request.story, request.preset
+    _check(request, model)
+    seed, frame_seeds = _seeds(request, record)
+    painter = method(request.method, preset)
+    faces = painter.needs_identities or not request.paint
+    identities = {c.name: _identity(request, c, model, seed) for c in story.characters if faces}
+    seeds = tuple(
+        frame_seeds.get(n, painter.seed(seed, n, per_frame=preset.seed_per_frame))
+        for n in range(len(story.scenes))
+    )
+    keys = {name: part.key for name, part in identities.items()}
+    frames = _frames(request, painter, Sources(story, model, seeds, keys), seed)
+    wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
+    needed = {name for index in wanted for name in story.scenes[index].cast}
+    cast = tuple(name for name in identities if not request.paint or name in needed)
+    wanted = wanted if request.paint else ()
+    return Plan(seed, frame_seeds, identities, frames, cast, wanted, painter)
+
+
+def _check(request: RunRequest, model: ModelFacts) -> None:
     story, preset = request.story, request.preset
     last = len(story.scenes) - 1
     for index in (*request.only, *request.frame_seeds):
@@ -98,76 +121,56 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
             f"models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder, or "
             "--no-distilled"
         )
-    seed, frame_seeds = _seeds(request, record)
-    compared = None if request.method == OURS else method(request.method, preset)
-    faces = compared is None or compared.needs_identities or not request.paint
-    identities = {c.name: _identity_part(c, preset, model, seed) for c in story.characters if faces}
-    if compared is None:
-        frames = [
-            _frame_part(
-                story, scene, preset, model, identities, seed, index, frame_seeds.get(index)
-            )
-            for index, scene in enumerate(story.scenes)
-        ]
-    else:
-        frames = _compared_parts(story, preset, model, identities, seed, frame_seeds, compared)
-    identities = {name: _named(part, request.model) for name, part in identities.items()}
-    frames = [_named(part, request.model) for part in frames]
-    wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
-    needed = {name for index in wanted for name in story.scenes[index].cast}
-    cast = tuple(name for name in identities if not request.paint or name in needed)
-    wanted = wanted if request.paint else ()
-    return Plan(seed, frame_seeds, identities, frames, cast, wanted, compared)
-
-
-def _named(part: Part, model: str) -> Part:
-    """``part`` with the name that its model was asked for by in its facts; no key depends on it."""
-    return replace(part, facts=part.facts | {"model": part.facts["model"] | {"name": model}})
 
 
 def _seeds(request: RunRequest, record: Mapping[str, Any] | None) -> tuple[int, dict[int, int]]:
     stored = record or {}
     seed = int(stored.get("seed", 0))
     frame_seeds = {int(k): int(v) for k, v in stored.get("frame_seeds", {}).items()}
-    if request.only:
-        if request.seed is not None:
-            frame_seeds |= dict.fromkeys(request.only, request.seed)
-    elif request.seed is not None and request.seed != seed:
-        seed, frame_seeds = request.seed, {}
+    if request.seed is not None:
+        if rerolled := set(request.only) - set(request.frame_seeds):
+            frame_seeds |= dict.fromkeys(rerolled, request.seed)
+        elif request.seed != seed:
+            seed, frame_seeds = request.seed, {}
     return seed, dict(sorted((frame_seeds | dict(request.frame_seeds)).items()))
 
 
-def _identity_part(character: Character, preset: Preset, model: ModelFacts, seed: int) -> Part:
-    m = preset.discovery.num_portraits
-    inputs = {
-        "recipe": RECIPE,
-        "part": "identity",
-        "description": character.description,
-        "noun": character.noun,
-        "portrait_seeds": portrait_seeds(character, seed, m),
-        "batch": PORTRAIT_BATCH,
-        "seed": seed,
-        "discovery": to_dict(preset.discovery),
-        "sampler": preset.sampler,
-        "num_steps": preset.portrait_steps,
-        "dtype": model.dtype,
-        "weights": model.fingerprint,
-        **few_steps(preset, model),
-        **later(preset),
+def _identity(request: RunRequest, character: Character, model: ModelFacts, seed: int) -> Part:
+    preset, config = request.preset, request.preset.discovery
+    key = part_key(
+        {
+            "recipe": RECIPE,
+            "part": "identity",
+            "description": character.description,
+            "noun": character.noun,
+            "portrait_seeds": portrait_seeds(character, seed, config.num_portraits),
+            "batch": PORTRAIT_BATCH,
+            "seed": seed,
+            "discovery": to_dict(config),
+            "sampler": preset.sampler,
+            "num_steps": preset.portrait_steps,
+            "dtype": model.dtype,
+            "weights": model.fingerprint,
+            **_few_steps(preset, model),
+            **_later(preset),
+        }
+    )
+    facts = {"part": "identity", "key": key, "character": asdict(character)}
+    facts |= _common_facts(request, model, seed)
+    shared = {
+        "prompt": search_prompt(character, config),
+        "guidance": config.portrait_guidance,
+        "negative": config.negative,
+        "interval": list(config.guidance_interval),
+        "steps": preset.portrait_steps,
+        **_few_steps(preset, model),
     }
-    key = part_key(inputs)
-    facts = {
-        "part": "identity",
-        "key": key,
-        "character": asdict(character),
-        "seed": seed,
-        "preset": to_dict(preset),
-        "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
-        "versions": versions(),
+    calls = search_evaluations(preset) // config.num_portraits
+    pieces = {
+        _piece(PORTRAITS, "portraits", preset, model, shared | {"seeds": seeds}): calls * len(seeds)
+        for seeds in portrait_batches(character, seed, preset)
     }
-    cost = search_evaluations(preset)
-    name = f"cast/{file_stem(character.name)}"
-    return Part(name, key, seed, facts, cost)
+    return Part(f"cast/{file_stem(character.name)}", key, seed, facts, pieces)
 
 
 def portrait_batches(character: Character, seed: int, preset: Preset) -> list[list[int]]:
@@ -176,136 +179,71 @@ def portrait_batches(character: Character, seed: int, preset: Preset) -> list[li
     return [seeds[a : a + PORTRAIT_BATCH] for a in range(0, len(seeds), PORTRAIT_BATCH)]
 
 
-def evaluations(request: RunRequest, made: Plan, to_do: Collection[Part]) -> int:
-    """U-Net evaluations of the parts ``to_do``, made from nothing, everybody found at once."""
-    frames = [n for n, part in enumerate(made.frames) if part in to_do]
-    total = sum(part.evaluations for part in made.identities.values() if part in to_do)
-    if made.compared is None or not frames:
-        return total + sum(made.frames[n].evaluations for n in frames)
-    return total + made.compared.evaluations(request.story, frames, request.preset.num_steps)
+def _frames(request: RunRequest, painter: Method, sources: Sources, seed: int) -> list[Part]:
+    story, preset, model = request.story, request.preset, sources.model
+    common = {
+        "recipe": RECIPE,
+        "part": "frame",
+        "style": story.style,
+        "sampler": preset.sampler,
+        "num_steps": preset.num_steps,
+        "dtype": model.dtype,
+        "weights": painter.weights(model),
+        **_later(preset),
+    }
+    told = {"part": "frame", "title": story.title, "style": story.style}
+    told |= _common_facts(request, model, seed)
+    parts = []
+    for n, own in enumerate(sources.seeds):
+        key = part_key(common | painter.inputs(sources, n))
+        facts = told | {"key": key, "frame_seed": own} | painter.facts(sources, n)
+        pieces = {}
+        if (template := painter.template(sources, n)) is not None:
+            inputs, calls = template
+            pieces[_piece(TEMPLATES, "template", preset, model, inputs)] = calls
+        parts.append(Part(f"frames/{n:03d}", key, own, facts, pieces))
+    return parts
 
 
-def few_steps(preset: Preset, model: ModelFacts) -> dict[str, str]:
+def _common_facts(request: RunRequest, model: ModelFacts, seed: int) -> dict[str, Any]:
+    """What the files of every part tell; the name that the model was asked for by is in no key."""
+    known = {"fingerprint": model.fingerprint, "dtype": model.dtype, "name": request.model}
+    return {"seed": seed, "preset": to_dict(request.preset), "model": known, "versions": versions()}
+
+
+def _piece(
+    folder: str, kind: str, preset: Preset, model: ModelFacts, inputs: Mapping[str, Any]
+) -> str:
+    """Name in a `cache.Cache` of what is made from ``inputs`` by this model."""
+    common = {
+        "recipe": RECIPE,
+        "part": kind,
+        "sampler": preset.sampler,
+        "dtype": model.dtype,
+        "weights": model.fingerprint,
+    }
+    return f"{folder}/{part_key(common | _later(preset) | dict(inputs))}"
+
+
+def calls(request: RunRequest, made: Plan, to_do: Collection[Part]) -> int:
+    """Network calls of the parts ``to_do``, made from nothing, everybody found at once."""
+    names = {part.name for part in to_do}
+    frames = [n for n, part in enumerate(made.frames) if part.name in names]
+    faces = [part for part in made.identities.values() if part.name in names]
+    searched = sum(sum(part.pieces.values()) for part in faces)
+    if not frames:
+        return searched
+    return searched + made.method.calls(request.story, frames, request.preset.num_steps)
+
+
+def _few_steps(preset: Preset, model: ModelFacts) -> dict[str, str]:
     """Which few-step LoRA portraits are painted with, where one is."""
     return {"few_steps": model.few_steps} if preset.discovery.distilled else {}
 
 
-def later(preset: Preset, *more: str) -> dict[str, Any]:
+def _later(preset: Preset) -> dict[str, Any]:
     """What else of a preset decides the pictures, where it is not the default."""
-    return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled", "reuse", *more)}
-
-
-def _frame_part(
-    story: Story,
-    scene: Scene,
-    preset: Preset,
-    model: ModelFacts,
-    identities: Mapping[str, Part],
-    seed: int,
-    index: int,
-    own_seed: int | None,
-) -> Part:
-    painted = (
-        frame_seed(seed, index, per_frame=preset.seed_per_frame) if own_seed is None else own_seed
-    )
-    cast = [story.character(name) for name in scene.cast]
-    inputs = {
-        "recipe": RECIPE,
-        "part": "frame",
-        "prompt": scene.prompt,
-        "style": story.style,
-        "cast": [[c.description, c.noun, identities[c.name].key] for c in cast],
-        "seed": painted,
-        "injection": to_dict(preset.injection),
-        "sampler": preset.sampler,
-        "num_steps": preset.num_steps,
-        "attempts": preset.attempts,
-        "dtype": model.dtype,
-        "weights": model.fingerprint,
-        **later(preset, "batch"),
-    }
-    key = part_key(inputs)
-    facts = {
-        "part": "frame",
-        "key": key,
-        "title": story.title,
-        "style": story.style,
-        "scene": {"text": scene.text, "prompt": scene.prompt, "cast": list(scene.cast)},
-        "characters": [asdict(c) | {"identity": identities[c.name].key} for c in cast],
-        "seed": seed,
-        "frame_seed": painted,
-        "preset": to_dict(preset),
-        "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
-        "versions": versions(),
-    }
-    cost = frame_evaluations(preset, len(cast))
-    return Part(f"frames/{index:03d}", key, painted, facts, cost)
-
-
-def _compared_parts(
-    story: Story,
-    preset: Preset,
-    model: ModelFacts,
-    identities: Mapping[str, Part],
-    seed: int,
-    frame_seeds: Mapping[int, int],
-    compared: StoryMethod,
-) -> list[Part]:
-    """The frames of a compared method: each also depends on the frames that it looks at."""
-    seeds = [
-        frame_seeds.get(n, compared.seed(seed, n, per_frame=preset.seed_per_frame))
-        for n in range(len(story.scenes))
-    ]
-    weights = model.fingerprint
-    if compared.needs_folder and model.folder is not None:
-        weights += adapter_fingerprint(model.folder)
-
-    def inputs(n: int) -> dict[str, Any]:
-        scene = story.scenes[n]
-        cast = [story.character(name) for name in scene.cast]
-        faces = {c.name: identities[c.name].key for c in cast if c.name in identities}
-        people = [asdict(c) for c in cast]
-        return {"scene": asdict(scene), "cast": people, "faces": faces, "seed": seeds[n]}
-
-    parts = []
-    for n in range(len(story.scenes)):
-        beside = compared.depends(story, n)
-        key = part_key(
-            {
-                "recipe": RECIPE,
-                "part": "frame",
-                "method": [compared.name, settings(compared)],
-                "style": story.style,
-                "frame": inputs(n),
-                "beside": [inputs(d) for d in beside],
-                "before": sum(d < n for d in beside),
-                "sampler": preset.sampler,
-                "num_steps": preset.num_steps,
-                "dtype": model.dtype,
-                "weights": weights,
-                **later(preset),
-            }
-        )
-        facts = {
-            "part": "frame",
-            "key": key,
-            "method": {"name": compared.name, "settings": settings(compared)},
-            "title": story.title,
-            "style": story.style,
-            "scene": asdict(story.scenes[n]) | {"cast": list(story.scenes[n].cast)},
-            "characters": [asdict(story.character(name)) for name in story.scenes[n].cast],
-            "story": story_to_dict(story),
-            "index": n,
-            "seed": seed,
-            "frame_seed": seeds[n],
-            "frame_seeds": {str(d): seeds[d] for d in sorted((n, *beside))},
-            "preset": to_dict(preset),
-            "model": {"fingerprint": model.fingerprint, "dtype": model.dtype},
-            "versions": versions(),
-        }
-        cost = compared.evaluations(story, (n,), preset.num_steps)
-        parts.append(Part(f"frames/{n:03d}", key, seeds[n], facts, cost))
-    return parts
+    return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled", "reuse")}
 
 
 def make_record(

@@ -13,6 +13,7 @@ from ..methods.registry import OURS
 from ..types import Character, Scene, Story
 from . import files
 from . import folder as runfolder
+from .cache import Cache
 
 
 @dataclass(frozen=True)
@@ -24,19 +25,17 @@ class RunRequest:
         out: the run folder.
         preset: the resolved configuration.
         model: a built-in name, a folder or a hub id.
-        seed: of the run; with ``only`` it is the seed of those frames alone. None keeps the run's
-            own, which is 0 in a new folder.
+        seed: of the run; with ``only`` it is the seed of those frames alone, unless
+            ``frame_seeds`` has theirs. None keeps the run's own, which is 0 in a new folder.
         only: frames to paint, numbered from 0 as in frames/; empty paints all.
         frame_seeds: seeds of single frames, by number.
         paint: False stops after the identities.
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``.
         notes: what had to be changed to make the options fit; the run warns of it.
-        method: how frames are painted, see ``baselines.registry.METHODS``.
-        portraits: a folder where portraits are kept for other runs, see ``shared``; the run's bytes
-            do not depend on it. None keeps nothing beside the run.
-        templates: the same for templates with all their latents, about 1 MiB each of the miniature
-            and 10 to 16 MiB of SDXL. Not with ``batch``: its templates are painted together.
+        method: how frames are painted, see ``methods.registry.METHODS``.
+        cache: where portraits and templates are kept for other runs; the run's bytes do not depend
+            on it. None keeps nothing beside the run.
         fingerprint: the model's, where a picture is made again; the run warns of another. Empty
             takes any.
     """
@@ -53,8 +52,7 @@ class RunRequest:
     dtype: str = "auto"
     notes: tuple[str, ...] = ()
     method: str = OURS
-    portraits: Path | None = None
-    templates: Path | None = None
+    cache: Cache | None = None
     fingerprint: str = ""
 
 
@@ -71,7 +69,7 @@ def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
     story = request.story
     known = {c.name: c for c in story.characters}
     for c in more.characters:
-        if known.get(c.name, c) != c:
+        if known.get(c.name, c).description != c.description:
             raise RunError(
                 f"{c.name!r} is {known[c.name].description!r} in {out}, "
                 f"not {c.description!r}; give the new character another name"
@@ -127,44 +125,33 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
     try:
         # Pictures of the first versions do not name their model.
         model = model or str(facts["model"].get("name", "miniature"))
-        if "method" in facts:
-            return _compared_again(facts, out, model)
-        characters = [
-            {k: c[k] for k in ("name", "description", "noun")} for c in facts["characters"]
-        ]
-        story = {
-            "title": facts["title"],
-            "style": facts["style"],
-            "characters": characters,
-            "scenes": [facts["scene"]],
-        }
+        # Others' frames look at one another, so that their pictures hold the whole story.
+        seeds = facts.get("frame_seeds", {0: facts["frame_seed"]})
         return RunRequest(
-            story=story_from_dict(story),
+            story=story_from_dict(facts.get("story") or _one_scene(facts)),
             out=out,
             preset=preset_from_dict(facts["preset"]),
             model=model,
             seed=int(facts["seed"]),
-            frame_seeds={0: int(facts["frame_seed"])},
+            only=(int(facts["index"]),) if "index" in facts else (),
+            frame_seeds={int(k): int(v) for k, v in seeds.items()},
             dtype=facts["model"]["dtype"],
+            method=str(facts.get("method", {"name": OURS})["name"]),
             fingerprint=str(facts["model"]["fingerprint"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{picture}: what it says of itself is broken: {error!r}") from None
 
 
-def _compared_again(facts: Mapping[str, Any], out: Path, model: str) -> RunRequest:
-    """The request for one frame of a compared method, with the frames that it looks at."""
-    return RunRequest(
-        story=story_from_dict(facts["story"]),
-        out=out,
-        preset=preset_from_dict(facts["preset"]),
-        model=model,
-        only=(int(facts["index"]),),
-        frame_seeds={int(k): int(v) for k, v in facts["frame_seeds"].items()},
-        dtype=facts["model"]["dtype"],
-        method=str(facts["method"]["name"]),
-        fingerprint=str(facts["model"]["fingerprint"]),
-    )
+def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The story of a picture that tells its own scene alone."""
+    keys = ("name", "description", "noun")
+    return {
+        "title": facts["title"],
+        "style": facts["style"],
+        "characters": [{k: c[k] for k in keys} for c in facts["characters"]],
+        "scenes": [facts["scene"]],
+    }
 
 
 def story_to_dict(story: Story) -> dict[str, Any]:

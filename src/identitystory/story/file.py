@@ -6,9 +6,7 @@ The JSON Schema of the format is docs/story.schema.json (``python -m identitysto
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +19,10 @@ from ..errors import StoryError, did_you_mean, quoted
 from ..types import Character, Scene, Story
 from . import text
 from .consistory_json import is_human_json, read_human_json
+from .document import read_document
 from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
 from .text import tidy
 
-MAX_BYTES = 1 << 20
 MAX_NAME_BYTES = 150  # of a character as a file name, so that every file system takes it
 
 
@@ -35,8 +33,7 @@ def load_story(path: str | Path) -> Story:
         StoryError: the file cannot be read, or something in it is wrong; one line, with the place.
     """
     source = str(path)
-    content = _read_text(Path(path), source)
-    data = _parse(content, source, is_json=_looks_like_json(Path(path), content))
+    data = read_document(Path(path), source)
     if is_human_json(data):
         return read_human_json(data, source=source, title=Path(path).stem)
     story = make_story(data, source=source)
@@ -51,6 +48,30 @@ def inline_story(
     Raises:
         StoryError: as ``load_story``; a character without a colon.
     """
+    data = _inline(characters, scenes, style) | {"title": title}
+    story = make_story(data, source="the command line")
+    return story if story.title else _retitled(story, re.sub(r"[{}]", "", story.scenes[0].text))
+
+
+def more_scenes(
+    known: Story, characters: Sequence[str], scenes: Sequence[str], *, style: str | None = None
+) -> Story:
+    """More scenes of a story from the command line, with its characters as they are, and new ones.
+
+    Args:
+        known: whose characters the scenes may name.
+        characters: new ones, as `inline_story` has them; one of ``known`` may be given again.
+        scenes: the new ones alone.
+        style: of the new scenes; None is that of ``known``.
+
+    Raises:
+        StoryError: as ``inline_story``; a new character is called like another.
+    """
+    data = _inline(characters, scenes, known.style if style is None else style)
+    return _made(data, "the command line", known.characters)
+
+
+def _inline(characters: Sequence[str], scenes: Sequence[str], style: str) -> dict[str, Any]:
     entries = []
     for given in characters:
         name, colon, description = given.partition(":")
@@ -60,9 +81,7 @@ def inline_story(
                 '"Mara: a young woman with red hair"'
             )
         entries.append({"name": name.strip(), "description": description.strip()})
-    data: dict[str, Any] = {"title": title, "style": style, "character": entries}
-    story = make_story(data | {"scene": [{"prompt": s} for s in scenes]}, source="the command line")
-    return story if story.title else _retitled(story, re.sub(r"[{}]", "", story.scenes[0].text))
+    return {"style": style, "character": entries, "scene": [{"prompt": s} for s in scenes]}
 
 
 def make_story(data: Any, *, source: str) -> Story:
@@ -76,13 +95,18 @@ def make_story(data: Any, *, source: str) -> Story:
     for key, example in (("character", 'name = "Mara"'), ("scene", 'prompt = "{Mara} reads"')):
         if data.get(key, []) == []:
             raise StoryError(f"{source}: there are no {key}s. Add one: [[{key}]] with {example}")
+    return _made(data, source)
+
+
+def _made(data: Any, source: str, known: tuple[Character, ...] = ()) -> Story:
+    """The story in ``data``, whose scenes may also name those who are ``known``."""
     try:
         entry = StoryFile.model_validate(data)
     except ValidationError as error:
         raise StoryError(f"{source}: {first_mistake(error)}") from None
-    characters = tuple(
-        _character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)
-    )
+    new = [_character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)]
+    there = {(c.name, c.description) for c in known}
+    characters = known + tuple(c for c in new if (c.name, c.description) not in there)
     _check_distinct(characters, source)
     style = _line(entry.style, f"{source}: 'style'")
     if "{" in style or "}" in style:
@@ -162,6 +186,19 @@ def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or "story"
 
 
+def make_character(name: str, description: str, noun: str | None, *, place: str) -> Character:
+    """Somebody of a story; ``place`` names them in errors, ``noun`` is found if it is None.
+
+    Raises:
+        StoryError: a name that is none, an empty description, or no word for a person in it.
+    """
+    try:
+        entry = CharacterEntry(name=name, description=description, noun=noun)
+    except ValidationError as error:
+        raise StoryError(f"{place}: {first_mistake(error)}") from None
+    return _character(entry, place)
+
+
 def _character(entry: CharacterEntry, place: str) -> Character:
     name = text.plain_name(_line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
@@ -221,75 +258,3 @@ def _line(value: str, place: str) -> str:
 
 def _retitled(story: Story, title: str) -> Story:
     return Story(tidy(title)[:MAX_TITLE], story.characters, story.scenes, story.style)
-
-
-def _read_text(path: Path, source: str) -> str:
-    try:
-        if path.is_dir():
-            raise StoryError(f"{source} is a folder; give the story file in it")
-        if not path.exists():
-            raise StoryError(f"{source}: there is no such file")
-        if not path.is_file():
-            raise StoryError(f"{source} is not a file")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoryError(f"{source} cannot be read: {reason}") from None
-    if len(raw) > MAX_BYTES:
-        raise StoryError(f"{source} is larger than 1 MiB; that is no story file")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise StoryError(f"{source}: line {line} is not UTF-8; save the file as UTF-8") from None
-
-
-def _looks_like_json(path: Path, content: str) -> bool:
-    suffix = path.suffix.lower()
-    return suffix == ".json" or (suffix != ".toml" and content.lstrip().startswith("{"))
-
-
-def _parse(content: str, source: str, *, is_json: bool) -> Any:
-    try:
-        return (
-            json.loads(content, object_pairs_hook=_distinct) if is_json else tomllib.loads(content)
-        )
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise StoryError(f"{source}: {place}: not valid JSON: {error.msg}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise StoryError(f"{source}: {_toml_place(str(error), content)}") from None
-    except _TwiceError as error:
-        raise StoryError(
-            f"{source}: the key {error.args[0]!r} is given twice in one table"
-        ) from None
-    except (RecursionError, ValueError):
-        kind = "JSON" if is_json else "TOML"
-        raise StoryError(f"{source}: not a story: {kind} nested or numbers too large") from None
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; ValueError where a key stands twice, as TOML refuses it too."""
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise _TwiceError(key)
-        made[key] = value
-    return made
-
-
-class _TwiceError(ValueError):
-    """A key stands twice in a JSON object; ``args[0]`` is the key."""
-
-
-def _toml_place(message: str, content: str) -> str:
-    """``line 3, column 9: not valid TOML: Invalid value``."""
-    found = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
-    if found:
-        what, line, column = found[1], int(found[2]), int(found[3])
-    else:
-        lines = content.splitlines() or [""]
-        what = message.removesuffix(" (at end of document)")
-        line, column = len(lines), len(lines[-1]) + 1
-    return f"line {line}, column {column}: not valid TOML: {' '.join(what.split())}"

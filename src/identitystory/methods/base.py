@@ -1,0 +1,124 @@
+"""What most methods have in common: a prompt, guidance, and keys that tell their frames apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+from ..config import Preset
+from ..protocols import ModelFacts
+from ..seeds import frame_seed
+from ..types import Prompt, Story
+from .method import Sources, Work
+
+
+@dataclass(frozen=True)
+class BaseMethod:
+    """What a method is unless it says otherwise: every frame painted from its prompt, by itself.
+
+    Attributes:
+        guidance: scale of classifier-free guidance.
+        negative: negative prompt; None is SDXL's "no negative prompt".
+    """
+
+    name: ClassVar[str]
+    needs_identities: ClassVar[bool] = False
+    has_templates: ClassVar[bool] = False
+    recipe: ClassVar[int] = 1  # counts up when the same settings start to give other pictures
+
+    guidance: float = 5.0
+    negative: str | None = ""
+
+    @classmethod
+    def of(cls, preset: Preset) -> Self:
+        """With its authors' guidance in ``paper`` and ``release``, else with the preset's.
+
+        Any other preset is made for the checkpoint at hand: methods are compared and not scales.
+        """
+        return cls() if preset.name in ("paper", "release") else cls(**cls.changes(preset))
+
+    @classmethod
+    def changes(cls, preset: Preset) -> dict[str, Any]:
+        """The settings that follow a preset made for the checkpoint at hand."""
+        return {"guidance": preset.injection.guidance_template}
+
+    def settings(self) -> dict[str, Any]:
+        """Its fields as plain values, as a run records them; part of a frame's key."""
+        return asdict(self) | ({"recipe": self.recipe} if self.recipe > 1 else {})
+
+    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+        """As the preset wishes."""
+        return frame_seed(seed, index, per_frame=per_frame)
+
+    def depends(self, story: Story, index: int) -> tuple[int, ...]:
+        """No other frame."""
+        return ()
+
+    def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
+        """The scene's, those of the frames it looks at, and the first of the cast with its face."""
+        scene = story.scenes[index]
+        for n in (index, *self.depends(story, index)):
+            yield story.scenes[n].prompt, ""
+        if self.needs_identities and scene.cast:
+            yield scene.prompt, story.character(scene.cast[0]).noun
+
+    def weights(self, model: ModelFacts) -> str:
+        """The checkpoint's."""
+        return model.fingerprint
+
+    def inputs(self, sources: Sources, index: int) -> dict[str, Any]:
+        """Its settings, the frame, and the frames that it looks at."""
+        story, beside = sources.story, self.depends(sources.story, index)
+
+        def frame(n: int) -> dict[str, Any]:
+            cast = [story.character(name) for name in story.scenes[n].cast]
+            keys = sources.identities
+            return {
+                "scene": asdict(story.scenes[n]),
+                "cast": [asdict(c) for c in cast],
+                "faces": {c.name: keys[c.name] for c in cast if c.name in keys},
+                "seed": sources.seeds[n],
+            }
+
+        return {
+            "method": [self.name, self.settings()],
+            "frame": frame(index),
+            "beside": [frame(d) for d in beside],
+            "before": sum(d < index for d in beside),
+        }
+
+    def facts(self, sources: Sources, index: int) -> dict[str, Any]:
+        """With the whole story, and the seeds of the frames that it looks at."""
+        story, scene = sources.story, sources.story.scenes[index]
+        frames = sorted((index, *self.depends(story, index)))
+        return {
+            "method": {"name": self.name, "settings": self.settings()},
+            "scene": asdict(scene),
+            "characters": [asdict(story.character(name)) for name in scene.cast],
+            "story": asdict(story),
+            "index": index,
+            "frame_seeds": {str(n): sources.seeds[n] for n in frames},
+        }
+
+    def template(self, sources: Sources, index: int) -> tuple[dict[str, Any], int] | None:
+        """There is none."""
+        return None
+
+    @property
+    def per_step(self) -> int:
+        """Network calls of a sample and step: 2, or 1 where guidance is 1, which is none."""
+        return 1 if self.guidance == 1 else 2
+
+    def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
+        """2t a frame, t without guidance."""
+        return self.per_step * steps * len(wanted)
+
+    def said(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
+        """What ``frames`` are painted from, with the method's guidance and negative prompt."""
+        scenes, seeds = work.story.scenes, work.seeds
+        return [self.prompt(scenes[n].prompt, seeds[n]) for n in frames]
+
+    def prompt(self, text: str, seed: int) -> Prompt:
+        """``text`` with the method's guidance and negative prompt."""
+        return Prompt(text, self.negative, self.guidance, seed=seed)
