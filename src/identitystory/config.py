@@ -134,7 +134,7 @@ class InjectionConfig:
         start: t', the steps that are denoised again: the first goes from z_start to z_{start-1}.
             The release's extra first transition is ``start=41``.
         k_max: K_max of Eq. 8, the radius in pixels that masks have grown by at the last step, in a
-            picture of ``reference_size`` pixels; scaled with the picture.
+            picture of ``reference_size`` pixels; scaled with the picture's shorter side.
         reference_size: the side of the picture that ``k_max`` and ``margin`` are meant for, pixels.
         margin: radius that a cleaned mask is widened by once, at ``reference_size``; 0 leaves it.
         downsample: DS of Eq. 7. ``nearest`` keeps masks binary; ``area`` is the covered share,
@@ -180,11 +180,11 @@ class InjectionConfig:
             _number(name, getattr(self, name), 1.0, 100.0, "7 is usual, 1 turns guidance off")
 
     def k_max_at(self, size: int) -> float:
-        """K_max in pixels of a picture ``size`` pixels high."""
+        """K_max in pixels of a picture whose shorter side is ``size`` pixels."""
         return self.k_max * size / self.reference_size
 
     def margin_at(self, size: int) -> int:
-        """The margin in whole pixels of a picture ``size`` pixels high."""
+        """The margin in whole pixels of a picture whose shorter side is ``size`` pixels."""
         return round(self.margin * size / self.reference_size)
 
 

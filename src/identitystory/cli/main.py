@@ -316,6 +316,8 @@ def _request(arguments: argparse.Namespace, **more: Any) -> RunRequest:
         reuse=arguments.reuse,
         distilled=arguments.distilled,
         batch=arguments.batch,
+        size=arguments.size,
+        aspect=arguments.aspect,
         seed=arguments.seed,
         **chosen,
         **more,
@@ -443,6 +445,17 @@ def _run_options(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--seed", metavar="N", type=whole, help="0 in a new folder")
     model_options(made)
+    made.add_argument(
+        "--size",
+        metavar="WxH",
+        help="width x height of the pictures in pixels, such as 1216x832, instead of the story's; a "
+        "scene's own stays (default: the story's, or the model's own)",
+    )
+    made.add_argument(
+        "--aspect",
+        metavar="W:H",
+        help="the same as width to height, such as 16:9: the nearest size that the model was made for",
+    )
     made.add_argument(
         "--batch",
         metavar="N",

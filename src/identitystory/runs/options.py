@@ -14,6 +14,7 @@ from ..config import DiscoveryConfig, Preset
 from ..errors import ConfigError
 from ..methods.registry import check_method
 from ..presets import preset, with_distilled, with_guidance, with_steps
+from ..sizes import shape_of
 from ..story.file import slug
 from ..types import Story
 from .folder import RunFolder
@@ -43,6 +44,8 @@ def new_request(
     only: tuple[int, ...] = (),
     paint: bool = True,
     method: str | None = None,
+    size: str | None = None,
+    aspect: str | None = None,
     **where: str | None,
 ) -> RunRequest:
     """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
@@ -62,6 +65,8 @@ def new_request(
         only: see ``RunRequest``.
         paint: see ``RunRequest``.
         method: see ``RunRequest``.
+        size: ``1216x832``, of scenes that have no shape of their own.
+        aspect: ``16:9``, likewise: the nearest size that the model was made for.
         **where: ``model``, ``device``, ``dtype``.
 
     Raises:
@@ -89,6 +94,8 @@ def new_request(
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
     if method is not None:
         given["method"] = check_method(method)
+    if shape := shape_of(size, aspect):
+        given["shape"] = shape
     return replace(
         request,
         preset=configuration,

@@ -7,7 +7,7 @@ is kept, anything else is made: resuming, re-rolling one frame and longer storie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..config import Preset, to_dict
@@ -18,8 +18,9 @@ from ..methods.registry import method
 from ..models.files.checkpoint import FEW_STEPS
 from ..protocols import ModelFacts
 from ..seeds import portrait_seeds
+from ..sizes import as_text, resolved
 from ..story.file import file_stem
-from ..types import Character
+from ..types import Character, Story
 from ..wording import search_prompt
 from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
@@ -61,6 +62,7 @@ class Plan:
         wanted: frames asked for, ascending.
         frame_seeds: seeds of single frames that stay in force.
         method: what paints the frames.
+        story: with the size of each scene in pixels as its shape; empty is the model's own.
     """
 
     seed: int
@@ -70,6 +72,7 @@ class Plan:
     cast: tuple[str, ...]
     wanted: tuple[int, ...]
     method: Method
+    story: Story
 
 
 def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None) -> Plan:
@@ -81,10 +84,16 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
         ModelError: the method has weights of its own, or the search is distilled, and the model
             does not hold what they need.
     """
-    story, preset = request.story, request.preset
+    preset = request.preset
     _check(request, model)
+    story = sized_story(request, model)
     seed, frame_seeds = _seeds(request, record)
     painter = method(request.method, preset)
+    if painter.one_size and len({scene.shape for scene in story.scenes}) > 1:
+        raise ConfigError(
+            f"the scenes have several sizes, and {painter.name} paints a story in one: its frames "
+            "look at one another. Give them one size, or choose another --method"
+        )
     faces = painter.needs_identities or not request.paint
     identities = {c.name: _identity(request, c, model, seed) for c in story.characters if faces}
     seeds = tuple(
@@ -97,7 +106,7 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     needed = {name for index in wanted for name in story.scenes[index].cast}
     cast = tuple(name for name in identities if not request.paint or name in needed)
     wanted = wanted if request.paint else ()
-    return Plan(seed, frame_seeds, identities, frames, cast, wanted, painter)
+    return Plan(seed, frame_seeds, identities, frames, cast, wanted, painter, story)
 
 
 def _check(request: RunRequest, model: ModelFacts) -> None:
@@ -121,6 +130,28 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
             f"models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder, or "
             "--no-distilled"
         )
+
+
+def sized_story(request: RunRequest, model: ModelFacts) -> Story:
+    """The request's story, each scene with its size in pixels where that is not the model's own.
+
+    A scene's own shape comes first, then the request's, then the story's.
+
+    Raises:
+        ConfigError: the model does not take a size, or its own is not known.
+    """
+    scenes = []
+    for scene in request.story.scenes:
+        shape = scene.shape or request.shape or request.story.shape
+        if shape and model.size is None:
+            raise ConfigError(
+                f"the frame is to be {shape}, but sizes of {request.model} are not known"
+            )
+        if shape and model.size is not None:
+            size = resolved(shape, model.size, model.multiple)
+            shape = "" if size == model.size else as_text(size)
+        scenes.append(replace(scene, shape=shape))
+    return replace(request.story, scenes=tuple(scenes), shape="")
 
 
 def _seeds(request: RunRequest, record: Mapping[str, Any] | None) -> tuple[int, dict[int, int]]:
@@ -180,7 +211,7 @@ def portrait_batches(character: Character, seed: int, preset: Preset) -> list[li
 
 
 def _frames(request: RunRequest, painter: Method, sources: Sources, seed: int) -> list[Part]:
-    story, preset, model = request.story, request.preset, sources.model
+    story, preset, model = sources.story, request.preset, sources.model
     common = {
         "recipe": RECIPE,
         "part": "frame",
@@ -261,6 +292,7 @@ def make_record(
             "method": request.method,
             "only": list(request.only),
             "paint": request.paint,
+            **({"shape": request.shape} if request.shape else {}),
         },
         "story": story_to_dict(request.story),
         "configuration": to_dict(request.preset),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..config import Preset, preset_from_dict
 from ..errors import RunError
 from ..methods.registry import OURS
-from ..types import Character, Scene, Story
+from ..types import Character, Scene, Story, plain
 from . import files
 from . import folder as runfolder
 from .cache import Cache
@@ -36,6 +36,8 @@ class RunRequest:
         method: how frames are painted, see ``methods.registry.METHODS``.
         cache: where portraits and templates are kept for other runs; the run's bytes do not depend
             on it. None keeps nothing beside the run.
+        shape: of scenes that have none of their own, before the story's: ``1216x832`` or ``16:9``, see
+            `sizes`; empty is the story's.
         fingerprint: the model's, where a picture is made again; the run warns of another. Empty
             takes any.
     """
@@ -53,6 +55,7 @@ class RunRequest:
     notes: tuple[str, ...] = ()
     method: str = OURS
     cache: Cache | None = None
+    shape: str = ""
     fingerprint: str = ""
 
 
@@ -78,7 +81,7 @@ def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
     if story.scenes[-len(added) :] == added:
         return request, 0
     characters = story.characters + tuple(c for c in more.characters if c.name not in known)
-    longer = Story(story.title, characters, story.scenes + added, story.style)
+    longer = replace(story, characters=characters, scenes=story.scenes + added)
     return replace(request, story=longer), len(added)
 
 
@@ -104,6 +107,7 @@ def recorded(out: Path) -> RunRequest:
             device=asked["device"],
             dtype=asked["dtype"],
             method=asked.get("method", OURS),
+            shape=asked.get("shape", ""),
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
@@ -156,11 +160,11 @@ def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def story_to_dict(story: Story) -> dict[str, Any]:
     """The story with its filled prompts, as plain values."""
-    return asdict(story)
+    return plain(story)
 
 
 def story_from_dict(values: Mapping[str, Any]) -> Story:
     """The inverse of ``story_to_dict``."""
-    scenes = (Scene(s["prompt"], tuple(s["cast"]), s["text"]) for s in values["scenes"])
+    scenes = tuple(Scene(**{**scene, "cast": tuple(scene["cast"])}) for scene in values["scenes"])
     characters = tuple(Character(**c) for c in values["characters"])
-    return Story(values["title"], characters, tuple(scenes), values["style"])
+    return Story(**{**values, "characters": characters, "scenes": scenes})

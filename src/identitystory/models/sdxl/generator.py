@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...sampling import step_noise
+from ...sizes import Size, as_text
 from ...types import Prompt
 from ..device import Room, free_memory, rows_that_fit
 from ..samplers import Sampler
@@ -148,7 +149,8 @@ class LatentDiffusion:
         sampler: rule and tables.
         encode: ``(prompts, negatives) -> (without, with)``, an ``Encoding`` for each half.
         num_steps: t.
-        size: H = W in pixels.
+        size: (width, height) in pixels.
+        multiple: of which both must be: the VAE's factor times the U-Net's.
         latent_shape: (C, h, w).
         room: brings the networks to the device.
         most: pictures through the U-Net at once, at most; it falls when the memory runs out.
@@ -181,7 +183,9 @@ class LatentDiffusion:
         self.num_steps = sampler.num_steps
         side = unet.config["sample_size"]
         self.latent_shape: tuple[int, int, int] = (unet.config["in_channels"], side, side)
-        self.size: int = side * 2 ** (len(vae.config["block_out_channels"]) - 1)
+        self.factor: int = 2 ** (len(vae.config["block_out_channels"]) - 1)  # pixels of a latent's
+        self.multiple: int = self.factor * 2 ** (len(unet.config["block_out_channels"]) - 1)
+        self.size: Size = (side * self.factor, side * self.factor)
         width = unet.config["block_out_channels"][0]
         self.most = rows_that_fit(device, width * side * side * self.dtype.itemsize) // 2
 
@@ -192,6 +196,25 @@ class LatentDiffusion:
         other = copy.copy(self)
         other.sampler = self.sampler.with_steps(num_steps)
         other.num_steps = num_steps
+        return other
+
+    def with_size(self, size: Size) -> LatentDiffusion:
+        """This generator for pictures of another size, on the same networks.
+
+        Raises:
+            ConfigError: width or height is not a multiple of ``multiple``.
+        """
+        if size == self.size:
+            return self
+        width, height = size
+        if width % self.multiple or height % self.multiple:
+            raise ConfigError(
+                f"the size is {as_text(size)}; both sides must be multiples of {self.multiple}"
+            )
+        other = copy.copy(self)
+        other.size = size
+        other.latent_shape = (self.latent_shape[0], height // self.factor, width // self.factor)
+        other.most = max(1, self.most * self.size[0] * self.size[1] // (width * height))
         return other
 
     def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
@@ -206,7 +229,8 @@ class LatentDiffusion:
                 what = "face" if prompt.face is not None else "control"
                 raise ConfigError(f"this generator takes no {what}; leave it out of the prompt")
         without, given = self.encode([p.text for p in prompts], [p.negative for p in prompts])
-        time_ids = torch.tensor([self.size, self.size, 0, 0, self.size, self.size])
+        width, height = self.size
+        time_ids = torch.tensor([height, width, 0, 0, height, width])
         return Conditioning(
             hidden=torch.cat([without.hidden, given.hidden]).to(self.device, self.dtype),
             pooled=torch.cat([without.pooled, given.pooled]).to(self.device, self.dtype),
@@ -307,7 +331,7 @@ class LatentDiffusion:
             z = z * torch.tensor(std, device=z.device).view(-1, 1, 1)
             z = z + torch.tensor(mean, device=z.device).view(-1, 1, 1)
         images: list[Image.Image] = []
-        for part in z.to(self.vae.dtype).split(max(1, 2**20 // self.size**2)):
+        for part in z.to(self.vae.dtype).split(max(1, 2**20 // (self.size[0] * self.size[1]))):
             with self.room.holding(self.vae):
                 pixels = self.vae.decode(part, return_dict=False)[0].float()
             pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
