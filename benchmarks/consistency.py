@@ -31,6 +31,7 @@ from identitystory.protocols import FaceRecogniser
 from identitystory.runs.options import new_request
 from identitystory.runs.request import RunRequest
 from identitystory.runs.service import Service, one_model
+from identitystory.settings import Overrides
 from identitystory.story.file import inline_story
 
 STORIES = Path(__file__).with_name("held_out_stories.json")
@@ -111,13 +112,15 @@ def main() -> None:
         new_request(
             inline_story([f"Person: {entry['description']}"], entry["scenes"]),
             options.out / f"{k:02d}",
+            Overrides(
+                steps=options.steps,
+                portraits=options.portraits,
+                distilled=options.distilled,
+                reuse=options.reuse,
+            ),
             model=options.model,
             preset_name=options.preset,
-            steps=options.steps,
-            portraits=options.portraits,
             seed=options.seed,
-            distilled=options.distilled,
-            reuse=options.reuse,
         )
         for k, entry in enumerate(json.loads(STORIES.read_text())[: options.stories])
     ]

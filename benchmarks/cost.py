@@ -42,7 +42,8 @@ from identitystory.models.backend import load_backend
 from identitystory.models.device import resolve_device, resolve_dtype
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.samplers import sampler
-from identitystory.models.sdxl.generator import Encoding, LatentDiffusion
+from identitystory.models.sdxl.conditioning import Encoding
+from identitystory.models.sdxl.generator import LatentDiffusion
 from identitystory.models.sdxl.lora import load_lora
 from identitystory.models.sdxl.photomaker import LORA
 from identitystory.models.sdxl.sizes import sdxl_unet, sdxl_vae
@@ -390,7 +391,7 @@ def measure(
 
 
 def as_markdown(model: str, told: dict[str, Any]) -> str:
-    """A section for docs/performance.md."""
+    """A section for docs/explanation/performance.md."""
     facts = ", ".join(f"{k} {v}" for k, v in told.items() if k not in ("rows", "machine", "date"))
     head = list(told["rows"][0])
     lines = [f"## {model}: {told['machine']}, {told['date']}", "", facts + ".", ""]

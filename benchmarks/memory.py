@@ -59,6 +59,7 @@ from identitystory.protocols import Backend
 from identitystory.runs.events import Finished, FrameReady
 from identitystory.runs.options import new_request
 from identitystory.runs.service import Service, load_model
+from identitystory.settings import Overrides
 from identitystory.story.file import inline_story
 
 RANDOM = "random-sdxl"
@@ -176,9 +177,8 @@ def measure(
         request = new_request(
             inline_story(CAST, SCENES, title="memory"),
             Path(out) / "run",
+            Overrides(steps=steps, portraits=portraits),
             preset_name=preset,
-            steps=steps,
-            portraits=portraits,
             model=model,
             device=str(device),
             dtype=str(dtype).removeprefix("torch."),

@@ -25,8 +25,8 @@ from identitystory.models.backend import load_backend
 from identitystory.pipeline import find_identity, paint
 from identitystory.presets import FEW_STEPS, preset, with_distilled, with_search_steps
 from identitystory.protocols import Backend
-from identitystory.runs.options import overridden
 from identitystory.sampling import Watched
+from identitystory.settings import Overrides, overridden
 from identitystory.story.file import inline_story
 from identitystory.types import Character, Identity, Story
 
@@ -175,10 +175,9 @@ def main() -> None:
     arguments = options()
     full, _ = overridden(
         with_search_steps(preset("recommended"), None),
-        steps=arguments.steps,
-        portraits=arguments.portraits,
+        Overrides(steps=arguments.steps, portraits=arguments.portraits),
     )
-    fast, _ = overridden(preset("fast"), steps=arguments.steps)
+    fast, _ = overridden(preset("fast"), Overrides(steps=arguments.steps))
     searches_of = variants(full.discovery, fast.discovery)
     searches_of |= {reuse_label(every): full.discovery for every in arguments.reuse}
     tried = {

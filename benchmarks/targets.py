@@ -28,7 +28,7 @@ from identitystory.experiments.workers import engine
 from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
 from identitystory.presets import preset
-from identitystory.runs.options import overridden
+from identitystory.settings import Overrides, overridden
 from identitystory.story import sets
 from identitystory.types import Story
 
@@ -139,7 +139,7 @@ def main() -> None:
     stories = sets.load_stories("little_people", options.stories, options.scenes)
     wanted = Wanted((), faces="dlib")
     try:
-        base, _ = overridden(preset(options.preset, options.model), steps=options.steps)
+        base, _ = overridden(preset(options.preset, options.model), Overrides(steps=options.steps))
         open_tools(wanted, [options.model])  # what is not here is known before hours of painting
     except IdentityStoryError as error:
         parser.error(str(error))

@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -8,12 +9,15 @@ import pytest
 import torch
 
 from identitystory.cli import progress as show
-from identitystory.cli.main import main
+from identitystory.cli.commands import Group, options, scale, whole
+from identitystory.cli.main import COMMANDS, main, parser
 from identitystory.cli.reference import cli_page
+from identitystory.config import Preset
 from identitystory.errors import ModelError
 from identitystory.protocols import ModelFacts
 from identitystory.runs.events import Started, StepDone, Warned
 from identitystory.runs.service import Service
+from identitystory.settings import setting_types, settings, with_settings
 
 ROOT = Path(__file__).parent.parent
 SMALL = ["--steps", "10", "--portraits", "4"]
@@ -152,6 +156,62 @@ def test_a_picture_is_made_again(call, tmp_path):
     assert again.read_bytes() == (tmp_path / "r" / "frames" / "001.png").read_bytes()
 
 
+def configuration(folder):
+    return json.loads((folder / "run.json").read_text())["configuration"]
+
+
+def test_any_setting_is_set_by_its_name_recorded_and_kept(call, tmp_path):
+    given = ["--set", "injection.start=3", "--set", "discovery.settle=1", "--set", "attempts=2"]
+    given += ["--set", "discovery.search_steps=none", "--set", "injection.guidance_interval=0,0.5"]
+    given += ["--set", "discovery.normalize=true"]
+    given += ["--set", "discovery.search_prompt={description}, 1=1"]
+    command = ["generate", *INLINE, "--out", "r", "--only", "0"]
+    assert call(*command, *SMALL, *given)[0] == 0
+    made = configuration(tmp_path / "r")
+    assert made["injection"]["start"] == 3  # --steps alone would give 8
+    assert made["injection"]["guidance_interval"] == [0.0, 0.5]
+    found = {name: made["discovery"].get(name) for name in ("settle", "normalize", "search_steps")}
+    assert found == {"settle": 1.0, "normalize": True, "search_steps": None}
+    assert made["discovery"]["search_prompt"] == "{description}, 1=1"
+    assert made["attempts"] == 2
+    assert call(*command)[0] == 0  # the folder's own
+    assert configuration(tmp_path / "r") == made
+    assert call(*command, "--set", "injection.start=10")[0] == 0
+    assert configuration(tmp_path / "r")["injection"] == {**made["injection"], "start": 10}
+
+
+def test_every_field_of_the_configurations_has_a_name_for_set():
+    """Each setting's own default, written as text, gives the same preset again."""
+    base = Preset("mine")
+    values = {k: v for k, v in settings(base).items() if k != "name"}
+    assert setting_types().keys() == values.keys()
+    text = lambda value: json.dumps(value).strip('[]"') if value is not None else "none"
+    assert with_settings(base, [f"{k}={text(v)}" for k, v in values.items()]) == base
+
+
+def test_what_a_command_takes_reaches_its_function_with_its_type():
+    """Every option of every command, given once: the parser reads it as the signature says."""
+    for name, command in COMMANDS.items():
+        inner = command.commands if isinstance(command, Group) else {"": command}
+        for part, function in inner.items():
+            typed, values = zip(*map(given_once, options(function)), strict=True)
+            given = vars(parser().parse_args([name, *part.split(), *itertools.chain(*typed)]))
+            assert [given[key] for key, _ in values] == [value for _, value in values]
+
+
+def given_once(option):
+    """What is typed to give an option, and its name with the value that should come of it."""
+    name, told = option.word.removeprefix("--").replace("-", "_"), option.told
+    flag = [option.word] if option.word.startswith("--") else []
+    if "type" not in told and "choices" not in told:
+        return flag, (name, True)
+    text, value = {
+        whole: ("7", 7), scale: ("1.5", 1.5), str: ("x", "x"), Path: ("p", Path("p"))
+    }.get(told.get("type"), told.get("choices", ())[-1:] * 2)  # fmt: skip
+    several = told.get("action") == "append" or told.get("nargs") in ("+", "*")
+    return [*flag, text], (name, [value] if several else value)
+
+
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
@@ -168,6 +228,30 @@ def test_a_picture_is_made_again(call, tmp_path):
         (["generate", *INLINE, "--steps", "0"], "it must be at least 1"),
         (["generate", *INLINE, "--portraits", "0"], "num_portraits is 0"),
         (["generate", "x.png"], "x.png: there is no such file"),
+        (["generate", "x.png", "--set", "reuse=2"], "its own settings; leave --set out"),
+        (["generate", *INLINE, "--set", "start"], "'start' sets nothing; write NAME=VALUE"),
+        (["generate", *INLINE, "--set", "injection.strat=9"], "Did you mean 'injection.start'?"),
+        (["generate", *INLINE, "--set", "start=9"], "Did you mean 'injection.start'?"),
+        (["generate", *INLINE, "--set", "x=9"], "no setting is called 'x'; there are sampler, num"),
+        (
+            ["generate", *INLINE, "--set", "injection.start=half"],
+            "start is 'half'; it must be a wh",
+        ),
+        (
+            ["generate", *INLINE, "--set", "injection.start=99"],
+            "start is 99, but there are only 20",
+        ),
+        (["generate", *INLINE, "--set", "discovery.rank=true"], "rank is True; it must be a whole"),
+        (["generate", *INLINE, "--set", "discovery.center=1"], "'1'; it must be true or false"),
+        (
+            ["generate", *INLINE, "--set", "discovery.guidance=0.5"],
+            "guidance is 0.5; it must be a n",
+        ),
+        (
+            ["generate", *INLINE, "--set", "sampler=eular"],
+            "sampler is 'eular'. Did you mean 'euler'?",
+        ),
+        (["bench", "--out", "b", "--set", "rnak=9"], "no setting is called 'rnak'"),
         (["evaluate", ".", "--out", "file/x"], "file/x cannot be written: Not a directory"),
         (["evaluate", ".", "--out", "/proc/x"], "/proc/x cannot be written"),
         (["bench", "--out", "b", "--results", "file/r.md"], "file cannot be written: Not a dir"),

@@ -8,12 +8,11 @@ from identitystory.config import (
     DiscoveryConfig,
     InjectionConfig,
     Preset,
-    preset_from_dict,
     survivors,
-    to_dict,
 )
 from identitystory.errors import ConfigError
 from identitystory.presets import PRESETS, preset, with_guidance, with_search_steps, with_steps
+from identitystory.settings import preset_from_dict, to_dict
 
 
 @pytest.mark.parametrize(

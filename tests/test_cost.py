@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from identitystory.config import DiscoveryConfig, InjectionConfig, Preset, preset_from_dict, to_dict
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, search_evaluations
 from identitystory.discovery import discover, settled
 from identitystory.errors import ConfigError, ModelError
@@ -18,10 +18,10 @@ from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
 from identitystory.pipeline import find_identity, find_template, inject
 from identitystory.presets import preset
 from identitystory.protocols import ModelFacts
-from identitystory.runs.options import overridden
 from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest
 from identitystory.sampling import Watched, painted, sample
+from identitystory.settings import Overrides, overridden, preset_from_dict, to_dict
 from identitystory.story.file import inline_story
 from identitystory.types import Prompt, guided
 from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, asked
@@ -127,10 +127,10 @@ def test_a_distilled_search_has_its_lora_on_in_its_steps_alone(toy, tmp_path):
 
 def test_a_distilled_search_takes_512_evaluations(toy, tmp_path):
     base = preset("recommended")
-    full, _ = overridden(base, distilled=True)
+    full, _ = overridden(base, Overrides(distilled=True))
     assert search_evaluations(full) == 64 * 8
-    assert search_evaluations(overridden(full, distilled=False)[0]) == 640
-    assert overridden(base, distilled=False)[0] == base
+    assert search_evaluations(overridden(full, Overrides(distilled=False))[0]) == 640
+    assert overridden(base, Overrides(distilled=False))[0] == base
     folder = few_steps_file(toy, tmp_path / "toy")
     backend = load_backend(folder, device="cpu", num_steps=4, search_steps=2, distilled=True)
     search = Watched(backend.search)
@@ -143,7 +143,7 @@ def test_a_distilled_search_takes_512_evaluations(toy, tmp_path):
 
 
 def test_a_checkpoint_without_a_few_step_lora_is_told_so(toy, tmp_path):
-    distilled, _ = overridden(preset("recommended"), distilled=True)
+    distilled, _ = overridden(preset("recommended"), Overrides(distilled=True))
     request = RunRequest(inline_story(["A: a woman"], ["{A}"]), tmp_path, distilled, model="m")
     facts = ModelFacts("w", "cpu", "float32")
     with pytest.raises(ModelError, match=r"m has no few-step LoRA.*fetch sdxl-lightning"):

@@ -27,6 +27,7 @@ from identitystory.runs import files
 from identitystory.runs import sheets as pages
 from identitystory.runs.options import new_request
 from identitystory.runs.service import Service
+from identitystory.settings import Overrides
 from identitystory.types import Face
 
 
@@ -39,8 +40,8 @@ def run(backend, story, tmp_path):
             load=lambda *_, **__: backend, describe=lambda *_: ModelFacts("w", "cpu", "float32")
         )
         folder = tmp_path / name
-        options = {"steps": 10, "portraits": 4, **options}
-        for _ in service.run(new_request(story, folder, **options)):
+        small = Overrides(steps=10, portraits=4)
+        for _ in service.run(new_request(story, folder, small, **options)):
             pass
         return folder
 

@@ -14,7 +14,7 @@ SRC = Path(identitystory.__file__).parent
 LAYERS = [
     {"types", "errors", "sizes"},
     {"protocols", "config"},
-    {"presets", "seeds", "wording", "sampling", "masks", "discovery"},
+    {"presets", "settings", "seeds", "wording", "sampling", "masks", "discovery"},
     {"cost", "injection", "story"},
     {"pipeline", "models", "metrics"},
     {"methods"},
@@ -25,7 +25,8 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 RANK |= {"__main__": len(LAYERS), "__init__": len(LAYERS)}  # the door of Python, and its sign
 PAPER = {"sampling", "masks", "discovery", "injection", "pipeline"}
-FOUNDATION = {"types", "errors", "sizes", "protocols", "config", "presets", "seeds", "wording"}
+FOUNDATION = {"types", "errors", "sizes", "protocols", "config", "presets", "settings", "seeds"}
+FOUNDATION |= {"wording"}
 HEAVY = {"diffusers", "transformers", "peft", "accelerate"}
 MODELS = {"models"}
 SHELF = {"files", "describe"}  # which models there are and where their files lie; no network in it

@@ -11,6 +11,7 @@ from identitystory.metrics import quality
 from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.quality import QAlign
 from identitystory.runs.options import new_request
+from identitystory.settings import Overrides
 from tests.workshop import Workshop
 
 PYIQA = """
@@ -71,7 +72,7 @@ def test_all_pictures_of_an_evaluation_are_rated_by_one_process(pyiqa, backend, 
     """Each story gets its own pictures' rates back: here the files' sizes."""
     folders = [tmp_path / name for name in ("a", "b")]
     for seed, folder in enumerate(folders):
-        request = new_request(story, folder, steps=10, portraits=4, seed=seed)
+        request = new_request(story, folder, Overrides(steps=10, portraits=4), seed=seed)
         list(Workshop(backend).service.run(request))
     judge = QAlign(sys.executable)
     result = evaluate(

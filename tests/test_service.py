@@ -25,9 +25,10 @@ from identitystory.runs.events import (
     StepDone,
     Warned,
 )
-from identitystory.runs.options import new_request, overridden
+from identitystory.runs.options import new_request
 from identitystory.runs.request import RunRequest, extended, from_picture
 from identitystory.runs.service import Service
+from identitystory.settings import Overrides, overridden
 from identitystory.story.file import inline_story
 
 STEPS, PORTRAITS = 10, 20  # two chunks: 16 and 4
@@ -461,21 +462,25 @@ def test_a_folder_keeps_its_own_settings_unless_told_otherwise(workshop, request
 
 def test_fewer_steps_and_portraits_take_start_and_rank_along():
     base = Preset("p")
-    few, notes = overridden(base, steps=10)
+    few, notes = overridden(base, Overrides(steps=10))
     assert (few.num_steps, few.injection.start, notes) == (10, 8, ())
     short = replace(base, discovery=replace(base.discovery, search_steps=8))
-    steps_of_a_portrait = lambda steps: overridden(short, steps=steps)[0].discovery.search_steps
+    steps_of_a_portrait = lambda steps: (
+        overridden(short, Overrides(steps=steps))[0].discovery.search_steps
+    )
     assert [steps_of_a_portrait(n) for n in (50, 8, 7)] == [8, 8, None]  # None is as many
-    few, notes = overridden(base, portraits=16)  # 16, 9, 5: the last round filters 5 rows
+    few, notes = overridden(
+        base, Overrides(portraits=16)
+    )  # 16, 9, 5: the last round filters 5 rows
     assert (few.discovery.iterations, few.discovery.rank) == (3, 4)
     assert notes == ("16 portraits are few: the filter runs 3 rounds at rank 4 instead of 3 at 10",)
-    one, notes = overridden(base, portraits=1)
+    one, notes = overridden(base, Overrides(portraits=1))
     assert (one.discovery.num_portraits, one.discovery.iterations) == (1, 0)
     assert notes == ("1 portraits are too few to filter; all of them are averaged",)
     with pytest.raises(ConfigError):
-        overridden(base, portraits=0)
+        overridden(base, Overrides(portraits=0))
     with pytest.raises(ConfigError):
-        overridden(base, steps=0)
+        overridden(base, Overrides(steps=0))
 
 
 def test_other_frame_steps_keep_the_identities_of_short_searches(request_):
@@ -486,10 +491,10 @@ def test_other_frame_steps_keep_the_identities_of_short_searches(request_):
         return {n: part.key for n, part in made.identities.items()}, [f.key for f in made.frames]
 
     short = replace(PRESET, discovery=replace(PRESET.discovery, search_steps=4))
-    (cast, frames), (again, others) = keys(short), keys(overridden(short, steps=20)[0])
+    (cast, frames), (again, others) = keys(short), keys(overridden(short, Overrides(steps=20))[0])
     assert cast == again
     assert not set(frames) & set(others)
-    full = overridden(PRESET, steps=20)[0]  # portraits take as many steps as a frame
+    full = overridden(PRESET, Overrides(steps=20))[0]  # portraits take as many steps as a frame
     assert keys(PRESET)[0] != keys(full)[0]
 
 

@@ -1,20 +1,44 @@
 """Story pictures with people who stay themselves: IdentityStory (AAAI 2026).
 
-What stands here is public. Importing it brings torch, but neither diffusers nor transformers;
-those come with `identitystory.models`, when a checkpoint is opened.
+What stands here is public. Each name is imported when it is first used (PEP 562), so that importing
+the package is cheap: torch comes with the first name that needs it, diffusers and transformers when
+a checkpoint is opened.
 """
 
-from .config import DiscoveryConfig, InjectionConfig, Preset
-from .discovery import discover
-from .errors import IdentityStoryError
-from .injection import make_template, redenoise
-from .pipeline import find_identity, paint
-from .presets import preset
-from .protocols import Backend
-from .types import Character, Frame, Identity, Scene, Story, Template
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import DiscoveryConfig, InjectionConfig, Preset
+    from .discovery import discover
+    from .errors import IdentityStoryError
+    from .injection import make_template, redenoise
+    from .pipeline import find_identity, paint
+    from .presets import preset
+    from .protocols import Backend
+    from .types import Character, Frame, Identity, Scene, Story, Template
 
 __version__ = "0.1.0"
 
+_HOME = {
+    "Backend": "protocols",
+    "Character": "types",
+    "DiscoveryConfig": "config",
+    "Frame": "types",
+    "Identity": "types",
+    "IdentityStoryError": "errors",
+    "InjectionConfig": "config",
+    "Preset": "config",
+    "Scene": "types",
+    "Story": "types",
+    "Template": "types",
+    "discover": "discovery",
+    "find_identity": "pipeline",
+    "make_template": "injection",
+    "paint": "pipeline",
+    "preset": "presets",
+    "redenoise": "injection",
+}
 __all__ = [
     "Backend",
     "Character",
@@ -34,3 +58,16 @@ __all__ = [
     "preset",
     "redenoise",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, imported from the file it lives in."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, those not yet imported too."""
+    return sorted({*globals(), *__all__})

@@ -1,17 +1,16 @@
 """Every number that the method can be tuned by; `presets` has the named sets of them.
 
-Where the paper is silent, docs/paper.md tells what was chosen.
+Where the paper is silent, docs/reference/paper.md tells what was chosen.
 Configurations are checked when they are made: one that exists is valid.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from .errors import ConfigError
 from .types import WHOLE, Interval
@@ -23,9 +22,7 @@ IdentityWords = Literal["description", "scene"]
 Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
 
-_LATER = {"later": True}  # not recorded at its default, see `to_dict`
-
-_T = TypeVar("_T")
+_LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
 
 
 def survivors(n: int, keep_ratio: float, rounding: Rounding = "floor") -> int:
@@ -58,7 +55,7 @@ class DiscoveryConfig:
         normalize: scale rows to length one before the SVD. The average is always of the raw rows.
         search_prompt: what a portrait is painted from; ``{description}`` stands for c_j.
         guidance: classifier-free guidance scale of the portraits; 1 or more.
-        negative: negative prompt of the portraits; "" is an empty one, None is none, see `types.Prompt`.
+        negative: negative prompt of the portraits; "" is an empty one, None is none at all: zeros.
         search_steps: steps of a portrait; None takes the preset's t.
         guidance_interval: the part of a portrait's steps that guidance is on in, from noise (0) to
             clean (1); outside it a step costs one evaluation instead of two.
@@ -141,7 +138,7 @@ class InjectionConfig:
             with soft seams.
         guidance_template: guidance scale of the general generator.
         guidance_identity: guidance scale of the identity generator while re-denoising.
-        negative: negative prompt of both, as in `DiscoveryConfig`.
+        negative: negative prompt of both; empty or None as for portraits.
         guidance_interval: as in `DiscoveryConfig`, for templates and re-denoising.
         fallback_nouns: look for the bare noun of a character whose description was not found.
             Grounding DINO + SAM does so in any case.
@@ -207,7 +204,7 @@ class Preset:
             bits.
         reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
         batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
-            nothing else; more is faster, and may change last bits, see docs/performance.md.
+            nothing else; more is faster, and may change last bits, see docs/explanation/performance.md.
     """
 
     name: str
@@ -240,59 +237,6 @@ class Preset:
     def portrait_steps(self) -> int:
         """Steps of a portrait: the search's own, or as many as a frame takes."""
         return self.discovery.search_steps or self.num_steps
-
-
-def settings(config: Preset) -> dict[str, Any]:
-    """Every setting by name, those of its parts as ``injection.start``; to compare two by."""
-    found: dict[str, Any] = {}
-    for name, value in dataclasses.asdict(config).items():
-        found |= (
-            {f"{name}.{k}": v for k, v in value.items()}
-            if isinstance(value, dict)
-            else {name: value}
-        )
-    return found
-
-
-def to_dict(config: Preset | DiscoveryConfig | InjectionConfig) -> dict[str, Any]:
-    """The configuration as plain numbers, strings and dicts, as a run records it.
-
-    A field that came after version 0 is left out at its default, so that older runs keep their keys
-    and their bytes.
-    """
-    plain: dict[str, Any] = {}
-    for f in dataclasses.fields(config):
-        value = getattr(config, f.name)
-        if f.metadata.get("later") and value == f.default:
-            continue
-        plain[f.name] = to_dict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
-    return plain
-
-
-def preset_from_dict(values: Mapping[str, Any]) -> Preset:
-    """The inverse of `to_dict` for a preset; a field that is left out has its default.
-
-    Raises:
-        ConfigError: a field that does not exist, or a value out of range.
-    """
-    values = dict(values)
-    if not isinstance(values.get("discovery", DiscoveryConfig()), DiscoveryConfig):
-        values["discovery"] = _build(DiscoveryConfig, values["discovery"])
-    if not isinstance(values.get("injection", InjectionConfig()), InjectionConfig):
-        values["injection"] = _build(InjectionConfig, values["injection"])
-    return _build(Preset, values)
-
-
-def _build(kind: type[_T], values: Any) -> _T:
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{kind.__name__} is {values!r}; it must be a table of fields.")
-    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    for name in values:
-        if name not in names:
-            raise ConfigError(f"{kind.__name__} has no field {name!r}. {_meant(str(name), names)}")
-    if kind is Preset and "name" not in values:
-        raise ConfigError("a preset needs a name; add a field 'name'.")
-    return kind(**values)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from .config import DiscoveryConfig, InjectionConfig, Preset, _meant
 from .errors import ConfigError
 
+DEFAULT_PRESET = "recommended"
 FEW_STEPS = 8  # of a portrait in a short search; the distilled LoRAs are made for them
 # Guidance, sampler and steps of the presets that the paper does not fix. The miniature's faces come
 # apart above 3 and without new noise, and with new noise 20 steps show more faces, and more alike,
-# than 50 (docs/log.md); checkpoints of SDXL's size are used with 5 to 7 and the paper's 50 steps.
+# than 50 (dev/log.md); checkpoints of SDXL's size are used with 5 to 7 and the paper's 50 steps.
 MINIATURE_GUIDANCE, FULL_SIZE_GUIDANCE = 3.0, 5.0
 MINIATURE_STEPS, FULL_SIZE_STEPS = 20, 50
 GUIDED_BY_MODEL = ("recommended", "fast", "low-vram")
@@ -55,21 +56,21 @@ PRESETS: Mapping[str, Preset] = {
             search_prompt="a portrait of {description}",
             guidance=MINIATURE_GUIDANCE,
             negative="",
-            search_steps=FEW_STEPS,  # as near to a full search as another seed, docs/performance.md
+            search_steps=FEW_STEPS,  # as near to a full search as another seed, docs/explanation/performance.md
         ),
         injection=InjectionConfig(
             start=16,  # four fifths of the steps, as in the paper
             guidance_template=MINIATURE_GUIDANCE,
             guidance_identity=MINIATURE_GUIDANCE,
             negative="",
-            identity_words="scene",  # keeps expressions and clothes, see docs/log.md
+            identity_words="scene",  # keeps expressions and clothes, see dev/log.md
         ),
     ),
 }
 _RECOMMENDED = PRESETS["recommended"]
 PRESETS = {
     **PRESETS,
-    # 40 portraits of 8 guided steps: 640 evaluations a character, see docs/performance.md. Rank 10
+    # 40 portraits of 8 guided steps: 640 evaluations a character, see docs/explanation/performance.md. Rank 10
     # needs 32 rows, so only a search of more than 40 portraits can settle before its end.
     "fast": dataclasses.replace(
         _RECOMMENDED,

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-from PIL import Image
-from torch import Tensor
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
 
-from .sizes import Size
-from .types import Face, Prompt, Segmentation
+    from .sizes import Size
+    from .types import Face, Prompt, Segmentation
 
 Conditioning = Any  # opaque to everybody but the generator that made it
 

@@ -1,4 +1,4 @@
-"""The values that flow from a story to its pictures (the straight line of docs/paper.md).
+"""The values that flow from a story to its pictures (the straight line of docs/reference/paper.md).
 
 Letters used everywhere: t steps, i step index **counting down** (i = t is pure noise, i = 0 is
 clean), m portraits, d identity dimension, s characters in a scene, C x h x w a latent,
@@ -11,7 +11,7 @@ import io
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:  # so that a configuration is read without torch
+if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""What this machine and this installation have: for ``models`` and ``doctor``."""
+"""What this machine and this installation have, for ``doctor``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import os
 import platform
 import shutil
 import time
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import IdentityStoryError
-from ..runs.files import versions
 
-CARD = "card.toml"
 MIN_MEMORY_GIB = 3.0
 MIN_DISK_GIB = 0.5
 
@@ -29,76 +25,11 @@ class Check:
     well: bool = True
 
 
-def models() -> list[dict[str, Any]]:
-    """The built-in names and the optional files: ``name``, ``present``, ``facts`` (the card's, or what is missing), ``parts``.
-
-    ``parts`` lists what comes from the hub: ``name``, ``repo``, ``gigabytes``, ``licence``,
-    ``commercial``, ``terms``, ``revision`` (the commit that is pinned; empty before the first
-    fetch) and ``present``. Other bases that were fetched come last.
-    """
-    from ..models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
-    from ..models.files.checkpoint import find_checkpoint
-    from ..models.files.store import read_lock
-
-    listed = []
-    for name in ("miniature", *BUNDLES):
-        parts = [_part(ENTRIES[part]) for part in BUNDLES.get(name, ())]
-        try:
-            folder = find_checkpoint(name).base
-            facts = {"folder": str(folder), "size": _size(folder), **card_facts(folder)}
-            listed.append({"name": name, "present": True, "facts": facts, "parts": parts})
-        except IdentityStoryError as error:
-            facts = {"why": str(error)}
-            listed.append({"name": name, "present": False, "facts": facts, "parts": parts})
-    for name in OPTIONAL:
-        part = _part(ENTRIES[name])
-        why = {"why": "not needed; with it --distilled works on any SDXL base"}
-        listed.append({"name": name, "present": part["present"], "facts": why, "parts": [part]})
-    for name in sorted(read_lock().keys() - {entry.repo for entry in ENTRIES.values()}):
-        part = _part(entry_of(name))
-        how = {"how": f"--model sdxl --base {name}"}
-        listed.append({"name": name, "present": part["present"], "facts": how, "parts": [part]})
-    return listed
-
-
-def _part(entry: Any) -> dict[str, Any]:
-    from ..models.files.store import located, pinned
-
-    try:
-        located(entry)
-        present = True
-    except IdentityStoryError:
-        present = False
-    return {
-        "name": entry.name,
-        "repo": entry.repo,
-        "gigabytes": round(entry.size / 1e9, 2),
-        "licence": entry.licence,
-        "commercial": entry.commercial,
-        "terms": entry.terms,
-        "revision": pinned(entry),
-        "present": present,
-    }
-
-
-def card_facts(folder: Path) -> dict[str, str]:
-    """The single values of a checkpoint's card, those of its tables as ``table.key``."""
-    try:
-        card = tomllib.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    facts: dict[str, str] = {}
-    for key, value in card.items():
-        if isinstance(value, dict):
-            facts |= {f"{key}.{k}": str(v) for k, v in value.items() if _single(v)}
-        elif _single(value):
-            facts[key] = str(value)
-    return facts
-
-
 def checkup(model: str) -> Iterator[Check]:
     """Every check in turn; the last one loads ``model`` and takes one step."""
     import torch
+
+    from ..runs.files import versions
 
     found = versions()
     yield Check("python", f"{found.pop('python')} on {platform.system()} {platform.machine()}")
@@ -136,7 +67,7 @@ def _try_model(model: str) -> Iterator[Check]:
     try:
         facts = describe_model(model, "auto", "auto")
         folder = facts.folder
-        yield Check(f"weights of {model}", f"{folder}, {_size(folder) if folder else ''}")
+        yield Check(f"weights of {model}", f"{folder}, {size_of(folder) if folder else ''}")
         yield Check("computes in", f"{facts.dtype} on {facts.device}")
         start = time.perf_counter()
         backend = load_model(model, num_steps=50, device=facts.device, dtype=facts.dtype)
@@ -153,12 +84,7 @@ def _try_model(model: str) -> Iterator[Check]:
         yield Check(f"model {model}", " ".join(str(error).split()), False)
 
 
-def _size(folder: Path) -> str:
+def size_of(folder: Path) -> str:
+    """What its files take, ``12.3 MiB``."""
     total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     return f"{total / 2**20:.1f} MiB"
-
-
-def _single(value: Any) -> bool:
-    return isinstance(value, str | int | float) or (
-        isinstance(value, list) and all(isinstance(v, str | int | float) for v in value)
-    )

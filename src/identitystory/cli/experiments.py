@@ -1,411 +1,227 @@
-"""The commands that compare methods: ``bench``, ``judge`` and ``study``."""
+"""The commands that paint, measure and compare many runs: bench, ablate and evaluate."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
+import json as to_json
 import shlex
-from collections.abc import Callable
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Literal
 
-from ..errors import ConfigError
-from ..experiments import instruments
-from ..story import sets
-from .options import (
-    chosen_preset,
-    command,
-    default_stories,
-    instrument_options,
-    model_options,
-    say,
-    tell,
-    where,
-    whole,
-    workers_option,
-)
+from ..settings import Overrides
+from .commands import Argument
+from .options import Folder, Instruments, MakeService, ManyRuns, Model, say, tell
 
-if TYPE_CHECKING:
-    from ..runs.service import Service
-
-MakeService = Callable[[], "Service"]
+Python = Annotated[str, "PYTHON"]
 
 
-def add_commands(commands: Any) -> None:
-    """Adds the three commands."""
-    bench = command(
-        commands,
-        bench_command,
-        "bench",
-        "paint stories by several methods and compare them (Table 1)",
-        "Paints every story by every method, scores them, and prints the paper's Table 1. What is "
-        "finished is kept: the same command goes on where it was cut off.",
-    )
-    bench.add_argument(
-        "--stories",
-        metavar="WHERE",
-        help="a story file, a folder of them, little_people (default for the miniature) or "
-        "consistory_human (default for other models)",
-    )
-    bench.add_argument(
-        "--methods", metavar="NAMES", default="all", help="all (default), or names with commas"
-    )
-    bench.add_argument("--out", metavar="DIR", type=Path, required=True, help="the bench's folder")
-    bench.add_argument(
-        "--limit",
-        metavar="N",
-        type=whole,
-        help="only N stories: the first of one character, the first of two, and so on in turn",
-    )
-    bench.add_argument(
-        "--scenes", metavar="N", type=whole, help="only the first N scenes of each story"
-    )
-    bench.add_argument("--seed", metavar="N", type=whole, default=0, help="of every run")
-    model_options(bench)
-    bench.add_argument(
-        "--engine",
-        choices=["local", "ray"],
-        default="local",
-        help="where to paint: here (default), or on the workers of the Ray cluster that runs "
-        "(extra: ray); all of them must see --out under the same name",
-    )
-    workers_option(bench)
-    instrument_options(bench)
-    bench.add_argument("--qalign", metavar="PYTHON", help="as for evaluate")
-    bench.add_argument(
-        "--results", metavar="FILE", type=Path, help="also write the page of results here"
-    )
-    bench.add_argument("--json", action="store_true", help="print the table as JSON")
+def bench(
+    *,
+    runs: ManyRuns,
+    methods: Annotated[str, "NAMES"] = "all",
+    limit: int | None = None,
+    scenes: int | None = None,
+    engine: Literal["local", "ray"] = "local",
+    model: Model,
+    overrides: Overrides,
+    measured: Instruments,
+    qalign: Python | None = None,
+    results: Annotated[Path, "FILE"] | None = None,
+    json: bool = False,
+    service: MakeService,
+) -> int:
+    """Paint stories by several methods and compare them (Table 1).
 
-    judge = command(
-        commands,
-        judge_command,
-        "judge",
-        "let a vision model score the methods (Table 2)",
-        "Sends the finished pictures of every story, blinded and shuffled, to an endpoint that "
-        "speaks OpenAI's chat completions, and averages its scores. Shows first what that takes; "
-        "sends nothing without --send. Answers are kept: the same command goes on.",
-    )
-    _runs(judge)
-    judge.add_argument("--endpoint", metavar="URL", required=True, help="like https://host/v1")
-    judge.add_argument(
-        "--judge-model", metavar="NAME", required=True, help="as the endpoint has it"
-    )
-    judge.add_argument("--out", metavar="DIR", type=Path, required=True, help="for the answers")
-    judge.add_argument(
-        "--key-variable",
-        metavar="NAME",
-        default="OPENAI_API_KEY",
-        help="the environment variable that holds the key (default: OPENAI_API_KEY)",
-    )
-    judge.add_argument("--seed", metavar="N", type=whole, default=0, help="of the shuffling")
-    judge.add_argument("--send", action="store_true", help="really ask")
-    judge.add_argument("--json", action="store_true", help="print the averages as JSON")
+    Paints every story by every method, scores them, and prints the paper's Table 1. What is
+    finished is kept: the same command goes on where it was cut off.
 
-    study = command(
-        commands,
-        None,
-        "study",
-        "ask people: make a questionnaire, count its answers (Table 3)",
-        "Makes a questionnaire as one web page, and counts the answers that people saved with it.",
-    )
-    inner = study.add_subparsers(dest="part", required=True, metavar="COMMAND")
-    make = command(
-        inner,
-        study_make_command,
-        "make",
-        "make the questionnaire",
-        "Writes the questionnaire, and beside it the key that tells which option is which method. "
-        "Give participants the page only.",
-    )
-    _runs(make)
-    make.add_argument("--out", metavar="FILE", type=Path, required=True, help="an .html file")
-    make.add_argument(
-        "--groups", metavar="N", type=whole, default=20, help="stories asked about (default: 20)"
-    )
-    make.add_argument(
-        "--seed",
-        metavar="N",
-        type=whole,
-        help="of the draw and of the options' names, which whoever knows it can then undo (default: "
-        "a draw that is always the same, and names nobody can undo without the key)",
-    )
-    count = command(
-        inner,
-        study_tally_command,
-        "tally",
-        "count the answers",
-        "Prints how often each method was chosen, with Wilson's intervals and a test.",
-    )
-    count.add_argument("key", metavar="KEY", type=Path, help="the .key.json file of the study")
-    count.add_argument("answers", metavar="ANSWERS", type=Path, nargs="+", help="answer files")
-    count.add_argument(
-        "--against",
-        metavar="METHOD",
-        help="the method that the others are tested against (default: identitystory if it takes "
-        "part, else the most chosen)",
-    )
-    count.add_argument("--json", action="store_true", help="print the rates as JSON")
-
-
-def bench_command(arguments: argparse.Namespace, service: MakeService) -> int:
-    """``identitystory bench``."""
+    Args:
+        qalign: the Python of an environment with pyiqa, to measure Q-Align (non-commercial terms)
+        methods: all (default), or names with commas
+        limit: only N stories: the first of one character, the first of two, and so on in turn
+        scenes: only the first N scenes of each story
+        engine: where to paint: here (default), or on the workers of the Ray cluster that runs
+            (extra: ray); all of them must see --out under the same name
+        results: also write the page of results here
+        json: print the table as JSON
+    """
     from functools import partial
 
-    from ..experiments import bench
-    from ..experiments import table1 as results
-    from ..experiments import table1_page as results_page
-    from ..experiments.workers import engine
+    from ..experiments import bench as benches
+    from ..experiments import instruments, table1, table1_page
+    from ..experiments import workers as engines
     from ..runs.files import check_writable
+    from ..story import sets
 
-    chosen = where(arguments)
-    if arguments.stories is None:
-        arguments.stories = default_stories(chosen.get("model"))
-    configuration, notes = chosen_preset(arguments, chosen.get("model"))
+    where = model.where()
+    runs = replace(runs, stories=runs.chosen_stories(where.get("model")))
+    configuration, notes = model.chosen_preset(overrides)
     for note in notes:
         tell(note)
-    request = bench.BenchRequest(
-        sets.load_stories(arguments.stories, arguments.limit, arguments.scenes),
-        arguments.out,
+    request = benches.BenchRequest(
+        sets.load_stories(str(runs.stories), limit, scenes),
+        runs.out,
         configuration,
-        bench.chosen_methods(arguments.methods),
-        seed=arguments.seed,
-        **chosen,
+        benches.chosen_methods(methods),
+        seed=runs.seed,
+        **where,
     )
-    if arguments.results:
-        check_writable(arguments.results.parent)
-    options = {name: getattr(arguments, name) for name in _INSTRUMENTS}
-    wanted = instruments.Wanted((), device=request.device, **options)
+    if results:
+        check_writable(results.parent)
+    wanted = instruments.Wanted((), device=request.device, qalign=qalign, **vars(measured))
     # Opened before anything is painted: what is not here is known at once. Not kept, for the bench
     # measures the memory that painting takes.
     instruments.open_tools(wanted, [request.model])
-    bench.paint(request, service(), tell, engine(arguments.engine, arguments.workers))
+    benches.paint(request, service(), tell, engines.engine(engine, runs.workers))
     tools = instruments.open_tools(wanted, [request.model])
-    score = partial(results.evaluated, wanted=wanted, tools=tools)
-    table = results.make_table(request, score, tell)
-    files = results.write(request, table)
-    if arguments.results:
-        command_line = _bench_line(arguments)
-        files.append(results_page.write_page(request, table, arguments.results, command_line))
-    if arguments.json:
-        say(json.dumps(table, ensure_ascii=False))
+    score = partial(table1.evaluated, wanted=wanted, tools=tools)
+    table = table1.make_table(request, score, tell)
+    files = table1.write(request, table)
+    if results:
+        given = {"stories": runs.stories, "methods": methods, "limit": limit, "scenes": scenes}
+        given |= {"seed": runs.seed, **asdict(model), "offline": False, **asdict(overrides)}
+        line = _command_line("bench", {**given, **asdict(measured), "qalign": qalign})
+        files.append(table1_page.write_page(request, table, results, f"{line} --out DIR"))
+    if json:
+        say(to_json.dumps(table, ensure_ascii=False))
     else:
-        say(results.markdown(table))
+        say(table1.markdown(table))
         say("\n".join(map(str, files)))
     return 0
 
 
-_INSTRUMENTS = ("clip", "faces", "face_models", "qalign")
+def _command_line(name: str, given: Mapping[str, Any]) -> str:
+    """The command with these options; those at None, False or auto are left out."""
+    words = ["identitystory", name]
+    for option, value in given.items():
+        word = f"--{option.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [word] if value else []
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [w for v in values if v not in (None, "auto") for w in (word, str(v))]
+    return shlex.join(words)
 
 
-def _bench_line(arguments: argparse.Namespace) -> str:
-    """The command that makes the same table again; where to is left open."""
-    from ..experiments.instruments import AUTO
+def ablate(
+    *,
+    ablation: Annotated[str, Argument("NAME")],
+    runs: ManyRuns,
+    sets: int | None = None,
+    scenes: int | None = None,
+    model: Model,
+    overrides: Overrides,
+    measured: Instruments,
+    json: bool = False,
+    service: MakeService,
+) -> int:
+    """Compare the method with itself, a part changed (Figs. 2, 5, 7, 8).
 
-    names = ["stories", "methods", "limit", "scenes", "seed", "preset", "model", "base"]
-    names += ["device", "dtype", "steps", "portraits", "guidance"]
-    given = {name: getattr(arguments, name) for name in names}
-    measured = {name.replace("_", "-"): getattr(arguments, name) for name in _INSTRUMENTS}
-    given |= {name: value for name, value in measured.items() if value != AUTO}
-    words = [
-        word for name, value in given.items() if value is not None for word in (f"--{name}", value)
-    ]
-    return shlex.join(["identitystory", "bench", *map(str, words), "--out", "DIR"])
+    Paints stories with one part of the method changed, scores every variant with intervals over
+    stories, and writes NAME.csv, NAME.json, a figure (extra: figures) and a page of pictures for
+    each story. Says first what it costs. What is finished is kept: the same command goes on where
+    it was cut off, and other ablations in the same folder share portraits, templates and the
+    unchanged variant.
 
-
-def judge_command(arguments: argparse.Namespace, service: MakeService) -> int:
-    """``identitystory judge``."""
-    from ..experiments import judge as judging
-
-    cases = _cases(arguments.runs)
-    key = os.environ.get(arguments.key_variable, "")
-    judge = judging.Judge(arguments.endpoint, arguments.judge_model, key, seed=arguments.seed)
-    takes = judging.cost(cases, judge, arguments.out)
-    _tell_or_say = tell if arguments.json else say
-    _tell_or_say(
-        f"{takes.requests} requests with {takes.pictures} pictures ({takes.megabytes} MiB) and "
-        f"{takes.characters:,} characters of text to {judge.endpoint}; what they cost is up to the "
-        "endpoint"
-    )
-    if takes.requests and not arguments.send:
-        _tell_or_say("nothing was sent; give --send to ask")
-        return 0
-    found = judging.ask(cases, judge, arguments.out, tell)
-    if arguments.json:
-        say(json.dumps(judging.averages(found), ensure_ascii=False))
-    else:
-        say(judging.table(found))
-    return 0
-
-
-def study_make_command(arguments: argparse.Namespace, service: MakeService) -> int:
-    """``identitystory study make``."""
-    from ..experiments import study
-
-    if arguments.out.suffix.lower() != ".html":
-        raise ConfigError(f"--out is {str(arguments.out)!r}; give a file that ends in .html")
-    if arguments.groups < 1:
-        raise ConfigError("--groups is 0; ask about at least one story")
-    key = study.make(
-        _cases(arguments.runs), arguments.out, groups=arguments.groups, seed=arguments.seed
-    )
-    say(f"{arguments.out}: for the participants\n{key}: for you alone")
-    return 0
-
-
-def study_tally_command(arguments: argparse.Namespace, service: MakeService) -> int:
-    """``identitystory study tally``."""
-    from dataclasses import asdict
-
-    from ..experiments import study
-
-    people, found = study.tally(arguments.key, arguments.answers, arguments.against)
-    if arguments.json:
-        plain = {name: [asdict(rate) for rate in some] for name, some in found.items()}
-        say(json.dumps({"participants": people, "rates": plain}, ensure_ascii=False))
-    else:
-        say(study.table(people, found))
-    return 0
-
-
-def _cases(paths: list[Path]) -> Any:
-    from ..experiments.cases import find_cases
-
-    cases, notes = find_cases(paths)
-    for note in notes:
-        tell(note)
-    return cases
-
-
-def _runs(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
-        "runs",
-        metavar="RUNS",
-        type=Path,
-        nargs="+",
-        help="a bench's folder, or run folders of several methods",
-    )
-
-
-MakeService = Callable[[], "Service"]
-
-
-def add_command(commands: Any) -> None:
-    """Adds ``ablate``."""
-    made = command(
-        commands,
-        ablate_command,
-        "ablate",
-        "compare the method with itself, a part changed (Figs. 2, 5, 7, 8)",
-        "Paints stories with one part of the method changed, scores every variant with intervals "
-        "over stories, and writes NAME.csv, NAME.json, a figure (extra: figures) and a page of "
-        "pictures for each story. Says first what it costs. What is finished is kept: the same "
-        "command goes on where it was cut off, and other ablations in the same folder share "
-        "portraits, templates and the unchanged variant.",
-    )
-    made.add_argument(
-        "ablation",
-        metavar="NAME",
-        help="space (Fig. 2a), discovery (2b), start (5a), masking (5b), components (7), "
-        "iterations (8a), mechanism (8b) or rank (k of Eq. 2)",
-    )
-    made.add_argument("--out", metavar="DIR", type=Path, required=True, help="the folder")
-    made.add_argument(
-        "--stories",
-        metavar="WHERE",
-        help="a story file, a folder of them, little_people (default for the miniature) or "
-        "consistory_human (default for other models)",
-    )
-    made.add_argument(
-        "--sets",
-        metavar="N",
-        type=whole,
-        help="the first N stories (default: 10), or descriptions (discovery, iterations, rank: 20; "
-        "space: 6)",
-    )
-    made.add_argument(
-        "--scenes",
-        metavar="N",
-        type=whole,
-        help="the first N scenes of each (default: 10), or pictures of each description (15)",
-    )
-    model_options(made)
-    workers_option(made)
-    made.add_argument("--seed", metavar="N", type=whole, default=0, help="of every run")
-    instrument_options(made)
-    made.add_argument("--json", action="store_true", help="print the outcome as JSON")
-
-
-def ablate_command(arguments: argparse.Namespace, service: MakeService) -> int:
-    """``identitystory ablate``."""
-    from ..experiments import ablate as ablation_runs
-    from ..experiments import ablation_table as ablation_scores
-    from ..experiments import figures as ablation_figures
-    from ..experiments import identity_space
-    from ..experiments.instruments import Wanted, open_tools
+    Args:
+        ablation: space (Fig. 2a), discovery (2b), start (5a), masking (5b), components (7),
+            iterations (8a), mechanism (8b) or rank (k of Eq. 2)
+        sets: the first N stories (default: 10), or descriptions (discovery, iterations, rank: 20;
+            space: 6)
+        scenes: the first N scenes of each (default: 10), or pictures of each description (15)
+        json: print the outcome as JSON
+    """
+    from ..experiments import ablate as ablating
+    from ..experiments import ablation_table, ablations, figures, identity_space, instruments
     from ..experiments.workers import engine
+    from ..story.sets import load_stories
 
-    request, notes = _request(arguments)
-    for note in notes:
+    made, where = ablations.ablation(ablation), model.where()
+    base, notes = model.chosen_preset(overrides)
+    if made.faces:
+        base = replace(base, seed_per_frame=True)  # one prompt, so only the noise tells them apart
+    variants, left_out = ablations.variants(made, base)
+    stories = ablating.chosen_stories(
+        made,
+        load_stories(runs.chosen_stories(where.get("model"))),
+        base,
+        made.sets if sets is None else sets,
+        made.scenes if scenes is None else scenes,
+    )
+    request = ablating.AblationRequest(
+        made, tuple(variants), stories, runs.out, seed=runs.seed, **where
+    )
+    for note in (*notes, *left_out):
         tell(note)
-    found, made = service(), request.ablation
-    options = {key: getattr(arguments, key) for key in ("clip", "faces", "face_models")}
-    options["device"] = request.device
-    tell(ablation_runs.told_cost(request, found))
+    found = service()
+    tell(ablating.told_cost(request, found))
+    wanted = instruments.Wanted((), device=request.device, **vars(measured))
     # Opened before anything is painted: what is not here is known at once.
-    tools = open_tools(Wanted((), **options), [request.model]) if made.paint else None
-    ablation_runs.paint(request, found, tell, engine("local", arguments.workers))
-    drawn = ablation_figures.can_draw()
+    tools = instruments.open_tools(wanted, [request.model]) if made.paint else None
+    ablating.paint(request, found, tell, engine("local", runs.workers))
+    drawn = figures.can_draw()
     if tools is None:
         clouds = identity_space.clouds(request)
         outcome = identity_space.measure_space(clouds)
-        files = ablation_scores.write(request, outcome)
+        files = ablation_table.write(request, outcome)
         files.append(identity_space.write_points(request, clouds))
-        files += ablation_figures.draw_space(request, clouds) if drawn else []
+        files += figures.draw_space(request, clouds) if drawn else []
     else:
-        outcome = ablation_scores.measure(request, tools, tell)
-        files = ablation_scores.write(request, outcome)
-        files += ablation_figures.draw(request, outcome) if drawn else []
+        outcome = ablation_table.measure(request, tools, tell)
+        files = ablation_table.write(request, outcome)
+        files += figures.draw(request, outcome) if drawn else []
     if not drawn:
-        tell(ablation_figures.MISSING)
-    if arguments.json:
-        say(json.dumps(ablation_scores.as_json(request, outcome), ensure_ascii=False))
+        tell(figures.MISSING)
+    if json:
+        say(to_json.dumps(ablation_table.as_json(request, outcome), ensure_ascii=False))
     else:
-        say(ablation_scores.markdown(request, outcome))
+        say(ablation_table.markdown(request, outcome))
         say("\n".join(map(str, files)))
     return 0
 
 
-def _request(arguments: argparse.Namespace) -> tuple[Any, list[str]]:
-    """What is asked for, and a line for each thing that had to be changed or left out."""
-    from dataclasses import replace
+def evaluate(
+    *,
+    run: tuple[Annotated[Path, Argument("RUN")], ...],
+    out: Folder = Path("runs/evaluation"),
+    templates: bool = False,
+    measured: Instruments,
+    qalign: Python | None = None,
+    device: Annotated[str, "D"] = "auto",
+    json: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Measure the pictures of runs.
 
-    from ..experiments import ablate as ablation_runs
-    from ..experiments import ablations as ablation
+    Measures the pictures of runs as the paper does (CLIP-T, CLIP-T-C, CLIP-I, Face-Sim, Q-Align),
+    and what keeps Face-Sim honest: missing faces, different characters, pasted faces. Prints a
+    table and writes metrics.json and metrics.csv. Nothing is downloaded.
 
-    made = ablation.ablation(arguments.ablation)
-    chosen = where(arguments)
-    base, notes = chosen_preset(arguments, chosen.get("model"))
-    if made.faces:
-        base = replace(base, seed_per_frame=True)  # one prompt, so only the noise tells them apart
-    variants, left_out = ablation.variants(made, base)
-    source = arguments.stories
-    if source is None:
-        source = default_stories(chosen.get("model"))
-    stories = ablation_runs.chosen_stories(
-        made,
-        sets.load_stories(source),
-        base,
-        made.sets if arguments.sets is None else arguments.sets,
-        made.scenes if arguments.scenes is None else arguments.scenes,
+    Args:
+        run: a run folder, or a folder that holds some
+        out: where metrics.json and metrics.csv go (default: runs/evaluation)
+        templates: measure the templates, the general generator's pictures without identity
+        qalign: the Python of an environment with pyiqa, to measure Q-Align (non-commercial terms)
+        device: auto, cpu, cuda or mps
+        json: print the result as one JSON object
+        quiet: print only where the files are
+    """
+    from ..experiments import evaluate as evaluating
+    from ..experiments import export, instruments, scoreboard
+    from ..runs.files import check_writable
+
+    check_writable(out)
+    wanted = instruments.Wanted(
+        run, templates=templates, qalign=qalign, device=device, **vars(measured)
     )
-    request = ablation_runs.AblationRequest(
-        made,
-        tuple(variants),
-        stories,
-        arguments.out,
-        seed=arguments.seed,
-        **chosen,
-    )
-    return request, [*notes, *left_out]
+    result = evaluating.evaluate(wanted, lambda line: None if quiet or json else tell(line))
+    files = export.write(result, out)
+    if json:
+        say(to_json.dumps(export.as_json(result), ensure_ascii=False))
+        return 0
+    if not quiet:
+        scoreboard.show(result, sys.stdout)
+    say("\n".join(map(str, files)))
+    return 0

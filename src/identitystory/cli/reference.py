@@ -3,43 +3,64 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from ..config import DiscoveryConfig, InjectionConfig, Preset
+from ..settings import setting_types
 from ..story.schema import json_schema
-from .main import parser
+from .commands import Command, Group, options, told
+from .main import COMMANDS
 
 
 def cli_page() -> str:
-    """docs/cli.md: the help of every command."""
-    top = parser()
-    commands: Any = next(a for a in top._actions if a.dest == "name").choices
-    pages = [("identitystory", top)]
-    for name, page in commands.items():
-        pages.append((f"identitystory {name}", page))
-        for inner in (a for a in page._actions if a.dest == "part"):
-            pages += [(f"identitystory {name} {n}", p) for n, p in inner.choices.items()]
+    """docs/cli.md: what every command takes, and every setting with its default."""
     text = [
         "# Command line",
         "Made by `python -m identitystory.cli.reference`; do not edit.",
         "A mistake of the user prints one line and exits 2; a failure of the machine exits 1; "
-        "Ctrl-C exits 130 and keeps what is finished.",
+        "Ctrl-C exits 130 and keeps what is finished. `identitystory --version` prints the version; "
+        "every command has `--help`.",
+        _list(
+            (f"[{name}](#identitystory-{name.replace(' ', '-')})", told(c)[0])
+            for name, c in _flat()
+        ),
     ]
-    for title, page in pages:
-        text += [f"## {title}", f"```\n{_help(page)}\n```"]
+    for name, command in _flat():
+        text += [f"## identitystory {name}", told(command)[1]]
+        if not isinstance(command, Group):
+            known = list(options(command))
+            needed = [each.usage for each in known if each.needed]
+            may = [f"[{each.usage}]" for each in known if not each.needed and each.word[0] != "-"]
+            line = " ".join(["identitystory", name, *needed, *may, "[OPTIONS]"])
+            text += [f"```\n{line}\n```", _list((f"`{o.usage}`", o.told["help"]) for o in known)]
+    text += ["## Settings", "For `--set NAME=VALUE`. Their defaults are the preset's.", _settings()]
     return "\n\n".join(text) + "\n"
 
 
-def _help(page: object) -> str:
-    """The help at a fixed width, whatever the terminal."""
-    formatter = page.formatter_class  # type: ignore[attr-defined]
-    page.formatter_class = lambda prog: formatter(prog, width=90)  # type: ignore[attr-defined]
-    try:
-        return re.sub(r"\x1b\[[0-9;]*m", "", page.format_help()).rstrip()  # type: ignore[attr-defined]
-    finally:
-        page.formatter_class = formatter  # type: ignore[attr-defined]
+def _flat() -> Iterator[tuple[str, Command | Group]]:
+    for name, command in COMMANDS.items():
+        yield name, command
+        if isinstance(command, Group):
+            yield from ((f"{name} {inner}", each) for inner, each in command.commands.items())
+
+
+def _settings() -> str:
+    """Every setting that ``--set`` takes, as its dataclass tells of it."""
+    helps = {
+        prefix + name: words
+        for prefix, config in _CONFIGS.items()
+        for name, words in told(config)[2].items()
+    }
+    return _list((f"`{name}`", helps[name].rstrip(".")) for name in setting_types())
+
+
+_CONFIGS = {"": Preset, "discovery.": DiscoveryConfig, "injection.": InjectionConfig}
+
+
+def _list(items: Iterator[tuple[str, str]]) -> str:
+    return "\n".join(f"- {name}: {words}".replace("<", "\\<") for name, words in items)
 
 
 def schema_text() -> str:

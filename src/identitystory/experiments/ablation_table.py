@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..config import to_dict
 from ..metrics.intervals import HOW, SAMPLES, difference
 from ..metrics.measures import ACROSS
 from ..runs import sheets
 from ..runs.files import versions, write_png, write_whole
+from ..settings import to_dict
 from ..story.file import slug
 from . import batch as grid
 from .ablate import AblationRequest

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..config import settings
 from ..errors import ConfigError, RunError
 from ..protocols import ModelFacts
 from ..runs import plan, request
@@ -18,6 +17,7 @@ from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service
+from ..settings import settings
 
 Say = Callable[[str], None]
 

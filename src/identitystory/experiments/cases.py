@@ -12,12 +12,12 @@ from typing import Any
 
 from PIL import Image
 
-from ..config import settings
 from ..errors import RunError
 from ..methods.registry import METHODS
 from ..runs.files import part_key, read_png_facts
 from ..runs.folder import RunFolder, find_runs, read_record
 from ..runs.request import recorded, story_to_dict
+from ..settings import settings
 
 JPEG_QUALITY = 88
 

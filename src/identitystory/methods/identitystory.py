@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from ..config import Preset, to_dict
+from ..config import Preset
 from ..cost import frame_evaluations
 from ..pipeline import find_template, first_latents, inject_together
 from ..protocols import Backend, ModelFacts
 from ..seeds import frame_seed
+from ..settings import to_dict
 from ..types import Frame, Story, Template, plain
 from ..wording import identity_prompt, phrases
 from .method import Sources, Work

@@ -8,7 +8,7 @@ Covered: all of both; they are no more than a prompt, a seed and a trajectory. D
 which diffusers has for SDXL and the other compared methods have, and an empty negative prompt; presets
 that are made for a checkpoint put their own guidance (``BaseMethod.of``), and steps, sampler and
 seeds are the preset's. Not reproduced: the paper gives neither guidance nor negative prompt of its
-rows (docs/paper.md), nor what the direct identity does with several people. Here the first of a cast
+rows (docs/reference/paper.md), nor what the direct identity does with several people. Here the first of a cast
 gets its face, for a prompt of PhotoMaker's takes one; the others are painted from their words.
 """
 

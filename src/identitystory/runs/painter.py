@@ -118,15 +118,9 @@ class Run:
         # A frame that is there needs no identity, but its identity is a part of the run.
         self.total = plan.calls(self.request, made, to_do) - self._there(to_do)
         self._save_record()  # the first file of all: it is what makes the folder a run
-        self.emit(
-            Started(
-                story.title,
-                self.folder.root,
-                tuple(p.name for p in asked),
-                tuple(p.name for p in to_do),
-                self.total,
-            )
-        )
+        root = self.folder.root
+        every, missing = tuple(p.name for p in asked), tuple(p.name for p in to_do)
+        self.emit(Started(story.title, root, every, missing, self.total))
         for line in warnings(self.request, made, self.model, self.folder):
             self.emit(Warned(line))
         found: dict[str, Identity] = {}
@@ -146,10 +140,10 @@ class Run:
         sheet = self._page() if self.request.paint else None
         self.emit(
             Finished(
-                self.folder.root,
+                root,
                 sheet,
-                tuple(p.name for p in to_do),
-                tuple(p.name for p in asked if p.name in done),
+                missing,
+                tuple(name for name in every if name in done),
                 round(time.perf_counter() - self.began, 3),
                 self.evaluations,
             )

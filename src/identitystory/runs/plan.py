@@ -7,10 +7,10 @@ is kept, anything else is made: resuming, re-rolling one frame and longer storie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..config import Preset, to_dict
+from ..config import Preset
 from ..cost import search_evaluations
 from ..errors import ConfigError, ModelError
 from ..methods.method import Method, Sources
@@ -18,14 +18,14 @@ from ..methods.registry import method
 from ..models.files.checkpoint import FEW_STEPS
 from ..protocols import ModelFacts
 from ..seeds import portrait_seeds
-from ..sizes import as_text, resolved
+from ..settings import to_dict
 from ..story.file import file_stem
 from ..types import Character, Story
 from ..wording import search_prompt
 from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
 from .files import part_key, versions
-from .request import RunRequest, story_to_dict
+from .request import RunRequest, sized_story, story_to_dict
 
 RECIPE = 2  # counts up when the same inputs start to give other pictures
 PORTRAIT_BATCH = 16  # portraits painted and stored at a time
@@ -130,28 +130,6 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
             f"models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder, or "
             "--no-distilled"
         )
-
-
-def sized_story(request: RunRequest, model: ModelFacts) -> Story:
-    """The request's story, each scene with its size in pixels where that is not the model's own.
-
-    A scene's own shape comes first, then the request's, then the story's.
-
-    Raises:
-        ConfigError: the model does not take a size, or its own is not known.
-    """
-    scenes = []
-    for scene in request.story.scenes:
-        shape = scene.shape or request.shape or request.story.shape
-        if shape and model.size is None:
-            raise ConfigError(
-                f"the frame is to be {shape}, but sizes of {request.model} are not known"
-            )
-        if shape and model.size is not None:
-            size = resolved(shape, model.size, model.multiple)
-            shape = "" if size == model.size else as_text(size)
-        scenes.append(replace(scene, shape=shape))
-    return replace(request.story, scenes=tuple(scenes), shape="")
 
 
 def _seeds(request: RunRequest, record: Mapping[str, Any] | None) -> tuple[int, dict[int, int]]:

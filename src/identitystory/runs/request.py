@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import Preset, preset_from_dict
-from ..errors import RunError
+from ..config import Preset
+from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
+from ..protocols import ModelFacts
+from ..settings import preset_from_dict
+from ..sizes import as_text, resolved
 from ..types import Character, Scene, Story, plain
 from . import files
 from . import folder as runfolder
@@ -156,6 +159,28 @@ def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
         "characters": [{k: c[k] for k in keys} for c in facts["characters"]],
         "scenes": [facts["scene"]],
     }
+
+
+def sized_story(request: RunRequest, model: ModelFacts) -> Story:
+    """The request's story, each scene with its size in pixels where that is not the model's own.
+
+    A scene's own shape comes first, then the request's, then the story's.
+
+    Raises:
+        ConfigError: the model does not take a size, or its own is not known.
+    """
+    scenes = []
+    for scene in request.story.scenes:
+        shape = scene.shape or request.shape or request.story.shape
+        if shape and model.size is None:
+            raise ConfigError(
+                f"the frame is to be {shape}, but sizes of {request.model} are not known"
+            )
+        if shape and model.size is not None:
+            size = resolved(shape, model.size, model.multiple)
+            shape = "" if size == model.size else as_text(size)
+        scenes.append(replace(scene, shape=shape))
+    return replace(request.story, scenes=tuple(scenes), shape="")
 
 
 def story_to_dict(story: Story) -> dict[str, Any]:

@@ -29,7 +29,8 @@ from ...errors import ModelError
 from ...sizes import Size
 from ...types import Prompt
 from ..samplers import sampler
-from .generator import Conditioning, LatentDiffusion
+from .conditioning import Conditioning
+from .generator import LatentDiffusion
 from .identity_encoder import IdentityEncoder, identity_encoder
 from .lora import Lora, load_lora
 from .text import TextEncoders

@@ -1,0 +1,172 @@
+"""The commands that make one run: ``generate``, ``discover`` and ``extend``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ..errors import ConfigError, StoryError
+from ..settings import Overrides
+from .commands import Argument
+from .options import Folder, Inline, MakeService, Model, Output
+
+if TYPE_CHECKING:
+    from ..runs.request import RunRequest
+    from ..types import Story
+
+StoryFile = Annotated[str, Argument("STORY")]
+Size = Annotated[str, "WxH"]
+Aspect = Annotated[str, "W:H"]
+
+
+def generate(
+    *,
+    story: StoryFile | None = None,
+    inline: Inline,
+    out: Folder | None = None,
+    seed: int | None = None,
+    only: tuple[int, ...] = (),
+    method: Annotated[str, "NAME"] | None = None,
+    size: Size | None = None,
+    aspect: Aspect | None = None,
+    model: Model,
+    overrides: Overrides,
+    output: Output,
+    service: MakeService,
+) -> int:
+    """Make the pictures of a story.
+
+    Makes the pictures of a story. What is there already is kept: the same command goes on where a
+    run was cut off. A folder that holds a run keeps its settings unless you give others.
+
+    Args:
+        story: a story file, TOML or JSON; or a frame (.png) of a run, to make it again
+        out: the run folder (default: runs/<title>)
+        seed: 0 in a new folder
+        only: paint only frame N, numbered as in frames/ (0 is the first); may be repeated. With
+            --seed, that is the frame's new seed; identities stay as they are
+        method: identitystory (default), or a method to compare it with: consistory,
+            storydiffusion, story-adapter, one-prompt-one-story, general, direct-identity
+        size: width x height of the pictures in pixels, such as 1216x832, instead of the story's; a
+            scene's own stays (default: the story's, or the model's own)
+        aspect: width to height, such as 16:9, instead of a size: the nearest that the model was
+            made for
+    """
+    more = {"seed": seed, "only": only, "method": method, "size": size, "aspect": aspect}
+    return _show(_request(story, inline, out, model, overrides, **more), output, service)
+
+
+def discover(
+    *,
+    story: StoryFile | None = None,
+    inline: Inline,
+    out: Folder | None = None,
+    seed: int | None = None,
+    size: Size | None = None,
+    aspect: Aspect | None = None,
+    model: Model,
+    overrides: Overrides,
+    output: Output,
+    service: MakeService,
+) -> int:
+    """Find the identities of a story's characters.
+
+    Finds the identity of every character of a story, and stops before the pictures.
+
+    Args:
+        story: a story file, TOML or JSON; or a frame (.png) of a run, to make it again
+        out: the run folder (default: runs/<title>)
+        seed: 0 in a new folder
+        size: of the pictures that are painted later, as for generate; portraits are square
+        aspect: as for generate
+    """
+    more = {"seed": seed, "paint": False, "size": size, "aspect": aspect}
+    request = _request(story, inline, out, model, overrides, **more)
+    return _show(request, output, service)
+
+
+def extend(
+    *,
+    run: Annotated[Path, Argument("RUN")],
+    story: StoryFile | None = None,
+    inline: Inline,
+    device: Annotated[str, "D"] | None = None,
+    output: Output,
+    service: MakeService,
+) -> int:
+    """Add scenes to a run, with its cast.
+
+    Adds scenes to a run. Its characters keep their faces; nothing finished is made again.
+
+    Args:
+        run: the run folder
+        story: a file with more scenes
+        device: auto, cpu, cuda, cuda:N or mps
+    """
+    from ..runs.request import extended, recorded
+    from ..story.file import more_scenes
+
+    more = _from_file(story, inline)
+    if more is None:
+        if not inline.scene:
+            raise StoryError('give a story file with more scenes, or --scene "{Mara} reads"')
+        known = recorded(run).story
+        more = more_scenes(known, inline.character, inline.scene, style=inline.style)
+    request, _ = extended(run, more)
+    return _show(replace(request, device=device or request.device), output, service)
+
+
+def _request(
+    story: str | None,
+    inline: Inline,
+    out: Path | None,
+    model: Model,
+    overrides: Overrides,
+    **more: Any,
+) -> RunRequest:
+    from ..runs.options import again_request, new_request
+    from ..story.file import inline_story
+
+    where = model.where()
+    if story and story.lower().endswith(".png"):
+        if more.get("method") is not None:
+            raise ConfigError("a frame is made again by its own method; leave --method out")
+        if more.get("size") or more.get("aspect"):
+            raise ConfigError("a frame is made again in its own size; leave it out")
+        if overrides.set:
+            raise ConfigError("a frame is made again with its own settings; leave --set out")
+        return again_request(Path(story), out, **where)
+    told = _from_file(story, inline)
+    if told is None:
+        if not (inline.character or inline.scene):
+            raise StoryError(
+                'give a story file, or --character "Mara: a woman" --scene "{Mara} reads"'
+            )
+        told = inline_story(inline.character, inline.scene, style=inline.style or "")
+    return new_request(told, out, overrides, preset_name=model.preset, **where, **more)
+
+
+def _from_file(story: str | None, inline: Inline) -> Story | None:
+    """The story of the file, if there is one."""
+    from ..story.file import load_story
+
+    if not story:
+        return None
+    if inline.character or inline.scene or inline.style:
+        raise StoryError(
+            "give a story file or --character, --scene and --style, not both; "
+            "in the file they are [[character]], [[scene]] and style"
+        )
+    return load_story(story)
+
+
+def _show(request: RunRequest, output: Output, service: MakeService) -> int:
+    from .progress import show
+
+    events = service().run(request)
+    try:
+        show(events, as_json=output.json, quiet=output.quiet)
+    finally:
+        events.close()  # type: ignore[attr-defined]
+    return 0
