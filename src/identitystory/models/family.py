@@ -16,7 +16,8 @@ from ..errors import ModelError
 from ..extensions import Registry
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
-    from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
+    from ..sizes import Size
+from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
 
 
 def _any_prompts(folder: Path, prompts: Iterable[str]) -> None:
@@ -39,6 +40,8 @@ class Family:
         open: ``open(folder, *, sampler, num_steps, device, dtype, room, reuse, compiled)`` is the
             general generator G; a ModelError or ConfigError if it cannot be.
         max_steps: the most sampling steps that the base in a folder takes; None if not known.
+        size: (width, height) that the base in a folder was made for, in pixels, and of which number
+            both must be multiples; None if it paints no other.
         check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
             for the base's text encoders. Opens no weights.
     """
@@ -49,6 +52,7 @@ class Family:
     parts: Mapping[str, bool]
     open: Callable[..., ImageGenerator]
     max_steps: Callable[[Path], int | None] = lambda folder: None
+    size: Callable[[Path], tuple[Size | None, int]] = lambda folder: (None, 1)
     check_prompts: Callable[[Path, Iterable[str]], None] = _any_prompts
 
 
@@ -94,7 +98,7 @@ FAMILIES = Registry(
     {
         "sdxl": "identitystory.models.sdxl.family:SDXL",
     },
-    needs=("name", "title", "pipeline", "parts", "open", "max_steps", "check_prompts"),
+    needs=("name", "title", "pipeline", "parts", "open", "max_steps", "size", "check_prompts"),
     error=ModelError,
 )
 IDENTITY_GENERATORS = Registry(
