@@ -15,8 +15,8 @@ from identitystory.discovery import discover, settled
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
+from identitystory.models.files.suited import preset
 from identitystory.pipeline import find_identity, find_template, inject
-from identitystory.presets import preset
 from identitystory.protocols import ModelFacts
 from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest

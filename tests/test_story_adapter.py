@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from identitystory.errors import ConfigError, ModelError
 from identitystory.methods.plain import General
 from identitystory.methods.story_adapter import GlobalReference, StoryAdapter
-from identitystory.models.files.checkpoint import ADAPTER, adapter_fingerprint
 from identitystory.models.sdxl.attention import edited
+from identitystory.models.sdxl.family import ADAPTER, adapter_fingerprint
 from identitystory.models.sdxl.ip_adapter import embeddings_of, load_ip_adapter
 from identitystory.models.sdxl.photomaker import load_identity_encoder
 from identitystory.runs.files import FolderNotes

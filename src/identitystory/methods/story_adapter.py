@@ -22,8 +22,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..models.files.checkpoint import adapter_fingerprint
 from ..models.sdxl.attention import Site, attend, edited
+from ..models.sdxl.family import adapter_fingerprint
 from ..protocols import Backend, EditableGenerator, ModelFacts
 from ..sampling import painted, sized
 from ..types import Frame, Story

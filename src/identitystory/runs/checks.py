@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..models.sdxl.prompt_length import check_lengths, check_phrases
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
 from ..sizes import as_text, buckets, parse_size, size_of_aspect
@@ -22,7 +21,7 @@ def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
     Args:
         request: what was asked for.
         made: its plan.
-        model: what the model is; where its folders are not known, no prompt is too long.
+        model: what the model is.
 
     Raises:
         PromptError: a prompt or the descriptions of a scene have too many tokens, or a character's noun is not in the prompt that
@@ -33,11 +32,9 @@ def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
     for prompt, noun in asked:
         if noun:
             class_word(prompt, noun)
-    if model.folder is not None:
-        check_lengths(model.folder, [prompt for prompt, _ in asked])
-    if model.detector is not None:
-        scenes = [request.story.scenes[index] for index in made.wanted]
-        check_phrases(model.detector, [phrases(request.story, scene) for scene in scenes])
+    model.check_prompts([prompt for prompt, _ in asked])
+    scenes = [request.story.scenes[index] for index in made.wanted]
+    model.check_phrases([phrases(request.story, scene) for scene in scenes])
 
 
 def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..methods.registry import check_method
-from ..presets import DEFAULT_PRESET, preset
+from ..models.files.catalogue import DEFAULT_MODEL
+from ..models.files.suited import preset
+from ..presets import DEFAULT_PRESET
 from ..settings import Overrides, overridden
 from ..sizes import shape_of
 from ..story.file import slug
@@ -59,7 +61,7 @@ def new_request(
     """
     out = out or default_folder(story)
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
-    request = RunRequest(story, out, preset(DEFAULT_PRESET, given.get("model", "miniature")))
+    request = RunRequest(story, out, preset(DEFAULT_PRESET, given.get("model", DEFAULT_MODEL)))
     if out.is_dir() and RunFolder(out).record.is_file():
         before = recorded(out)
         whole = before.story if only and _begins(before.story, story) else story

@@ -10,6 +10,7 @@ from typing import Any
 from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
+from ..models.files.catalogue import DEFAULT_MODEL
 from ..protocols import ModelFacts
 from ..settings import preset_from_dict
 from ..sizes import as_text, resolved
@@ -48,7 +49,7 @@ class RunRequest:
     story: Story
     out: Path
     preset: Preset
-    model: str = "miniature"
+    model: str = DEFAULT_MODEL
     seed: int | None = None
     only: tuple[int, ...] = ()
     frame_seeds: Mapping[int, int] = field(default_factory=dict)
@@ -131,7 +132,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
         raise RunError(f"{picture} does not say how it was made; give a frame of a run")
     try:
         # Pictures of the first versions do not name their model.
-        model = model or str(facts["model"].get("name", "miniature"))
+        model = model or str(facts["model"].get("name", DEFAULT_MODEL))
         # Others' frames look at one another, so that their pictures hold the whole story.
         seeds = facts.get("frame_seeds", {0: facts["frame_seed"]})
         return RunRequest(

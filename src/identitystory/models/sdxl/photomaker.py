@@ -32,7 +32,7 @@ from ..samplers import sampler
 from .conditioning import Conditioning
 from .generator import LatentDiffusion
 from .identity_encoder import IdentityEncoder, identity_encoder
-from .lora import Lora, load_lora
+from .lora import Lora, load_lora, read_lora
 from .text import TextEncoders
 from .tokens import class_word, token_rows
 
@@ -126,8 +126,12 @@ class PhotoMaker:
         other.general, other.size = self.general.with_size(size), size
         return other
 
-    def distilled(self, lora: Lora, num_steps: int) -> PhotoMaker:
-        """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught."""
+    def distilled(self, file: Path, num_steps: int) -> PhotoMaker:
+        """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught.
+
+        Raises:
+            ModelError: the file is missing or broken, or does not fit.
+        """
         other = copy.copy(self)
         other.general = copy.copy(self.general)
         rule = self.general.sampler
@@ -135,7 +139,7 @@ class PhotoMaker:
         name = "euler" if rule.name == "euler" else "ddim"  # few steps leave no room for new noise
         other.general.sampler = sampler(name, schedule, num_steps)
         other.general.num_steps = other.num_steps = num_steps
-        other.loras = (*self.loras, lora)
+        other.loras = (*self.loras, read_lora(file, self.unet, "few_steps"))
         return other
 
     def calls(self, i: int, cond: Conditioning) -> int:
