@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from identitystory.testing import check_family
 
 import identitystory
 from identitystory.cli.main import main
+from identitystory.testing import check_family
 from tests.toy import toy_checkpoint  # noqa: F401
 
 ROOT = Path(__file__).parent.parent

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from .errors import ConfigError
+from .types import WHOLE, Interval
 
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
@@ -20,9 +21,7 @@ Downsampling = Literal["nearest", "area"]
 IdentityWords = Literal["description", "scene"]
 Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
-Interval = tuple[float, float]
 
-WHOLE: Interval = (0.0, 1.0)
 _LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
 
 
@@ -56,7 +55,7 @@ class DiscoveryConfig:
         normalize: scale rows to length one before the SVD. The average is always of the raw rows.
         search_prompt: what a portrait is painted from; ``{description}`` stands for c_j.
         guidance: classifier-free guidance scale of the portraits; 1 or more.
-        negative: negative prompt of the portraits.
+        negative: negative prompt of the portraits; "" is an empty one, None is none, see `types.Prompt`.
         search_steps: steps of a portrait; None takes the preset's t.
         guidance_interval: the part of a portrait's steps that guidance is on in, from noise (0) to
             clean (1); outside it a step costs one evaluation instead of two.
@@ -76,7 +75,7 @@ class DiscoveryConfig:
     normalize: bool = False
     search_prompt: str = "{description}"
     guidance: float = 5.0
-    negative: str = ""
+    negative: str | None = ""
     search_steps: int | None = field(default=None, metadata=_LATER)
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     settle: float = field(default=0.0, metadata=_LATER)
@@ -139,7 +138,7 @@ class InjectionConfig:
             with soft seams.
         guidance_template: guidance scale of the general generator.
         guidance_identity: guidance scale of the identity generator while re-denoising.
-        negative: negative prompt of both.
+        negative: negative prompt of both, as in `DiscoveryConfig`.
         guidance_interval: as in `DiscoveryConfig`, for templates and re-denoising.
         fallback_nouns: look for the bare noun of a character whose description was not found.
             Grounding DINO + SAM does so in any case.
@@ -158,7 +157,7 @@ class InjectionConfig:
     downsample: Downsampling = "nearest"
     guidance_template: float = 7.0
     guidance_identity: float = 7.0
-    negative: str = ""
+    negative: str | None = ""
     refuse_every_step: bool = False
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     fallback_nouns: bool = field(default=False, metadata=_LATER)

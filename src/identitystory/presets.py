@@ -69,10 +69,16 @@ class Suits:
         object.__setattr__(self, "caveats", tuple(self.caveats))
 
 
+# Of negative prompts: all presets but `release` have an empty one (""), as the paper names none, and
+# not diffusers' zeros (None), which a checkpoint may not have been trained with.
 PRESETS: Mapping[str, Preset] = {  # as they are for a checkpoint without a card, see `fitted`
     "paper": Preset(
         name="paper",
-        discovery=DiscoveryConfig(rounding="round"),  # 14 of 64, the nearest to its 21.6 %
+        discovery=DiscoveryConfig(
+            rounding="round",  # 14 of 64, the nearest to its 21.6 %
+            negative="",
+        ),
+        injection=InjectionConfig(negative=""),
     ),
     "release": Preset(
         name="release",
@@ -88,10 +94,11 @@ PRESETS: Mapping[str, Preset] = {  # as they are for a checkpoint without a card
     ),
     "recommended": Preset(
         name="recommended",
-        discovery=DiscoveryConfig(search_prompt="a portrait of {description}"),
+        discovery=DiscoveryConfig(search_prompt="a portrait of {description}", negative=""),
         injection=InjectionConfig(
             guidance_template=Suits.guidance,
             guidance_identity=Suits.guidance,
+            negative="",
             identity_words="scene",  # keeps expressions and clothes, see dev/log.md
         ),
     ),

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # so that a configuration is read without torch
     from PIL import Image
     from torch import Tensor
 
 Outcome = Literal["found", "weak", "noun", "missing"]
+Interval = tuple[float, float]
+WHOLE: Interval = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,36 @@ class Story:
     def character(self, name: str) -> Character:
         """The character called ``name``; KeyError if there is none."""
         return {c.name: c for c in self.characters}[name]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Everything that steers one picture; a batch is several of them.
+
+    Attributes:
+        text: what the picture shows.
+        negative: the negative prompt. "" is an empty prompt; None is none at all: zeros, as
+            diffusers has it where the checkpoint says so (``force_zeros_for_empty_prompt``).
+        guidance: w of eps = eps_uncond + w (eps_cond - eps_uncond); 1 turns guidance off.
+        interval: the part of the steps that guidance is on in, from noise (0) to clean (1).
+        seed: of z_t, and of the noise that an ancestral sampler draws at each step.
+        face: (d,) an identity's embedding, for generators that paint with one; None is nobody's.
+        noun: the class word of ``text`` that the face is fused into; needed with a face.
+        control: a picture of the layout. No generator takes one yet: None.
+    """
+
+    text: str
+    negative: str | None = ""
+    guidance: float = 1.0
+    interval: Interval = WHOLE
+    seed: int = 0
+    face: Tensor | None = None
+    noun: str = ""
+    control: Any = None
+
+    def guidance_at(self, i: int, t: int) -> float:
+        """w at step ``i`` of ``t`` (counting down): 1, which is none, outside the interval."""
+        return self.guidance if guided(i, t, self.interval) else 1.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +181,13 @@ class Face:
     score: float
     embedding: Tensor
     chip: Tensor
+
+
+def guided(i: int, t: int, interval: Interval) -> bool:
+    """Whether step ``i`` of ``t`` (counting down) starts inside ``interval``, 0 noise, 1 clean."""
+    low, high = interval
+    elapsed = (t - i) / t
+    return low - 1e-9 <= elapsed < high - 1e-9
 
 
 def styled(style: str, prompt: str) -> str:

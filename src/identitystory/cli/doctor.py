@@ -63,6 +63,7 @@ def _try_model(model: str) -> Iterator[Check]:
 
     from ..models.describe import describe_model
     from ..runs.service import load_model
+    from ..types import Prompt
 
     try:
         facts = describe_model(model, "auto", "auto")
@@ -74,7 +75,7 @@ def _try_model(model: str) -> Iterator[Check]:
         loaded = time.perf_counter()
         G = backend.general
         with torch.no_grad():
-            cond = G.condition(["a portrait of a woman"], guidance=5.0)
+            cond = G.condition([Prompt("a portrait of a woman", guidance=5.0)])
             z = G.step(G.noise(0)[None], G.num_steps, cond)
         took = time.perf_counter() - loaded
         well = bool(z.isfinite().all())

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 from ..config import Preset
-from ..protocols import Conditioning, ModelFacts
+from ..protocols import ModelFacts
 from ..seeds import frame_seed
-from ..types import Story
-from .method import Sources
+from ..types import Prompt, Story
+from .method import Sources, Work
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,11 @@ class BaseMethod:
         """2t a frame, t without guidance."""
         return self.per_step * steps * len(wanted)
 
-    def read(self, G: Any, prompts: Sequence[str]) -> Conditioning:
-        """G's conditioning for ``prompts``, with the method's guidance and negative prompt."""
-        return G.condition(list(prompts), guidance=self.guidance, negative=self.negative)
+    def said(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
+        """What ``frames`` are painted from, with the method's guidance and negative prompt."""
+        scenes, seeds = work.story.scenes, work.seeds
+        return [self.prompt(scenes[n].prompt, seeds[n]) for n in frames]
+
+    def prompt(self, text: str, seed: int) -> Prompt:
+        """``text`` with the method's guidance and negative prompt."""
+        return Prompt(text, self.negative, self.guidance, seed=seed)

@@ -24,13 +24,13 @@ import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited, observed
-from ..protocols import Backend, Conditioning
+from ..protocols import Backend, Conditioning, EditableGenerator
 from ..seeds import derived_seed, frame_seed
 from ..types import Frame, Story
 from . import subject
 from .anchors import Anchors, anchors, groups, in_step, others
 from .base import BaseMethod
-from .method import EditableGenerator, Work, editable
+from .method import Work, editable
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ConsiStory(BaseMethod):
         tokenizer, scenes = G.encode.tokenizers[0], work.story.scenes
         for portion in groups(found, work.wanted):
             frames = [n for group in portion for n in group]
-            conds = {group: self.read(G, [scenes[n].prompt for n in group]) for group in portion}
+            conds = {group: G.condition(self.said(work, group)) for group in portion}
             concepts = {
                 n: subject.concept_tokens(
                     tokenizer,
@@ -114,7 +114,7 @@ class ConsiStory(BaseMethod):
     ) -> dict[int, Tensor]:
         z = {n: G.noise(seeds[n]) for group in conds for n in group}
         with edited(G.unet, edit), observed(G.unet.up_blocks[0], edit.see):
-            for _ in in_step(G, edit, z, conds, seeds):
+            for _ in in_step(G, edit, z, conds):
                 pass
         edit.settle(list(z))
         return z

@@ -54,7 +54,7 @@ class IdentityStory:
         """The template's, the negative one, and one for the face of each of the cast."""
         scene, config = story.scenes[index], self.preset.injection
         yield scene.prompt, ""
-        yield config.negative, ""
+        yield config.negative or "", ""
         for character in map(story.character, scene.cast):
             yield identity_prompt(story, scene, character, config), character.noun
 

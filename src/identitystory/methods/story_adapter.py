@@ -24,11 +24,11 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..models.sdxl.attention import Site, attend, edited
 from ..models.sdxl.family import adapter_fingerprint
-from ..protocols import Backend, ModelFacts
-from ..sampling import sample_seeds
+from ..protocols import Backend, EditableGenerator, ModelFacts
+from ..sampling import painted
 from ..types import Frame, Story
 from .base import BaseMethod
-from .method import EditableGenerator, Work, editable
+from .method import Work, editable
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,9 @@ class StoryAdapter(BaseMethod):
         seen: Tensor | None,
         round_: int,
     ) -> Image.Image:
-        cond = self.read(G, [work.story.scenes[n].prompt])
         edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
         with edited(G.unet, edit):
-            z = sample_seeds(G, [work.seeds[n]], cond)
+            z = painted(G, self.said(work, [n]))
         return G.decode(z)[0]
 
 

@@ -41,7 +41,7 @@ def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
     story, discovery = request.story, request.preset.discovery
     for name in made.cast:
         yield search_prompt(story.character(name), discovery), ""
-        yield discovery.negative, ""
+        yield discovery.negative or "", ""
     for index in made.wanted:
         yield from made.method.prompts(story, index)
 

@@ -17,77 +17,112 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ...errors import ConfigError
+from ...sampling import step_noise
+from ...types import Prompt
 from ..device import Room, free_memory, rows_that_fit
 from ..samplers import Sampler
 from .attention import is_edited
 from .feature_cache import DeepFeatures
 
-# --- Samplers -------------------------------------------------------------------------------------
-
-
-# --- The generator --------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class Encoding:
-    """Prompts as the U-Net reads them: hidden (B, L, D) and pooled (B, P)."""
+    """Prompts as the U-Net reads them: hidden (B, L, D) and pooled (B, P).
+
+    ``lengths`` are the rows of ``hidden`` that each prompt fills; the others are padding.
+    """
 
     hidden: Tensor
     pooled: Tensor
+    lengths: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What steers a step. Rows are [without prompt..., with prompt...], B of each.
+    """What steers a step of B pictures. Rows are [without prompt..., with prompt...], B of each.
 
     Attributes:
         hidden: (2B, L, D) token embeddings, for the cross-attention.
         pooled: (2B, P) embedding of the whole prompt.
         time_ids: (2B, 6) height and width of the original, crop corner, height and width wanted.
-        guidance: scale w of eps = eps_uncond + w (eps_cond - eps_uncond).
+        prompts: one a picture; guidance, its interval and the seed are read from these.
+        lengths: rows of ``hidden`` that each picture's prompts fill.
     """
 
     hidden: Tensor
     pooled: Tensor
     time_ids: Tensor
-    guidance: float
+    prompts: tuple[Prompt, ...]
+    lengths: tuple[int, ...]
 
     @property
     def batch(self) -> int:
         """B, the number of pictures that are steered."""
-        return len(self.hidden) // 2
+        return len(self.prompts)
 
-    def rows(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The three tensors as (2, batch, ...); one prompt serves any number of pictures.
+    def parts(self, i: int, t: int, *, whole: bool) -> list[Part]:
+        """The pictures in as few parts as can be one batch: equally long, guided or not.
 
-        At guidance 1 the rows without prompt cancel out, and are left out: (1, batch, ...).
+        At guidance 1 the rows without prompt cancel out, and are left out. ``whole`` keeps all
+        pictures together, as long as the longest and guided if one is.
         """
-        if self.batch not in (1, batch):
-            raise ValueError(f"{batch} latents for {self.batch} prompts")
-        first = 1 if self.guidance == 1 else 0
+        w = [prompt.guidance_at(i, t) for prompt in self.prompts]
+        kinds = list(zip(self.lengths, (w_b != 1 for w_b in w), strict=True))
+        if whole:
+            kinds = [(max(self.lengths), any(w_b != 1 for w_b in w))] * len(kinds)
+        found = []
+        for kind in dict.fromkeys(kinds):
+            at = [b for b, other in enumerate(kinds) if other == kind]
+            found.append(self._part(at, [w[b] for b in at], *kind))
+        return found
+
+    def _part(self, at: list[int], w: list[float], length: int, guided: bool) -> Part:
+        first = 0 if guided else 1
         hidden, pooled, time_ids = (
-            x.unflatten(0, (2, self.batch))[first:].expand(-1, batch, *x.shape[1:])
+            x.unflatten(0, (2, self.batch))[first:]
             for x in (self.hidden, self.pooled, self.time_ids)
         )
-        return hidden, pooled, time_ids
+        if len(at) < self.batch:
+            hidden, pooled, time_ids = hidden[:, at], pooled[:, at], time_ids[:, at]
+        if len(set(self.lengths)) > 1:
+            hidden = hidden[:, :, :length]
+        scale = torch.tensor(w).view(-1, 1, 1, 1) if guided else None
+        return Part(at, hidden, pooled, time_ids, scale)
 
 
-def joined(conds: Sequence[Conditioning]) -> dict[str, Tensor | float] | None:
-    """The fields of one conditioning that steers what ``conds`` steer, in their order.
+@dataclass(frozen=True)
+class Part:
+    """Pictures that go through the U-Net as one batch: rows (2, n, ...), or (1, n, ...) unguided.
 
-    None if they cannot be one batch: prompts of other lengths, or another guidance.
+    Attributes:
+        at: their places in the whole batch.
+        hidden: see `Conditioning`, and so the next two.
+        pooled: (2 or 1, n, P).
+        time_ids: (2 or 1, n, 6).
+        guidance: w of each, (n, 1, 1, 1) float32; None is unguided.
     """
-    first = conds[0]
-    if any(
-        (c.hidden.shape[1:], c.guidance) != (first.hidden.shape[1:], first.guidance) for c in conds
-    ):
-        return None
-    halves = {
-        name: [getattr(c, name).unflatten(0, (2, c.batch)) for c in conds]
-        for name in ("hidden", "pooled", "time_ids")
-    }
-    fields = {name: torch.cat(parts, dim=1).flatten(0, 1) for name, parts in halves.items()}
-    return {**fields, "guidance": first.guidance}
+
+    at: list[int]
+    hidden: Tensor
+    pooled: Tensor
+    time_ids: Tensor
+    guidance: Tensor | None
+
+    def split(self, most: int) -> list[Part]:
+        """The same pictures, at most ``most`` at once."""
+        some = [slice(n, n + most) for n in range(0, len(self.at), most)]
+        w = self.guidance
+        return [
+            Part(
+                self.at[s],
+                self.hidden[:, s],
+                self.pooled[:, s],
+                self.time_ids[:, s],
+                None if w is None else w[s],
+            )
+            for s in some
+        ]
 
 
 def order_for_norms(unet: nn.Module) -> None:
@@ -111,7 +146,7 @@ class LatentDiffusion:
         unet: a ``UNet2DConditionModel`` of SDXL's kind (pooled text and time ids).
         vae: an ``AutoencoderKL``.
         sampler: rule and tables.
-        encode: ``(prompts, negative) -> (without, with)``, an ``Encoding`` for each half.
+        encode: ``(prompts, negatives) -> (without, with)``, an ``Encoding`` for each half.
         num_steps: t.
         size: H = W in pixels.
         latent_shape: (C, h, w).
@@ -127,7 +162,7 @@ class LatentDiffusion:
         unet: Any,
         vae: Any,
         sampler: Sampler,
-        encode: Callable[[Sequence[str], str | None], tuple[Encoding, Encoding]],
+        encode: Callable[[Sequence[str], Sequence[str | None]], tuple[Encoding, Encoding]],
         *,
         device: torch.device,
         room: Room | None = None,
@@ -159,60 +194,67 @@ class LatentDiffusion:
         other.num_steps = num_steps
         return other
 
-    def condition(
-        self, prompts: Sequence[str], *, guidance: float, negative: str | None = ""
-    ) -> Conditioning:
-        """Conditioning for ``prompts``; ``negative=None`` is SDXL's "no negative prompt".
+    def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
+        """Conditioning for ``prompts``; see `protocols.ImageGenerator.condition`.
 
         Raises:
+            ConfigError: a prompt has a face or a control.
             PromptError: a prompt is longer than the text encoders read.
         """
-        without, given = self.encode(prompts, negative)
+        for prompt in prompts:
+            if prompt.face is not None or prompt.control is not None:
+                what = "face" if prompt.face is not None else "control"
+                raise ConfigError(f"this generator takes no {what}; leave it out of the prompt")
+        without, given = self.encode([p.text for p in prompts], [p.negative for p in prompts])
         time_ids = torch.tensor([self.size, self.size, 0, 0, self.size, self.size])
         return Conditioning(
             hidden=torch.cat([without.hidden, given.hidden]).to(self.device, self.dtype),
             pooled=torch.cat([without.pooled, given.pooled]).to(self.device, self.dtype),
             time_ids=time_ids.to(self.device, self.dtype).expand(2 * len(prompts), -1),
-            guidance=guidance,
+            prompts=tuple(prompts),
+            lengths=given.lengths,
         )
-
-    def join(self, conds: Sequence[Conditioning]) -> Conditioning | None:
-        """One conditioning for the pictures of all ``conds``; None if they cannot be one batch."""
-        fields: Any = joined(conds)
-        return fields and Conditioning(**fields)
 
     def noise(self, seed: int) -> Tensor:
         """z_t, (C, h, w) float32 on the CPU, scaled for the sampler."""
         rng = torch.Generator().manual_seed(seed)
         return torch.randn(self.latent_shape, generator=rng) * self.sampler.init_noise_sigma
 
-    def evaluations(self, cond: Conditioning) -> int:
-        """What a step costs a picture: 2 evaluations of the U-Net, 1 without guidance."""
-        return 1 if cond.guidance == 1 else 2
+    def calls(self, i: int, cond: Conditioning) -> int:
+        """Calls of the U-Net in step ``i``, a picture: 2, or 1 without guidance."""
+        return sum(1 if p.guidance_at(i, self.num_steps) == 1 else 2 for p in cond.prompts)
 
     def predict(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """The U-Net's guided prediction at step ``i``, (B, C, h, w) float32 on z's device.
 
-        A batch that does not fit into the accelerator's memory is halved until it does; never
-        under an edit of the attention, in which the pictures of a batch look at one another.
+        Pictures that cannot be one batch (`Conditioning.parts`) go through it one kind after the
+        other, and a batch that does not fit into the accelerator's memory is halved until it does;
+        never under an edit of the attention, in which the pictures of a batch look at one another.
 
         Raises:
             torch.OutOfMemoryError: one picture, or those that belong together, do not fit.
         """
-        rows = cond.rows(len(z))
+        if len(z) != cond.batch:
+            raise ValueError(f"{len(z)} latents for {cond.batch} prompts")
+        whole = is_edited(self.unet)
+        parts = cond.parts(i, self.num_steps, whole=whole)
+        if len(parts) == 1:
+            return self._fitting(z, i, cond, parts[0], whole=whole)
+        made = [self._fitting(z[part.at], i, cond, part, whole=whole) for part in parts]
+        order = torch.tensor([b for part in parts for b in part.at]).argsort()
+        return torch.cat(made)[order]
+
+    def _fitting(self, z: Tensor, i: int, cond: Conditioning, part: Part, *, whole: bool) -> Tensor:
+        """The prediction for a part's pictures, as many at once as fit; all if ``whole``."""
         while True:
-            most = min(len(z), max(1, self.most))
-            if most < len(z) and is_edited(self.unet):
-                most = len(z)
+            most = len(z) if whole else min(len(z), max(1, self.most))
             try:
                 with torch.inference_mode(), self.room.holding(self.unet):
-                    parts = [
-                        self._predict(part, i, n, cond, [x[:, n : n + most] for x in rows])
-                        for n, part in zip(range(0, len(z), most), z.split(most), strict=True)
-                    ]
-                    return parts[0] if len(parts) == 1 else torch.cat(parts)
+                    some = zip(z.split(most), part.split(most), strict=True)
+                    made = [self._predict(z_n, i, cond, rows) for z_n, rows in some]
+                    return made[0] if len(made) == 1 else torch.cat(made)
             except torch.OutOfMemoryError as error:
-                if most > 1 and is_edited(self.unet):
+                if most > 1 and whole:
                     raise torch.OutOfMemoryError(
                         f"out of memory: {len(z)} pictures that look at one another must be painted "
                         "at once, and do not fit; try --dtype bfloat16, --preset low-vram, another "
@@ -223,13 +265,13 @@ class LatentDiffusion:
                 self.most = most // 2
             free_memory()
 
-    def _predict(
-        self, z: Tensor, i: int, first: int, cond: Conditioning, rows: Sequence[Tensor]
-    ) -> Tensor:
-        hidden, pooled, time_ids = (x.flatten(0, 1) for x in rows)
+    def _predict(self, z: Tensor, i: int, cond: Conditioning, part: Part) -> Tensor:
+        hidden, pooled, time_ids = (
+            x.flatten(0, 1) for x in (part.hidden, part.pooled, part.time_ids)
+        )
         shown = self.sampler.scale_input(z, i).to(self.device, self.dtype)
         shown = shown.repeat(len(hidden) // len(z), 1, 1, 1)  # (B or 2B, C, h, w)
-        reused = self.deep.at(i, cond, first, len(hidden)) if self.deep else nullcontext()
+        reused = self.deep.at(i, cond, tuple(part.at), len(hidden)) if self.deep else nullcontext()
         with reused:
             prediction = self.unet(
                 shown.contiguous(memory_format=torch.channels_last),
@@ -239,19 +281,19 @@ class LatentDiffusion:
                 return_dict=False,
             )[0]
         prediction = prediction.to(z.device, torch.float32)
-        if cond.guidance == 1:
+        if part.guidance is None:
             return prediction
         without, given = prediction.chunk(2)
-        return without + cond.guidance * (given - without)
+        return without + part.guidance.to(z.device) * (given - without)
 
-    @property
-    def ancestral(self) -> bool:
-        """Whether a step wants noise, see `sampling.drawing`."""
-        return self.sampler.name == "ancestral"
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure, unless deep features are kept.
 
-    def step(self, z: Tensor, i: int, cond: Conditioning, *, noise: Tensor | None = None) -> Tensor:
-        """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure, unless deep features are kept."""
-        prediction = self.predict(z, i, cond)
+        An ancestral sampler draws noise for each picture, from its prompt's seed.
+        """
+        prediction, noise = self.predict(z, i, cond), None
+        if self.sampler.name == "ancestral":
+            noise = torch.stack([step_noise(p.seed, i, z.shape[1:]) for p in cond.prompts]).to(z)
         with torch.no_grad():
             return self.sampler.step(z, i, prediction, noise).contiguous()
 

@@ -26,8 +26,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import ModelError
+from ...types import Prompt
 from ..samplers import sampler
-from .generator import Conditioning, LatentDiffusion, joined
+from .generator import Conditioning, LatentDiffusion
 from .identity_encoder import IdentityEncoder, identity_encoder
 from .lora import Lora, load_lora, read_lora
 from .text import TextEncoders
@@ -35,9 +36,6 @@ from .tokens import class_word, token_rows
 
 LORA = "photomaker"
 EMBED_BATCH = 16  # pictures through the vision tower at once
-
-
-# --- The identity encoder -------------------------------------------------------------------------
 
 
 # --- The class word -------------------------------------------------------------------------------
@@ -66,12 +64,10 @@ class Fused(Conditioning):
     """Conditioning with faces in it, and what it takes to put them in once more.
 
     Attributes:
-        places: for each text encoder, the index of each prompt's class word.
-        identities: (B, d) float32.
+        places: which prompts have a face, and for each text encoder the row of their class words.
     """
 
-    places: tuple[list[int], list[int]]
-    identities: Tensor
+    places: tuple[list[int], list[int], list[int]]
 
 
 class PhotoMaker:
@@ -135,9 +131,9 @@ class PhotoMaker:
         other.loras = (*self.loras, read_lora(file, self.unet, "few_steps"))
         return other
 
-    def evaluations(self, cond: Conditioning) -> int:
+    def calls(self, i: int, cond: Conditioning) -> int:
         """As G's."""
-        return self.general.evaluations(cond)
+        return self.general.calls(i, cond)
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """E, (m, d1 + d2) float32 on the CPU, before fusing and not normalised."""
@@ -150,16 +146,8 @@ class PhotoMaker:
                 rows.append(self.encoder.embed(pixels.to(self.general.device)).cpu())
         return torch.cat(rows)  # outside: an ordinary tensor
 
-    def condition(
-        self,
-        prompts: Sequence[str],
-        *,
-        guidance: float,
-        negative: str | None = "",
-        identities: Tensor | None = None,
-        nouns: Sequence[str] | None = None,
-    ) -> Conditioning:
-        """As G's; ``identities`` (B, d) are fused into the class words ``nouns``, once.
+    def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
+        """As G's; faces are fused into their class words, once.
 
         Only the class word's row of the prompt's own half changes; the negative prompt and the
         pooled embedding stay the text's.
@@ -167,41 +155,34 @@ class PhotoMaker:
         Raises:
             PromptError: a noun is not in its prompt, or a prompt has too many chunks.
         """
-        if identities is None:
-            return self.general.condition(prompts, guidance=guidance, negative=negative)
-        if nouns is None or len(nouns) != len(prompts) or len(identities) != len(prompts):
-            raise ValueError("identities need one row and one noun a prompt")
+        faced = [b for b, prompt in enumerate(prompts) if prompt.face is not None]
         first, second = (
-            [class_token(tokenizer, p, noun, limit) for p, noun in zip(prompts, nouns, strict=True)]
+            [class_token(tokenizer, prompts[b].text, prompts[b].noun, limit) for b in faced]
             for tokenizer, limit in zip(self.text.tokenizers, self.text.limits, strict=True)
         )
-        cond = self.general.condition(prompts, guidance=guidance, negative=negative)
+        cond = self.general.condition([replace(prompt, face=None) for prompt in prompts])
+        if not faced:
+            return cond
         fields = {f.name: getattr(cond, f.name) for f in dataclasses.fields(cond)}
-        return self.fuse_again(Fused(**fields, places=(first, second), identities=identities))
+        fields["prompts"] = tuple(prompts)
+        return self.fuse_again(Fused(**fields, places=(faced, first, second)))
 
-    def join(self, conds: Sequence[Fused]) -> Fused | None:
-        """As G's, for conditionings with identities in them."""
-        fields: Any = joined(conds)
-        if fields is None:
-            return None
-        first, second = ([n for c in conds for n in c.places[e]] for e in (0, 1))
-        identities = torch.cat([c.identities for c in conds])
-        return Fused(**fields, places=(first, second), identities=identities)
-
-    def fuse_again(self, cond: Fused) -> Fused:
-        """``cond`` with its identities fused into its class rows, which may be fused already.
+    def fuse_again(self, cond: Conditioning) -> Conditioning:
+        """``cond`` with its faces fused into its class rows, which may be fused already.
 
         The authors' released code does this at every re-denoised step; the paper's way is once.
         """
+        if not isinstance(cond, Fused):
+            return cond
         with torch.inference_mode():
-            (first, second), d1 = cond.places, self.text.widths[0]
+            (b, first, second), d1 = cond.places, self.text.widths[0]
             hidden = cond.hidden.clone()
             given = hidden[cond.batch :]  # a view: the prompts' half
-            b = torch.arange(cond.batch)
             rows = torch.cat([given[b, first, :d1], given[b, second, d1:]], dim=-1)
-            identities = cond.identities.to(rows.device, torch.float32)
+            faces = torch.stack([face for p in cond.prompts if (face := p.face) is not None])
+            faces = faces.to(rows.device, torch.float32)
             with self.room.holding(self.encoder):
-                fused = self.encoder.fuse(rows.float(), identities).to(rows.dtype)
+                fused = self.encoder.fuse(rows.float(), faces).to(rows.dtype)
             given[b, first, :d1], given[b, second, d1:] = fused[:, :d1], fused[:, d1:]
         return replace(cond, hidden=hidden)
 
@@ -209,17 +190,12 @@ class PhotoMaker:
         """As G's."""
         return self.general.noise(seed)
 
-    @property
-    def ancestral(self) -> bool:
-        """As G's."""
-        return self.general.ancestral
-
-    def step(self, z: Tensor, i: int, cond: Conditioning, **noise: Tensor) -> Tensor:
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """As G's, with the identity LoRA on."""
         with ExitStack() as stack:
             for lora in self.loras:
                 stack.enter_context(lora.on())
-            return self.general.step(z, i, cond, **noise)
+            return self.general.step(z, i, cond)
 
     def decode(self, z: Tensor) -> list[Image.Image]:
         """As G's."""
