@@ -10,7 +10,7 @@ from huggingface_hub import hf_hub_download
 
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
-from identitystory.experiments.instruments import CLIP, CLIPSEG, Wanted, open_tools
+from identitystory.experiments.instruments import CLIP, CLIPSEG, EvaluationRequest, open_tools
 from identitystory.models.files.catalogue import ENTRIES
 from identitystory.models.files.fetch import fetch
 from identitystory.models.files.store import store
@@ -43,7 +43,7 @@ def serve_clipseg(hub, toy, repo):
 
 
 def encoder_of(model, **wanted):
-    tools = open_tools(Wanted((), faces="none", **wanted), [str(model)])
+    tools = open_tools(EvaluationRequest((), faces="none", **wanted), [str(model)])
     return tools.measured_with["CLIP"]["name"].partition(" ")[0]
 
 

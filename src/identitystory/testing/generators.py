@@ -76,7 +76,7 @@ def check_identity_generator(
     """
     plain = [Prompt(text, guidance=guidance, seed=7) for text in texts]
     with torch.no_grad():
-        trace = general and _stepped(general, first_noise(general, plain), plain)
+        trace = None if general is None else _stepped(general, first_noise(general, plain), plain)
     check_generator(G_id, texts=texts, guidance=guidance)
     images = list(pictures) or [drawn(48, 64, 1), drawn(64, 40, 2)]
     E = G_id.embed(images)

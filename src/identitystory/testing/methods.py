@@ -56,7 +56,7 @@ def check_method(kind: type[Method], backend: Backend, *, story: Story = STORY) 
     t = backend.general.num_steps
     preset = Preset("check", num_steps=t, injection=InjectionConfig(start=max(1, t - 1)))
     method = kind.of(preset)
-    frozen = is_dataclass(method) and method.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    frozen = is_dataclass(method) and method.__dataclass_params__.frozen
     rule("settings", frozen, "it is not a frozen dataclass")
     rule("name", isinstance(kind.name, str) and bool(kind.name), f"{kind.name!r}")
     seeds = [method.seed(3, n, per_frame=True) for n in range(len(story.scenes))]
