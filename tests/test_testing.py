@@ -1,22 +1,31 @@
 """identitystory.testing: our own parts keep the contract, and a part that breaks a rule is told which."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from time import perf_counter
 
 import pytest
 import torch
+from PIL import Image
 
 from identitystory.errors import ConfigError, PromptError
+from identitystory.methods.plain import General
+from identitystory.methods.registry import METHODS, REGISTRY
+from identitystory.metrics.evidence import Evidence, MeasuredStory
+from identitystory.metrics.measures import MEASURES, Measure
 from identitystory.models.backend import load_backend, load_segmenter
 from identitystory.models.device import Room
 from identitystory.models.files.checkpoint import Found
 from identitystory.models.sdxl.family import SDXL
 from identitystory.models.segment.parts import GROUNDED_SAM
+from identitystory.protocols import Backend
 from identitystory.testing import (
     ContractError,
     check_family,
     check_generator,
     check_identity_generator,
+    check_measure,
+    check_method,
     check_segmenter,
 )
 from identitystory.testing.rules import drawn
@@ -220,3 +229,89 @@ def test_a_folder_of_another_family_is_told(toy, tmp_path):
     shutil.rmtree(copy / "vae")
     with pytest.raises(ContractError, match=r"^parts: the folder has no vae/"):
         check_family(SDXL, copy)
+
+
+# --- Methods and measures --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "story-adapter"])
+def test_our_methods_keep_their_contract(toys, name):
+    check_method(REGISTRY.get(name), toys)
+
+
+class Refrain(General):
+    """Every frame by itself, as `General`; each test breaks something of it."""
+
+    name = "refrain"
+    extra: int = 3
+
+
+def broken(**methods):
+    return dataclass(frozen=True)(type("Broken", (Refrain,), methods))
+
+
+@pytest.fixture(scope="module")
+def fakes():
+    return Backend("fake", Sound(num_steps=3), SoundWithFaces(num_steps=3), None)
+
+
+def test_a_sound_method_breaks_no_rule(fakes):
+    check_method(broken(), fakes)
+
+
+def everybody_again(method, backend, work):
+    everyone = replace(work, wanted=tuple(range(len(work.story.scenes))))
+    yield from General.paint(method, backend, everyone)
+
+
+def by_count(method, backend, work):
+    for n, frame in General.paint(method, backend, work):
+        grey = 10 * len(work.wanted)
+        yield n, replace(frame, image=Image.new("RGB", frame.image.size, (grey, n, grey)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "method", "does"),
+    [
+        ("depends", "depends", lambda m, story, n: (n,)),
+        ("prompts", "prompts", lambda m, story, n: iter([("a man by the sea", "woman")])),
+        ("keys: plain values", "inputs", lambda m, sources, n: {"face": torch.zeros(1)}),
+        ("keys: same again", "inputs", lambda m, sources, n: {"at": perf_counter()}),
+        ("keys: seed", "inputs", lambda m, sources, n: m.settings()),
+        ("keys: settings", "inputs", lambda m, sources, n: {"seed": sources.seeds[n]}),
+        ("calls", "calls", lambda m, story, wanted, steps: 0),
+        ("frames", "paint", everybody_again),
+        ("alone", "paint", by_count),
+    ],
+)
+def test_a_method_that_breaks_a_rule_is_told_which(fakes, rule, method, does):
+    with pytest.raises(ContractError, match=f"^{rule}: "):
+        check_method(broken(**{method: does}), fakes)
+
+
+def test_a_method_whose_settings_can_change_is_told(fakes):
+    with pytest.raises(ContractError, match=r"^settings: it is not a frozen dataclass"):
+        check_method(type("Loose", (), {"name": "x", "of": classmethod(lambda c, p: c())}), fakes)
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
+def test_our_measures_keep_their_contract(measure):
+    check_measure(measure)
+
+
+def test_a_measure_that_breaks_a_rule_is_told_which():
+    sound = Measure("people", "pictures", "1-5", "", of=lambda e, _: e.story.people or float("nan"))
+    pictures = Evidence(MeasuredStory("two", (), 2))
+    check_measure(replace(sound, of=lambda e, _: float(e.story.people or "nan")), pictures)
+    for rule, wrong in (
+        ("better", replace(sound, better="up")),
+        ("nothing to measure", replace(sound, of=lambda e, _: 0.0)),
+        ("unit", replace(sound, unit="%", of=lambda e, _: float(e.story.people or "nan"))),
+        ("value", sound),
+        (
+            "value: same again",
+            replace(sound, of=lambda e, _: perf_counter() if e.story.people else float("nan")),
+        ),
+    ):
+        with pytest.raises(ContractError, match=f"^{rule}: "):
+            check_measure(wrong, pictures)
