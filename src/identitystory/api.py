@@ -21,9 +21,10 @@ from tqdm.auto import tqdm
 from .config import Preset
 from .cost import frame_evaluations, search_evaluations
 from .errors import ConfigError
+from .models.files.catalogue import DEFAULT_MODEL
+from .models.files.suited import preset as named_preset
 from .pipeline import find_identity, paint
 from .presets import DEFAULT_PRESET
-from .presets import preset as named_preset
 from .protocols import Backend, ModelFacts
 from .runs.events import FrameReady, PartKept, Started, StepDone
 from .runs.folder import RunFolder
@@ -106,7 +107,7 @@ class IdentityStory:
     @classmethod
     def from_pretrained(
         cls,
-        model: str | Path = "miniature",
+        model: str | Path = DEFAULT_MODEL,
         *,
         preset: str | Preset | None = None,
         device: str = "auto",
