@@ -19,7 +19,7 @@ LAYERS = [
     {"pipeline", "models", "metrics"},
     {"methods"},
     {"runs", "testing"},
-    {"experiments"},
+    {"api", "experiments"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

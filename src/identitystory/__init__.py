@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import IdentityStory, Person
     from .config import DiscoveryConfig, InjectionConfig, Preset
     from .discovery import discover
     from .errors import IdentityStoryError
@@ -26,8 +27,10 @@ _HOME = {
     "DiscoveryConfig": "config",
     "Frame": "types",
     "Identity": "types",
+    "IdentityStory": "api",
     "IdentityStoryError": "errors",
     "InjectionConfig": "config",
+    "Person": "api",
     "Preset": "config",
     "Scene": "types",
     "Story": "types",
@@ -45,8 +48,10 @@ __all__ = [
     "DiscoveryConfig",
     "Frame",
     "Identity",
+    "IdentityStory",
     "IdentityStoryError",
     "InjectionConfig",
+    "Person",
     "Preset",
     "Scene",
     "Story",

@@ -47,22 +47,23 @@ def find_identity(
     *,
     seed: int = 0,
     batch: int = 8,
+    ready: list[tuple[list[Image.Image], Tensor]] | None = None,
 ) -> tuple[Identity, list[Image.Image], Tensor]:
     """Sec. 3.1 from a description to (e_j, the m portraits, E).
 
     ``batch`` portraits are painted at a time; it bounds the memory and hardly touches the result.
-    With ``config.settle`` fewer than m may be painted.
+    With ``config.settle`` fewer than m may be painted. Those in ``ready`` are not painted again, and
+    each batch is added to it, so that a search that was stopped can go on.
     """
     seeds = portrait_seeds(character, seed, config.num_portraits)
-    images: list[Image.Image] = []
-    rows: list[Tensor] = []
-    for a in range(0, len(seeds), batch):
-        some, E_a = portraits(G_id, character, seeds[a : a + batch], config)
-        images += some
-        rows.append(E_a)
-        if settled(torch.cat(rows), a, config, seed=seed):
+    done = [] if ready is None else ready
+    for number, a in enumerate(range(0, len(seeds), batch)):
+        if number == len(done):
+            done.append(portraits(G_id, character, seeds[a : a + batch], config))
+        E = torch.cat([rows for _, rows in done[: number + 1]])
+        if settled(E, a, config, seed=seed):
             break
-    E = torch.cat(rows)
+    images = [image for some, _ in done[: number + 1] for image in some]
     return discover(E, config, seed=seed), images, E
 
 
