@@ -42,7 +42,8 @@ from identitystory.models.backend import load_backend
 from identitystory.models.device import resolve_device, resolve_dtype
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.samplers import sampler
-from identitystory.models.sdxl.generator import Encoding, LatentDiffusion
+from identitystory.models.sdxl.conditioning import Encoding
+from identitystory.models.sdxl.generator import LatentDiffusion
 from identitystory.models.sdxl.lora import load_lora
 from identitystory.models.sdxl.photomaker import LORA
 from identitystory.models.sdxl.sizes import sdxl_unet, sdxl_vae
@@ -88,6 +89,7 @@ class WithAdapter:
     def __init__(self, general: LatentDiffusion, adapter: Any) -> None:
         self.general, self.adapter = general, adapter
         self.num_steps, self.size = general.num_steps, general.size
+        self.multiple = general.multiple
 
     def condition(self, prompts: Sequence[Prompt]) -> Any:
         """The general one's; faces are not looked at."""
@@ -179,12 +181,12 @@ class Bench:
 
     def stock(self) -> int:
         """One plain picture, without a trace of the LoRA; returns its evaluations."""
-        size = self.G.size
+        width, height = self.G.size
         with without_lora(self.G.unet):
             self.plain(
                 **self.text,
-                height=size,
-                width=size,
+                height=height,
+                width=width,
                 num_inference_steps=self.steps,
                 guidance_scale=5.0,
             )
@@ -380,7 +382,7 @@ def measure(
         "torch": torch.__version__,
         "dtype": str(bench.dtype).removeprefix("torch."),
         "steps": bench.steps,
-        "pixels": bench.G.size,
+        "pixels": "x".join(map(str, bench.G.size)),
         "repeats": repeats,
         "GFLOP an evaluation": round(flops / 1e9, 2),
         "matmul GFLOP/s": round(best / 1e9, 1),

@@ -1,5 +1,6 @@
 """Fakes small enough to compute by hand, and the setting that keeps tests fast."""
 
+import copy
 import hashlib
 from dataclasses import dataclass
 
@@ -51,7 +52,8 @@ class FakeGenerator:
     """
 
     def __init__(self, name="general", *, num_steps=T, size=SIZE):
-        self.name, self.num_steps, self.size = name, num_steps, size
+        self.name, self.num_steps, self.multiple = name, num_steps, CELL
+        self.size = (size, size)
         self.asked = []  # (batch, i) of every step
         self.conditions = []  # the prompts of every condition
 
@@ -63,9 +65,16 @@ class FakeGenerator:
         return sum(1 if p.guidance_at(i, self.num_steps) == 1 else 2 for p in cond.prompts)
 
     def noise(self, seed):
-        return torch.randn(
-            C, self.size // CELL, self.size // CELL, generator=torch.Generator().manual_seed(seed)
-        )
+        width, height = self.size
+        rng = torch.Generator().manual_seed(seed)
+        return torch.randn(C, height // CELL, width // CELL, generator=rng)
+
+    def with_size(self, size):
+        if size == self.size:
+            return self
+        other = copy.copy(self)  # what is asked of it is counted together
+        other.size = size
+        return other
 
     def step(self, z, i, cond):
         self.asked.append((z.shape[0], i))
@@ -75,10 +84,7 @@ class FakeGenerator:
 
     def decode(self, z):
         grey = (z.mean(dim=1).float().sigmoid() * 255).byte()
-        return [
-            Image.fromarray(g.numpy()).convert("RGB").resize((self.size, self.size), 0)
-            for g in grey
-        ]
+        return [Image.fromarray(g.numpy()).convert("RGB").resize(self.size, 0) for g in grey]
 
 
 class FakeIdentityGenerator(FakeGenerator):

@@ -51,7 +51,7 @@ def test_same_folder_same_bytes_and_one_unet(toy):
     assert a.general.unet is a.identity.unet
     assert a.fingerprint == b.fingerprint
     assert a.general.num_steps == a.identity.num_steps == 4
-    assert a.general.size == a.identity.size == 64
+    assert a.general.size == a.identity.size == (64, 64)
     assert a.segmenter.segment(paint(a)[2][0], ["a woman"]).masks.shape == (1, 64, 64)
 
 

@@ -123,7 +123,7 @@ def test_a_picture_does_not_depend_on_its_company(ancestral):
 def test_a_template_denoised_again_by_its_own_generator_goes_the_same_way(ancestral):
     G, said = ancestral.general, Prompt("a woman on a pier", guidance=3.0, seed=9)
     z = kept_latents(G, [said])[0]
-    M = torch.ones(1, G.size, G.size, dtype=torch.bool)
+    M = torch.ones(1, *G.size, dtype=torch.bool)
     template = Template(G.decode(z[:1])[0], z, M, (), 9)
     config = InjectionConfig(start=4)
     again = redenoise(G, template, G.condition([said]), config)

@@ -135,7 +135,7 @@ class _Blend:
         self.M_clean = template.masks[present(template)]
         self.areas = self.M_clean.flatten(1).sum(dim=1)
         self.count = len(self.M_clean)
-        self.k_max = config.k_max_at(template.masks.shape[-2])
+        self.k_max = config.k_max_at(min(template.masks.shape[-2:]))
         self.K = -1
 
     def __call__(self, i: int, z_ij: Tensor) -> Tensor:

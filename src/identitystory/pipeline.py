@@ -18,7 +18,7 @@ from .discovery import discover, settled
 from .errors import ConfigError
 from .injection import kept_latents, make_template, present, redenoise_together
 from .protocols import Backend, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import painted
+from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
 from .types import Character, Frame, Identity, Prompt, Scene, Story, Template
 from .wording import identity_prompt, phrases, search_prompt
@@ -86,7 +86,7 @@ def find_template(
     ``missing`` of what it returns tells. ``latents`` are the first attempt's, if it was painted
     already (`first_latents`).
     """
-    config = preset.injection
+    config, G = preset.injection, sized(G, scene)
     nouns = [story.character(name).noun for name in scene.cast]
     by_noun = config.fallback_nouns or getattr(segmenter, "uses_nouns", False)
 
@@ -97,7 +97,7 @@ def find_template(
             template_prompt(scene, attempt_seed(seed, number), config),
             scene.cast,
             phrases(story, scene),
-            margin=config.margin_at(G.size),
+            margin=config.margin_at(min(G.size)),
             fallbacks=nouns if by_noun else None,
             latents=None if number else latents,
         )
@@ -119,14 +119,16 @@ def template_prompt(scene: Scene, seed: int, config: InjectionConfig) -> Prompt:
 def first_latents(
     G: ImageGenerator, scenes: Sequence[Scene], seeds: Sequence[int], config: InjectionConfig
 ) -> Sequence[Tensor | None]:
-    """The latents of the first templates of several scenes, painted as one batch.
+    """The latents of the first templates of several scenes of one size, painted as one batch.
 
     None for a single one: it is painted when it turns out to be needed.
     """
     if len(scenes) == 1:
         return [None]
     pairs = zip(scenes, seeds, strict=True)
-    return kept_latents(G, [template_prompt(scene, seed, config) for scene, seed in pairs])
+    return kept_latents(
+        sized(G, scenes[0]), [template_prompt(scene, seed, config) for scene, seed in pairs]
+    )
 
 
 def identity_prompts(
@@ -183,7 +185,11 @@ def inject_together(
     identities: Mapping[str, Identity],
     config: InjectionConfig,
 ) -> list[Frame]:
-    """What `inject` makes of each template, with the characters of all of them as one batch."""
+    """What `inject` makes of each template, with the characters of all of them as one batch.
+
+    The scenes are of one size.
+    """
+    G_id = sized(G_id, scenes[0])
     if not config.layout:
         return [
             unguided_injection(G_id, story, scene, template, identities, config)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+    from .sizes import Size
     from .types import Face, Prompt, Segmentation
 
 Conditioning = Any  # opaque to everybody but the generator that made it
@@ -25,7 +26,8 @@ class ImageGenerator(Protocol):
     """G: a general text-to-image generator, driven one step at a time."""
 
     num_steps: int  # t
-    size: int  # H = W, image pixels
+    size: Size  # (width, height) in pixels
+    multiple: int  # of which width and height must be
 
     def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
         """What steers a batch of pictures, one a prompt: all that `types.Prompt` has.
@@ -36,6 +38,10 @@ class ImageGenerator(Protocol):
             ConfigError: a prompt has what this generator cannot heed: a face, a control.
             PromptError: a prompt is longer than the text encoders read.
         """
+        ...
+
+    def with_size(self, size: Size) -> Self:
+        """This generator for pictures of another size, on the same networks."""
         ...
 
     def calls(self, i: int, cond: Conditioning) -> int:
@@ -194,6 +200,9 @@ class ModelFacts:
         folder: its checkpoint, or None if it is not a local folder.
         few_steps: sha256 of its few-step LoRA; empty if it has none.
         max_steps: the most sampling steps that its schedule has; None if that is not known.
+        size: (width, height) that it was made for, in pixels; None if that is not known, and then
+            no other can be asked for.
+        multiple: of which width and height must be.
         check_prompts: raises a PromptError if one of the prompts is longer than the model reads.
         check_phrases: raises a PromptError if the descriptions of one scene are, together.
     """
@@ -204,5 +213,7 @@ class ModelFacts:
     folder: Path | None = None
     few_steps: str = ""
     max_steps: int | None = None
+    size: Size | None = None
+    multiple: int = 1
     check_prompts: Callable[[Iterable[str]], None] = lambda prompts: None
     check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None

@@ -6,7 +6,7 @@ Progress bars, counting and cancelling live in `Watched`, so that no file of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,10 @@ from torch import Tensor
 
 from .errors import ConfigError
 from .protocols import Conditioning, ImageGenerator
-from .types import Prompt
+from .sizes import Size, resolved
+from .types import Prompt, Scene
+
+GeneratorT = TypeVar("GeneratorT", bound=ImageGenerator)
 
 
 def trajectory(
@@ -85,7 +88,7 @@ class Watched:
     def __init__(self, G: Any, on_step: Callable[[int], None] | None = None) -> None:
         self.wrapped, self.on_step = G, on_step
         self.num_steps: int = G.num_steps
-        self.size: int = G.size
+        self.size, self.multiple = G.size, G.multiple
         self.evaluations = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -100,6 +103,10 @@ class Watched:
             self.on_step(calls)
         self.evaluations += calls
         return self.wrapped.step(z, i, cond)
+
+    def with_size(self, size: Size) -> Watched:
+        """The wrapped one's, watched by the same ``on_step``; it counts for itself."""
+        return self if size == self.size else Watched(self.wrapped.with_size(size), self.on_step)
 
     def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
         """As the wrapped one's."""
@@ -120,6 +127,15 @@ class Watched:
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """As the wrapped one's; AttributeError if it is a general generator."""
         return self.wrapped.embed(images)
+
+
+def sized(G: GeneratorT, scene: Scene) -> GeneratorT:
+    """``G`` for pictures of the scene's shape; itself where the scene has none.
+
+    Raises:
+        ConfigError: G does not take that size, see `sizes.resolved`.
+    """
+    return G.with_size(resolved(scene.shape, G.size, G.multiple))
 
 
 def unwatched(G: Any) -> Any:

@@ -8,7 +8,7 @@ H x W an image in pixels.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # so that a configuration is read without torch
@@ -43,21 +43,27 @@ class Scene:
         prompt: T_i, every ``{Name}`` replaced by the character's description, style in front.
         cast: names of the characters in it, in order of mention; the order of the masks.
         text: the scene as the writer wrote it, braces and all.
+        shape: ``1216x832`` (width x height in pixels) or ``16:9``, see `sizes`; empty is the story's.
     """
 
     prompt: str
     cast: tuple[str, ...]
     text: str = ""
+    shape: str = ""
 
 
 @dataclass(frozen=True)
 class Story:
-    """Characters and scenes, validated: every name in a cast is a character's."""
+    """Characters and scenes, validated: every name in a cast is a character's.
+
+    ``shape`` is that of scenes that have none of their own; empty is the model's own size.
+    """
 
     title: str
     characters: tuple[Character, ...]
     scenes: tuple[Scene, ...]
     style: str = ""
+    shape: str = ""
 
     def character(self, name: str) -> Character:
         """The character called ``name``; KeyError if there is none."""
@@ -188,6 +194,11 @@ def guided(i: int, t: int, interval: Interval) -> bool:
     low, high = interval
     elapsed = (t - i) / t
     return low - 1e-9 <= elapsed < high - 1e-9
+
+
+def plain(value: Story | Scene) -> dict[str, Any]:
+    """Plain values of it, as runs record them and keys are made from; no shape is left out."""
+    return asdict(value, dict_factory=lambda items: {k: v for k, v in items if k != "shape" or v})
 
 
 def styled(style: str, prompt: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from ..config import Preset
 from ..protocols import ModelFacts
 from ..seeds import frame_seed
-from ..types import Prompt, Story
+from ..types import Prompt, Story, plain
 from .method import Sources, Work
 
 
@@ -25,6 +25,7 @@ class BaseMethod:
     name: ClassVar[str]
     needs_identities: ClassVar[bool] = False
     has_templates: ClassVar[bool] = False
+    one_size: ClassVar[bool] = False
     recipe: ClassVar[int] = 1  # counts up when the same settings start to give other pictures
 
     guidance: float = 5.0
@@ -75,7 +76,7 @@ class BaseMethod:
             cast = [story.character(name) for name in story.scenes[n].cast]
             keys = sources.identities
             return {
-                "scene": asdict(story.scenes[n]),
+                "scene": plain(story.scenes[n]),
                 "cast": [asdict(c) for c in cast],
                 "faces": {c.name: keys[c.name] for c in cast if c.name in keys},
                 "seed": sources.seeds[n],
@@ -94,9 +95,9 @@ class BaseMethod:
         frames = sorted((index, *self.depends(story, index)))
         return {
             "method": {"name": self.name, "settings": self.settings()},
-            "scene": asdict(scene),
+            "scene": plain(scene),
             "characters": [asdict(story.character(name)) for name in scene.cast],
-            "story": asdict(story),
+            "story": plain(story),
             "index": index,
             "frame_seeds": {str(n): sources.seeds[n] for n in frames},
         }

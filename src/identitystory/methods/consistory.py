@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited, observed
 from ..protocols import Backend, Conditioning, EditableGenerator
+from ..sampling import sized
 from ..seeds import derived_seed, frame_seed
 from ..types import Frame, Story
 from . import subject
@@ -48,6 +49,7 @@ class ConsiStory(BaseMethod):
     """
 
     name: ClassVar[str] = "consistory"
+    one_size: ClassVar[bool] = True
     recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
 
     negative: str | None = None
@@ -82,7 +84,8 @@ class ConsiStory(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Portion by portion, two passes each; see ``method.in_step``."""
-        G, found, told = editable(backend, self.name), self.found(work.story), set[int]()
+        G = sized(editable(backend, self.name), work.story.scenes[0])
+        found, told = self.found(work.story), set[int]()
         tokenizer, scenes = G.encode.tokenizers[0], work.story.scenes
         for portion in groups(found, work.wanted):
             frames = [n for group in portion for n in group]
@@ -183,7 +186,7 @@ class SharedSubject:
             return torch.zeros(tokens, dtype=torch.bool)
         if (n, tokens) not in self.masks:
             maps = torch.stack(list(self.maps[n])).mean(dim=0).cpu()
-            self.masks[n, tokens] = subject.subject_mask(maps, tokens)
+            self.masks[n, tokens] = subject.subject_mask(maps, tokens, self.G.size)
         return self.masks[n, tokens]
 
     def dropped(self, n: int, tokens: int) -> Tensor:

@@ -63,7 +63,7 @@ class Sources:
     """What the frames of a story are made from, known before any is painted.
 
     Attributes:
-        story: all of it.
+        story: all of it; the shapes of its scenes are sizes in pixels, empty is the model's own.
         model: what the model is.
         seeds: one a frame, of the whole story.
         identities: the key of each character's identity, by name; empty without identities.
@@ -109,6 +109,7 @@ class Method(Protocol):
     name: ClassVar[str]
     needs_identities: ClassVar[bool]
     has_templates: ClassVar[bool]  # whether its frames have one, see `types.Frame`
+    one_size: ClassVar[bool]  # whether all frames of a story must have the same size
 
     @classmethod
     def of(cls, preset: Preset) -> Self:

@@ -25,7 +25,7 @@ from ..config import Preset
 from ..models.sdxl.attention import Site, attend, edited
 from ..models.sdxl.tokens import token_rows
 from ..protocols import Backend, Conditioning, EditableGenerator
-from ..sampling import sample
+from ..sampling import sample, sized
 from ..types import Frame, Scene, Story
 from .base import BaseMethod
 from .method import Work, editable
@@ -80,8 +80,9 @@ class OnePromptOneStory(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself: the others take part by their words alone."""
-        G, story = editable(backend, self.name), work.story
+        story = work.story
         for n in work.wanted:
+            G = sized(editable(backend, self.name), story.scenes[n])
             if story.scenes[n].cast:
                 cond, seen = self.condition(G, story, n, work.seeds[n])
             else:

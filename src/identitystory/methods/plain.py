@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from ..config import InjectionConfig, Preset
 from ..protocols import Backend, IdentityGenerator
-from ..sampling import painted
+from ..sampling import painted, sized
 from ..types import Frame, Identity, Prompt, Scene, Story
 from .base import BaseMethod
 from .method import Work
@@ -34,8 +34,8 @@ class General(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself."""
-        G = backend.general
         for n in work.wanted:
+            G = sized(backend.general, work.story.scenes[n])
             z_0 = painted(G, self.said(work, [n]))
             yield n, Frame(work.story.scenes[n], G.decode(z_0)[0])
 
@@ -83,5 +83,6 @@ def direct_identity(
         first = story.character(scene.cast[0])
         face = identities[first.name].embedding
         prompt = replace(prompt, face=face, noun=first.noun)
+    G_id = sized(G_id, scene)
     z_0 = painted(G_id, [prompt])
     return Frame(scene, G_id.decode(z_0)[0])

@@ -25,7 +25,7 @@ from ..errors import ConfigError
 from ..models.sdxl.attention import Site, attend, edited
 from ..models.sdxl.family import adapter_fingerprint
 from ..protocols import Backend, EditableGenerator, ModelFacts
-from ..sampling import painted
+from ..sampling import painted, sized
 from ..types import Frame, Story
 from .base import BaseMethod
 from .method import Work, editable
@@ -112,6 +112,7 @@ class StoryAdapter(BaseMethod):
         seen: Tensor | None,
         round_: int,
     ) -> Image.Image:
+        G = sized(G, work.story.scenes[n])
         edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
         with edited(G.unet, edit):
             z = painted(G, self.said(work, [n]))

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited
 from ..protocols import Backend, Conditioning
+from ..sampling import sized
 from ..seeds import derived_seed, frame_seed
 from ..types import Frame, Story
 from .anchors import Anchors, anchors, groups, in_step, others
@@ -46,6 +47,7 @@ class StoryDiffusion(BaseMethod):
     """
 
     name: ClassVar[str] = "storydiffusion"
+    one_size: ClassVar[bool] = True
 
     anchors: int = 2
     keep: float = 0.5
@@ -74,7 +76,8 @@ class StoryDiffusion(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Portion by portion; see ``method.in_step``."""
-        G, found, told = editable(backend, self.name), self.found(work.story), set[int]()
+        G = sized(editable(backend, self.name), work.story.scenes[0])
+        found, told = self.found(work.story), set[int]()
         for portion in groups(found, work.wanted):
             conds = {group: G.condition(self.said(work, group)) for group in portion}
             z = {n: G.noise(work.seeds[n]) for group in portion for n in group}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..extensions import Registry
+from ..sizes import Size
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
     from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
@@ -28,6 +29,21 @@ def _any_phrases(files: tuple[Path, ...], scenes: Iterable[Sequence[str]]) -> No
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a base takes.
+
+    Attributes:
+        size: (width, height) that it was made for, in pixels.
+        multiple: of which the width and height of other pictures must be.
+        max_steps: the most sampling steps; None if not known.
+    """
+
+    size: Size
+    multiple: int
+    max_steps: int | None = None
+
+
+@dataclass(frozen=True)
 class Family:
     """A kind of base checkpoint: everything about it that is not the same for all.
 
@@ -38,7 +54,7 @@ class Family:
         parts: the folders that a base consists of, and whether each holds weights.
         open: ``open(folder, *, sampler, num_steps, device, dtype, room, reuse, compiled)`` is the
             general generator G; a ModelError or ConfigError if it cannot be.
-        max_steps: the most sampling steps that the base in a folder takes; None if not known.
+        measure: what the base in a folder takes; opens no weights.
         check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
             for the base's text encoders. Opens no weights.
     """
@@ -48,7 +64,7 @@ class Family:
     pipeline: str
     parts: Mapping[str, bool]
     open: Callable[..., ImageGenerator]
-    max_steps: Callable[[Path], int | None] = lambda folder: None
+    measure: Callable[[Path], Measured]
     check_prompts: Callable[[Path, Iterable[str]], None] = _any_prompts
 
 
@@ -94,7 +110,7 @@ FAMILIES = Registry(
     {
         "sdxl": "identitystory.models.sdxl.family:SDXL",
     },
-    needs=("name", "title", "pipeline", "parts", "open", "max_steps", "check_prompts"),
+    needs=("name", "title", "pipeline", "parts", "open", "measure", "check_prompts"),
     error=ModelError,
 )
 IDENTITY_GENERATORS = Registry(

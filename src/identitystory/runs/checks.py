@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
+from ..sizes import as_text, buckets, parse_size, size_of_aspect
 from ..story import vocabulary
 from ..story.file import advice
 from ..wording import phrases, search_prompt
@@ -66,6 +67,15 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
             lines += filter(None, [vocabulary.vocabulary_warning(unknown)])
         casts = [len(story.scenes[i].cast) for i in made.wanted]
         lines += filter(None, [vocabulary.crowd_warning(model.folder, casts)])
+    shapes = sorted({shape for i in made.wanted if (shape := made.story.scenes[i].shape)})
+    if model.size is not None:
+        for size in map(parse_size, shapes):
+            if size not in buckets(model.size, model.multiple):
+                better = as_text(size_of_aspect(size, model.size, model.multiple))
+                lines.append(
+                    f"{request.model} was not made for pictures of {as_text(size)}, and people may "
+                    f"come twice in them; {better} suits it better"
+                )
     beyond = len(story.scenes)
     if folder.frame(beyond).exists():
         lines.append(

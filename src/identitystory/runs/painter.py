@@ -198,7 +198,7 @@ class Run:
         frames, cache = made.frames, request.cache
         shared = {n: file for n in left for file in shared_files(cache, [frames[n].pieces])}
         work = Work(
-            request.story,
+            made.story,
             tuple(part.seed for part in frames),
             tuple(left),
             identities,

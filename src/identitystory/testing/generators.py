@@ -43,6 +43,7 @@ def check_generator(
         _batch(G, z, prompts)
         _calls(G, z, prompts, network if network is not None else getattr(G, "unet", None))
         _decode(G, z)
+        _sizes(G, prompts)
     if isinstance(G, Respaced):
         other = G.with_steps(G.num_steps + 1)
         rule("with_steps", other.num_steps == G.num_steps + 1, f"{other.num_steps} steps")
@@ -190,7 +191,21 @@ def _decode(G: ImageGenerator, z: Tensor) -> None:
     images = G.decode(z)
     rule("decode: count", len(images) == len(z), f"{len(images)} pictures of {len(z)} latents")
     rule("decode: mode", all(image.mode == "RGB" for image in images), "not RGB")
-    rule("decode: size", len({image.size for image in images}) == 1, "pictures of several sizes")
+    for image in images:
+        rule("decode: size", image.size == G.size, f"{image.size} pixels, and size is {G.size}")
     rule("decode: pure", torch.equal(z, before), "it changes the z that it is given")
     same = [image.tobytes() for image in G.decode(z)] == [image.tobytes() for image in images]
     rule("decode: same again", same, "other pictures of the same latents")
+
+
+def _sizes(G: ImageGenerator, prompts: Sequence[Prompt]) -> None:
+    (width, height), before = G.size, G.noise(1)
+    rule("multiple", width % G.multiple == height % G.multiple == 0, f"{G.multiple} of {G.size}")
+    for size in ((width + G.multiple, height), (width, height + G.multiple)):
+        other = G.with_size(size)
+        rule("with_size", tuple(other.size) == size, f"asked for {size}, it has {other.size}")
+        z = first_noise(other, prompts)
+        images = other.decode(_stepped(other, z, prompts))
+        made = {image.size for image in images}
+        rule("with_size: pictures", made == {size}, f"asked for {size}, painted {sorted(made)}")
+    rule("with_size: pure", torch.equal(G.noise(1), before), "it changes the generator itself")

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import ModelError
 from ...protocols import IdentityGenerator, ImageGenerator
-from ..family import Family, IdentityPart
+from ..family import Family, IdentityPart, Measured
 from ..files.checkpoint import read_json
 from .prompt_length import check_lengths
 
@@ -27,9 +27,13 @@ def _open(folder: Path, **how: Any) -> ImageGenerator:
     return open_sdxl(folder, **how)
 
 
-def _max_steps(folder: Path) -> int:
+def _measure(folder: Path) -> Measured:
+    unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
+    levels, deeper = (len(part["block_out_channels"]) - 1 for part in (vae, unet))
+    side = int(unet["sample_size"]) * 2**levels
     schedule = read_json(folder / "scheduler" / "scheduler_config.json")
-    return int(schedule.get("num_train_timesteps", 1000))
+    steps = int(schedule.get("num_train_timesteps", 1000))
+    return Measured((side, side), 2 ** (levels + deeper), steps)
 
 
 def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
@@ -52,7 +56,7 @@ SDXL = Family(
         "scheduler": False,
     },
     open=_open,
-    max_steps=_max_steps,
+    measure=_measure,
     check_prompts=check_lengths,
 )
 PHOTOMAKER = IdentityPart(

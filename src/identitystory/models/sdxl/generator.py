@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,110 +18,13 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...sampling import step_noise
+from ...sizes import Size, as_text
 from ...types import Prompt
 from ..device import Room, free_memory, rows_that_fit
 from ..samplers import Sampler
 from .attention import is_edited
+from .conditioning import Conditioning, Encoding, Part
 from .feature_cache import DeepFeatures
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Prompts as the U-Net reads them: hidden (B, L, D) and pooled (B, P).
-
-    ``lengths`` are the rows of ``hidden`` that each prompt fills; the others are padding.
-    """
-
-    hidden: Tensor
-    pooled: Tensor
-    lengths: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What steers a step of B pictures. Rows are [without prompt..., with prompt...], B of each.
-
-    Attributes:
-        hidden: (2B, L, D) token embeddings, for the cross-attention.
-        pooled: (2B, P) embedding of the whole prompt.
-        time_ids: (2B, 6) height and width of the original, crop corner, height and width wanted.
-        prompts: one a picture; guidance, its interval and the seed are read from these.
-        lengths: rows of ``hidden`` that each picture's prompts fill.
-    """
-
-    hidden: Tensor
-    pooled: Tensor
-    time_ids: Tensor
-    prompts: tuple[Prompt, ...]
-    lengths: tuple[int, ...]
-
-    @property
-    def batch(self) -> int:
-        """B, the number of pictures that are steered."""
-        return len(self.prompts)
-
-    def parts(self, i: int, t: int, *, whole: bool) -> list[Part]:
-        """The pictures in as few parts as can be one batch: equally long, guided or not.
-
-        At guidance 1 the rows without prompt cancel out, and are left out. ``whole`` keeps all
-        pictures together, as long as the longest and guided if one is.
-        """
-        w = [prompt.guidance_at(i, t) for prompt in self.prompts]
-        kinds = list(zip(self.lengths, (w_b != 1 for w_b in w), strict=True))
-        if whole:
-            kinds = [(max(self.lengths), any(w_b != 1 for w_b in w))] * len(kinds)
-        found = []
-        for kind in dict.fromkeys(kinds):
-            at = [b for b, other in enumerate(kinds) if other == kind]
-            found.append(self._part(at, [w[b] for b in at], *kind))
-        return found
-
-    def _part(self, at: list[int], w: list[float], length: int, guided: bool) -> Part:
-        first = 0 if guided else 1
-        hidden, pooled, time_ids = (
-            x.unflatten(0, (2, self.batch))[first:]
-            for x in (self.hidden, self.pooled, self.time_ids)
-        )
-        if len(at) < self.batch:
-            hidden, pooled, time_ids = hidden[:, at], pooled[:, at], time_ids[:, at]
-        if len(set(self.lengths)) > 1:
-            hidden = hidden[:, :, :length]
-        scale = torch.tensor(w).view(-1, 1, 1, 1) if guided else None
-        return Part(at, hidden, pooled, time_ids, scale)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Pictures that go through the U-Net as one batch: rows (2, n, ...), or (1, n, ...) unguided.
-
-    Attributes:
-        at: their places in the whole batch.
-        hidden: see `Conditioning`, and so the next two.
-        pooled: (2 or 1, n, P).
-        time_ids: (2 or 1, n, 6).
-        guidance: w of each, (n, 1, 1, 1) float32; None is unguided.
-    """
-
-    at: list[int]
-    hidden: Tensor
-    pooled: Tensor
-    time_ids: Tensor
-    guidance: Tensor | None
-
-    def split(self, most: int) -> list[Part]:
-        """The same pictures, at most ``most`` at once."""
-        some = [slice(n, n + most) for n in range(0, len(self.at), most)]
-        w = self.guidance
-        return [
-            Part(
-                self.at[s],
-                self.hidden[:, s],
-                self.pooled[:, s],
-                self.time_ids[:, s],
-                None if w is None else w[s],
-            )
-            for s in some
-        ]
 
 
 def order_for_norms(unet: nn.Module) -> None:
@@ -148,7 +50,8 @@ class LatentDiffusion:
         sampler: rule and tables.
         encode: ``(prompts, negatives) -> (without, with)``, an ``Encoding`` for each half.
         num_steps: t.
-        size: H = W in pixels.
+        size: (width, height) in pixels.
+        multiple: of which both must be: the VAE's factor times the U-Net's.
         latent_shape: (C, h, w).
         room: brings the networks to the device.
         most: pictures through the U-Net at once, at most; it falls when the memory runs out.
@@ -181,7 +84,9 @@ class LatentDiffusion:
         self.num_steps = sampler.num_steps
         side = unet.config["sample_size"]
         self.latent_shape: tuple[int, int, int] = (unet.config["in_channels"], side, side)
-        self.size: int = side * 2 ** (len(vae.config["block_out_channels"]) - 1)
+        self.factor: int = 2 ** (len(vae.config["block_out_channels"]) - 1)  # pixels of a latent's
+        self.multiple: int = self.factor * 2 ** (len(unet.config["block_out_channels"]) - 1)
+        self.size: Size = (side * self.factor, side * self.factor)
         width = unet.config["block_out_channels"][0]
         self.most = rows_that_fit(device, width * side * side * self.dtype.itemsize) // 2
 
@@ -192,6 +97,25 @@ class LatentDiffusion:
         other = copy.copy(self)
         other.sampler = self.sampler.with_steps(num_steps)
         other.num_steps = num_steps
+        return other
+
+    def with_size(self, size: Size) -> LatentDiffusion:
+        """This generator for pictures of another size, on the same networks.
+
+        Raises:
+            ConfigError: width or height is not a multiple of ``multiple``.
+        """
+        if size == self.size:
+            return self
+        width, height = size
+        if width % self.multiple or height % self.multiple:
+            raise ConfigError(
+                f"the size is {as_text(size)}; both sides must be multiples of {self.multiple}"
+            )
+        other = copy.copy(self)
+        other.size = size
+        other.latent_shape = (self.latent_shape[0], height // self.factor, width // self.factor)
+        other.most = max(1, self.most * self.size[0] * self.size[1] // (width * height))
         return other
 
     def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
@@ -206,7 +130,8 @@ class LatentDiffusion:
                 what = "face" if prompt.face is not None else "control"
                 raise ConfigError(f"this generator takes no {what}; leave it out of the prompt")
         without, given = self.encode([p.text for p in prompts], [p.negative for p in prompts])
-        time_ids = torch.tensor([self.size, self.size, 0, 0, self.size, self.size])
+        width, height = self.size
+        time_ids = torch.tensor([height, width, 0, 0, height, width])
         return Conditioning(
             hidden=torch.cat([without.hidden, given.hidden]).to(self.device, self.dtype),
             pooled=torch.cat([without.pooled, given.pooled]).to(self.device, self.dtype),
@@ -307,7 +232,7 @@ class LatentDiffusion:
             z = z * torch.tensor(std, device=z.device).view(-1, 1, 1)
             z = z + torch.tensor(mean, device=z.device).view(-1, 1, 1)
         images: list[Image.Image] = []
-        for part in z.to(self.vae.dtype).split(max(1, 2**20 // self.size**2)):
+        for part in z.to(self.vae.dtype).split(max(1, 2**20 // (self.size[0] * self.size[1]))):
             with self.room.holding(self.vae):
                 pixels = self.vae.decode(part, return_dict=False)[0].float()
             pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)

@@ -26,9 +26,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import ModelError
+from ...sizes import Size
 from ...types import Prompt
 from ..samplers import sampler
-from .generator import Conditioning, LatentDiffusion
+from .conditioning import Conditioning
+from .generator import LatentDiffusion
 from .identity_encoder import IdentityEncoder, identity_encoder
 from .lora import Lora, load_lora, read_lora
 from .text import TextEncoders
@@ -78,7 +80,8 @@ class PhotoMaker:
         encoder: face to embedding, float32 (embeddings are averaged and decomposed).
         loras: what is on in a step: the identity LoRA, perhaps another beside it.
         num_steps: t.
-        size: H = W in pixels.
+        size: (width, height) in pixels.
+        multiple: as G's.
     """
 
     def __init__(
@@ -99,7 +102,7 @@ class PhotoMaker:
         self.encoder = self.room.place(encoder)
         self.loras = loras
         self.num_steps = general.num_steps
-        self.size = general.size
+        self.size, self.multiple = general.size, general.multiple
 
     @property
     def unet(self) -> Any:
@@ -113,6 +116,14 @@ class PhotoMaker:
         other = copy.copy(self)
         other.general = self.general.with_steps(num_steps)
         other.num_steps = num_steps
+        return other
+
+    def with_size(self, size: Size) -> PhotoMaker:
+        """This generator for pictures of another size, on the same networks."""
+        if size == self.size:
+            return self
+        other = copy.copy(self)
+        other.general, other.size = self.general.with_size(size), size
         return other
 
     def distilled(self, file: Path, num_steps: int) -> PhotoMaker:

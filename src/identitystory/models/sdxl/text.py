@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..device import Room
-from .generator import Encoding
+from .conditioning import Encoding
 from .tokens import chunk_starts, token_ids
 
 
