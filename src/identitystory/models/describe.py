@@ -16,16 +16,16 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
     checkpoint = find_checkpoint(model)
     family, segmenter = checkpoint.family, checkpoint.segmenter
-    measured = family.measure(checkpoint.base)
+    size, multiple = family.size(checkpoint.base)
     return ModelFacts(
         fingerprint(checkpoint),
         str(where),
         precision,
         checkpoint.base,
         few_steps=content_hash(checkpoint.few_steps) if checkpoint.few_steps else "",
-        max_steps=measured.max_steps,
-        size=measured.size,
-        multiple=measured.multiple,
+        max_steps=family.max_steps(checkpoint.base),
         check_prompts=partial(family.check_prompts, checkpoint.base),
         check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
+        size=size,
+        multiple=multiple,
     )

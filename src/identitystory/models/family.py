@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..extensions import Registry
-from ..sizes import Size
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
     from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
+    from ..sizes import Size
 
 
 def _any_prompts(folder: Path, prompts: Iterable[str]) -> None:
@@ -26,21 +26,6 @@ def _any_prompts(folder: Path, prompts: Iterable[str]) -> None:
 
 def _any_phrases(files: tuple[Path, ...], scenes: Iterable[Sequence[str]]) -> None:
     """Every phrase can be read."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a base takes.
-
-    Attributes:
-        size: (width, height) that it was made for, in pixels.
-        multiple: of which the width and height of other pictures must be.
-        max_steps: the most sampling steps; None if not known.
-    """
-
-    size: Size
-    multiple: int
-    max_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +39,9 @@ class Family:
         parts: the folders that a base consists of, and whether each holds weights.
         open: ``open(folder, *, sampler, num_steps, device, dtype, room, reuse, compiled)`` is the
             general generator G; a ModelError or ConfigError if it cannot be.
-        measure: what the base in a folder takes; opens no weights.
+        max_steps: the most sampling steps that the base in a folder takes; None if not known.
+        size: what the base in a folder was made for, (width, height) in pixels, or None if that is not
+            known; and the number of which both must be multiples.
         check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
             for the base's text encoders. Opens no weights.
     """
@@ -64,7 +51,8 @@ class Family:
     pipeline: str
     parts: Mapping[str, bool]
     open: Callable[..., ImageGenerator]
-    measure: Callable[[Path], Measured]
+    max_steps: Callable[[Path], int | None] = lambda folder: None
+    size: Callable[[Path], tuple[Size | None, int]] = lambda folder: (None, 1)
     check_prompts: Callable[[Path, Iterable[str]], None] = _any_prompts
 
 
@@ -110,7 +98,7 @@ FAMILIES = Registry(
     {
         "sdxl": "identitystory.models.sdxl.family:SDXL",
     },
-    needs=("name", "title", "pipeline", "parts", "open", "measure", "check_prompts"),
+    needs=("name", "title", "pipeline", "parts", "open", "max_steps", "size", "check_prompts"),
     error=ModelError,
 )
 IDENTITY_GENERATORS = Registry(

@@ -11,7 +11,8 @@ from typing import Any
 
 from ...errors import ModelError
 from ...protocols import IdentityGenerator, ImageGenerator
-from ..family import Family, IdentityPart, Measured
+from ...sizes import Size
+from ..family import Family, IdentityPart
 from ..files.checkpoint import read_json
 from .prompt_length import check_lengths
 
@@ -27,13 +28,16 @@ def _open(folder: Path, **how: Any) -> ImageGenerator:
     return open_sdxl(folder, **how)
 
 
-def _measure(folder: Path) -> Measured:
+def _max_steps(folder: Path) -> int:
+    schedule = read_json(folder / "scheduler" / "scheduler_config.json")
+    return int(schedule.get("num_train_timesteps", 1000))
+
+
+def _size(folder: Path) -> tuple[Size, int]:
     unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
     levels, deeper = (len(part["block_out_channels"]) - 1 for part in (vae, unet))
     side = int(unet["sample_size"]) * 2**levels
-    schedule = read_json(folder / "scheduler" / "scheduler_config.json")
-    steps = int(schedule.get("num_train_timesteps", 1000))
-    return Measured((side, side), 2 ** (levels + deeper), steps)
+    return (side, side), 2 ** (levels + deeper)
 
 
 def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
@@ -56,7 +60,8 @@ SDXL = Family(
         "scheduler": False,
     },
     open=_open,
-    measure=_measure,
+    max_steps=_max_steps,
+    size=_size,
     check_prompts=check_lengths,
 )
 PHOTOMAKER = IdentityPart(
