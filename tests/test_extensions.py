@@ -95,7 +95,7 @@ def test_two_packages_of_one_name_are_both_named(install):
 def test_a_family_is_picked_by_its_pipeline_and_a_broken_one_does_not_hide_it(install):
     sound = (
         "from identitystory.models.family import Family\n"
-        "DOTS = Family('dots', 'Dots', 'DotsPipeline', {}, open=print, measure=print)\n"
+        "DOTS = Family('dots', 'Dots', 'DotsPipeline', {}, open=print)\n"
     )
     install("a_broken", {"families": "aaa = dots_broken:DOTS"}, dots_broken="import nowhere")
     assert family_of("StableDiffusionXLPipeline").name == "sdxl"  # nobody else was asked
