@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ...errors import ModelError
+from ..libraries import CLIPVisionConfig, CLIPVisionModel
 from ..pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .sizes import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 
