@@ -158,6 +158,7 @@ with _without_distributed():
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
     from diffusers.utils import logging as diffusers_logging
+    from transformers.initialization import no_init_weights
     from transformers.models.clip.configuration_clip import CLIPVisionConfig
     from transformers.models.clip.modeling_clip import (
         CLIPModel,
@@ -185,5 +186,6 @@ __all__ = [
     "UNet2DConditionModel",
     "diffusers_logging",
     "later",
+    "no_init_weights",
     "transformers_logging",
 ]
