@@ -19,11 +19,11 @@ import torch
 
 from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
-from identitystory.experiments import batch as grid
+from identitystory.experiments.batch import make_run
 from identitystory.experiments.evaluate import read_run
-from identitystory.experiments.instruments import Wanted, open_tools
+from identitystory.experiments.instruments import EvaluationRequest, open_tools
 from identitystory.experiments.workers import engine
-from identitystory.metrics.evidence import Instruments, Seen, look
+from identitystory.metrics.evidence import Evidence, Instruments, look
 from identitystory.metrics.faces import DLIB_THRESHOLD
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
 from identitystory.metrics.measures import pooled, score
@@ -39,12 +39,12 @@ STORIES = Path(__file__).with_name("held_out_stories.json")
 
 def paint(service: Service, run: RunRequest) -> str:
     """Paints what is not there yet; an engine's work."""
-    grid.paint(run, service)
+    make_run(run, service)
     return ""
 
 
-def measure(seen: Sequence[Seen], instruments: Instruments) -> dict[str, float]:
-    """Detection rate, AUC and mean distances; the package's own measures (``metrics/suite.py``).
+def measure(seen: Sequence[Evidence], instruments: Instruments) -> dict[str, float]:
+    """Detection rate, AUC and mean distances; the package's own measures (``metrics/measures.py``).
 
     ``auc``: every pair of one character against every pair of two, over pictures with a face.
     ``within``, ``between``: mean distances of these pairs, the first averaged story by story.
@@ -52,7 +52,7 @@ def measure(seen: Sequence[Seen], instruments: Instruments) -> dict[str, float]:
     found = {s.name: s.value for s in score(seen, instruments)}
     distance = lambda similarity: round((1 - similarity) * 2 * DLIB_THRESHOLD, 3)
     return {
-        "frames": sum(len(s.told.pictures) for s in seen),
+        "frames": sum(len(s.story.pictures) for s in seen),
         "detection": round(found["face detection"], 3),
         "auc": round(found["AUC"], 3),
         "within": distance(found["Face-Sim"]),
@@ -60,7 +60,7 @@ def measure(seen: Sequence[Seen], instruments: Instruments) -> dict[str, float]:
     }
 
 
-def area(seen: Sequence[Seen], recogniser: FaceRecogniser) -> Statistic:
+def area(seen: Sequence[Evidence], recogniser: FaceRecogniser) -> Statistic:
     """The AUC of ``measure`` as a function of how often each story counts."""
     faces = torch.cat([s.faces for s in seen if len(s.faces)])
     return pooled(recogniser.similarity(faces, faces), seen)[1]
@@ -75,7 +75,7 @@ def gained(with_identity: Statistic, without: Statistic, stories: int) -> dict[s
 
 
 def gains(
-    frames: Sequence[Seen], templates: Sequence[Seen], instruments: Instruments
+    frames: Sequence[Evidence], templates: Sequence[Evidence], instruments: Instruments
 ) -> dict[str, list[float | None]]:
     """What frames have more than their templates, story by story: (mean, low, high)."""
     by_story = [[score([s], instruments) for s in seen] for seen in (frames, templates)]
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
     try:  # what is not here is known before the painting
-        tools = open_tools(Wanted((), clip="none", faces="dlib"), [options.model])
+        tools = open_tools(EvaluationRequest((), clip="none", faces="dlib"), [options.model])
     except IdentityStoryError as error:
         parser.error(str(error))
     instruments = replace(tools.instruments, reader=None)

@@ -42,12 +42,13 @@ from identitystory.models.backend import load_backend
 from identitystory.models.device import resolve_device, resolve_dtype
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.samplers import sampler
-from identitystory.models.sdxl.generator import Encoding, LatentDiffusion
+from identitystory.models.sdxl.conditioning import Encoding
+from identitystory.models.sdxl.generator import LatentDiffusion
 from identitystory.models.sdxl.lora import load_lora
 from identitystory.models.sdxl.photomaker import LORA
 from identitystory.models.sdxl.sizes import sdxl_unet, sdxl_vae
-from identitystory.sampling import Watched, joined
-from identitystory.types import Scene, Segmentation
+from identitystory.sampling import Watched
+from identitystory.types import Prompt, Segmentation
 
 PROMPT = "a portrait of a young woman with long red hair smiling on a beach"
 PERSON, NOUN = "a young woman with long red hair", "woman"
@@ -88,14 +89,15 @@ class WithAdapter:
     def __init__(self, general: LatentDiffusion, adapter: Any) -> None:
         self.general, self.adapter = general, adapter
         self.num_steps, self.size = general.num_steps, general.size
+        self.multiple = general.multiple
 
-    def condition(self, prompts: Sequence[str], *, guidance: float, **_: object) -> Any:
-        """The general one's; identities are not looked at."""
-        return self.general.condition(prompts, guidance=guidance)
+    def condition(self, prompts: Sequence[Prompt]) -> Any:
+        """The general one's; faces are not looked at."""
+        return self.general.condition([replace(prompt, face=None) for prompt in prompts])
 
-    def join(self, conds: Sequence[Any]) -> Any:
+    def calls(self, i: int, cond: Any) -> int:
         """The general one's."""
-        return self.general.join(conds)
+        return self.general.calls(i, cond)
 
     def step(self, z: Tensor, i: int, cond: Any) -> Tensor:
         """A step with the LoRA on."""
@@ -151,7 +153,8 @@ class Bench:
         pooled = torch.randn(1, pooled_width, **where)
 
         def encode(prompts: Sequence[str], _: object) -> tuple[Encoding, Encoding]:
-            one = Encoding(hidden.expand(len(prompts), -1, -1), pooled.expand(len(prompts), -1))
+            n = len(prompts)
+            one = Encoding(hidden.expand(n, -1, -1), pooled.expand(n, -1), (77,) * n)
             return one, one
 
         rule = sampler("ddim", SCHEDULE, steps)
@@ -178,12 +181,12 @@ class Bench:
 
     def stock(self) -> int:
         """One plain picture, without a trace of the LoRA; returns its evaluations."""
-        size = self.G.size
+        width, height = self.G.size
         with without_lora(self.G.unet):
             self.plain(
                 **self.text,
-                height=size,
-                width=size,
+                height=height,
+                width=width,
                 num_inference_steps=self.steps,
                 guidance_scale=5.0,
             )
@@ -193,38 +196,33 @@ class Bench:
         """Our frames painted as one batch, all characters found; returns the evaluations of one."""
         G, G_id = Watched(self.G), Watched(self.G_id)
         config = InjectionConfig(start=round(0.8 * self.steps))
-        scene = Scene(PROMPT, tuple(f"person {j}" for j in range(characters)))
-        cond = joined(G, [G.condition([PROMPT], guidance=5.0) for _ in range(together)])
+        cast = [f"person {j}" for j in range(characters)]
+        prompts = [Prompt(PROMPT, guidance=5.0, seed=n) for n in range(together)]
         templates = [
-            make_template(G, self.segmenter, scene, [PERSON] * characters, guidance=5.0, latents=z)
-            for z in kept_latents(G, cond, range(together))
+            make_template(G, self.segmenter, prompt, cast, [PERSON] * characters, latents=z)
+            for prompt, z in zip(prompts, kept_latents(G, prompts), strict=True)
         ]
-        faces = [self.face(G_id, characters) for _ in range(together)]
-        for z_0 in redenoise_together(G_id, templates, joined(G_id, faces), config):
+        cond = G_id.condition(self.faces(characters) * together)
+        for z_0 in redenoise_together(G_id, templates, cond, config):
             self.G.decode(z_0[None])
         return (G.evaluations + G_id.evaluations) // together
 
-    def face(self, G_id: Any, characters: int) -> Any:
-        """The identity generator's conditioning for that many characters."""
-        return G_id.condition(
-            [PERSON] * characters,
-            guidance=5.0,
-            identities=self.identities.expand(characters, -1),
-            nouns=[NOUN] * characters,
-        )
+    def faces(self, characters: int) -> list[Prompt]:
+        """What the identity generator paints that many characters from."""
+        one = Prompt(PERSON, guidance=5.0, face=self.identities[0], noun=NOUN)
+        return [one] * characters
 
     def release(self, characters: int) -> int:
         """The released code's schedule: two passes of doubled latents, then the identities."""
         G, G_id = Watched(self.G), Watched(self.G_id)
         again = self.steps - round(0.2 * self.steps) + 1
-        two = G.condition([PROMPT] * 2, guidance=5.0)
-        cond = self.face(G_id, characters)
+        two = G.condition([Prompt(PROMPT, guidance=5.0)] * 2)
+        one = G_id.condition(self.faces(1))
         for second in (False, True):
             z = torch.stack([self.G.noise(0)] * 2)
             for i in range(self.steps, 0, -1):
                 if second and i <= again:
                     for _ in range(characters):
-                        one = replace_rows(cond)
                         G_id.step(z[1:], i, one)
                 z = G.step(z, i, two)
             self.G.decode(z[1:])
@@ -232,7 +230,7 @@ class Bench:
 
     def flops(self) -> float:
         """Floating-point operations of one evaluation of the U-Net."""
-        cond = self.G.condition([PROMPT], guidance=5.0)
+        cond = self.G.condition([Prompt(PROMPT, guidance=5.0)])
         with FlopCounterMode(display=False) as counter:
             self.G.step(self.G.noise(0)[None], self.steps, cond)
         return counter.get_total_flops() / 2
@@ -249,14 +247,6 @@ def without_lora(unet: Any) -> Iterator[None]:
     finally:
         for name, layer in wrapped.items():
             unet.set_submodule(name, layer)
-
-
-def replace_rows(cond: Any) -> Any:
-    """The conditioning of the first picture alone: the release takes one character at a time."""
-    b = cond.batch
-    first = lambda x: torch.stack([x[0], x[b]])
-    fields = {"hidden": first(cond.hidden), "pooled": first(cond.pooled)}
-    return replace(cond, **fields, time_ids=first(cond.time_ids))
 
 
 def random_sdxl(device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
@@ -392,7 +382,7 @@ def measure(
         "torch": torch.__version__,
         "dtype": str(bench.dtype).removeprefix("torch."),
         "steps": bench.steps,
-        "pixels": bench.G.size,
+        "pixels": "x".join(map(str, bench.G.size)),
         "repeats": repeats,
         "GFLOP an evaluation": round(flops / 1e9, 2),
         "matmul GFLOP/s": round(best / 1e9, 1),
@@ -401,7 +391,7 @@ def measure(
 
 
 def as_markdown(model: str, told: dict[str, Any]) -> str:
-    """A section for docs/performance.md."""
+    """A section for docs/explanation/performance.md."""
     facts = ", ".join(f"{k} {v}" for k, v in told.items() if k not in ("rows", "machine", "date"))
     head = list(told["rows"][0])
     lines = [f"## {model}: {told['machine']}, {told['date']}", "", facts + ".", ""]

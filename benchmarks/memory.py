@@ -46,15 +46,11 @@ from transformers import (
 from benchmarks.cost import SCHEDULE, Peak, machine, random_lora
 from identitystory.errors import is_out_of_memory
 from identitystory.models.device import resolve_device, resolve_dtype
-from identitystory.models.files.checkpoint import (
-    DETECTOR,
-    IDENTITY,
-    MASKS,
-    SEGMENTER,
-    find_checkpoint,
-)
+from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.sdxl import sizes as published
+from identitystory.models.sdxl.family import PHOTOMAKER_FILE
 from identitystory.models.sdxl.identity_encoder import IdentityEncoder
+from identitystory.models.segment.parts import GROUNDED_SAM
 from identitystory.protocols import Backend
 from identitystory.runs.events import Finished, FrameReady
 from identitystory.runs.options import new_request
@@ -107,8 +103,8 @@ def write_checkpoint(
         tensors = {f"id_encoder.{k}": v for k, v in encoder.state_dict().items()}
         tensors |= {f"lora_weights.{k}": v for k, v in lora.items()}
         whole = {k: v.contiguous().cpu() for k, v in tensors.items()}
-        save_file(whole, beside / IDENTITY, metadata={"format": "pt"})
-        _write_segmenter(beside / SEGMENTER, sizes)
+        save_file(whole, beside / PHOTOMAKER_FILE, metadata={"format": "pt"})
+        _write_segmenter(beside, sizes)
     beside.rename(folder)
 
 
@@ -144,7 +140,7 @@ def _base(sizes: Sizes) -> StableDiffusionXLPipeline:
 
 
 def _write_segmenter(folder: Path, sizes: Sizes) -> None:
-    detector, masks = folder / DETECTOR, folder / MASKS
+    detector, masks = (folder / place for place in GROUNDED_SAM.places)
     GroundingDinoForObjectDetection(sizes.detector).save_pretrained(detector)
     GroundingDinoImageProcessorPil(**sizes.detector_images).save_pretrained(detector)
     words = sorted({word for line in CAST for word in line.lower().replace(":", "").split()})

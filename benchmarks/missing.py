@@ -15,7 +15,8 @@ from torch import Tensor
 
 from identitystory.errors import IdentityStoryError
 from identitystory.experiments.evaluate import read_run
-from identitystory.metrics.evidence import Instruments, Seen, look
+from identitystory.experiments.tables import Table
+from identitystory.metrics.evidence import Evidence, Instruments, look
 from identitystory.metrics.faces import Dlib
 from identitystory.metrics.intervals import bootstrap
 
@@ -23,9 +24,9 @@ WORDS = ("portrait", "half-body", "glasses", "beard", "dark skin", "night", "sun
 Looked = Sequence[tuple[str, bool]]  # a story's pictures: prompt, whether the face was found
 
 
-def looked(seen: Seen) -> Looked:
+def looked(seen: Evidence) -> Looked:
     """The pictures of a story of one character."""
-    return [(p.prompt, n in seen.face_frame) for n, p in enumerate(seen.told.pictures)]
+    return [(p.prompt, n in seen.face_frame) for n, p in enumerate(seen.story.pictures)]
 
 
 def shares(
@@ -55,13 +56,14 @@ def shares(
 
 def table(stories: Sequence[Looked], words: Sequence[str]) -> str:
     """Markdown: a line for each word."""
-    lines = ["| word | pictures | found with it | without | difference |", "| --- " * 5 + "|"]
+    rows = []
     for word in words:
         with_word, without, interval, count = shares(stories, word)
+        shown = [f"{share:.3f}" for share in (with_word, without)]
         between = "" if interval is None else f" [{interval[0]:.3f}, {interval[1]:.3f}]"
-        less = f"{with_word - without:.3f}{between}"
-        lines.append(f"| {word} | {count} | {with_word:.3f} | {without:.3f} | {less} |")
-    return "\n".join(lines)
+        rows.append([word, count, *shown, f"{with_word - without:.3f}{between}"])
+    head = ["word", "pictures", "found with it", "without", "difference"]
+    return "\n".join(Table(head, rows).markdown())
 
 
 def main() -> None:

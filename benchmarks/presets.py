@@ -22,8 +22,9 @@ from identitystory.config import DiscoveryConfig, Preset
 from identitystory.cost import frame_evaluations, search_evaluations
 from identitystory.discovery import cohesion
 from identitystory.models.backend import load_backend
+from identitystory.models.files.suited import preset
 from identitystory.pipeline import find_identity, paint
-from identitystory.presets import FEW_STEPS, preset, with_distilled, with_search_steps
+from identitystory.presets import FEW_STEPS, with_distilled, with_search_steps
 from identitystory.protocols import Backend
 from identitystory.sampling import Watched
 from identitystory.settings import Overrides, overridden

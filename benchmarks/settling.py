@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from identitystory import preset
 from identitystory.config import DiscoveryConfig
 from identitystory.discovery import discover
 from identitystory.errors import ConfigError
-from identitystory.presets import preset
 from identitystory.runs.files import read_tensors
 
 BATCH = 16  # portraits between two looks, as a run paints them

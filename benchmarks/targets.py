@@ -12,22 +12,24 @@ import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import sub, truediv
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from identitystory import preset
 from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
-from identitystory.experiments import bench
-from identitystory.experiments.ablations import DIRECT
+from identitystory.experiments import batch, table1
 from identitystory.experiments.evaluate import Evaluation, evaluate, group_of
-from identitystory.experiments.instruments import Wanted, open_tools
+from identitystory.experiments.experiment import DIRECT
+from identitystory.experiments.instruments import EvaluationRequest, open_tools
+from identitystory.experiments.tables import Table, plain
 from identitystory.experiments.workers import engine
 from identitystory.methods.registry import OURS
 from identitystory.metrics.intervals import bootstrap, mean_of
-from identitystory.presets import preset
 from identitystory.settings import Overrides, overridden
 from identitystory.story import sets
 from identitystory.types import Story
@@ -103,21 +105,17 @@ def by_story(found: Evaluation, measure: str, stories: int) -> Tensor:
 
 def table(found: list[Target]) -> str:
     """Markdown."""
-    lines = [
-        "| what | stories of | goal | measured | 95 % interval | reached |",
-        "| --- " * 6 + "|",
-    ]
+    head = ["what", "stories of", "goal", "measured", "95 % interval", "reached"]
+    rows = []
     for t in found:
         reached = "yes" if t.value >= t.wanted else "no"
-        lines.append(
-            f"| {t.what} | {t.group} | {t.wanted:.2f} | {t.value:.3f} | {t.interval} | {reached} |"
-        )
-    return "\n".join(lines)
+        rows.append([t.what, t.group, f"{t.wanted:.2f}", f"{t.value:.3f}", t.interval, reached])
+    return "\n".join(Table(head, rows).markdown())
 
 
-def plain_number(value: float) -> float | None:
-    """``value``, or None for nan, which JSON does not have."""
-    return None if value != value else value
+def tell(seed: int, line: str) -> None:
+    """What goes on."""
+    print(f"seed {seed}: {line}", flush=True)
 
 
 def main() -> None:
@@ -137,7 +135,7 @@ def main() -> None:
     if options.stories < 2 or options.seeds < 2:
         parser.error("--stories and --seeds must be at least 2: two splits, two of a description")
     stories = sets.load_stories("little_people", options.stories, options.scenes)
-    wanted = Wanted((), faces="dlib")
+    wanted = EvaluationRequest((), faces="dlib")
     try:
         base, _ = overridden(preset(options.preset, options.model), Overrides(steps=options.steps))
         open_tools(wanted, [options.model])  # what is not here is known before hours of painting
@@ -146,7 +144,7 @@ def main() -> None:
     service = default_service()
     methods = (GENERAL, DIRECT, OURS)
     benches = [
-        bench.BenchRequest(
+        table1.experiment(
             stories,
             options.out if seed == 0 else options.out.with_name(f"{options.out.name}-seed{seed}"),
             base,
@@ -157,18 +155,19 @@ def main() -> None:
         for seed in range(options.seeds)
     ]
     for request in benches:
-        say = lambda line, seed=request.seed: print(f"seed {seed}: {line}", flush=True)
-        bench.paint(request, service, say, engine("local", options.workers))
+        batch.paint(request, service, partial(tell, request.seed), engine("local", options.workers))
     tools = open_tools(wanted, [options.model])
     painted = {
-        name: tuple(b.run(name, s).out for b in benches if name in b.methods for s in stories)
+        name: tuple(run.out for b in benches for run in b.runs() if run.method == name)
         for name in methods
     }
-    by_method = {name: evaluate(Wanted(runs), tools=tools) for name, runs in painted.items()}
+    by_method = {
+        name: evaluate(EvaluationRequest(runs), tools=tools) for name, runs in painted.items()
+    }
     found = targets(by_method, stories)
     file = options.out / "targets.json"
     file.write_text(
-        json.dumps([vars(t) | {"value": plain_number(t.value)} for t in found], indent=1) + "\n"
+        json.dumps([vars(t) | {"value": plain(t.value)} for t in found], indent=1) + "\n"
     )
     print(table(found))
     print(file)

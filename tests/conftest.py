@@ -1,13 +1,15 @@
 """Fakes small enough to compute by hand, and the setting that keeps tests fast."""
 
+import copy
 import hashlib
+from dataclasses import dataclass
 
 import pytest
 import torch
 from PIL import Image
 
 from identitystory.protocols import Backend
-from identitystory.types import Character, Scene, Segmentation, Story
+from identitystory.types import Character, Prompt, Scene, Segmentation, Story
 
 torch.set_num_threads(1)
 
@@ -20,6 +22,29 @@ def number(text):
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**31 - 1
 
 
+def asked(texts, *, faces=None, nouns=None, seeds=None, **options):
+    """A prompt for each text; faces (B, d), nouns and seeds are one each, all else is shared."""
+    own = [{} for _ in texts]
+    for key, values in (("face", faces), ("noun", nouns), ("seed", seeds)):
+        for fields, value in zip(own, values, strict=True) if values is not None else ():
+            fields[key] = value
+    return [Prompt(text, **fields, **options) for text, fields in zip(texts, own, strict=True)]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The fake's conditioning: a colour a picture, its text's times the guidance plus its face's."""
+
+    prompts: tuple[Prompt, ...]
+    numbers: list[float]
+
+    def at(self, i, t):
+        pairs = zip(self.numbers, self.prompts, strict=True)
+        colour = torch.tensor([n * p.guidance_at(i, t) for n, p in pairs])
+        faces = [0.0 if p.face is None else float(p.face.double().mean()) for p in self.prompts]
+        return (colour + torch.tensor(faces).to(colour))[:, None, None, None]
+
+
 class FakeGenerator:
     """Linear and pure: z_{i-1} = a_i z_i + b_i (its right neighbour) + the conditioning's colour.
 
@@ -27,35 +52,39 @@ class FakeGenerator:
     """
 
     def __init__(self, name="general", *, num_steps=T, size=SIZE):
-        self.name, self.num_steps, self.size = name, num_steps, size
+        self.name, self.num_steps, self.multiple = name, num_steps, CELL
+        self.size = (size, size)
         self.asked = []  # (batch, i) of every step
-        self.conditions = []  # (prompts, options) of every condition
+        self.conditions = []  # the prompts of every condition
 
-    def condition(self, prompts, *, guidance, negative="", identities=None, nouns=None):
-        self.conditions.append(
-            (list(prompts), {"guidance": guidance, "negative": negative, "nouns": nouns})
-        )
-        colour = torch.tensor([number(self.name + p) * guidance for p in prompts])
-        if identities is not None:
-            colour = colour + identities.double().mean(dim=1).to(colour)
-        return colour[:, None, None, None]
+    def condition(self, prompts):
+        self.conditions.append(list(prompts))
+        return Asked(tuple(prompts), [number(self.name + p.text) for p in prompts])
+
+    def calls(self, i, cond):
+        return sum(1 if p.guidance_at(i, self.num_steps) == 1 else 2 for p in cond.prompts)
 
     def noise(self, seed):
-        return torch.randn(
-            C, self.size // CELL, self.size // CELL, generator=torch.Generator().manual_seed(seed)
-        )
+        width, height = self.size
+        rng = torch.Generator().manual_seed(seed)
+        return torch.randn(C, height // CELL, width // CELL, generator=rng)
+
+    def with_size(self, size):
+        if size == self.size:
+            return self
+        other = copy.copy(self)  # what is asked of it is counted together
+        other.size = size
+        return other
 
     def step(self, z, i, cond):
         self.asked.append((z.shape[0], i))
         a = 0.8 + 0.01 * i
-        return a * z + (0.9 - a) * z.roll(1, dims=-1) + 0.05 * cond.to(z)
+        colour = cond.at(i, self.num_steps) if isinstance(cond, Asked) else torch.as_tensor(cond)
+        return a * z + (0.9 - a) * z.roll(1, dims=-1) + 0.05 * colour.to(z)
 
     def decode(self, z):
         grey = (z.mean(dim=1).float().sigmoid() * 255).byte()
-        return [
-            Image.fromarray(g.numpy()).convert("RGB").resize((self.size, self.size), 0)
-            for g in grey
-        ]
+        return [Image.fromarray(g.numpy()).convert("RGB").resize(self.size, 0) for g in grey]
 
 
 class FakeIdentityGenerator(FakeGenerator):

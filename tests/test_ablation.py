@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import re
 from dataclasses import replace
 from itertools import product
 from xml.etree import ElementTree
@@ -15,20 +16,20 @@ from PIL import Image
 from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
-from identitystory.experiments import ablate as ablation_runs
-from identitystory.experiments import batch as grid
-from identitystory.experiments import bench, identity_space
+from identitystory.experiments import batch, identity_space, table1
 from identitystory.experiments import figures as ablation_figures
-from identitystory.experiments.ablate import AblationRequest, chosen_stories, paint, told_cost
-from identitystory.experiments.ablation_table import Outcome, Row, as_csv, compared, measure, write
+from identitystory.experiments.ablate import as_csv, chosen_stories, experiment, told_cost, write
 from identitystory.experiments.ablations import ABLATIONS, ablation, variants
-from identitystory.experiments.bench import BenchRequest
-from identitystory.experiments.instruments import Tools
+from identitystory.experiments.batch import paint
+from identitystory.experiments.evaluate import scorer
+from identitystory.experiments.experiment import measure
+from identitystory.experiments.instruments import EvaluationRequest, Tools
+from identitystory.experiments.tables import Outcome, Row, compared
 from identitystory.methods.registry import OURS
 from identitystory.metrics import intervals
 from identitystory.metrics.evidence import Instruments
 from identitystory.metrics.intervals import difference
-from identitystory.presets import preset
+from identitystory.models.files.suited import preset
 from identitystory.runs import sheets
 from identitystory.runs.files import read_tensors
 from identitystory.runs.folder import RunFolder
@@ -53,7 +54,7 @@ PAPER = preset("paper")
 def asked(name, out, scenes=2, **more):
     made = ablation(name)
     stories = chosen_stories(made, STORIES, PRESET, 2, scenes)
-    return AblationRequest(made, tuple(variants(made, PRESET)[0]), stories, out, **more)
+    return experiment(made, variants(made, PRESET)[0], stories, out, **more)
 
 
 def changes(name, base=PAPER):
@@ -99,7 +100,7 @@ def test_each_ablation_changes_what_the_paper_changes_and_nothing_else():
 def test_the_configuration_itself_is_always_among_the_variants(name, base, tmp_path):
     base = preset(base)
     found, _ = variants(ablation(name), base)
-    request = AblationRequest(ablation(name), tuple(found), STORIES, tmp_path)
+    request = experiment(ablation(name), found, STORIES, tmp_path)
     assert request.reference.preset == base
     assert len({v.name for v in found}) == len({v.label for v in found}) == len(found)
 
@@ -144,13 +145,14 @@ def test_stories_are_cut_with_their_casts_and_descriptions_come_once():
 
 def test_variants_share_portraits_and_templates_and_have_the_bytes_of_runs_alone(backend, tmp_path):
     request, workshop = asked("components", tmp_path / "out"), Workshop(backend)
-    ahead = sum(grid.ahead([run for _, run in request.runs()], FACTS))
+    ahead = sum(batch.ahead(request.runs(), FACTS))
     paint(request, workshop.service)
     portraits, frames, casts = 2 * 12, 4, 5  # both characters once; casts of 1, 1, 2, 1
     assert workshop.steps["general"] == 10 * frames  # templates of one variant serve the other
     assert workshop.steps["identity"] == 10 * portraits + 2 * 8 * casts + 10 * frames
     assert ahead == 2 * sum(workshop.steps.values())
-    for variant, run in request.runs():
+    for variant, story in product(request.variants, request.stories):
+        run = request.run(variant, story)
         alone = replace(run, out=tmp_path / "alone" / variant.name, cache=None)
         list(Workshop(backend).service.run(alone))
         assert contents(alone.out) == contents(run.out)
@@ -168,8 +170,8 @@ def test_ablations_in_one_folder_paint_the_method_itself_once(backend, tmp_path)
 def test_a_bench_in_the_same_folder_has_painted_the_portraits_and_the_method_itself(
     backend, tmp_path
 ):
-    request = BenchRequest(STORIES, tmp_path, PRESET, (OURS,))
-    bench.paint(request, Workshop(backend).service)
+    request = table1.experiment(STORIES, tmp_path, PRESET, (OURS,))
+    paint(request, Workshop(backend).service)
     workshop = Workshop(backend)
     paint(asked("mechanism", tmp_path), workshop.service)
     assert workshop.steps == {"general": 10 * 4, "identity": 8 * 5}  # the frames without layout
@@ -194,11 +196,11 @@ def test_cut_off_and_given_again_nothing_is_made_twice(backend, tmp_path):
         paint(request, first.service, stop)
     done = dict(first.steps)
     with pytest.raises(RunError, match="is not finished; give the same ablate start command again"):
-        measure(request, NOTHING)
+        measure(request, by(NOTHING))
     again = Workshop(backend)
     said = told_cost(request, again.service)
     left = 2 * (sum(total.values()) - sum(done.values()))
-    assert f"{left:,} evaluations lie ahead" in said
+    assert f"{left:,} network calls lie ahead" in said
     paint(request, again.service)
     assert {k: done[k] + again.steps[k] for k in done} == total
     assert contents(request.out) == contents(whole.out)
@@ -212,10 +214,10 @@ def test_minutes_are_told_from_a_share_of_the_work_on(
     backend, tmp_path, monkeypatch, known, silent
 ):
     """The first two of ten runs are half of the work: they search the two characters."""
-    monkeypatch.setattr(ablation_runs, "KNOWN", known)
+    monkeypatch.setattr(batch, "KNOWN", known)
     said = []
     paint(asked("start", tmp_path), Workshop(backend).service, said.append)
-    lines = [line for line in said if " of 10: " in line]
+    lines = [line for line in said if re.match(r"\d+ of \d+, ", line)]
     told = [" min left" in line for line in lines]
     assert told == [False] * silent + [True] * (9 - silent) + [False]
 
@@ -232,6 +234,10 @@ def test_the_model_is_opened_once_for_all_variants(backend, tmp_path):
 # --- numbers ------------------------------------------------------------------------------------
 
 NOTHING = Tools(Instruments(), {}, {"CLIP": "no CLIP"})
+
+
+def by(tools):
+    return scorer(EvaluationRequest(()), tools)
 
 
 def test_the_difference_is_of_the_same_story_and_knows_of_missing_ones():
@@ -274,7 +280,9 @@ class Grey:
 def test_the_csv_has_the_score_of_each_variants_own_pictures(backend, tmp_path, two_will_do):
     request = asked("mechanism", tmp_path / "out")
     paint(request, Workshop(backend).service)
-    outcome = measure(request, Tools(Instruments(encoder=Grey()), {"CLIP": {"name": "grey"}}, {}))
+    outcome = measure(
+        request, by(Tools(Instruments(encoder=Grey()), {"CLIP": {"name": "grey"}}, {}))
+    )
     table = list(csv.DictReader(io.StringIO(as_csv(request, outcome))))
     found = {r["variant"]: r for r in table if r["measure"] == "CLIP-T"}
     means = {}
@@ -325,11 +333,11 @@ def test_every_ablation_leaves_pictures_a_table_with_intervals_and_a_figure(
     """A frame a story and variant; each variant's score inside its interval; the figure."""
     request = asked(name, tmp_path, scenes=1)
     paint(request, Workshop(backend).service)
-    if request.ablation.paint:
+    if request.paint:
         for variant, story in product(request.variants, request.stories):
             with Image.open(RunFolder(request.run(variant, story).out).frame(0)) as picture:
                 assert picture.size == (64, 64)
-        outcome, shown = measure(request, Tools(Instruments(encoder=Grey()), {}, {})), "CLIP-T"
+        outcome, shown = measure(request, by(Tools(Instruments(encoder=Grey()), {}, {}))), "CLIP-T"
         pages = [tmp_path / name / f"{slug(story.title)}.png" for story in request.stories]
         files, drawn = write(request, outcome), ablation_figures.draw(request, outcome)
     else:
@@ -367,7 +375,9 @@ def test_the_command_says_what_it_costs_and_what_is_missing(backend, tmp_path, c
     assert main(command, service=lambda: Workshop(backend).service) == 0
     said = capsys.readouterr()
     # 6 portraits of 16 and a template of 20, and from step 8 once more for the variant with a mask
-    assert "variants 2, stories 1, pictures 2, portraits a character 6; 148 eval" in said.err
+    assert (
+        "variants 2, stories 1, pictures 2, portraits a character 6; 148 network calls" in said.err
+    )
     assert "no figure: matplotlib is not installed; pip install" in said.err
     assert "| no layout |" in said.out
     assert (tmp_path / "out" / "mechanism.csv").is_file()

@@ -6,6 +6,7 @@ import torch
 from identitystory.errors import ConfigError
 from identitystory.models.backend import load_backend
 from identitystory.models.sdxl.attention import attend, edited, observed, plain, sites
+from tests.conftest import asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
 STEPS = 4
@@ -19,7 +20,7 @@ def backend(toy):
 @pytest.fixture
 def step(backend):
     G = backend.general
-    cond = G.condition(["an old man", "a girl"], guidance=5.0)
+    cond = G.condition(asked(["an old man", "a girl"], guidance=5.0))
     z = torch.stack([G.noise(1), G.noise(2)])
     return lambda: G.step(z, 2, cond)
 
@@ -34,7 +35,7 @@ def test_an_edit_that_does_nothing_gives_the_plain_step(backend, step):
 
 def test_the_identity_lora_is_on_inside_an_edit(backend):
     G_id = backend.identity
-    cond = G_id.condition(["an old man"], guidance=5.0)
+    cond = G_id.condition(asked(["an old man"], guidance=5.0))
     z = G_id.noise(1)[None]
     before = G_id.step(z, 2, cond)
     with edited(G_id.unet, plain):

@@ -15,7 +15,7 @@ from identitystory.models.files.checkpoint import fingerprint as fingerprint_of
 from identitystory.sampling import Watched
 from identitystory.story.file import inline_story
 from identitystory.types import Identity
-from tests.conftest import FakeSegmenter
+from tests.conftest import FakeSegmenter, asked
 from tests.toy import WIDTHS, make_toy_checkpoint, toy_checkpoint  # noqa: F401
 
 OPTIONS = {"device": "cpu", "num_steps": 4}
@@ -34,12 +34,12 @@ def paint(backend):
     """A plain picture, a face read from it, and a picture with that face."""
     G, G_id = backend.general, backend.identity
     z = G.noise(1)[None]
-    cond = G.condition(["a woman by the sea"], guidance=5.0)
+    cond = G.condition(asked(["a woman by the sea"], guidance=5.0))
     for i in range(4, 0, -1):
         z = G.step(z, i, cond)
     images = G.decode(z)
-    options = {"identities": G_id.embed(images), "nouns": ["woman"]}
-    cond = G_id.condition(["a woman by the sea"], guidance=5.0, **options)
+    options = {"faces": G_id.embed(images), "nouns": ["woman"]}
+    cond = G_id.condition(asked(["a woman by the sea"], guidance=5.0, **options))
     z_id = G_id.step(G_id.noise(2)[None], 4, cond)
     return z, z_id, images
 
@@ -51,7 +51,7 @@ def test_same_folder_same_bytes_and_one_unet(toy):
     assert a.general.unet is a.identity.unet
     assert a.fingerprint == b.fingerprint
     assert a.general.num_steps == a.identity.num_steps == 4
-    assert a.general.size == a.identity.size == 64
+    assert a.general.size == a.identity.size == (64, 64)
     assert a.segmenter.segment(paint(a)[2][0], ["a woman"]).masks.shape == (1, 64, 64)
 
 

@@ -11,8 +11,7 @@ from identitystory.errors import ConfigError
 from identitystory.injection import redenoise, redenoise_together
 from identitystory.models.backend import load_backend
 from identitystory.pipeline import first_latents
-from identitystory.sampling import joined, within
-from identitystory.types import Scene
+from identitystory.types import Prompt, Scene
 from tests.conftest import FakeGenerator, FakeIdentityGenerator
 from tests.test_injection import MARA, NOTHING, TOM, identity, template
 from tests.test_service import FRAME_COST, PRESET, STORY, Workshop, contents, kinds
@@ -22,12 +21,6 @@ from identitystory.runs.events import Finished, FrameReady, PartKept  # isort: s
 from identitystory.runs.request import RunRequest  # isort: skip
 
 CONFIG = InjectionConfig(start=8)
-
-
-def joins(G):
-    """The fake with a ``join``: its conditionings are tensors of one row a picture."""
-    G.join = lambda conds: torch.cat(conds)
-    return G
 
 
 # --- the method ----------------------------------------------------------------------------------
@@ -45,59 +38,38 @@ def test_frames_re_denoised_together_are_those_re_denoised_alone():
     assert torch.equal(together[1], frames[1].latents[0])
 
 
-def test_first_templates_are_painted_as_one_batch_or_not_at_all():
+def test_first_templates_are_painted_as_one_batch():
     scenes = [Scene("a pier", ()), Scene("a hill", ())]
-    assert first_latents(FakeGenerator(), scenes, [0, 1], CONFIG) == [None, None]
-    assert first_latents(joins(FakeGenerator()), scenes[:1], [0], CONFIG) == [None]
-    G = joins(FakeGenerator())
+    G = FakeGenerator()
+    assert first_latents(G, scenes[:1], [0], CONFIG) == [None]
     both = first_latents(G, scenes, [0, 1], CONFIG)
     assert G.asked == [(2, i) for i in range(10, 0, -1)]
     for z, prompt, seed in zip(both, ("a pier", "a hill"), (0, 1), strict=True):
         assert torch.equal(z, template(MARA, prompt=prompt, seed=seed).latents)
 
 
-def test_a_guidance_interval_joins_both_of_its_pair():
-    G = within(joins(FakeGenerator()), (0.0, 0.5))
-    conds = [G.condition([word], guidance=4.0) for word in ("pier", "hill")]
-    z = torch.stack([G.noise(0), G.noise(1)])
-    cond = joined(G, conds)
-    for i in (9, 2):
-        apart = [G.step(z[n : n + 1], i, conds[n]) for n in range(2)]
-        assert torch.equal(G.step(z, i, cond), torch.cat(apart))
-    assert joined(within(FakeGenerator(), (0.0, 0.5)), conds) is None
-
-
 # --- the models ----------------------------------------------------------------------------------
 
 
-def test_joined_conditionings_steer_as_they_do_apart(toy):
-    backend = load_backend(toy, device="cpu", num_steps=4, dtype="float32")
-    G, G_id = backend.general, backend.identity
-    e = torch.randn(3, sum(WIDTHS), generator=torch.Generator().manual_seed(0))
-    faces = [
-        G_id.condition(
-            ["a woman", "an old man"], guidance=3.0, identities=e[:2], nouns=["woman", "man"]
-        ),
-        G_id.condition(["a girl"], guidance=3.0, identities=e[2:], nouns=["girl"]),
+def test_faces_are_fused_as_they_are_alone(toy):
+    """Two with a face around one without; once, and once more."""
+    G_id = load_backend(toy, device="cpu", num_steps=4, dtype="float32").identity
+    e = torch.randn(2, sum(WIDTHS), generator=torch.Generator().manual_seed(0))
+    prompts = [
+        Prompt("a woman", guidance=3.0, face=e[0], noun="woman"),
+        Prompt("a photo of a girl", guidance=3.0),
+        Prompt("an old man, " * 30, guidance=3.0, face=e[1], noun="man"),
     ]
-    plain = [G.condition([prompt], guidance=3.0) for prompt in ("a pier", "a photo of a girl")]
-    for generator, conds in ((G, plain), (G_id, faces)):
-        cond = joined(generator, conds)
-        z = torch.stack([G.noise(n) for n in range(cond.batch)])
-        parts = z.split([c.batch for c in conds])
-        apart = [generator.step(p, 3, c) for p, c in zip(parts, conds, strict=True)]
-        torch.testing.assert_close(generator.step(z, 3, cond), torch.cat(apart))
-    again = G_id.fuse_again(joined(G_id, faces))
-    apart = joined(G_id, [G_id.fuse_again(c) for c in faces])
-    torch.testing.assert_close(again.hidden, apart.hidden)
-
-
-def test_what_cannot_be_one_batch_is_not_joined(toy):
-    G = load_backend(toy, device="cpu", num_steps=4, dtype="float32").general
-    short, long = (G.condition([words], guidance=3.0) for words in ("a pier", "a pier " * 60))
-    assert long.hidden.shape[1] > short.hidden.shape[1]
-    assert joined(G, [short, long]) is None
-    assert joined(G, [short, replace(short, guidance=2.0)]) is None
+    cond = G_id.condition(prompts)
+    z = torch.stack([G_id.noise(n) for n in range(3)])
+    conds = [G_id.condition([prompt]) for prompt in prompts]
+    alone = [G_id.step(z[n : n + 1], 3, c) for n, c in enumerate(conds)]
+    torch.testing.assert_close(G_id.step(z, 3, cond), torch.cat(alone), rtol=1e-4, atol=1e-4)
+    again = G_id.fuse_again(cond)
+    assert not torch.equal(again.hidden, cond.hidden)
+    for n, one in enumerate(conds):
+        hidden = G_id.fuse_again(one).hidden
+        torch.testing.assert_close(again.hidden[3 + n, : hidden.shape[1]], hidden[1])
 
 
 # --- the run -------------------------------------------------------------------------------------
@@ -110,7 +82,6 @@ def request_(tmp_path):
 
 @pytest.fixture
 def workshop(backend):
-    joins(backend.general), joins(backend.identity)
     return Workshop(backend)
 
 

@@ -16,12 +16,16 @@ from PIL import Image, ImageFont
 from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
-from identitystory.experiments import bench, instruments
-from identitystory.experiments import table1 as results
-from identitystory.experiments.bench import BenchRequest, chosen_methods, paint
-from identitystory.experiments.table1 import make_table
+from identitystory.experiments import batch, evaluate, instruments, table1
+from identitystory.experiments.batch import paint
+from identitystory.experiments.evaluate import Evaluation
+from identitystory.experiments.memory import note_peak, read_peak
+from identitystory.experiments.table1 import chosen_methods, experiment, markdown, measured
+from identitystory.experiments.tables import Outcome, Row
 from identitystory.methods.registry import METHODS
-from identitystory.presets import PRESETS, with_guidance
+from identitystory.metrics.measures import Score
+from identitystory.models.files.suited import preset
+from identitystory.presets import with_guidance
 from identitystory.protocols import ModelFacts
 from identitystory.runs.sheets import NAMES as LEFT
 from identitystory.runs.sheets import TILE, wrapped
@@ -50,15 +54,33 @@ def grey(folders):
     """A stand-in for the metrics: the mean of all pixels, of each run folder's own pictures."""
     files = [file for folder in folders for file in sorted(folder.glob("frames/???.png"))]
     means = [float(np.asarray(Image.open(file)).mean()) for file in files]
-    values = (sum(means) / len(means), min(means), max(means), len(folders))
+    values = Score("grey", sum(means) / len(means), min(means), max(means), len(folders))
     of = lambda folder: [m for m, file in zip(means, files, strict=True) if folder in file.parents]
-    each = [sum(of(folder)) / len(of(folder)) for folder in folders]
-    return results.Scored({"all": {"grey": values}}, {"grey": each}, {"grey": "pixels"})
+    each = {str(f): [Score("grey", sum(of(f)) / len(of(f)), None, None, 1)] for f in folders}
+    return Evaluation(
+        {"all": [values]}, each, [], {}, {"grey": {"name": "pixels"}}, {}, "frames", 0
+    )
 
 
 @pytest.fixture
 def request_(tmp_path):
-    return BenchRequest(STORIES, tmp_path / "bench", PRESET, NAMES)
+    return experiment(STORIES, tmp_path / "bench", PRESET, NAMES)
+
+
+def make_table(request, say=lambda line: None):
+    return table1.as_json(request, measured(request, grey, say))
+
+
+def run_of(request, name, story):
+    return request.run(variant_of(request, name), story)
+
+
+def variant_of(request, name):
+    return next(v for v in request.variants if v.name == name)
+
+
+def with_methods(request, *names):
+    return replace(request, variants=tuple(variant_of(request, name) for name in names))
 
 
 def scores(table):
@@ -69,7 +91,7 @@ def test_every_method_paints_every_story_and_faces_are_searched_once(backend, re
     workshop = Workshop(backend)
     paint(request_, workshop.service)
     said = []
-    table = make_table(request_, grey, said.append)
+    table = make_table(request_, said.append)
     assert list(table["methods"]) == list(NAMES)
     assert said == [f"measuring {name}" for name in NAMES]
     values = {str(some) for some in scores(table).values()}
@@ -85,24 +107,26 @@ def test_every_method_paints_every_story_and_faces_are_searched_once(backend, re
 def test_the_table_counts_the_steps_without_guidance_once(tmp_path):
     """fast guides 12 of 20 steps: 32 a template and 24 a character; guidance 1 guides none."""
     one = inline_story(["Mara: a woman"], ["{Mara} reads"], title="One")
-    of = lambda preset, name: results.evaluations(BenchRequest((one,), tmp_path, preset), name, one)
-    assert of(PRESETS["recommended"], "identitystory") == 72
-    assert of(PRESETS["fast"], "identitystory") == 56
-    plain = with_guidance(PRESETS["recommended"], 1.0)
+    of = lambda preset, name: table1.calls(
+        variant_of(experiment((one,), tmp_path, preset), name), one
+    )
+    assert of(preset("recommended"), "identitystory") == 72
+    assert of(preset("fast"), "identitystory") == 56
+    plain = with_guidance(preset("recommended"), 1.0)
     assert of(plain, "identitystory") == 36
     assert [of(plain, name) for name in ("general", "consistory")] == [20, 40]
-    assert [of(PRESETS["fast"], name) for name in ("general", "direct-identity")] == [40, 40]
+    assert [of(preset("fast"), name) for name in ("general", "direct-identity")] == [40, 40]
 
 
 def test_a_second_time_nothing_is_painted_and_the_table_is_the_same(backend, request_):
     workshop = Workshop(backend)
     paint(request_, workshop.service)
-    files = results.write(request_, make_table(request_, grey))
+    files = table1.write(request_, measured(request_, grey))
     before = [file.read_bytes() for file in files]
     workshop.steps = {"general": 0, "identity": 0}
     paint(request_, workshop.service)
     assert workshop.steps == {"general": 0, "identity": 0}
-    assert [f.read_bytes() for f in results.write(request_, make_table(request_, grey))] == before
+    assert [f.read_bytes() for f in table1.write(request_, measured(request_, grey))] == before
     assert json.loads(before[0])["stories"] == 2
 
 
@@ -115,7 +139,7 @@ def _slow(backend, request):
 def test_kill_9_and_the_same_command_give_the_same_pictures_and_scores(
     backend, request_, tmp_path, sign
 ):
-    whole = BenchRequest(STORIES, tmp_path / "whole", PRESET, NAMES)
+    whole = experiment(STORIES, tmp_path / "whole", PRESET, NAMES)
     paint(whole, Workshop(backend).service)
     child = multiprocessing.get_context("fork").Process(target=_slow, args=(backend, request_))
     child.start()
@@ -125,31 +149,37 @@ def test_kill_9_and_the_same_command_give_the_same_pictures_and_scores(
     os.kill(child.pid, signal.SIGKILL)
     child.join()
     with pytest.raises(RunError, match="is not finished; give the same bench command again"):
-        make_table(request_, grey)
+        make_table(request_)
     paint(request_, Workshop(backend).service)
-    assert scores(make_table(request_, grey)) == scores(make_table(whole, grey))
+    assert scores(make_table(request_)) == scores(make_table(whole))
     pictures = lambda r: {str(p.relative_to(r.out)): p.read_bytes() for p in r.out.rglob("*.png")}
     assert pictures(request_) == pictures(whole)
 
 
 def test_the_page_has_a_row_a_method_and_a_column_a_frame(backend, request_):
     paint(request_, Workshop(backend).service)
-    page = results.side_by_side(request_, STORIES[0])
+    page = sheet_of(request_, STORIES[0])
     above = page.height - 3 * TILE
     assert page.width == LEFT + 2 * TILE
     for row, name in enumerate(NAMES):
-        frame = request_.run(name, STORIES[0]).out / "frames" / "001.png"
+        frame = run_of(request_, name, STORIES[0]).out / "frames" / "001.png"
         expected = Image.open(frame).convert("RGB").resize((TILE,) * 2, 1)
         left, top = LEFT + TILE, above + row * TILE
         shown = page.crop((left, top, left + TILE, top + TILE))
         assert np.array_equal(np.asarray(shown), np.asarray(expected))
 
 
+def sheet_of(request, story):
+    """As it lies in side_by_side, with the texts of the scenes."""
+    table1.write_sheets(replace(request, stories=(story,)), "side_by_side", heads=True)
+    return Image.open(request.out / "side_by_side" / "one.png").convert("RGB")
+
+
 def test_the_texts_of_the_scenes_stand_above_their_columns(backend, request_):
     """Each text as it is drawn alone, its names without braces, in its column and nowhere else."""
     story = replace(STORIES[0], scenes=tuple(reversed(STORIES[0].scenes)))
     paint(request_, Workshop(backend).service)
-    one, other = (results.side_by_side(request_, s) for s in (STORIES[0], story))
+    one, other = (sheet_of(request_, s) for s in (STORIES[0], story))
     above = one.height - 3 * TILE
     heads = lambda page: [
         np.asarray(page.crop((LEFT + n * TILE, 0, LEFT + (n + 1) * TILE, above))) for n in (0, 1)
@@ -162,7 +192,7 @@ def test_the_texts_of_the_scenes_stand_above_their_columns(backend, request_):
     assert np.array_equal(pier, turned[0])
     assert np.asarray(one.crop((0, 0, LEFT, above))).min() == 255
     named = inline_story(["Mara: a woman"], ["{Mara} reads", "Mara reads"], title="One")
-    with_braces, without = heads(results.side_by_side(request_, named))
+    with_braces, without = heads(sheet_of(request_, named))
     assert np.array_equal(with_braces, without)
 
 
@@ -176,26 +206,26 @@ def test_long_texts_are_broken_between_words():
     assert "x" * 99 not in wrapped("x" * 99, font, 184)
 
 
-def test_the_table_says_what_was_not_measured_and_shows_intervals():
-    row = {"cost": {"seconds": None, "evaluations": 100.0, "peak_mib": 12.0}, "scores": {}}
-    table = {"stories": 1, "preset": "test", "methods": {"general": row}}
-    assert "| general | - | 100 | 12 |" in results.markdown(table)
-    row["scores"] = {
-        "all": {"CLIP-T": [0.3541, 0.351, 0.358, 5]},
-        "2 characters": {"CLIP-T": [0.3, None, None, 2]},
-    }
-    text = results.markdown(table)
+def scored(label, measure, value, low, high, stories, **more):
+    return Row(label, None, measure, value, low, high, stories, **more)
+
+
+def test_the_table_says_what_was_not_measured_and_shows_intervals(request_):
+    cost = {"seconds": None, "evaluations": 100.0, "peak_mib": 12.0}
+    costs = {"general": cost}
+    assert "| general | - | 100 | 12 |" in markdown(request_, Outcome([], costs=costs))
+    rows = [
+        scored("general", "CLIP-T", 0.3541, 0.351, 0.358, 5),
+        scored("general", "CLIP-T", 0.3, None, None, 2, group="2 characters"),
+    ]
+    text = markdown(request_, Outcome(rows, costs=costs))
     assert "| general | 0.354 [0.351, 0.358] |" in text
     assert "## 2 characters" in text
     assert "| general | 0.300 |" in text
-    row["cost"]["peak_mib"] = None
-    assert "| general | - | 100 | - |" in results.markdown(table)
-    fewer = {"all": {"CLIP-T": [0.2, None, None, 3]}}
-    table["methods"]["consistory"] = row | {
-        "scores": fewer,
-        "more": {"all": {"CLIP-T": [-0.1, None, None, 3]}},
-    }
-    text = results.markdown(table)
+    cost["peak_mib"] = None
+    assert "| general | - | 100 | - |" in markdown(request_, Outcome(rows, costs=costs))
+    rows.append(scored("consistory", "CLIP-T", 0.2, None, None, 3, gain=-0.1, pairs=3))
+    text = markdown(request_, Outcome(rows, "identitystory", costs=costs | {"consistory": cost}))
     assert "| consistory | 0.200 (3 of 5) |" in text
     assert "Less identitystory, story by story:" in text
     assert "| consistory | -0.100 |" in text
@@ -203,18 +233,23 @@ def test_the_table_says_what_was_not_measured_and_shows_intervals():
 
 def test_differences_are_those_of_each_story_and_split(backend, request_):
     paint(request_, Workshop(backend).service)
-    table = make_table(request_, grey)
-    means = {n: grey([request_.run(n, s).out for s in STORIES]).each["grey"] for n in NAMES}
+    table = make_table(request_)
+    means = {
+        n: [
+            s[0].value for s in grey([run_of(request_, n, t).out for t in STORIES]).stories.values()
+        ]
+        for n in NAMES
+    }
     gains = [a - b for a, b in zip(means["general"], means["identitystory"], strict=True)]
     more = table["methods"]["general"]["more"]
     assert more["all"]["grey"] == [pytest.approx(sum(gains) / 2), None, None, 2]
     assert more["1 character"]["grey"] == [pytest.approx(gains[0]), None, None, 1]
     assert more["2 characters"]["grey"] == [pytest.approx(gains[1]), None, None, 1]
     assert "more" not in table["methods"]["identitystory"]
-    alone = replace(request_, methods=("general",))
-    assert "more" not in make_table(alone, grey)["methods"]["general"]
+    alone = with_methods(request_, "general")
+    assert "more" not in make_table(alone)["methods"]["general"]
     single = replace(request_, stories=STORIES[:1])
-    assert list(make_table(single, grey)["methods"]["general"]["more"]) == ["all"]
+    assert list(make_table(single)["methods"]["general"]["more"]) == ["all"]
 
 
 @pytest.mark.parametrize(
@@ -234,36 +269,40 @@ def test_finished_runs_are_not_painted_over_with_other_settings(
 ):
     paint(request_, Workshop(backend).service)
     files = {file: file.read_bytes() for file in request_.out.rglob("*") if file.is_file()}
+    preset = change.get("preset", PRESET)
+    where = {name: value for name, value in change.items() if name != "preset"}
+    other = experiment(STORIES, request_.out, preset, NAMES, **where)
     with pytest.raises(ConfigError, match=sentence):
-        paint(replace(request_, **change), Workshop(backend).service)
+        paint(other, Workshop(backend).service)
     assert {f: f.read_bytes() for f in request_.out.rglob("*") if f.is_file()} == files
 
 
 def test_memory_is_that_of_the_frames_that_are_there(backend, request_):
     """The most of several turns over the same frames; nothing of frames that are gone."""
     paint(request_, Workshop(backend).service)
-    file = bench.peak_file(request_, "general", STORIES[0])
-    bench.note_peak(request_, "general", STORIES[0], 99999.0)
-    bench.note_peak(request_, "general", STORIES[0], 7.0)
-    assert bench.read_peak(file) == 99999.0
-    record = request_.run("general", STORIES[0]).out / "run.json"
+    file = request_.note(variant_of(request_, "general"), STORIES[0])
+    run = run_of(request_, "general", STORIES[0]).out
+    note_peak(file, run, 99999.0)
+    note_peak(file, run, 7.0)
+    assert read_peak(file) == 99999.0
+    record = run / "run.json"
     other = json.loads(record.read_text())
     other["parts"]["frames/000"]["key"] = "another"
     record.write_text(json.dumps(other))
-    bench.note_peak(request_, "general", STORIES[0], 7.0)
-    assert bench.read_peak(file) == 7.0
+    note_peak(file, run, 7.0)
+    assert read_peak(file) == 7.0
     file.unlink()
-    assert bench.read_peak(file) is None
+    assert read_peak(file) is None
 
 
 def test_seconds_are_those_of_the_storys_own_frames(backend, request_):
     """Scenes that are no longer asked for do not count, nor do lines that a crash cut short."""
     paint(request_, Workshop(backend).service)
-    run = request_.run("general", STORIES[0])
+    run = run_of(request_, "general", STORIES[0])
     line = lambda n, s: json.dumps({"event": "FrameReady", "part": f"frames/{n:03d}", "seconds": s})
     diary = [line(0, 50.0), line(0, 1.0), line(1, 3.0), line(2, 100.0), '{"event": "Fra']
     (run.out / "events.jsonl").write_text("\n".join(diary))
-    assert results._seconds(run) == [1.0, 3.0]
+    assert table1._seconds(run) == [1.0, 3.0]
 
 
 def test_stories_come_from_a_file_a_folder_or_a_file_of_many(tmp_path):
@@ -304,7 +343,10 @@ def test_a_method_that_the_model_has_no_weights_for_is_refused_before_anything_i
     bare = ModelFacts("w1", "cpu", "float32", tmp_path)
     workshop.service.describe = lambda *_: bare
     with pytest.raises(ModelError, match="holds no IP-Adapter"):
-        paint(replace(request_, methods=("general", "story-adapter")), workshop.service)
+        paint(
+            experiment(STORIES, request_.out, PRESET, ("general", "story-adapter")),
+            workshop.service,
+        )
     assert not request_.out.exists()
 
 
@@ -335,15 +377,19 @@ def test_the_command_paints_and_prints(backend, tmp_path, capsys):
 )
 def test_the_model_is_chosen_as_for_generate(given, model, monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(bench, "paint", lambda request, *_: asked.append(request))
+    monkeypatch.setattr(batch, "paint", lambda request, *_: asked.append(request))
     monkeypatch.setattr(instruments, "open_tools", lambda *_: None)
-    monkeypatch.setattr(results, "make_table", lambda *_: {})
-    monkeypatch.setattr(results, "write", lambda *_: [])
-    monkeypatch.setattr(results, "markdown", str)
+    monkeypatch.setattr(table1, "measured", lambda *_: {})
+    monkeypatch.setattr(table1, "write", lambda *_: [])
+    monkeypatch.setattr(table1, "markdown", lambda *_: "")
     assert (
         main(["bench", "--limit", "1", "--out", str(tmp_path), *given], service=lambda: None) == 0
     )
-    assert (asked[0].model, asked[0].device, asked[0].preset.name) == (model, "auto", "recommended")
+    assert (asked[0].model, asked[0].device, asked[0].variants[0].preset.name) == (
+        model,
+        "auto",
+        "recommended",
+    )
     suits = "little_people" if model == "miniature" else "consistory_human"
     assert asked[0].stories[0] == load_stories(suits, 1)[0]
 
@@ -362,22 +408,17 @@ def test_instruments_are_opened_twice_and_used_for_every_method(monkeypatch, tmp
     said = []
     opened = lambda wanted, models: (said.append((wanted, models)), f"tools {len(said)}")[1]
     monkeypatch.setattr(instruments, "open_tools", opened)
-    monkeypatch.setattr(bench, "paint", lambda *_: said.append("painted"))
-    monkeypatch.setattr(results, "write", lambda *_: [])
-    monkeypatch.setattr(results, "markdown", str)
-    monkeypatch.setattr(results, "evaluate", lambda wanted, tools: said.append((wanted, tools)))
+    monkeypatch.setattr(batch, "paint", lambda *_: said.append("painted"))
+    monkeypatch.setattr(table1, "write", lambda *_: [])
+    monkeypatch.setattr(table1, "markdown", lambda *_: "")
+    monkeypatch.setattr(evaluate, "evaluate", lambda wanted, tools: said.append((wanted, tools)))
     monkeypatch.setattr(
-        results, "make_table", lambda _, score, say: [_unread(score, r) for r in ("a", "b")]
+        table1, "measured", lambda _, score, say: [score([run]) for run in ("a", "b")]
     )
     given = ["--clip", "none", "--faces", "sface", "--face-models", "there", "--qalign", "py"]
     command = ["bench", "--limit", "1", "--out", str(tmp_path), "--device", "cpu", *given]
     assert main(command, service=lambda: None) == 0
-    wanted = instruments.Wanted((), False, "none", "sface", Path("there"), "py", "cpu")
+    wanted = instruments.EvaluationRequest((), False, "none", "sface", Path("there"), "py", "cpu")
     check = (wanted, ["miniature"])
     of = lambda run: (replace(wanted, runs=(run,)), "tools 3")
     assert said == [check, "painted", check, of("a"), of("b")]
-
-
-def _unread(score, run):
-    with pytest.raises(AttributeError):  # no evaluation to read
-        score([run])

@@ -73,6 +73,6 @@ def test_the_table_has_what_could_be_measured() -> None:
     }
     assert ceiling.table(found).splitlines() == [
         "| stories of | measure | rendered | autoencoder |",
-        "| --- | --- | --- | --- |",
+        "| --- | ---: | ---: | ---: |",
         "| 1 character | face detection | 0.990 [0.980, 1.000] | 0.500 |",
     ]

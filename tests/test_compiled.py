@@ -6,6 +6,7 @@ import torch
 from identitystory.errors import ConfigError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import compile_unet
+from tests.conftest import asked
 from tests.toy import WIDTHS, toy_checkpoint  # noqa: F401
 
 
@@ -18,8 +19,8 @@ def test_a_traced_unet_paints_the_same_with_the_lora_on_and_off(toy):
     )
     e = torch.ones(1, sum(WIDTHS))
     for G, H in ((plain.general, traced.general), (plain.identity, traced.identity)):
-        own = {"identities": e, "nouns": ["woman"]} if G is plain.identity else {}
-        cond = G.condition(["a woman"], guidance=3.0, **own)
+        own = {"faces": e, "nouns": ["woman"]} if G is plain.identity else {}
+        cond = G.condition(asked(["a woman"], guidance=3.0, **own))
         z = G.noise(0)[None]
         torch.testing.assert_close(H.step(z, 3, cond), G.step(z, 3, cond), rtol=1e-5, atol=1e-5)
     assert traced.search.unet is traced.general.unet

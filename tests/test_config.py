@@ -11,7 +11,8 @@ from identitystory.config import (
     survivors,
 )
 from identitystory.errors import ConfigError
-from identitystory.presets import PRESETS, preset, with_guidance, with_search_steps, with_steps
+from identitystory.models.files.suited import preset
+from identitystory.presets import PRESETS, with_guidance, with_search_steps, with_steps
 from identitystory.settings import preset_from_dict, to_dict
 
 

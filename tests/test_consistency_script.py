@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.consistency import gained, gains
-from identitystory.metrics.evidence import Instruments, Seen, Told
+from identitystory.metrics.evidence import Evidence, Instruments, MeasuredStory
 from identitystory.metrics.intervals import mean_of
 
 
@@ -19,8 +19,8 @@ def test_faces_gain_story_by_story_and_a_story_without_is_left_out():
 
     def seen(*stories):
         return [
-            Seen(
-                Told(str(k), (), 1),
+            Evidence(
+                MeasuredStory(str(k), (), 1),
                 faces=torch.tensor([[0.0], [d]]) if d is not None else torch.zeros(0, 1),
                 face_who=["Ada"] * (0 if d is None else 2),
                 face_words=["a woman"] * (0 if d is None else 2),

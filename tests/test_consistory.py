@@ -26,7 +26,7 @@ class Timetable:
     """As much of a generator as the edit asks for."""
 
     def __init__(self, steps=20):
-        self.num_steps, self.asked, self.edit = steps, [], None
+        self.num_steps, self.size, self.asked, self.edit = steps, (64, 64), [], None
         self.sampler = self
         self.timesteps = torch.linspace(999, 1, steps)
 
@@ -75,12 +75,12 @@ def test_a_planted_subject_is_found_at_every_grid():
     other = torch.zeros(8, 8)
     other[6:, 6:] = 5.0
     maps = torch.stack([planted.flatten(), other.flatten()]) + 0.01 * torch.rand(2, 64)
-    both = subject.subject_mask(maps, 64).view(8, 8)
+    both = subject.subject_mask(maps, 64, (1, 1)).view(8, 8)
     assert torch.equal(both, (planted + other) > 0)
-    fine = subject.subject_mask(maps[:1], 256).view(16, 16)
+    fine = subject.subject_mask(maps[:1], 256, (1, 1)).view(16, 16)
     assert fine[4:12, 2:8].all()
     assert fine.sum() == 8 * 6
-    assert not subject.subject_mask(maps[:0], 64).any()
+    assert not subject.subject_mask(maps[:0], 64, (1, 1)).any()
 
 
 def test_attention_to_a_token_is_its_column_of_the_softmax():
@@ -129,7 +129,7 @@ def test_maps_are_averaged_over_layers_and_the_remembered_steps_and_halves_are_k
         expected.append(sum(given) / 2)
     edit.settle((2,))
     torch.testing.assert_close(torch.stack(list(edit.maps[2])), torch.stack(expected[1:]))
-    mask = subject.subject_mask((expected[1] + expected[2]) / 2, 16)
+    mask = subject.subject_mask((expected[1] + expected[2]) / 2, 16, (1, 1))
     assert torch.equal(edit.mask(2, 16), mask)
 
 

@@ -15,15 +15,16 @@ from identitystory.discovery import discover, settled
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
+from identitystory.models.files.suited import preset
 from identitystory.pipeline import find_identity, find_template, inject
-from identitystory.presets import preset
 from identitystory.protocols import ModelFacts
 from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest
-from identitystory.sampling import GuidedWithin, Watched, guided, sample, within
+from identitystory.sampling import Watched, painted, sample
 from identitystory.settings import Overrides, overridden, preset_from_dict, to_dict
 from identitystory.story.file import inline_story
-from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator
+from identitystory.types import Prompt, guided
+from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
 
@@ -42,20 +43,21 @@ def test_the_interval_counts_from_noise_to_clean():
     assert steps((0.5, 0.5)) == []
 
 
-def test_guided_inside_and_plain_outside():
-    G = FakeGenerator()
-    W = within(G, (0.0, 0.4))
+def test_guided_inside_and_plain_outside(toy):
+    G = load_backend(toy, device="cpu", num_steps=10).general
     z = G.noise(0)[None]
-    pair = W.condition(["a"], guidance=5.0, negative="b")
-    on, off = G.condition(["a"], guidance=5.0), G.condition(["a"], guidance=1.0)
-    assert G.conditions[0][1]["negative"] == G.conditions[1][1]["negative"] == "b"
+    said = Prompt("a woman", negative="snow", guidance=5.0, interval=(0.0, 0.4))
+    pair, on, off = (
+        G.condition([replace(said, **more)])
+        for more in ({}, {"interval": (0.0, 1.0)}, {"guidance": 1.0})
+    )
+    assert not torch.equal(G.step(z, 10, on), G.step(z, 10, off))
     for i in (10, 7):
-        assert torch.equal(W.step(z, i, pair), G.step(z, i, on))
+        assert torch.equal(G.step(z, i, pair), G.step(z, i, on))
+        assert G.calls(i, pair) == 2
     for i in (6, 1):
-        assert torch.equal(W.step(z, i, pair), G.step(z, i, off))
-    assert not torch.equal(on, off)
-    assert within(G, (0.0, 1.0)) is G
-    assert W.name == "general"
+        assert torch.equal(G.step(z, i, pair), G.step(z, i, off))
+        assert G.calls(i, pair) == 1
 
 
 def test_the_counted_cost_is_the_formula(toy):
@@ -68,12 +70,10 @@ def test_the_counted_cost_is_the_formula(toy):
     find_identity(search, MARA, config)
     mine = Preset("mine", num_steps=10, discovery=config, injection=InjectionConfig(start=8))
     assert search.evaluations == search_evaluations(mine) == 3 * (5 + 2)
-    G = Watched(GuidedWithin(backend.general, (0.0, 0.6)))
-    W = within(Watched(backend.general), (0.0, 0.6))
-    sample(W, W.noise(0)[None], W.condition(["a woman"], guidance=3.0))
+    W = Watched(backend.general)
+    painted(W, [Prompt("a woman", guidance=3.0, interval=(0.0, 0.6))])
     assert W.evaluations == count_evaluations(10, 8, 0, interval=(0.0, 0.6)) == 16
     assert count_evaluations(10, 8, 1, interval=(0.0, 0.6)) == 16 + 8 + 4
-    assert G.num_steps == 10
 
 
 def test_fast_finds_a_character_in_640_evaluations_at_most():
@@ -90,7 +90,7 @@ def test_search_steps_are_another_table_on_the_same_networks(toy):
     assert few.search.unet is few.identity.unet
     assert few.identity.num_steps == 10
     own = load_backend(toy, device="cpu", num_steps=4).identity
-    cond = own.condition(["a woman"], guidance=2.0)
+    cond = own.condition(asked(["a woman"], guidance=2.0))
     z = own.noise(0)[None]
     assert torch.equal(few.search.step(z, 4, cond), own.step(z, 4, cond))
     assert load_backend(toy, device="cpu", num_steps=4).search.num_steps == 4
@@ -117,7 +117,7 @@ def test_a_distilled_search_has_its_lora_on_in_its_steps_alone(toy, tmp_path):
     for name, one in (("plain", plain), ("distilled", backend)):
         for part in ("general", "identity", "search"):
             G = getattr(one, part)
-            made[name, part] = G.step(z, 3, G.condition(["a woman"], guidance=1.0))
+            made[name, part] = G.step(z, 3, G.condition(asked(["a woman"], guidance=1.0)))
     assert torch.equal(made["plain", "general"], made["distilled", "general"])
     assert torch.equal(made["plain", "identity"], made["distilled", "identity"])
     assert not torch.equal(made["plain", "search"], made["distilled", "search"])
@@ -262,9 +262,9 @@ def test_low_memory_paints_nearly_the_same(toy):
     for memory in ("all", "low"):
         backend = load_backend(toy, device="cpu", num_steps=3, memory=memory, dtype="float32")
         G, G_id = backend.general, backend.identity
-        z_0 = sample(G, G.noise(0)[None], G.condition(["a woman"], guidance=3.0))
+        z_0 = sample(G, G.noise(0)[None], G.condition(asked(["a woman"], guidance=3.0)))
         e = G_id.embed(G.decode(z_0))
-        cond = G_id.condition(["a woman"], guidance=3.0, identities=e, nouns=["woman"])
+        cond = G_id.condition(asked(["a woman"], guidance=3.0, faces=e, nouns=["woman"]))
         z.append(sample(G_id, z_0, cond))
         images.append(backend.segmenter.segment(*[G.decode(z_0)[0], ["a woman"]]).masks)
     assert torch.equal(z[0], z[1])
@@ -283,7 +283,7 @@ def test_as_many_rows_as_the_free_memory_holds_a_power_of_two(monkeypatch, rows,
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(toy, monkeypatch):
     G = load_backend(toy, device="cpu", num_steps=3, dtype="float32").general
-    cond = G.condition(["a woman", "a man", "a boy", "a girl", "a dog"], guidance=3.0)
+    cond = G.condition(asked(["a woman", "a man", "a boy", "a girl", "a dog"], guidance=3.0))
     z = torch.stack([G.noise(n) for n in range(5)])
     expected, forward, seen = G.step(z, 3, cond), G.unet.forward, []
 
@@ -350,6 +350,6 @@ def test_group_norms_on_a_processor_get_their_pictures_channel_by_channel(toy):
     norms = [m for m in G.unet.modules() if isinstance(m, torch.nn.GroupNorm)]
     for module in norms:
         module.register_forward_pre_hook(note)
-    G.step(G.noise(0)[None], 3, G.condition(["a woman"], guidance=3.0))
+    G.step(G.noise(0)[None], 3, G.condition(asked(["a woman"], guidance=3.0)))
     assert orders == [True] * len(norms)
     assert G.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)

@@ -7,6 +7,7 @@ from identitystory.errors import ConfigError
 from identitystory.models.backend import load_backend
 from identitystory.models.sdxl.feature_cache import DeepFeatures
 from identitystory.sampling import trajectory
+from tests.conftest import asked
 from tests.toy import WIDTHS, toy_checkpoint  # noqa: F401
 
 STEPS = 6
@@ -34,8 +35,8 @@ def test_every_step_is_the_plain_unet_bit_for_bit(opened):
     kept.general.deep = DeepFeatures(kept.general.unet, 1)
     prompt = ["a woman on a beach"]
     for a, b in zip(
-        path(plain.general, plain.general.condition(prompt, guidance=3.0)),
-        path(kept.general, kept.general.condition(prompt, guidance=3.0)),
+        path(plain.general, plain.general.condition(asked(prompt, guidance=3.0))),
+        path(kept.general, kept.general.condition(asked(prompt, guidance=3.0))),
         strict=True,
     ):
         assert torch.equal(a, b)
@@ -46,9 +47,9 @@ def test_deep_blocks_run_at_every_nth_step(opened, every, expected):
     plain, backend = opened(), opened(reuse=every)
     G, runs = backend.general, runs_of_the_middle(backend.general)
     prompt = ["a woman on a beach"]
-    z = path(G, G.condition(prompt, guidance=3.0))
+    z = path(G, G.condition(asked(prompt, guidance=3.0)))
     assert len(runs) == expected
-    exact = path(plain.general, plain.general.condition(prompt, guidance=3.0))
+    exact = path(plain.general, plain.general.condition(asked(prompt, guidance=3.0)))
     assert torch.equal(z[1], exact[1])  # the first step computes everything
     assert not torch.equal(z[2], exact[2])  # the second does not
 
@@ -56,24 +57,24 @@ def test_deep_blocks_run_at_every_nth_step(opened, every, expected):
 def test_a_new_trajectory_starts_anew_also_with_the_old_conditioning(opened):
     backend = opened(reuse=STEPS)
     G, runs = backend.general, runs_of_the_middle(backend.general)
-    cond = G.condition(["a woman"], guidance=3.0)
+    cond = G.condition(asked(["a woman"], guidance=3.0))
     first = path(G, cond)
     second = path(G, cond)
     assert len(runs) == 2
     assert torch.equal(first[-1], second[-1])
     path(G, cond, start=4)  # not the step after the last one
-    path(G, G.condition(["a woman"], guidance=3.0))
+    path(G, G.condition(asked(["a woman"], guidance=3.0)))
     assert len(runs) == 4
 
 
 def test_the_identity_generator_keeps_its_own_features(opened):
     backend, plain = opened(reuse=2), opened()
     e = torch.ones(1, sum(WIDTHS))
-    own = dict(guidance=3.0, identities=e, nouns=["woman"])
+    own = dict(guidance=3.0, faces=e, nouns=["woman"])
     z, prompt = backend.general.noise(0)[None], ["a woman"]
-    backend.general.step(z, 5, backend.general.condition(prompt, guidance=3.0))
-    made = backend.identity.step(z, 4, backend.identity.condition(prompt, **own))
-    expected = plain.identity.step(z, 4, plain.identity.condition(prompt, **own))
+    backend.general.step(z, 5, backend.general.condition(asked(prompt, guidance=3.0)))
+    made = backend.identity.step(z, 4, backend.identity.condition(asked(prompt, **own)))
+    expected = plain.identity.step(z, 4, plain.identity.condition(asked(prompt, **own)))
     assert torch.equal(made, expected)
 
 
@@ -84,7 +85,7 @@ def test_a_batch_in_parts_keeps_features_of_each_part(opened):
     for backend in (whole, parts):
         G = backend.general
         z = torch.stack([G.noise(0), G.noise(1)])
-        cond = G.condition(["a woman"], guidance=3.0)
+        cond = G.condition(asked(["a woman"] * 2, guidance=3.0))
         for i in (6, 5, 4):
             z = G.step(z, i, cond)
         made.append(z)

@@ -8,8 +8,11 @@ from PIL import Image
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.device import resolve_device, resolve_dtype
 from identitystory.models.samplers import SAMPLERS, sampler
+from identitystory.models.sdxl.attention import attend, edited
 from identitystory.models.sdxl.generator import LatentDiffusion
 from identitystory.models.sdxl.load import load_sdxl
+from identitystory.types import Prompt
+from tests.conftest import asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
 SCHEDULE = {
@@ -137,7 +140,7 @@ def test_what_is_not_supported_is_refused_by_name():
 
 
 def test_guidance_is_the_textbook_formula(G):
-    cond = G.condition(["a woman on the pier", "an old man"], guidance=3.0, negative="snow")
+    cond = G.condition(asked(["a woman on the pier", "an old man"], guidance=3.0, negative="snow"))
     z = randn(2, *G.latent_shape)
     parts = []
     for half in (slice(0, 2), slice(2, 4)):
@@ -157,15 +160,15 @@ def test_guidance_is_the_textbook_formula(G):
 
 def test_guidance_one_leaves_the_negative_prompt_out(G):
     z = randn(1, *G.latent_shape)
-    one = G.condition(["a woman"], guidance=1.0)
-    nearly = G.condition(["a woman"], guidance=1.0 + 1e-7)
-    assert len(one.rows(1)[0]) == 1
-    assert len(nearly.rows(1)[0]) == 2
+    one = G.condition(asked(["a woman"], guidance=1.0))
+    nearly = G.condition(asked(["a woman"], guidance=1.0 + 1e-7))
+    assert [len(part.hidden) for part in one.parts(3, G.num_steps, whole=False)] == [1]
+    assert [len(part.hidden) for part in nearly.parts(3, G.num_steps, whole=False)] == [2]
     torch.testing.assert_close(G.predict(z, 3, one), G.predict(z, 3, nearly), rtol=1e-4, atol=1e-4)
 
 
 def test_step_is_pure_and_leaves_its_input_alone(G):
-    cond = G.condition(["a woman", "a boy"], guidance=5.0)
+    cond = G.condition(asked(["a woman", "a boy"], guidance=5.0))
     z = randn(2, *G.latent_shape)
     kept = z.clone()
     first = G.step(z, 5, cond)
@@ -175,13 +178,50 @@ def test_step_is_pure_and_leaves_its_input_alone(G):
     first += 1  # an ordinary tensor, not one of inference mode
 
 
-def test_one_prompt_serves_many_latents(G):
+MIXED = [
+    Prompt("a girl by the sea", guidance=4.0, negative="snow", interval=(0.0, 0.5)),
+    Prompt("a pier at dawn, " * 40, negative=None, guidance=4.0),
+    Prompt("an old man", guidance=1.0),
+    Prompt("a woman", guidance=2.5),
+    Prompt("a boy in the snow", guidance=4.0, negative="a girl, " * 60),
+]
+
+
+@pytest.mark.parametrize("i", [6, 2])
+def test_a_picture_is_stepped_as_if_alone_whatever_the_others_are(G, i):
+    """Other lengths, guidance, intervals and negative prompts beside it change last bits at most."""
+    z = randn(len(MIXED), *G.latent_shape)
+    together = G.condition(MIXED)
+    assert sorted(together.lengths) == sorted(G.condition([p]).lengths[0] for p in MIXED)
+    assert len(set(together.lengths)) > 1
+    alone = [G.step(z[b : b + 1], i, G.condition([p])) for b, p in enumerate(MIXED)]
+    torch.testing.assert_close(G.step(z, i, together), torch.cat(alone), rtol=1e-4, atol=1e-4)
+    assert G.calls(i, together) == sum(G.calls(i, G.condition([p])) for p in MIXED)
+
+
+def test_pictures_that_look_at_one_another_are_stepped_in_one_call(G):
+    """Under an edit all rows come at once, the unguided beside the guided."""
+    z, seen = randn(len(MIXED), *G.latent_shape), set()
+
+    def look(site, q, k, v):
+        seen.add(len(q))
+        return attend(q, k, v)
+
+    cond = G.condition(MIXED)
+    with edited(G.unet, look):
+        made = G.step(z, 2, cond)
+    assert seen == {2 * len(MIXED)}
+    assert made.isfinite().all()
+
+
+def test_a_prompt_that_a_generator_cannot_heed_is_refused(G):
+    with pytest.raises(ConfigError, match="takes no face"):
+        G.condition([Prompt("a woman", face=torch.ones(96), noun="woman")])
+    with pytest.raises(ConfigError, match="takes no control"):
+        G.condition([Prompt("a woman", control="a pose")])
     z = randn(3, *G.latent_shape)
-    one = G.condition(["a girl by the sea"], guidance=4.0)
-    many = G.condition(["a girl by the sea"] * 3, guidance=4.0)
-    torch.testing.assert_close(G.step(z, 3, one), G.step(z, 3, many))
     with pytest.raises(ValueError, match="3 latents for 2 prompts"):
-        G.step(z, 3, G.condition(["a", "b"], guidance=4.0))
+        G.step(z, 3, G.condition(asked(["a", "b"], guidance=4.0)))
 
 
 def test_a_seed_is_one_noise(G):

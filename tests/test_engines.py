@@ -1,6 +1,7 @@
 """Engines: units done here or by a Ray cluster; lost units; the same bytes."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,12 +14,21 @@ import torch
 from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, RunError
-from identitystory.experiments.bench import BenchRequest, Unit, casts, paint
+from identitystory.experiments.batch import identities, paint, stages
+from identitystory.experiments.table1 import experiment
 from identitystory.experiments.workers import Local, Processes, engine
 from identitystory.runs.service import Kept, Service
 from identitystory.story import sets
 from identitystory.story.file import inline_story
-from tests.test_bench import NAMES, STORIES, Workshop, request_  # noqa: F401
+from tests.test_bench import (  # noqa: F401
+    NAMES,
+    PRESET,
+    STORIES,
+    Workshop,
+    request_,
+    run_of,
+    with_methods,
+)
 from tests.toy import toy_checkpoint  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
@@ -138,11 +148,13 @@ def test_a_unit_that_fails_is_named_and_the_others_are_finished(backend, request
         (name, story.title)
         for name in NAMES
         for story in STORIES
-        if not all((request_.run(name, story).out / f"frames/00{n}.png").exists() for n in (0, 1))
+        if not all(
+            (run_of(request_, name, story).out / f"frames/00{n}.png").exists() for n in (0, 1)
+        )
     ]
     assert unfinished == [("identitystory", "One")]
     paint(request_, workshop.service)
-    assert (request_.run("identitystory", STORIES[0]).out / "frames/001.png").exists()
+    assert (run_of(request_, "identitystory", STORIES[0]).out / "frames/001.png").exists()
 
 
 def test_a_bug_is_not_taken_for_a_failure_of_the_machine(backend, request_):  # noqa: F811
@@ -166,6 +178,8 @@ def test_several_workers_get_the_longest_units_first(backend, request_):  # noqa
     for kind, lines in said.items():
         request = replace(request_, out=request_.out / kind.__name__)
         paint(request, Workshop(backend).service, lines.append, kind())
+        lines[:] = [line for line in lines if re.match(r"\d+ of \d+, ", line)]  # no warnings
+        assert len(lines) == 2 + 6
     lines = [line.split(", ")[1].split(":")[0] for line in said[Two][-6:]]
     assert lines == ["identitystory"] * 2 + ["general", "direct-identity"] * 2  # of equal cost
     assert sorted(line.split(", ")[1] for line in said[Two]) == sorted(
@@ -175,7 +189,7 @@ def test_several_workers_get_the_longest_units_first(backend, request_):  # noqa
 
 def test_several_workers_going_on_tell_first_what_is_finished(backend, request_):  # noqa: F811
     said = []
-    paint(replace(request_, methods=("general",)), Workshop(backend).service)
+    paint(with_methods(request_, "general"), Workshop(backend).service)
     paint(request_, Workshop(backend).service, said.append, Two())
     assert [line.split(":")[0] for line in said[-6:]] == [
         "1 of 6, general",
@@ -188,13 +202,16 @@ def test_several_workers_going_on_tell_first_what_is_finished(backend, request_)
 
 
 def test_identities_are_units_of_their_own_and_asked_for_once(backend, request_):  # noqa: F811
-    assert [str(unit) for unit in casts(request_)] == [
+    assert [str(unit) for unit in identities(request_)] == [
         "direct-identity: One (identities)",
         "direct-identity: Two (identities)",
     ]
-    assert casts(replace(request_, methods=("general", "consistory"))) == []
+    assert (
+        identities(with_methods(experiment(STORIES, request_.out, PRESET), "general", "consistory"))
+        == []
+    )
     paint(request_, Workshop(backend).service)
-    assert casts(request_) == []
+    assert identities(request_) == []
 
 
 def test_one_model_serves_all_runs_until_other_options_are_asked_for():
@@ -259,7 +276,7 @@ def cluster():
 def painted(out, toy, by):
     """All that a bench leaves, but what it cost: file -> bytes."""
     names = ("storydiffusion", "identitystory")
-    request = BenchRequest(TALES, out, TOY, names, model=str(toy), device="cpu")
+    request = experiment(TALES, out, TOY, names, model=str(toy), device="cpu")
     paint(request, Service(), engine=by)
     files = (f for f in out.rglob("*") if f.is_file() and "costs" not in f.parts)
     return {
@@ -314,6 +331,9 @@ def test_what_the_work_raises_ends_everything(cluster):
 
 
 def test_a_unit_is_the_ordinary_run_of_its_method(request_):  # noqa: F811
-    unit = Unit(request_, "general", STORIES[0])
-    assert unit.run == request_.run("general", STORIES[0])
-    assert replace(unit, paint=False).run.paint is False
+    searches, whole = stages(request_)
+    named = {str(unit): unit.run for unit in whole}
+    assert named["general: One"] == run_of(request_, "general", STORIES[0])
+    assert len(named) == len(NAMES) * len(STORIES)
+    first = run_of(request_, "direct-identity", STORIES[0])
+    assert searches[0].run == replace(first, paint=False)

@@ -16,10 +16,17 @@ from PIL import Image
 from identitystory.cli.main import main
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import evaluate as evaluation
-from identitystory.experiments import instruments, scoreboard
-from identitystory.experiments.evaluate import Evaluation, evaluate, find_runs, read_run
-from identitystory.experiments.export import as_csv, as_json
-from identitystory.experiments.instruments import Wanted
+from identitystory.experiments import instruments
+from identitystory.experiments.evaluate import (
+    Evaluation,
+    as_csv,
+    as_json,
+    evaluate,
+    find_runs,
+    read_run,
+    show,
+)
+from identitystory.experiments.instruments import EvaluationRequest
 from identitystory.metrics.measures import Score
 from identitystory.metrics.scores import cosine
 from identitystory.protocols import ModelFacts
@@ -195,12 +202,26 @@ def test_json_is_one_object(run, call):
     assert json.loads(out)["not_measured"]["CLIP"] == "--clip none"
 
 
+def test_only_what_the_chosen_measures_need_is_opened(run, call, monkeypatch):
+    monkeypatch.setattr(instruments, "_encoder", lambda *_: 1 / 0)
+    run("a")
+    code, out, _ = call("a", "--measures", "attributes, attributes", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert list(found["groups"]["all"]["scores"]) == ["attributes"]
+    assert list(found["measured_with"]) == ["attributes"]
+    assert found["not_measured"] == {}
+    code, _, err = call("a", "--measures", "CLIP-X", "--quiet")
+    assert code == 2
+    assert "no measure is called 'CLIP-X'. Did you mean 'CLIP-" in err
+
+
 def test_the_whole_way_with_faces(run, backend, monkeypatch):
     """Every person keeps one face; two runs with other seeds share descriptions but not people."""
     monkeypatch.setattr(instruments, "load_recogniser", lambda *_: OneFaceEach())
     found_by(monkeypatch, backend.segmenter)
     folders = (run("a"), run("b", seed=1))
-    result = evaluate(Wanted(folders, clip="none", faces="dlib", samples=20))
+    result = evaluate(EvaluationRequest(folders, clip="none", faces="dlib", samples=20))
     scores = {s.name: s.value for s in result.groups["all"]}
     assert scores["Face-Sim"] == scores["face detection"] == scores["all faces of a crowd"] == 1
     # Mara's box of faces is the same in both runs, so "alike" people look alike: chance
@@ -217,21 +238,21 @@ def test_runs_of_two_models_need_a_clip_by_name(run, tmp_path):
     record["request"]["model"] = "sdxl"
     (two / "run.json").write_text(json.dumps(record))
     with pytest.raises(ConfigError, match="different models"):
-        evaluate(Wanted((one, two), faces="none"))
+        evaluate(EvaluationRequest((one, two), faces="none"))
 
 
 def test_runs_of_two_methods_are_refused_by_name(run):
     """The mean of two methods is nobody's; one method from two seeds is fine."""
     one, two = run("a"), run("b", seed=1, method="general")
     with pytest.raises(RunError, match=r"several methods \(general, identitystory\).*bench"):
-        evaluate(Wanted((one, two), clip="none", faces="none"))
-    evaluate(Wanted((one, run("c", seed=2)), clip="none", faces="none"))
+        evaluate(EvaluationRequest((one, two), clip="none", faces="none"))
+    evaluate(EvaluationRequest((one, run("c", seed=2)), clip="none", faces="none"))
 
 
 def test_masks_are_found_in_the_pictures_or_else_the_runs(run, monkeypatch):
     """By the miniature's segmenter; a checkpoint that is not here leaves the runs' own, and says so."""
     monkeypatch.setattr(instruments, "load_recogniser", lambda *_: OneFaceEach())
-    wanted = Wanted((run("a"),), clip="none", faces="dlib")
+    wanted = EvaluationRequest((run("a"),), clip="none", faces="dlib")
     tools = instruments.open_tools(wanted, ["miniature"])
     name = tools.measured_with["masks"]["name"]
     assert name.startswith("found in each picture by miniature/segmenter (sha256 ")
@@ -263,7 +284,7 @@ def made(value=0.5, low=0.25, high=0.75, stories=2):
 
 def test_the_table_shows_percent_with_intervals_and_leaves_out_what_was_not_measured():
     out = io.StringIO()
-    scoreboard.show(made(), out, width=120)
+    show(made(), out, width=120)
     text = out.getvalue()
     assert "50.0 [25.0, 75.0]" in text
     assert "AUC (0-1) ↑" in text

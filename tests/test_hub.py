@@ -21,7 +21,6 @@ from identitystory.models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, ent
 from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
 from identitystory.models.files.fetch import fetch
 from identitystory.models.files.store import (
-    PHOTOMAKER,
     content_hash,
     located,
     read_lock,
@@ -34,7 +33,7 @@ from identitystory.models.sdxl import convert
 from tests.fake_hub import COMMIT, fake_hub  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
-SAM, LIGHTNING = ENTRIES["sam"], ENTRIES["sdxl-lightning"]
+SAM, LIGHTNING, PHOTOMAKER = (ENTRIES[n] for n in ("sam", "sdxl-lightning", "photomaker"))
 BASE = "owner/base"
 
 
@@ -74,7 +73,7 @@ def test_another_base_with_the_table_around_it_is_the_complete_folder(hub, toy):
     hub.files[ENTRIES["clipseg"].repo] = segmenter
     for name in (BASE, "clipseg"):
         list(fetch(entry_of(name)))
-    made = store() / PHOTOMAKER
+    made = store() / PHOTOMAKER.converted
     made.parent.mkdir(exist_ok=True)
     shutil.copy(toy / "photomaker.safetensors", made)
 
@@ -117,7 +116,7 @@ def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy):
     segmenter = {k.partition("/")[2]: v for k, v in content.items() if k.startswith("segm")}
     hub.files[ENTRIES["clipseg"].repo] = segmenter
     list(fetch(ENTRIES["clipseg"]))
-    (store() / PHOTOMAKER).write_bytes(b"")
+    (store() / PHOTOMAKER.converted).write_bytes(b"")
     assert find_checkpoint(f"sdxl-light:{toy}").few_steps == located(LIGHTNING)
     located(LIGHTNING).resolve().write_bytes(b"lorry")
     assert verify(LIGHTNING) == [f"{LIGHTNING.file} has 5 bytes instead of 4"]
@@ -127,7 +126,7 @@ def test_the_pickle_is_converted_once_and_again_when_what_it_became_has_changed(
     entry, done = ENTRIES["photomaker"], []
     hub.files[entry.repo] = {entry.file: b"a pickle"}
 
-    def converted(pickle, made):
+    def converted(_, pickle, made):
         done.append(pickle.name)
         made.parent.mkdir(exist_ok=True)
         made.write_bytes(b"tensors")
@@ -136,9 +135,9 @@ def test_the_pickle_is_converted_once_and_again_when_what_it_became_has_changed(
     list(fetch(entry))
     list(fetch(entry))
     assert done == [entry.file]
-    (store() / PHOTOMAKER).write_bytes(b"other tensors")
+    (store() / PHOTOMAKER.converted).write_bytes(b"other tensors")
     assert verify(entry) == [
-        f"{store() / PHOTOMAKER} has changed since it was converted. "
+        f"{store() / PHOTOMAKER.converted} has changed since it was converted. "
         "Get it with: identitystory models fetch photomaker (0.8 GB)"
     ]
     list(fetch(entry))
@@ -379,7 +378,7 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_nothing(hub, tmp_path, monk
         capsys, 2, "fetch", "photomaker"
     )
     assert not (tmp_path / "evil").exists()
-    assert not (store() / PHOTOMAKER).exists()
+    assert not (store() / PHOTOMAKER.converted).exists()
     assert read_lock() == {}
 
 

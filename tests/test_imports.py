@@ -12,20 +12,21 @@ SRC = Path(identitystory.__file__).parent
 
 # Folders and the paper's files, from the ground up; each imports from its own row and those above it.
 LAYERS = [
-    {"types", "errors"},
-    {"protocols", "config"},
+    {"types", "errors", "sizes"},
+    {"protocols", "config", "extensions"},
     {"presets", "settings", "seeds", "wording", "sampling", "masks", "discovery"},
     {"cost", "injection", "story"},
     {"pipeline", "models", "metrics"},
     {"methods"},
     {"runs"},
-    {"experiments"},
+    {"api", "experiments"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 RANK |= {"__main__": len(LAYERS), "__init__": len(LAYERS)}  # the door of Python, and its sign
 PAPER = {"sampling", "masks", "discovery", "injection", "pipeline"}
-FOUNDATION = {"types", "errors", "protocols", "config", "presets", "settings", "seeds", "wording"}
+FOUNDATION = {"types", "errors", "sizes", "extensions"}
+FOUNDATION |= {"protocols", "config", "presets", "settings", "seeds", "wording"}
 HEAVY = {"diffusers", "transformers", "peft", "accelerate"}
 MODELS = {"models"}
 SHELF = {"files", "describe"}  # which models there are and where their files lie; no network in it

@@ -9,9 +9,9 @@ from identitystory.config import InjectionConfig
 from identitystory.errors import ConfigError, ModelError
 from identitystory.injection import blend, make_template, present, redenoise
 from identitystory.sampling import trajectory
-from identitystory.types import Scene, Segmentation, Template
+from identitystory.types import Prompt, Segmentation, Template
 
-from .conftest import LATENT, SIZE, C, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T
+from .conftest import LATENT, SIZE, C, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T, asked
 
 CONFIG = InjectionConfig(start=8, k_max=8 * 1024 / SIZE)  # grows by one latent cell
 
@@ -28,7 +28,7 @@ EVERYTHING, NOTHING = box(0, 0, SIZE, SIZE), box(0, 0, 0, 0)
 
 def template(*M, G=None, seed=0, prompt="a pier"):
     G = G or FakeGenerator()
-    cond = G.condition([prompt], guidance=7)
+    cond = G.condition(asked([prompt], guidance=7))
     z = torch.cat([z_i for _, z_i in trajectory(G, G.noise(seed)[None], cond)]).flip(0)
     return Template(Image.new("RGB", (SIZE, SIZE)), z, torch.stack(M))
 
@@ -41,21 +41,23 @@ def identity(*colours):
 
 
 def test_the_template_keeps_every_latent_of_plain_sampling():
-    G, scene = FakeGenerator(), Scene("a pier", ("Mara",))
-    got = make_template(G, FakeSegmenter({"m": (0, 0, 9, 9)}), scene, ["m"], guidance=7, seed=5)
+    G, prompt = FakeGenerator(), Prompt("a pier", guidance=7, seed=5)
+    got = make_template(G, FakeSegmenter({"m": (0, 0, 9, 9)}), prompt, ["Mara"], ["m"])
     z = G.noise(5)[None]
     assert torch.equal(got.latents[T], z[0])
     for i in range(T, 0, -1):
-        z = G.step(z, i, G.condition(["a pier"], guidance=7))
+        z = G.step(z, i, G.condition(asked(["a pier"], guidance=7)))
         assert torch.equal(got.latents[i - 1], z[0])
     assert got.image.tobytes() == G.decode(z)[0].tobytes()
     assert (got.seed, got.missing, len(got.latents)) == (5, (), T + 1)
 
 
 def test_masks_come_in_cast_order_clean_and_the_missing_are_named():
-    scene = Scene("both", ("Tom", "Mara", "Ann"))
+    cast = ("Tom", "Mara", "Ann")
     boxes = {"t": (8, 8, 60, 40), "m": (16, 20, 40, 50)}
-    got = make_template(FakeGenerator(), FakeSegmenter(boxes), scene, ["t", "m", "a"], guidance=7)
+    got = make_template(
+        FakeGenerator(), FakeSegmenter(boxes), Prompt("both"), cast, ["t", "m", "a"]
+    )
     assert torch.equal(got.masks[1], box(16, 20, 40, 50))  # the smaller
     assert torch.equal(got.masks[0], box(8, 8, 60, 40) & ~box(16, 20, 40, 50))
     assert got.missing == ("Ann",)
@@ -64,7 +66,7 @@ def test_masks_come_in_cast_order_clean_and_the_missing_are_named():
 
 def test_an_empty_cast_does_not_trouble_the_segmenter():
     segmenter = FakeSegmenter({})
-    got = make_template(FakeGenerator(), segmenter, Scene("a pier", ()), [], guidance=7)
+    got = make_template(FakeGenerator(), segmenter, Prompt("a pier"), [], [])
     assert got.masks.shape == (0, SIZE, SIZE)
     assert segmenter.calls == 0
 
@@ -75,7 +77,7 @@ def test_a_segmenter_that_breaks_its_promise_is_named():
             return Segmentation(torch.zeros(1, 3, 3, dtype=torch.bool))
 
     with pytest.raises(ModelError, match=r"\(1, 3, 3\)"):
-        make_template(FakeGenerator(), Broken(), Scene("x", ("Mara",)), ["m"], guidance=7)
+        make_template(FakeGenerator(), Broken(), Prompt("x"), ["Mara"], ["m"])
 
 
 # --- re-denoising ------------------------------------------------------------------------------
@@ -85,7 +87,7 @@ def test_a_segmenter_that_breaks_its_promise_is_named():
 def test_an_identity_generator_equal_to_the_general_one_repaints_the_template(M):
     """Bit for bit, whatever the masks and however they grow."""
     G = FakeGenerator()
-    cond = G.condition(["a pier"], guidance=7).expand(len(M), -1, -1, -1)
+    cond = G.condition(asked(["a pier"] * len(M), guidance=7))
     start = template(*M, G=G)
     assert torch.equal(redenoise(G, start, cond, CONFIG), start.latents[0])
 

@@ -22,7 +22,8 @@ from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import judge as judging
 from identitystory.experiments import study
 from identitystory.experiments.cases import find_cases
-from identitystory.experiments.judge import Judge
+from identitystory.experiments.endpoint import Judge
+from identitystory.metrics import intervals
 from identitystory.presets import PRESETS
 from identitystory.protocols import ModelFacts
 from identitystory.runs import files
@@ -588,27 +589,27 @@ def test_without_a_reference_the_most_chosen_is_it():
     ]
     named = {r.method: r.p for r in study.rates("abc", choices, "c")}
     assert named["c"] is None
-    alone = study.sign_flip([0 - 1, 1 - 0]), study.sign_flip([0 - 2, 1 - 2])
-    assert [named["a"], named["b"]] == study.holm(alone)
+    alone = intervals.sign_flip([0 - 1, 1 - 0]), study.sign_flip([0 - 2, 1 - 2])
+    assert [named["a"], named["b"]] == intervals.holm(alone)
 
 
 def test_wilsons_interval_is_scipys():
     for k, n in ((0, 10), (3, 10), (207, 300), (10, 10)):
         theirs = binomtest(k, n).proportion_ci(0.95, method="wilson")
-        assert study.wilson(k, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
-    assert study.wilson(0, 0) == (0.0, 1.0)
+        assert intervals.wilson(k, n) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert intervals.wilson(0, 0) == (0.0, 1.0)
 
 
 def test_the_sign_flip_test_counts_every_way_to_flip():
-    assert study.sign_flip([3, 2, 1]) == 2 / 8
+    assert intervals.sign_flip([3, 2, 1]) == 2 / 8
     assert (
-        study.sign_flip([3, -2, 1]) == 6 / 8
+        intervals.sign_flip([3, -2, 1]) == 6 / 8
     )  # |sum| of 2 or more: all but 3 - 2 - 1 and its twin
-    assert study.sign_flip([1]) == 1.0
-    assert study.sign_flip([0, 0]) == 1.0
-    drawn = study.sign_flip([1] * 12 + [-1] * 3)
+    assert intervals.sign_flip([1]) == 1.0
+    assert intervals.sign_flip([0, 0]) == 1.0
+    drawn = intervals.sign_flip([1] * 12 + [-1] * 3)
     assert drawn == pytest.approx(binomtest(3, 15).pvalue, abs=0.01)
-    assert study.holm([0.04, 0.01, 0.5]) == [0.08, 0.03, 0.5]
+    assert intervals.holm([0.04, 0.01, 0.5]) == [0.08, 0.03, 0.5]
 
 
 def test_comparing_takes_two_methods_with_a_story_in_common(runs, tmp_path):

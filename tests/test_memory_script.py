@@ -43,7 +43,7 @@ def test_a_random_checkpoint_paints_a_whole_story_in_little_memory(sizes, tmp_pa
     """Both searches, both frames, everybody found: the formula's evaluations, and a peak."""
     folder = tmp_path / "random"
     memory.write_checkpoint(folder, sizes, device=CPU, dtype=torch.float32)
-    assert len(find_checkpoint(folder).segmenter) == 2
+    assert len(find_checkpoint(folder).segmenter.files) == 2
     assert [p.name for p in tmp_path.iterdir()] == ["random"]
     numbers = {"device": CPU, "dtype": torch.float32, "steps": 5, "portraits": 2}
     told = memory.measure(str(folder), "low-vram", load=memory.finds_everybody, **numbers)

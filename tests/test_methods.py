@@ -8,7 +8,8 @@ from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError
 from identitystory.methods.registry import METHODS, check_method, method
-from identitystory.presets import PRESETS, with_guidance
+from identitystory.models.files.suited import preset
+from identitystory.presets import with_guidance
 from identitystory.protocols import ModelFacts
 from identitystory.runs import files, plan
 from identitystory.runs.events import Finished, FrameReady, Started, StepDone
@@ -167,8 +168,9 @@ def test_what_else_decides_the_pictures_is_in_every_methods_keys(request_, monke
 
 def test_a_compared_methods_keys_are_what_they_were(request_):
     """Pinned: pictures that people have painted must stay theirs."""
+    scene = lambda s: {"prompt": s.prompt, "cast": s.cast, "text": s.text}
     seen = lambda n: {
-        "scene": asdict(STORY.scenes[n]),
+        "scene": scene(STORY.scenes[n]),
         "cast": [asdict(STORY.character(name)) for name in STORY.scenes[n].cast],
         "faces": {},
         "seed": 0,
@@ -232,8 +234,8 @@ def test_the_folder_keeps_its_method_and_a_wrong_name_is_one_line(request_, serv
 
 
 def test_guidance_is_the_authors_in_the_papers_presets_and_the_models_in_others():
-    assert method("consistory", PRESETS["paper"]).guidance == 5.0
-    assert method("consistory", PRESETS["recommended"]).guidance == 3.0
-    assert method("direct-identity", PRESETS["recommended"]).guidance == 3.0
-    assert not method("one-prompt-one-story", PRESETS["paper"]).own_pooled
-    assert method("one-prompt-one-story", PRESETS["recommended"]).own_pooled
+    assert method("consistory", preset("paper")).guidance == 5.0
+    assert method("consistory", preset("recommended")).guidance == 3.0
+    assert method("direct-identity", preset("recommended")).guidance == 3.0
+    assert not method("one-prompt-one-story", preset("paper")).own_pooled
+    assert method("one-prompt-one-story", preset("recommended")).own_pooled

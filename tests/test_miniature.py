@@ -16,7 +16,7 @@ from identitystory.config import InjectionConfig
 from identitystory.injection import make_template
 from identitystory.models.backend import load_backend
 from identitystory.protocols import Backend
-from identitystory.types import Scene
+from identitystory.types import Prompt
 from tests.people import PICTURES, tiles
 
 FOLDER = Path(str(resources.files("identitystory") / "weights" / "miniature"))
@@ -51,15 +51,13 @@ def test_the_stock_pipeline_paints_the_same_picture(miniature: Backend) -> None:
     G = miniature.general
     pipe = StableDiffusionXLPipeline.from_pretrained(FOLDER, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
-    assert pipe.default_sample_size * pipe.vae_scale_factor == G.size
+    assert pipe.default_sample_size * pipe.vae_scale_factor == G.size[0] == G.size[1]
     prompt, noise = "a portrait of a young woman with red hair on a beach", G.noise(3)
     theirs = pipe(
         prompt, negative_prompt="", guidance_scale=4.0, num_inference_steps=G.num_steps,
         latents=noise[None].clone(),
     ).images[0]  # fmt: skip
-    template = make_template(
-        G, miniature.segmenter, Scene(prompt, ()), [], guidance=4.0, negative="", seed=3
-    )
+    template = make_template(G, miniature.segmenter, Prompt(prompt, guidance=4.0, seed=3), [], [])
     difference = np.abs(np.asarray(theirs, int) - np.asarray(template.image, int))
     assert difference.max() <= 2
 
@@ -111,18 +109,16 @@ def test_an_identity_changes_the_face_and_not_the_background(miniature: Backend)
     template = make_template(
         G,
         miniature.segmenter,
-        Scene(said, ("Ann",)),
+        Prompt(said, guidance=4.0, seed=1),
+        ["Ann"],
         ["a woman"],
-        guidance=4.0,
-        negative="",
-        seed=1,
     )
     assert template.missing == ()
     e = G_id.embed(people[0]).mean(0, keepdim=True)
-    cond = G_id.condition(["a woman"], guidance=4.0, identities=e, nouns=["woman"])
+    cond = G_id.condition([Prompt("a woman", guidance=4.0, face=e[0], noun="woman")])
     config = InjectionConfig(start=5)
     z = redenoise(G_id, template, cond, config)
-    grown = dilate(template.masks, round(config.k_max_at(G.size)))
+    grown = dilate(template.masks, round(config.k_max_at(min(G.size))))
     inside = downsample(grown, z.shape[-2:], "nearest")[0].bool()
     changed = (z != template.latents[0]).any(0)
     assert not changed[~inside].any()

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from benchmarks.missing import looked, shares, table
-from identitystory.metrics.evidence import Instruments, Member, Picture, Told, look
+from identitystory.metrics.evidence import Instruments, MeasuredStory, Member, Picture, look
 from identitystory.types import Face
 
 HALF, NEAR = "a half-body photo of a man", "a portrait of a man"
@@ -43,7 +43,7 @@ def test_a_face_counts_if_it_is_found_in_its_picture(tmp_path):
         cast = (Member("Tom", "a man", "Tom"),)
         masks = torch.ones(1, 8, 8, dtype=torch.bool)
         pictures.append(Picture(tmp_path / f"{name}.png", name, cast, masks))
-    seen = look(Told("", tuple(pictures), 1), Instruments(recogniser=Bright()))
+    seen = look(MeasuredStory("", tuple(pictures), 1), Instruments(recogniser=Bright()))
     assert looked(seen) == [("a", True), ("b", False)]
 
 

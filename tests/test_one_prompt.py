@@ -112,7 +112,7 @@ def test_a_window_goes_round_when_not_everybody_fits():
 def test_the_prompt_is_reweighted_as_the_release_does(backend):
     """Suppress the others one after the other, each with end and padding, then express one's own."""
     G = backend.general
-    cond, _ = METHOD.condition(G, STORY, 4)
+    cond, _ = METHOD.condition(G, STORY, 4, 0)
     whole, spans = consolidate("a woman with dark curly hair", ["reads a letter", "by the sea"])
     expected = G.encode.encode_prompts([whole]).hidden[0].double()
     first = 0
@@ -129,7 +129,7 @@ def test_the_prompt_is_reweighted_as_the_release_does(backend):
     identity = G.encode.encode_prompts(["a woman with dark curly hair"]).hidden[0]
     torch.testing.assert_close(cond.hidden[1, 77:], identity)
     torch.testing.assert_close(cond.pooled[1:], G.encode.encode_prompts([whole]).pooled)
-    other, _ = replace(METHOD, own_pooled=True).condition(G, STORY, 4)
+    other, _ = replace(METHOD, own_pooled=True).condition(G, STORY, 4, 0)
     assert torch.equal(other.hidden, cond.hidden)
     own_prompt = G.encode.encode_prompts([STORY.scenes[4].prompt])
     torch.testing.assert_close(other.pooled[1:], own_prompt.pooled)
@@ -153,7 +153,7 @@ def test_a_prompt_of_several_chunks_is_reweighted_in_the_right_rows(backend, lon
     who = "a woman with dark curly hair" + (many if long == "identity" else "")
     does = many.strip() if long == "frame" else "by the sea"
     story = inline_story([f"Mara: {who}"], [f"{{Mara}} {does}", "{Mara} in the snow"])
-    cond, seen = METHOD.condition(G, story, 0)
+    cond, seen = METHOD.condition(G, story, 0, 0)
     whole = f"{who} {does}"
     expected = G.encode.encode_prompts([whole]).hidden[0].double()
     length, first = len(expected), 0
@@ -179,7 +179,7 @@ def test_a_prompt_of_several_chunks_is_reweighted_in_the_right_rows(backend, lon
 def test_identity_preserving_attention_is_the_joined_text_with_its_masked_columns_left_out(backend):
     """Against plain attention over a text from which the masked columns are cut out."""
     G = backend.general
-    _, seen = METHOD.condition(G, STORY, 4)
+    _, seen = METHOD.condition(G, STORY, 4, 0)
     words = len(G.encode.tokenizers[0]("a woman with dark curly hair").input_ids) - 1
     assert seen[0].tolist() == [True] * 77 + [False] * 77
     assert seen[1].tolist() == [True] * (77 + words) + [False] * (77 - words)
@@ -196,9 +196,9 @@ def test_identity_preserving_attention_is_the_joined_text_with_its_masked_column
 def test_the_stock_unet_gives_the_same_with_joined_text_and_its_own_mask(backend):
     """The equality that spares the second pass: diffusers' encoder_attention_mask does it too."""
     G = backend.general
-    cond, seen = METHOD.condition(G, STORY, 0)
+    cond, seen = METHOD.condition(G, STORY, 0, 0)
     z = G.noise(1)[None].repeat(2, 1, 1, 1)
-    hidden, pooled, time_ids = (x.flatten(0, 1) for x in cond.rows(1))
+    hidden, pooled, time_ids = cond.hidden, cond.pooled, cond.time_ids
     given = {
         "encoder_hidden_states": hidden,
         "added_cond_kwargs": {"text_embeds": pooled, "time_ids": time_ids},
@@ -229,7 +229,7 @@ def test_frames_without_people_are_plain_and_the_others_are_not(backend):
 def test_alone_and_not_reweighted_only_the_identitys_keys_are_added(backend):
     """With one frame a prompt and sigma left alone, the prompt's states are the text's own."""
     G = backend.general
-    cond, _ = OFF.condition(G, STORY, 2)
+    cond, _ = OFF.condition(G, STORY, 2, 0)
     text = G.encode.encode_prompts(["an old man with a grey beard in the snow"])
     torch.testing.assert_close(cond.hidden[1, :77], text.hidden[0], rtol=1e-4, atol=1e-4)
 
@@ -237,8 +237,8 @@ def test_alone_and_not_reweighted_only_the_identitys_keys_are_added(backend):
 class Off(OnePromptOneStory):
     """A prompt for each frame, sigma left alone, and the identity's columns masked."""
 
-    def condition(self, G, story, n):
-        cond, seen = super().condition(G, story, n)
+    def condition(self, G, story, n, seed):
+        cond, seen = super().condition(G, story, n, seed)
         seen[:, 77:] = False
         return cond, seen
 

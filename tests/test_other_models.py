@@ -10,10 +10,10 @@ from huggingface_hub import hf_hub_download
 
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
-from identitystory.experiments.instruments import CLIP, CLIPSEG, Wanted, open_tools
+from identitystory.experiments.instruments import CLIP, CLIPSEG, EvaluationRequest, open_tools
 from identitystory.models.files.catalogue import ENTRIES
 from identitystory.models.files.fetch import fetch
-from identitystory.models.files.store import PHOTOMAKER, store
+from identitystory.models.files.store import store
 from tests.fake_hub import fake_hub  # noqa: F401
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
@@ -43,7 +43,7 @@ def serve_clipseg(hub, toy, repo):
 
 
 def encoder_of(model, **wanted):
-    tools = open_tools(Wanted((), faces="none", **wanted), [str(model)])
+    tools = open_tools(EvaluationRequest((), faces="none", **wanted), [str(model)])
     return tools.measured_with["CLIP"]["name"].partition(" ")[0]
 
 
@@ -74,7 +74,7 @@ def test_the_commands_run_unchanged_once_a_clip_is_there(hub, toy, folder, tmp_p
 def test_the_light_models_own_clipseg_measures_it(hub, toy):
     serve_clipseg(hub, toy, CLIPSEG)
     list(fetch(ENTRIES["clipseg"]))
-    shutil.copy(toy / "photomaker.safetensors", store() / PHOTOMAKER)
+    shutil.copy(toy / "photomaker.safetensors", store() / ENTRIES["photomaker"].converted)
     assert encoder_of(f"sdxl-light:{toy}") == f"sdxl-light:{toy}/segmenter"
 
 

@@ -1,10 +1,10 @@
-"""docs/paper.md names tests, files and functions that are there."""
+"""docs/reference/paper.md names tests, files and functions that are there."""
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = (ROOT / "docs" / "paper.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "reference" / "paper.md").read_text("utf-8")
 TESTS = {
     name
     for file in (ROOT / "tests").glob("test_*.py")
@@ -32,6 +32,22 @@ def test_every_test_file_that_the_page_names_exists():
     files = set(re.findall(r"`(?:tests/)?(test_\w+?)(?:\.py)?`", PAGE))
     assert len(files) > 10
     assert [f for f in files if not (ROOT / "tests" / f"{f}.py").is_file()] == []
+
+
+def test_every_function_that_the_page_names_exists():
+    """Written ``file.name``, with the rooms in front or not; a class of ours with its attribute too."""
+    code = {f: f.read_text("utf-8") for f in (ROOT / "src" / "identitystory").rglob("*.py")}
+    stems = {f.stem for f in code}
+    named = re.findall(r"`((?:\w+\.)*\w+)\.(\w+)", PAGE)
+    named = [(path, name) for path, name in named if path.split(".")[-1] in stems and name != "py"]
+    assert len(named) > 20
+
+    def there(path, name):
+        ending = "/" + path.replace(".", "/") + ".py"
+        files = [t for f, t in code.items() if f.as_posix().endswith(ending)]
+        return any(re.search(rf"^(?:def|class) {name}\b|^{name}\b", t, re.M) for t in files)
+
+    assert [f"{path}.{name}" for path, name in named if not there(path, name)] == []
 
 
 def test_every_symbol_has_a_test():

@@ -16,6 +16,7 @@ from identitystory.models.sdxl.identity_encoder import identity_encoder, photoma
 from identitystory.models.sdxl.load import load_sdxl
 from identitystory.models.sdxl.lora import load_lora, read_lora
 from identitystory.models.sdxl.photomaker import LORA, class_token, load_photomaker
+from tests.conftest import asked
 from tests.toy import WIDTHS, toy_checkpoint, toy_encoder, toy_vision_config  # noqa: F401
 
 PROMPT = "a photo of a middle-aged woman with dark curly hair"
@@ -204,7 +205,7 @@ def test_class_words_that_are_missing_or_too_late_are_refused(G_id):
     with pytest.raises(PromptError, match="has 601 tokens"):
         class_token(tokenizer, "a " * 600 + "boy", "boy", 77)
     with pytest.raises(PromptError, match="'boy'"):
-        G_id.condition(["a girl"], guidance=5.0, identities=randn(1, 96), nouns=["boy"])
+        G_id.condition(asked(["a girl"], guidance=5.0, faces=randn(1, 96), nouns=["boy"]))
 
 
 # --- fusing ------------------------------------------------------------------------------------
@@ -213,8 +214,8 @@ def test_class_words_that_are_missing_or_too_late_are_refused(G_id):
 def test_only_the_class_words_row_changes(G_id):
     prompts, nouns = [PROMPT, "an old man, xylophonist"], ["woman", "xylophonist"]
     e = randn(2, sum(WIDTHS))
-    plain = G_id.condition(prompts, guidance=5.0)
-    fused = G_id.condition(prompts, guidance=5.0, identities=e, nouns=nouns)
+    plain = G_id.condition(asked(prompts, guidance=5.0))
+    fused = G_id.condition(asked(prompts, guidance=5.0, faces=e, nouns=nouns))
     assert torch.equal(fused.pooled, plain.pooled)
     d1 = WIDTHS[0]
     expected = plain.hidden.clone()
@@ -226,7 +227,7 @@ def test_only_the_class_words_row_changes(G_id):
     changed = fused.hidden != plain.hidden
     assert torch.equal(changed, expected != plain.hidden)  # all else bit for bit
     torch.testing.assert_close(fused.hidden, expected)
-    again = G_id.condition(prompts, guidance=5.0, identities=e, nouns=nouns)
+    again = G_id.condition(asked(prompts, guidance=5.0, faces=e, nouns=nouns))
     assert torch.equal(again.hidden, fused.hidden)  # nothing compounds
 
 
@@ -237,8 +238,8 @@ def test_a_class_word_in_a_later_chunk_is_found_there(G_id):
     assert class_token(tokenizer, prompt, "girl", 77) == 77 + class_token(
         tokenizer, "girl and a boy", "girl", 77
     )
-    plain = G_id.condition([prompt], guidance=5.0)
-    fused = G_id.condition([prompt], guidance=5.0, identities=randn(1, 96), nouns=["boy"])
+    plain = G_id.condition(asked([prompt], guidance=5.0))
+    fused = G_id.condition(asked([prompt], guidance=5.0, faces=randn(1, 96), nouns=["boy"]))
     places = [class_token(t, prompt, "boy", 77) for t in G_id.text.tokenizers]
     assert min(places) > 77
     changed = (fused.hidden != plain.hidden).any(dim=-1)
@@ -246,20 +247,20 @@ def test_a_class_word_in_a_later_chunk_is_found_there(G_id):
 
 
 def test_fusing_leaves_the_conditioning_it_starts_from_alone(G_id, monkeypatch):
-    plain = G_id.condition([PROMPT], guidance=5.0)
+    plain = G_id.condition(asked([PROMPT], guidance=5.0))
     kept = plain.hidden.clone()
     monkeypatch.setattr(G_id.general, "condition", lambda *args, **options: plain)
     e = randn(1, sum(WIDTHS))
-    fused = G_id.condition([PROMPT], guidance=5.0, identities=e, nouns=["woman"])
+    fused = G_id.condition(asked([PROMPT], guidance=5.0, faces=e, nouns=["woman"]))
     assert torch.equal(plain.hidden, kept)
     assert not torch.equal(fused.hidden, kept)
 
 
 def test_without_identities_it_is_plain_text(G_id):
-    ours = G_id.condition([PROMPT], guidance=5.0)
-    assert torch.equal(ours.hidden, G_id.general.condition([PROMPT], guidance=5.0).hidden)
-    with pytest.raises(ValueError, match="one row and one noun a prompt"):
-        G_id.condition([PROMPT], guidance=5.0, identities=randn(1, 96))
+    ours = G_id.condition(asked([PROMPT], guidance=5.0))
+    assert torch.equal(ours.hidden, G_id.general.condition(asked([PROMPT], guidance=5.0)).hidden)
+    with pytest.raises(PromptError, match="the class word '' is not in the prompt"):
+        G_id.condition(asked([PROMPT], guidance=5.0, faces=randn(1, 96)))
 
 
 # --- the LoRA ----------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ def test_without_identities_it_is_plain_text(G_id):
 
 def test_the_general_generator_never_feels_the_lora(toy, G_id):
     alone, _ = general(toy)
-    cond = alone.condition([PROMPT], guidance=5.0)
+    cond = alone.condition(asked([PROMPT], guidance=5.0))
     z = alone.noise(0)[None]
     expected = alone.step(z, 6, cond)
     assert torch.equal(G_id.general.step(z, 6, cond), expected)
@@ -287,7 +288,7 @@ def test_the_lora_is_w_plus_b_a(toy, G_id, tensors):
         if key.endswith("lora_A.weight"):
             layer = merged.unet.get_submodule(key.removesuffix(".lora_A.weight"))
             layer.weight += lora[key.replace("lora_A", "lora_B")] @ lora[key]
-    cond = merged.condition([PROMPT], guidance=5.0)
+    cond = merged.condition(asked([PROMPT], guidance=5.0))
     z = merged.noise(0)[None]
     ours, expected = G_id.step(z, 4, cond), merged.step(z, 4, cond)
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
@@ -298,7 +299,7 @@ def test_its_short_forward_is_pefts_bit_for_bit(toy, scale):
     G, text = general(toy)
     G_id = load_photomaker(toy / "photomaker.safetensors", G, text)
     e = randn(1, sum(WIDTHS))
-    cond = G_id.condition([PROMPT], guidance=2.0, identities=e, nouns=["woman"])
+    cond = G_id.condition(asked([PROMPT], guidance=2.0, faces=e, nouns=["woman"]))
     z, layers = G.noise(0)[None], G_id.loras[0].layers
     for layer in layers:
         layer.scaling[LORA] = scale
@@ -378,7 +379,7 @@ def test_older_names_of_the_lora_are_the_same_lora(toy, G_id, tensors, form, pre
     assert not any("lora_A" in k for k in renamed)
     G, _ = general(toy)
     lora = load_lora(G.unet, renamed, LORA)
-    cond = G.condition([PROMPT], guidance=5.0)
+    cond = G.condition(asked([PROMPT], guidance=5.0))
     z = G.noise(0)[None]
     with lora.on():
         assert torch.equal(G.step(z, 4, cond), G_id.step(z, 4, cond))

@@ -19,10 +19,10 @@ from identitystory.pipeline import (
 from identitystory.protocols import Backend
 from identitystory.sampling import Watched, trajectory
 from identitystory.seeds import attempt_seed, frame_seed, portrait_seeds
-from identitystory.types import Character, Identity
+from identitystory.types import Character, Identity, Prompt
 from identitystory.wording import identity_prompt, phrases
 
-from .conftest import MARA, TOM, FakeIdentityGenerator, FakeSegmenter, T
+from .conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T, asked
 
 DISCOVERY = DiscoveryConfig(num_portraits=10, rank=2, search_prompt="a portrait of {description}")
 PRESET = Preset("test", num_steps=T, discovery=DISCOVERY, injection=InjectionConfig(start=8))
@@ -68,9 +68,9 @@ def test_portraits_are_plain_sampling_without_an_identity():
     G_id = FakeIdentityGenerator()
     images, E = portraits(G_id, MARA, [3, 4], DISCOVERY)
     prompt = "a portrait of a woman with dark curly hair"
-    assert G_id.conditions[0] == ([prompt] * 2, {"guidance": 5.0, "negative": "", "nouns": None})
+    assert G_id.conditions[0] == asked([prompt] * 2, guidance=5.0, negative="", seeds=[3, 4])
     for seed, image, row in zip((3, 4), images, E, strict=True):
-        cond = G_id.condition([prompt], guidance=5.0)
+        cond = G_id.condition(asked([prompt], guidance=5.0))
         z = [z for _, z in trajectory(G_id, G_id.noise(seed)[None], cond)][-1]
         assert image.tobytes() == G_id.decode(z)[0].tobytes()
         assert torch.equal(row, G_id.embed([image])[0])
@@ -93,10 +93,11 @@ def test_the_batch_of_portraits_does_not_change_the_identity(batch):
 
 def test_every_character_is_conditioned_on_its_words_noun_and_face(story, backend):
     paint(backend, story, story.scenes[1], faces(1.0, 2.0), PRESET)
-    prompts, options = backend.identity.conditions[0]
-    assert prompts == [f"watercolour, {c.description}" for c in (MARA, TOM)]
-    assert options["nouns"] == ["woman", "man"]
-    assert options["guidance"] == PRESET.injection.guidance_identity
+    prompts = backend.identity.conditions[0]
+    assert [p.text for p in prompts] == [f"watercolour, {c.description}" for c in (MARA, TOM)]
+    assert [p.noun for p in prompts] == ["woman", "man"]
+    assert [float(p.face.mean()) for p in prompts] == [1.0, 2.0]
+    assert {p.guidance for p in prompts} == {PRESET.injection.guidance_identity}
     assert phrases(story, story.scenes[1]) == [MARA.description, TOM.description]
 
 
@@ -184,24 +185,25 @@ def test_painting_somebody_undiscovered_is_refused(story, backend):
 def test_the_identity_generator_alone_is_plain_sampling(story):
     G_id, scene = FakeIdentityGenerator(), story.scenes[0]
     frame = direct_identity(G_id, story, scene, faces(2.0), PRESET.injection, seed=3)
-    cond = G_id.condition(
-        [scene.prompt], guidance=7, identities=torch.full((1, 16), 2.0), nouns=["woman"]
-    )
+    face = faces(2.0)["Mara"].embedding
+    said = Prompt(scene.prompt, guidance=7, seed=3, face=face, noun="woman")
+    cond = G_id.condition([said])
     z = [z for _, z in trajectory(G_id, G_id.noise(3)[None], cond)][-1]
     assert frame.image.tobytes() == G_id.decode(z)[0].tobytes()
-    assert G_id.conditions[0] == G_id.conditions[1]
+    (ours,) = G_id.conditions[0]
+    assert torch.equal(ours.face, face)
+    assert dataclasses.replace(ours, face=None) == dataclasses.replace(said, face=None)
     assert frame.template is None
 
 
 def test_unguided_injection_averages_the_kept_latent_with_everybody(story, backend):
     scene, G_id, config = story.scenes[1], backend.identity, PRESET.injection
-    start = make_template(
-        backend.general, backend.segmenter, scene, phrases(story, scene), guidance=7
-    )
+    said, wanted = Prompt(scene.prompt, guidance=7), phrases(story, scene)
+    start = make_template(backend.general, backend.segmenter, said, scene.cast, wanted)
     frame = unguided_injection(G_id, story, scene, start, faces(1.0, 2.0), config)
     conds = [
         G_id.condition(
-            [f"watercolour, {c.description}"], guidance=7, identities=torch.full((1, 16), v)
+            asked([f"watercolour, {c.description}"], guidance=7, faces=torch.full((1, 16), v))
         )
         for c, v in ((MARA, 1.0), (TOM, 2.0))
     ]
@@ -232,24 +234,12 @@ def test_the_formula_is_what_is_counted(story, backend, boxes):
     )
 
 
-class Honest(FakeIdentityGenerator):
-    """Says what a step costs, as the real generators do."""
-
-    def condition(self, prompts, *, guidance, **options):
-        cond = super().condition(prompts, guidance=guidance, **options)
-        cond.guidance = guidance
-        return cond
-
-    def evaluations(self, cond):
-        return 1 if cond.guidance == 1 else 2
-
-
 @pytest.mark.parametrize("interval", [(0.0, 1.0), (0.0, 0.6), (0.3, 0.5)])
 @pytest.mark.parametrize(("template", "identity"), [(5.0, 5.0), (1.0, 1.0), (1.0, 5.0), (5.0, 1.0)])
 def test_the_formula_is_what_is_counted_wherever_guidance_is_off(
     story, boxes, template, identity, interval
 ):
-    general, G_id = Watched(Honest("general")), Watched(Honest())
+    general, G_id = Watched(FakeGenerator()), Watched(FakeIdentityGenerator())
     parts = Backend("watched", general, G_id, FakeSegmenter(boxes))
     search = dataclasses.replace(DISCOVERY, guidance=template, guidance_interval=interval)
     injection = dataclasses.replace(

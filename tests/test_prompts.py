@@ -10,7 +10,8 @@ import pytest
 from identitystory.cli.main import main
 from identitystory.errors import PromptError
 from identitystory.models.describe import describe_model
-from identitystory.models.sdxl.prompt_length import SHORT, check_lengths, check_phrases
+from identitystory.models.sdxl.prompt_length import SHORT, check_lengths
+from identitystory.models.segment.parts import check_phrases
 from identitystory.runs.service import Service
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
@@ -90,7 +91,7 @@ def test_descriptions_that_the_detector_cannot_read_are_refused_before_the_searc
     assert "tokens together; the detector reads 64. Shorten them" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
     check_phrases(
-        model / "segmenter" / "detector", [["a woman, a woman, a woman", "an old man"]] * 9
+        (model / "segmenter" / "detector",), [["a woman, a woman, a woman", "an old man"]] * 9
     )
 
 

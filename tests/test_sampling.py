@@ -8,17 +8,17 @@ from identitystory.config import InjectionConfig
 from identitystory.errors import ConfigError
 from identitystory.injection import kept_latents, make_template, redenoise
 from identitystory.models.backend import load_backend
-from identitystory.sampling import Drawing, Watched, drawing, step_noise, trajectory, within
-from identitystory.types import Scene, Template
+from identitystory.sampling import Watched, step_noise, trajectory
+from identitystory.types import Prompt, Template
 
-from .conftest import FakeGenerator, FakeIdentityGenerator, T
+from .conftest import FakeGenerator, FakeIdentityGenerator, T, asked
 from .toy import toy_checkpoint  # noqa: F401
 
 
 def test_a_trajectory_counts_down_from_the_given_noise_to_clean():
     G = FakeGenerator()
     z = G.noise(3)[None]
-    cond = G.condition(["a pier"], guidance=5)
+    cond = G.condition(asked(["a pier"], guidance=5))
     got = list(trajectory(G, z, cond))
     assert [i for i, _ in got] == list(range(T, -1, -1))
     assert got[0][1] is z
@@ -31,7 +31,7 @@ def test_a_trajectory_counts_down_from_the_given_noise_to_clean():
 
 def test_a_trajectory_can_be_entered_in_the_middle():
     G = FakeGenerator()
-    cond = G.condition(["a pier"], guidance=5)
+    cond = G.condition(asked(["a pier"], guidance=5))
     z = dict(trajectory(G, G.noise(3)[None], cond))
     again = dict(trajectory(G, z[4], cond, start=4))
     assert sorted(again) == [0, 1, 2, 3, 4]
@@ -50,7 +50,7 @@ def test_watching_changes_nothing_and_counts_two_evaluations_a_sample_and_step()
     G, seen = FakeIdentityGenerator(), []
     W = Watched(G, seen.append)
     z = torch.stack([W.noise(1), W.noise(2), W.noise(3)])
-    cond = W.condition(["a", "b", "c"], guidance=5, identities=torch.ones(3, 4), nouns=["x"] * 3)
+    cond = W.condition(asked(["a", "b", "c"], guidance=5, faces=torch.ones(3, 4), nouns=["x"] * 3))
     watched = [z_i for _, z_i in trajectory(W, z, cond)]
     plain = [z_i for _, z_i in trajectory(G, z, cond)]
     assert all(torch.equal(a, b) for a, b in zip(watched, plain, strict=True))
@@ -70,7 +70,7 @@ def test_raising_in_on_step_cancels_before_the_step():
 
     W = Watched(G, cancel)
     with pytest.raises(KeyboardInterrupt):
-        list(trajectory(W, W.noise(0)[None], W.condition(["a"], guidance=1)))
+        list(trajectory(W, W.noise(0)[None], W.condition(asked(["a"], guidance=1))))
     assert G.asked == []
     assert W.evaluations == 0
 
@@ -93,42 +93,47 @@ def test_noise_is_of_the_seed_and_the_step():
     assert many.std() == pytest.approx(1, abs=0.02)
 
 
-def test_only_a_generator_with_an_ancestral_sampler_draws(toy, ancestral):
+def test_only_an_ancestral_sampler_draws_and_from_the_prompts_seed(toy, ancestral):
     plain = load_backend(toy, device="cpu", dtype="float32", num_steps=5)
-    assert drawing(plain.general, [1]) is plain.general
-    assert drawing(FakeGenerator(), [1]).__class__ is FakeGenerator
-    for G in (ancestral.general, ancestral.identity, Watched(within(ancestral.general, (0, 0.5)))):
-        assert isinstance(drawing(G, [1]), Drawing)
+    one, other = asked(["a woman"] * 2, guidance=3.0, seeds=[1, 2])
+    z = plain.general.noise(0)[None]
+    for G in (plain.general, plain.identity):
+        assert torch.equal(G.step(z, 3, G.condition([one])), G.step(z, 3, G.condition([other])))
+    for G in (ancestral.general, ancestral.identity, Watched(ancestral.general)):
+        made = [G.step(z, 3, G.condition([prompt])) for prompt in (one, other)]
+        drawn = [step_noise(seed, 3, z.shape[1:]) for seed in (1, 2)]
+        start, end = ancestral.general.sampler.levels[5 - 3].double()
+        share = ((1 - end) / (1 - start) * (1 - start / end)).sqrt()
+        difference = share * (drawn[0] - drawn[1])  # all else is the same
+        torch.testing.assert_close((made[0] - made[1])[0], difference.float(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_picture_does_not_depend_on_its_company(ancestral):
     """The noise is each picture's own; a batch may differ in the last bits alone."""
-    G = within(Watched(ancestral.general), (0.0, 0.6))
-    cond = G.condition(["a woman"], guidance=3.0)
-    alone = [kept_latents(G, cond, [seed])[0] for seed in (5, 6)]
+    G = Watched(ancestral.general)
+    both = asked(["a woman"] * 2, guidance=3.0, interval=(0.0, 0.6), seeds=[5, 6])
+    alone = [kept_latents(G, [one])[0] for one in both]
     assert not torch.allclose(*alone)
-    together = kept_latents(G, cond, [5, 6])
+    together = kept_latents(G, both)
     for a, b in zip(alone, together, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
-    assert torch.equal(kept_latents(G, cond, [5])[0], alone[0])
+    assert torch.equal(kept_latents(G, both[:1])[0], alone[0])
 
 
 def test_a_template_denoised_again_by_its_own_generator_goes_the_same_way(ancestral):
-    G = ancestral.general
-    cond = G.condition(["a woman on a pier"], guidance=3.0)
-    z = kept_latents(G, cond, [9])[0]
-    M = torch.ones(1, G.size, G.size, dtype=torch.bool)
+    G, said = ancestral.general, Prompt("a woman on a pier", guidance=3.0, seed=9)
+    z = kept_latents(G, [said])[0]
+    M = torch.ones(1, *G.size, dtype=torch.bool)
     template = Template(G.decode(z[:1])[0], z, M, (), 9)
     config = InjectionConfig(start=4)
-    again = redenoise(G, template, cond, config)
+    again = redenoise(G, template, G.condition([said]), config)
     assert torch.equal(again, z[0])
-    other = dataclasses.replace(template, seed=10)
-    assert not torch.allclose(redenoise(G, other, cond, config), z[0])
+    other = G.condition([dataclasses.replace(said, seed=10)])
+    assert not torch.allclose(redenoise(G, template, other, config), z[0])
 
 
 def test_a_template_remembers_the_seed_of_its_noise(ancestral):
-    scene = Scene("a pier at dawn", ())
-    made = make_template(ancestral.general, ancestral.segmenter, scene, [], guidance=3.0, seed=4)
-    cond = ancestral.general.condition([scene.prompt], guidance=3.0)
+    prompt = Prompt("a pier at dawn", guidance=3.0, seed=4)
+    made = make_template(ancestral.general, ancestral.segmenter, prompt, [], [])
     assert made.seed == 4
-    assert torch.equal(made.latents, kept_latents(ancestral.general, cond, [4])[0])
+    assert torch.equal(made.latents, kept_latents(ancestral.general, [prompt])[0])

@@ -16,6 +16,7 @@ from identitystory.models.files.checkpoint import find_folder
 from identitystory.models.parts import load_part
 from identitystory.models.sdxl.load import decode_in_tiles, load_sdxl
 from identitystory.models.sdxl.tokens import chunk_starts, token_ids, token_rows
+from tests.conftest import asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
 CPU = torch.device("cpu")
@@ -58,7 +59,7 @@ def test_the_stock_pipeline_paints_the_same_picture(toy, stock, name, negative):
     expected = stock(PROMPTS, **common, output_type="latent").images
     expected_images = stock(PROMPTS, **common).images
 
-    cond = G.condition(PROMPTS, guidance=5.0, negative=negative)
+    cond = G.condition(asked(PROMPTS, guidance=5.0, negative=negative))
     for i in range(5, 0, -1):
         z = G.step(z, i, cond)
     torch.testing.assert_close(z, expected, rtol=1e-4, atol=1e-4)
@@ -102,7 +103,7 @@ def test_a_long_prompt_is_read_in_chunks_that_end_before_words(toy):
     changed = text.encode_prompts([prompt + " girl"])
     assert not torch.equal(changed.hidden, long.hidden)
 
-    cond = G.condition([prompt, "an old man"], guidance=5.0)
+    cond = G.condition(asked([prompt, "an old man"], guidance=5.0))
     assert cond.hidden.shape == (4, count * 77, sum(text.widths))
     assert G.step(torch.stack([G.noise(0)] * 2), 5, cond).isfinite().all()
     short = text.encode_prompts(["an old man"])
@@ -141,8 +142,10 @@ def test_half_precision_files_alone_will_do(toy, copy):
         file.rename(file.with_name(f"{file.stem}.fp16.safetensors"))
     (a, _), (b, _) = load(toy), load(copy)
     z = a.noise(0)[None]
-    cond = a.condition(["a woman"], guidance=5.0)
-    assert torch.equal(a.step(z, 5, cond), b.step(z, 5, b.condition(["a woman"], guidance=5.0)))
+    cond = a.condition(asked(["a woman"], guidance=5.0))
+    assert torch.equal(
+        a.step(z, 5, cond), b.step(z, 5, b.condition(asked(["a woman"], guidance=5.0)))
+    )
 
 
 def test_broken_folders_are_told_in_a_sentence(copy, tmp_path):

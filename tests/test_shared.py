@@ -86,12 +86,13 @@ def changed(part, name):
 class Minute:
     """Adds what the fakes of conftest leave out: negatives, samplers and fusing twice."""
 
-    def condition(self, prompts, *, negative="", **options):
-        colour = super().condition(prompts, negative=negative, **options)
-        return colour + number(negative + self.sampler)
+    def condition(self, prompts):
+        more = [number(p.negative + self.sampler) / p.guidance for p in prompts]
+        cond = super().condition(prompts)
+        return replace(cond, numbers=[a + b for a, b in zip(cond.numbers, more, strict=True)])
 
     def fuse_again(self, cond):
-        return 2 * cond
+        return replace(cond, numbers=[2 * n for n in cond.numbers])
 
 
 class Identity(Minute, FakeIdentityGenerator):

@@ -228,7 +228,7 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
         ),
         (
             'scene = ["x"]\n' + HEAD,
-            "story.toml: scene 1 must be a table with 'prompt', not 'x'",
+            "story.toml: scene 1 must be a table with 'prompt', 'size', 'aspect', not 'x'",
         ),
         (HEAD + SCENE * 1001, "story.toml: there are 1,001 scenes; at most 1,000 are taken"),
         (

@@ -11,13 +11,14 @@ from safetensors.torch import load_file, save_file
 from identitystory.errors import ConfigError, ModelError
 from identitystory.methods.plain import General
 from identitystory.methods.story_adapter import GlobalReference, StoryAdapter
-from identitystory.models.files.checkpoint import ADAPTER, adapter_fingerprint
 from identitystory.models.sdxl.attention import edited
+from identitystory.models.sdxl.family import ADAPTER, adapter_fingerprint
 from identitystory.models.sdxl.ip_adapter import embeddings_of, load_ip_adapter
 from identitystory.models.sdxl.photomaker import load_identity_encoder
 from identitystory.runs.files import FolderNotes
 from identitystory.sampling import sample
 from identitystory.story.file import inline_story
+from tests.conftest import asked
 from tests.stories import STEPS, far, paint, toy_backend  # noqa: F401
 from tests.toy import add_toy_ip_adapter, toy_checkpoint  # noqa: F401
 
@@ -41,7 +42,7 @@ def test_several_pictures_are_seen_as_the_stock_ip_adapter_sees_them(backend, fo
     adapter = load_ip_adapter(folder, G.unet)
     pictures = list(paint(General(), backend, story=SHORT).values())
     seen = embeddings_of(adapter, pictures)
-    cond = G.condition(["an old man"], guidance=5.0)
+    cond = G.condition(asked(["an old man"], guidance=5.0))
     z = G.noise(7)[None]
     with torch.no_grad(), edited(G.unet, GlobalReference(adapter, seen, 0.4, guided=True)):
         ours = sample(G, z, cond)
@@ -99,7 +100,7 @@ def test_without_rounds_it_is_plain_sdxl_and_rounds_look_at_all_of_the_last_one(
     G = backend.general
     adapter = load_ip_adapter(folder, G.unet)
     seen = embeddings_of(adapter, [zero[0], zero[1]])  # both pictures of round 0
-    cond = G.condition([SHORT.scenes[1].prompt], guidance=5.0, negative=QUICK.negative)
+    cond = G.condition(asked([SHORT.scenes[1].prompt], guidance=5.0, negative=QUICK.negative))
     with torch.no_grad(), edited(G.unet, GlobalReference(adapter, seen, 0.3, guided=True)):
         expected = G.decode(sample(G, G.noise(3)[None], cond))[0]
     assert far(one[1], expected) == 0
@@ -180,7 +181,7 @@ def test_before_its_training_the_workshops_adapter_changes_nothing(backend):
 
     G = backend.general
     adapter = Adapter(G.unet, 96)
-    cond, z = G.condition(["an old man"], guidance=1.0), G.noise(7)[None]
+    cond, z = G.condition(asked(["an old man"], guidance=1.0)), G.noise(7)[None]
     tokens = adapter.tokens(torch.randn(1, 96, generator=torch.Generator().manual_seed(0)))
     with torch.no_grad(), edited(G.unet, adapter.edit(tokens)):
         seen = G.step(z, 2, cond)
@@ -230,7 +231,7 @@ def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_pa
     ):
         load_ip_adapter(copy, G.unet)
 
-    cond = G.condition(["an old man"], guidance=1.0)
+    cond = G.condition(asked(["an old man"], guidance=1.0))
     z = G.noise(7)[None]
     with torch.no_grad():
         with edited(G.unet, GlobalReference(loaded, e, 1.0, guided=False)):

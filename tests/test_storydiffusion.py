@@ -11,6 +11,7 @@ from identitystory.methods.plain import General
 from identitystory.methods.storydiffusion import ConsistentSelfAttention, StoryDiffusion
 from identitystory.models.sdxl.attention import Site, attend
 from identitystory.story.file import inline_story
+from tests.conftest import asked
 from tests.stories import ALL, STORY, far, naive_attention, paint, toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -162,7 +163,7 @@ def test_anchors_that_do_not_fit_together_are_told_so(backend, monkeypatch):
     ):
         paint(StoryDiffusion(), backend)
     assert backend.general.most == 2**20
-    cond = backend.general.condition(["a woman"], guidance=3.0)
+    cond = backend.general.condition(asked(["a woman"] * 4, guidance=3.0))
     z = torch.stack([backend.general.noise(n) for n in range(4)])
     assert backend.general.step(z, 2, cond).shape == z.shape
 

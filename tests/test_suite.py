@@ -11,9 +11,28 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
+from identitystory.errors import ConfigError
+from identitystory.experiments.tables import percent
+from identitystory.metrics import measures as measures_
 from identitystory.metrics.crops import GREY, cut_out
-from identitystory.metrics.evidence import Instruments, Member, Picture, Seen, Told, look, rate
-from identitystory.metrics.measures import attribute_scores, pooled, score
+from identitystory.metrics.evidence import (
+    Evidence,
+    Instruments,
+    MeasuredStory,
+    Member,
+    Picture,
+    look,
+    rate,
+)
+from identitystory.metrics.measures import (
+    MEASURES,
+    Measure,
+    attribute_scores,
+    chosen_measures,
+    described,
+    pooled,
+    score,
+)
 from identitystory.metrics.scores import cosine
 from identitystory.types import Face, Segmentation
 
@@ -73,7 +92,7 @@ def paint(path, *squares, ground=BLACK):
 
 
 def told(name, *pictures, people=1):
-    return Told(name, tuple(pictures), people)
+    return MeasuredStory(name, tuple(pictures), people)
 
 
 def single(path, member, colour, prompt="a red thing"):
@@ -211,7 +230,7 @@ def test_a_group_is_the_mean_of_its_stories_and_its_interval_holds_it():
     seen = []
     for k, angle in enumerate((0.0, 0.5, 1.0, 1.5)):
         faces = torch.tensor([[1.0, 0.0], [math.cos(angle), math.sin(angle)]])
-        story = Seen(told(str(k)), faces=faces, face_who=["a", "a"], face_words=["a", "a"])
+        story = Evidence(told(str(k)), faces=faces, face_who=["a", "a"], face_words=["a", "a"])
         story.face_frame, story.chips, story.wanted = [0, 1], torch.rand(2, 3, 3), {"a": 2}
         seen.append(story)
     values = table(seen, Instruments(recogniser=Fixed()))
@@ -224,7 +243,7 @@ def test_a_group_is_the_mean_of_its_stories_and_its_interval_holds_it():
 
 def test_attribute_scores_count_each_attribute_where_it_is_said():
     verdicts = [[{"place": True}, {"place": False, "sex": True}], [{"sex": True}]]
-    seen = [Seen(told(str(k)), verdicts=v) for k, v in enumerate(verdicts)]
+    seen = [Evidence(told(str(k)), verdicts=v) for k, v in enumerate(verdicts)]
     found = {s.name: (s.value, s.stories) for s in attribute_scores(seen, samples=10)}
     assert found == {"place": (0.5, 1), "sex": (1.0, 2)}
 
@@ -273,7 +292,7 @@ def test_a_drawing_counts_as_the_stories_written_out_that_often():
     whos = (["a", "b", "a"], ["c", "c"], ["d", "d"], ["a", "e", "e"])
     seen, first = [], 0
     for k, who in enumerate(whos):
-        seen.append(Seen(told(str(k)), face_who=who, face_words=who))
+        seen.append(Evidence(told(str(k)), face_who=who, face_words=who))
         first += len(who)
     similarity = torch.rand(first, first, generator=rng, dtype=torch.float64)
     mean, area = pooled(similarity, seen)
@@ -303,7 +322,7 @@ def test_two_seeds_of_a_story_count_as_one_in_intervals(tmp_path, with_faces):
     assert table(four, with_faces)["Face-Sim"].low == 0
     assert table(four, with_faces)["Face-Sim different"].low is not None
     for seen, origin in zip(four, ("one", "two") * 2, strict=True):
-        seen.told = replace(seen.told, origin=origin)
+        seen.story = replace(seen.story, origin=origin)
     found = table(four, with_faces)
     assert found["Face-Sim"].low is found["Face-Sim different"].low is None
     assert found["Face-Sim"].value == 0.5
@@ -323,3 +342,36 @@ def test_masks_are_those_of_the_segmenter_that_looks_at_the_picture(tmp_path):
     found = look(told("one", picture), Instruments(Colours(), segmenter=Right()))
     own = look(told("one", picture), Instruments(Colours()))
     assert found.clip_t_c[0] > own.clip_t_c[0]
+
+
+def test_a_measure_is_a_row_that_everything_reads(tmp_path, with_faces, monkeypatch):
+    """Added as a row, it is scored, chosen, shown in its unit and named with its instrument."""
+    of = lambda evidence, instruments: len(evidence.story.pictures) / 10
+    row = Measure("length", "pictures", "1-5", "less", of)
+    monkeypatch.setattr(measures_, "MEASURES", (*MEASURES, row))
+    seen = looked(tmp_path, with_faces, (ANN, (RED, RED)))
+    found = table(seen, with_faces)
+    assert (found["length"].value, found["length"].stories) == (0.2, 1)
+    assert list(found)[-1] == "length"
+    assert described("length").label == "length (1-5) ↓"
+    assert percent(found["length"]) == "0.200"
+    assert chosen_measures("length, AUC,length") == ("length", "AUC")
+    with pytest.raises(ConfigError, match=r"no measure is called 'lenght'.*'length'.*Face-Sim"):
+        chosen_measures("lenght")
+
+
+def test_only_the_measures_that_are_asked_for_are_taken(tmp_path, with_faces):
+    seen = looked(tmp_path, with_faces, (ANN, (RED, RED)))
+    assert [s.name for s in score(seen, with_faces, only=("AUC", "Face-Sim"))] == [
+        "Face-Sim",
+        "AUC",
+    ]
+    assert score(seen, with_faces, only=("CLIP-T",)) == []  # there is no CLIP
+
+
+def test_every_measure_has_one_way_to_be_computed_and_a_name_of_its_own():
+    assert len(measures_.measures()) == len(MEASURES)
+    for measure in MEASURES:
+        assert (measure.pool is None) == (measure.of is not Measure.of)
+        assert measure.unit in ("%", "0-1", "1-5")
+        assert measure.better in ("more", "less", "")

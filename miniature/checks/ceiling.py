@@ -21,8 +21,9 @@ from PIL import Image
 
 from benchmarks import missing
 from identitystory.experiments.evaluate import group_of
-from identitystory.experiments.instruments import Wanted, open_tools
-from identitystory.metrics.evidence import Member, Picture, Seen, Told, look
+from identitystory.experiments.instruments import EvaluationRequest, open_tools
+from identitystory.experiments.tables import Table, cell
+from identitystory.metrics.evidence import Evidence, MeasuredStory, Member, Picture, look
 from identitystory.metrics.measures import Score, score
 
 from ..paths import BUILD, TARGET, add_world_options, open_world
@@ -76,7 +77,7 @@ def stories(world, people: int, pairs: int, pictures: int) -> list[list[Shot]]:
     ]
 
 
-def told(shots: Sequence[Shot], images: np.ndarray, folder: Path) -> Told:
+def told(shots: Sequence[Shot], images: np.ndarray, folder: Path) -> MeasuredStory:
     """The story with these ``images`` (n, S, S, 3), which are written to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
@@ -84,7 +85,7 @@ def told(shots: Sequence[Shot], images: np.ndarray, folder: Path) -> Told:
         file = folder / f"{n:02d}.png"
         Image.fromarray(image).save(file)
         pictures.append(Picture(file, one.prompt, one.cast, one.masks))
-    return Told(str(folder), tuple(pictures), len(shots[0].cast))
+    return MeasuredStory(str(folder), tuple(pictures), len(shots[0].cast))
 
 
 @torch.inference_mode()
@@ -96,22 +97,14 @@ def decoded(vae: AutoencoderKL, images: np.ndarray) -> np.ndarray:
 
 def table(found: dict[str, dict[str, list[Score]]]) -> str:
     """Markdown of group -> column -> scores: a line for each measure that could be taken."""
-    columns = list(next(iter(found.values())))
-    lines = [
-        f"| stories of | measure | {' | '.join(columns)} |",
-        "| --- " * (len(columns) + 2) + "|",
-    ]
+    rows = []
     for group, by_column in found.items():
         for name in MEASURES:
-            scores = [next(s for s in some if s.name == name) for some in by_column.values()]
-            if any(s.stories for s in scores):
-                lines.append(f"| {group} | {name} | {' | '.join(map(cell, scores))} |")
-    return "\n".join(lines)
-
-
-def cell(s: Score) -> str:
-    """``0.957 [0.930, 0.980]``."""
-    return f"{s.value:.3f}" + ("" if s.low is None else f" [{s.low:.3f}, {s.high:.3f}]")
+            some = [next(s for s in scores if s.name == name) for scores in by_column.values()]
+            if any(s.stories for s in some):
+                rows.append([group, name, *(cell(s.value, s.low, s.high) for s in some)])
+    head = ["stories of", "measure", *next(iter(found.values()))]
+    return "\n".join(Table(head, rows).markdown())
 
 
 def main() -> None:
@@ -123,11 +116,11 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=10, help="of each story")
     add_world_options(parser)
     options = parser.parse_args()
-    tools = open_tools(Wanted((), clip="none", faces="dlib"), ["miniature"])
+    tools = open_tools(EvaluationRequest((), clip="none", faces="dlib"), ["miniature"])
     instruments = replace(tools.instruments, segmenter=None)  # masks are known
     vae = AutoencoderKL.from_pretrained(TARGET / "vae").eval()
     made = stories(open_world(options), options.people, options.pairs, options.pictures)
-    seen: dict[str, list[Seen]] = {"rendered": [], "autoencoder": []}
+    seen: dict[str, list[Evidence]] = {"rendered": [], "autoencoder": []}
     for number, shots in enumerate(made):
         images = np.stack([one.image for one in shots])
         for column, shown in (("rendered", images), ("autoencoder", decoded(vae, images))):
@@ -136,11 +129,11 @@ def main() -> None:
     found: dict[str, dict[str, list[Score]]] = {}
     for people in (1, 2):
         for column, some in seen.items():
-            group = [s for s in some if s.told.people == people]
+            group = [s for s in some if s.story.people == people]
             if group:
                 found.setdefault(group_of(people), {})[column] = score(group, instruments)
     print(table(found))
-    alone = [missing.looked(s) for s in seen["autoencoder"] if s.told.people == 1]
+    alone = [missing.looked(s) for s in seen["autoencoder"] if s.story.people == 1]
     print("\n" + missing.table(alone, missing.WORDS))
 
 

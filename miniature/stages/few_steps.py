@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from identitystory.models.files.checkpoint import FEW_STEPS as FILE
+from identitystory.models.files.suited import suits_of
 from identitystory.models.samplers import ddim_step
-from identitystory.presets import FEW_STEPS, MINIATURE_GUIDANCE
+from identitystory.presets import FEW_STEPS
 
 from ..pictures.training_set import WORDINGS, Ready
 from ..training.loop import DEVICE, Run, load_trained, mixed, moved
@@ -25,6 +26,7 @@ from .painter import Painter, predicted, scheduler
 from .unet_batches import below
 
 NAME, RANK = "few_steps", 4
+GUIDANCE = suits_of().guidance  # what the LoRA is taught to do without
 
 
 class Student(nn.Module):
@@ -97,7 +99,7 @@ def taught_step(
         with mixed():
             v = student(torch.cat([z, z]), t.repeat(2), h, p, taught=False)
         without, given = v.chunk(2)
-        guided = without + MINIATURE_GUIDANCE * (given - without)
+        guided = without + GUIDANCE * (given - without)
         z = ddim_step(
             z, guided, alpha=level(t, alpha_bar), alpha_next=level(after, alpha_bar),
             prediction_type="v_prediction",

@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from identitystory.models.files.checkpoint import ADAPTER
 from identitystory.models.sdxl.attention import Site, attend, edited
+from identitystory.models.sdxl.family import ADAPTER
 
 from ..pictures.training_set import WORDINGS, Ready, companions
 from ..training.loop import DEVICE, Run, load_trained, mixed, moved

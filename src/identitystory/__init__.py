@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import IdentityStory, Person
     from .config import DiscoveryConfig, InjectionConfig, Preset
     from .discovery import discover
     from .errors import IdentityStoryError
     from .injection import make_template, redenoise
+    from .models.files.suited import preset
     from .pipeline import find_identity, paint
-    from .presets import preset
     from .protocols import Backend
     from .types import Character, Frame, Identity, Scene, Story, Template
 
@@ -26,8 +27,10 @@ _HOME = {
     "DiscoveryConfig": "config",
     "Frame": "types",
     "Identity": "types",
+    "IdentityStory": "api",
     "IdentityStoryError": "errors",
     "InjectionConfig": "config",
+    "Person": "api",
     "Preset": "config",
     "Scene": "types",
     "Story": "types",
@@ -36,7 +39,7 @@ _HOME = {
     "find_identity": "pipeline",
     "make_template": "injection",
     "paint": "pipeline",
-    "preset": "presets",
+    "preset": "models.files.suited",
     "redenoise": "injection",
 }
 __all__ = [
@@ -45,8 +48,10 @@ __all__ = [
     "DiscoveryConfig",
     "Frame",
     "Identity",
+    "IdentityStory",
     "IdentityStoryError",
     "InjectionConfig",
+    "Person",
     "Preset",
     "Scene",
     "Story",

@@ -1,6 +1,6 @@
 """Every number that the method can be tuned by; `presets` has the named sets of them.
 
-Where the paper is silent, docs/paper.md tells what was chosen.
+Where the paper is silent, docs/reference/paper.md tells what was chosen.
 Configurations are checked when they are made: one that exists is valid.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from .errors import ConfigError
+from .types import WHOLE, Interval
 
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
@@ -20,9 +21,7 @@ Downsampling = Literal["nearest", "area"]
 IdentityWords = Literal["description", "scene"]
 Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
-Interval = tuple[float, float]
 
-WHOLE: Interval = (0.0, 1.0)
 _LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
 
 
@@ -56,7 +55,7 @@ class DiscoveryConfig:
         normalize: scale rows to length one before the SVD. The average is always of the raw rows.
         search_prompt: what a portrait is painted from; ``{description}`` stands for c_j.
         guidance: classifier-free guidance scale of the portraits; 1 or more.
-        negative: negative prompt of the portraits.
+        negative: negative prompt of the portraits; "" is an empty one, None is none at all: zeros.
         search_steps: steps of a portrait; None takes the preset's t.
         guidance_interval: the part of a portrait's steps that guidance is on in, from noise (0) to
             clean (1); outside it a step costs one evaluation instead of two.
@@ -76,7 +75,7 @@ class DiscoveryConfig:
     normalize: bool = False
     search_prompt: str = "{description}"
     guidance: float = 5.0
-    negative: str = ""
+    negative: str | None = ""
     search_steps: int | None = field(default=None, metadata=_LATER)
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     settle: float = field(default=0.0, metadata=_LATER)
@@ -132,14 +131,14 @@ class InjectionConfig:
         start: t', the steps that are denoised again: the first goes from z_start to z_{start-1}.
             The release's extra first transition is ``start=41``.
         k_max: K_max of Eq. 8, the radius in pixels that masks have grown by at the last step, in a
-            picture of ``reference_size`` pixels; scaled with the picture.
+            picture of ``reference_size`` pixels; scaled with the picture's shorter side.
         reference_size: the side of the picture that ``k_max`` and ``margin`` are meant for, pixels.
         margin: radius that a cleaned mask is widened by once, at ``reference_size``; 0 leaves it.
         downsample: DS of Eq. 7. ``nearest`` keeps masks binary; ``area`` is the covered share,
             with soft seams.
         guidance_template: guidance scale of the general generator.
         guidance_identity: guidance scale of the identity generator while re-denoising.
-        negative: negative prompt of both.
+        negative: negative prompt of both; empty or None as for portraits.
         guidance_interval: as in `DiscoveryConfig`, for templates and re-denoising.
         fallback_nouns: look for the bare noun of a character whose description was not found.
             Grounding DINO + SAM does so in any case.
@@ -158,7 +157,7 @@ class InjectionConfig:
     downsample: Downsampling = "nearest"
     guidance_template: float = 7.0
     guidance_identity: float = 7.0
-    negative: str = ""
+    negative: str | None = ""
     refuse_every_step: bool = False
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     fallback_nouns: bool = field(default=False, metadata=_LATER)
@@ -178,11 +177,11 @@ class InjectionConfig:
             _number(name, getattr(self, name), 1.0, 100.0, "7 is usual, 1 turns guidance off")
 
     def k_max_at(self, size: int) -> float:
-        """K_max in pixels of a picture ``size`` pixels high."""
+        """K_max in pixels of a picture whose shorter side is ``size`` pixels."""
         return self.k_max * size / self.reference_size
 
     def margin_at(self, size: int) -> int:
-        """The margin in whole pixels of a picture ``size`` pixels high."""
+        """The margin in whole pixels of a picture whose shorter side is ``size`` pixels."""
         return round(self.margin * size / self.reference_size)
 
 
@@ -205,7 +204,7 @@ class Preset:
             bits.
         reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
         batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
-            nothing else; more is faster, and may change last bits, see docs/performance.md.
+            nothing else; more is faster, and may change last bits, see docs/explanation/performance.md.
     """
 
     name: str

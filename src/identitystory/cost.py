@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .config import WHOLE, Interval, Preset
-from .sampling import guided
+from .config import Preset
+from .types import WHOLE, Interval, guided
 
 
 def count_evaluations(
@@ -26,7 +26,7 @@ def count_evaluations(
         characters_found: summed over all frames.
         templates: frames, retries counted.
         portraits: summed over all characters.
-        interval: where guidance is on, see `sampling.guided`.
+        interval: where guidance is on, see `types.guided`.
     """
     costs = [2 if guided(i, steps, interval) else 1 for i in range(1, steps + 1)]
     return sum(costs) * (templates + portraits) + sum(costs[:start]) * characters_found

@@ -16,20 +16,18 @@ from torch import Tensor
 from . import masks
 from .config import InjectionConfig
 from .errors import ConfigError, ModelError
-from .protocols import Conditioning, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import drawing, trajectory
-from .types import Scene, Template
+from .protocols import Conditioning, FusesAgain, IdentityGenerator, ImageGenerator, Segmenter
+from .sampling import first_noise, trajectory, unwatched
+from .types import Prompt, Template
 
 
 def make_template(
     G: ImageGenerator,
     segmenter: Segmenter,
-    scene: Scene,
+    prompt: Prompt,
+    cast: Sequence[str],
     phrases: Sequence[str],
     *,
-    guidance: float,
-    negative: str = "",
-    seed: int = 0,
     margin: int = 0,
     fallbacks: Sequence[str] | None = None,
     latents: Tensor | None = None,
@@ -39,30 +37,24 @@ def make_template(
     Args:
         G: the general generator.
         segmenter: finds the characters; not asked when the cast is empty.
-        scene: its prompt is painted.
-        phrases: what to look for, one a character of ``scene.cast``, in that order.
-        guidance: scale of classifier-free guidance.
-        negative: negative prompt.
-        seed: of the noise.
+        prompt: what is painted.
+        cast: names of the characters in it.
+        phrases: what to look for, one a character of ``cast``, in that order.
         margin: of `masks.clean`, in pixels of this picture.
         fallbacks: what to look for, one a phrase, where a phrase is not found; the segmenter must
             know them.
-        latents: z, if it was painted already, with this guidance, negative prompt and seed.
+        latents: z, if it was painted already from this prompt.
 
     Returns:
         A template on the CPU. Who was not found stands in ``missing`` and has an empty mask.
     """
-    if len(phrases) != len(scene.cast):
-        raise ValueError(f"{len(phrases)} phrases for a cast of {len(scene.cast)}")
-    if latents is None:
-        cond = G.condition([scene.prompt], guidance=guidance, negative=negative)
-        latents = kept_latents(G, cond, [seed])[0]
-    z = latents
+    if len(phrases) != len(cast):
+        raise ValueError(f"{len(phrases)} phrases for a cast of {len(cast)}")
+    z = kept_latents(G, [prompt])[0] if latents is None else latents
     image = G.decode(z[:1])[0]
-    if not scene.cast:
-        return Template(
-            image, z, torch.zeros(0, image.height, image.width, dtype=torch.bool), (), seed
-        )
+    if not cast:
+        nobody = torch.zeros(0, image.height, image.width, dtype=torch.bool)
+        return Template(image, z, nobody, (), prompt.seed)
     options: dict[str, Any] = {} if fallbacks is None else {"fallbacks": fallbacks}
     found = segmenter.segment(image, phrases, **options).masks.cpu().bool()
     if found.shape != (len(phrases), image.height, image.width):
@@ -71,21 +63,14 @@ def make_template(
             f"and a picture of {image.height} x {image.width}; it must give one mask a phrase."
         )
     M = masks.clean(found, margin=margin)  # Eq. 5
-    missing = tuple(name for name, M_j in zip(scene.cast, M, strict=True) if not M_j.any())
-    return Template(image, z, M, missing, seed)
+    missing = tuple(name for name, M_j in zip(cast, M, strict=True) if not M_j.any())
+    return Template(image, z, M, missing, prompt.seed)
 
 
-def kept_latents(G: ImageGenerator, cond: Conditioning, seeds: Sequence[int]) -> list[Tensor]:
-    """z of Eq. 4 for pictures painted as one batch: (t+1, C, h, w) on the CPU, z[i] is z_i.
-
-    Args:
-        G: the general generator.
-        cond: its conditioning for one picture a seed.
-        seeds: of the noise.
-    """
-    G = drawing(G, seeds)
-    z_t = torch.stack([G.noise(seed) for seed in seeds])
-    steps = [z_i.cpu() for _, z_i in trajectory(G, z_t, cond)]  # (B, C, h, w) each
+def kept_latents(G: ImageGenerator, prompts: Sequence[Prompt]) -> list[Tensor]:
+    """z of Eq. 4 for one picture a prompt, painted as one batch: (t+1, C, h, w) on the CPU, z[i] is z_i."""
+    cond = G.condition(prompts)
+    steps = [z_i.cpu() for _, z_i in trajectory(G, first_noise(G, prompts), cond)]  # (B, C, h, w)
     return [z.contiguous() for z in torch.stack(steps).flip(0).unbind(1)]
 
 
@@ -105,7 +90,8 @@ def redenoise(
     Args:
         G_id: the identity generator, of as many steps as the template.
         template: latents and masks. Masks are always grown from these, never from grown ones.
-        cond: G_id's conditioning c_j, e_j for the characters that `present` lists, in that order.
+        cond: G_id's conditioning c_j, e_j for the characters that `present` lists, in that order;
+            its prompts' seeds are the template's, so that an ancestral sampler draws what it drew.
         config: where to start, how masks grow, how they are down-sampled.
 
     Raises:
@@ -132,11 +118,9 @@ def redenoise_together(
     counts = [blend.count for blend in blends]
     if not any(counts):
         return [template.latents[0] for template in templates]
-    pairs = zip(templates, counts, strict=True)
-    G_id = drawing(G_id, [template.seed for template, s in pairs for _ in range(s)])
     for i in range(config.start, 0, -1):
         if config.refuse_every_step and i < config.start:
-            cond = G_id.fuse_again(cond)  # type: ignore[attr-defined]
+            cond = G_id.fuse_again(cond)  # type: ignore[attr-defined]  # asked for in _check
         rows = [z_i.expand(s, -1, -1, -1) for z_i, s in zip(z, counts, strict=True)]
         z_j = G_id.step(torch.cat(rows), i, cond).split(counts)  # Eq. 6, (s, C, h, w) each
         z = [blend(i, z_ij) for blend, z_ij in zip(blends, z_j, strict=True)]  # Eq. 7
@@ -151,7 +135,7 @@ class _Blend:
         self.M_clean = template.masks[present(template)]
         self.areas = self.M_clean.flatten(1).sum(dim=1)
         self.count = len(self.M_clean)
-        self.k_max = config.k_max_at(template.masks.shape[-2])
+        self.k_max = config.k_max_at(min(template.masks.shape[-2:]))
         self.K = -1
 
     def __call__(self, i: int, z_ij: Tensor) -> Tensor:
@@ -194,7 +178,7 @@ def _check(G_id: IdentityGenerator, z: Tensor, config: InjectionConfig) -> None:
             f"start is {config.start}, but the template has {t} steps; it must be at most {t}. "
             "Lower start or raise num_steps."
         )
-    if config.refuse_every_step and getattr(G_id, "fuse_again", None) is None:
+    if config.refuse_every_step and not isinstance(unwatched(G_id), FusesAgain):
         raise ConfigError(
             "refuse_every_step is True, but this identity generator has no fuse_again; "
             "set it to False."

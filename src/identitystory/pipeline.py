@@ -7,6 +7,7 @@ Everything here is thin: it takes words of `wording` and seeds of `seeds`, calls
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -15,11 +16,11 @@ from torch import Tensor
 from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover, settled
 from .errors import ConfigError
-from .injection import kept_latents, make_template, present, redenoise, redenoise_together
-from .protocols import Backend, Conditioning, IdentityGenerator, ImageGenerator, Segmenter
-from .sampling import drawing, joined, sample_seeds, within
+from .injection import kept_latents, make_template, present, redenoise_together
+from .protocols import Backend, IdentityGenerator, ImageGenerator, Segmenter
+from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
-from .types import Character, Frame, Identity, Scene, Story, Template
+from .types import Character, Frame, Identity, Prompt, Scene, Story, Template
 from .wording import identity_prompt, phrases, search_prompt
 
 # --- discovery ---------------------------------------------------------------------------------
@@ -29,10 +30,13 @@ def portraits(
     G_id: IdentityGenerator, character: Character, seeds: Sequence[int], config: DiscoveryConfig
 ) -> tuple[list[Image.Image], Tensor]:
     """One batch of portraits without an identity, and their rows of E, (len(seeds), d) float32."""
-    G_id = within(G_id, config.guidance_interval)
-    prompts = [search_prompt(character, config)] * len(seeds)
-    cond = G_id.condition(prompts, guidance=config.portrait_guidance, negative=config.negative)
-    images = G_id.decode(sample_seeds(G_id, seeds, cond))
+    one = Prompt(
+        search_prompt(character, config),
+        config.negative,
+        config.portrait_guidance,
+        config.guidance_interval,
+    )
+    images = G_id.decode(painted(G_id, [replace(one, seed=seed) for seed in seeds]))
     return images, G_id.embed(images).detach().float().cpu()
 
 
@@ -43,22 +47,23 @@ def find_identity(
     *,
     seed: int = 0,
     batch: int = 8,
+    ready: list[tuple[list[Image.Image], Tensor]] | None = None,
 ) -> tuple[Identity, list[Image.Image], Tensor]:
     """Sec. 3.1 from a description to (e_j, the m portraits, E).
 
     ``batch`` portraits are painted at a time; it bounds the memory and hardly touches the result.
-    With ``config.settle`` fewer than m may be painted.
+    With ``config.settle`` fewer than m may be painted. Those in ``ready`` are not painted again, and
+    each batch is added to it, so that a search that was stopped can go on.
     """
     seeds = portrait_seeds(character, seed, config.num_portraits)
-    images: list[Image.Image] = []
-    rows: list[Tensor] = []
-    for a in range(0, len(seeds), batch):
-        some, E_a = portraits(G_id, character, seeds[a : a + batch], config)
-        images += some
-        rows.append(E_a)
-        if settled(torch.cat(rows), a, config, seed=seed):
+    done = [] if ready is None else ready
+    for number, a in enumerate(range(0, len(seeds), batch)):
+        if number == len(done):
+            done.append(portraits(G_id, character, seeds[a : a + batch], config))
+        E = torch.cat([rows for _, rows in done[: number + 1]])
+        if settled(E, a, config, seed=seed):
             break
-    E = torch.cat(rows)
+    images = [image for some, _ in done[: number + 1] for image in some]
     return discover(E, config, seed=seed), images, E
 
 
@@ -81,8 +86,7 @@ def find_template(
     ``missing`` of what it returns tells. ``latents`` are the first attempt's, if it was painted
     already (`first_latents`).
     """
-    config = preset.injection
-    G = within(G, config.guidance_interval)
+    config, G = preset.injection, sized(G, scene)
     nouns = [story.character(name).noun for name in scene.cast]
     by_noun = config.fallback_nouns or getattr(segmenter, "uses_nouns", False)
 
@@ -90,12 +94,10 @@ def find_template(
         return make_template(
             G,
             segmenter,
-            scene,
+            template_prompt(scene, attempt_seed(seed, number), config),
+            scene.cast,
             phrases(story, scene),
-            guidance=config.guidance_template,
-            negative=config.negative,
-            seed=attempt_seed(seed, number),
-            margin=config.margin_at(G.size),
+            margin=config.margin_at(min(G.size)),
             fallbacks=nouns if by_noun else None,
             latents=None if number else latents,
         )
@@ -108,49 +110,56 @@ def find_template(
     return best
 
 
+def template_prompt(scene: Scene, seed: int, config: InjectionConfig) -> Prompt:
+    """T_i as the general generator paints it."""
+    guidance, interval = config.guidance_template, config.guidance_interval
+    return Prompt(scene.prompt, config.negative, guidance, interval, seed)
+
+
 def first_latents(
     G: ImageGenerator, scenes: Sequence[Scene], seeds: Sequence[int], config: InjectionConfig
-) -> list[Tensor | None]:
-    """The latents of the first templates of several scenes, painted as one batch.
+) -> Sequence[Tensor | None]:
+    """The latents of the first templates of several scenes of one size, painted as one batch.
 
-    None for each where G cannot batch them (`sampling.joined`) or there is but one.
+    None for a single one: it is painted when it turns out to be needed.
     """
     if len(scenes) == 1:
         return [None]
-    G = within(G, config.guidance_interval)
-    guidance, negative = config.guidance_template, config.negative
-    conds = [G.condition([s.prompt], guidance=guidance, negative=negative) for s in scenes]
-    cond = joined(G, conds)
-    if cond is None:
-        return [None] * len(scenes)
-    return list(kept_latents(G, cond, seeds))
+    pairs = zip(scenes, seeds, strict=True)
+    return kept_latents(
+        sized(G, scenes[0]), [template_prompt(scene, seed, config) for scene, seed in pairs]
+    )
 
 
-def identity_condition(
-    G_id: IdentityGenerator,
+def identity_prompts(
     story: Story,
     scene: Scene,
     names: Sequence[str],
     identities: Mapping[str, Identity],
     config: InjectionConfig,
-) -> Conditioning:
-    """c_j with e_j fused in, a batch of one for each of the ``names`` in ``scene``.
+    *,
+    seed: int,
+) -> list[Prompt]:
+    """c_j with e_j, one for each of the ``names`` in ``scene``; ``seed`` is the template's.
 
     Raises:
         ConfigError: nobody has discovered one of them yet.
-        PromptError: from the generator, see `protocols.IdentityGenerator.condition`.
     """
     unknown = [name for name in names if name not in identities]
     if unknown:
         raise ConfigError(f"no identity for {unknown[0]!r}; discover it before painting.")
-    cast = [story.character(name) for name in names]
-    return G_id.condition(
-        [identity_prompt(story, scene, c, config) for c in cast],
-        guidance=config.guidance_identity,
-        negative=config.negative,
-        identities=torch.stack([identities[name].embedding for name in names]),
-        nouns=[c.noun for c in cast],
-    )
+    return [
+        Prompt(
+            identity_prompt(story, scene, c, config),
+            config.negative,
+            config.guidance_identity,
+            config.guidance_interval,
+            seed,
+            identities[c.name].embedding,
+            c.noun,
+        )
+        for c in map(story.character, names)
+    ]
 
 
 def inject(
@@ -176,9 +185,12 @@ def inject_together(
     identities: Mapping[str, Identity],
     config: InjectionConfig,
 ) -> list[Frame]:
-    """What `inject` makes of each template, as one batch where G_id can (`sampling.joined`)."""
+    """What `inject` makes of each template, with the characters of all of them as one batch.
+
+    The scenes are of one size.
+    """
+    G_id = sized(G_id, scenes[0])
     if not config.layout:
-        G_id = within(G_id, config.guidance_interval)
         return [
             unguided_injection(G_id, story, scene, template, identities, config)
             for scene, template in zip(scenes, templates, strict=True)
@@ -187,23 +199,13 @@ def inject_together(
     here = [n for n, template in enumerate(templates) if present(template)]
     if not here:
         return frames
-    G_id = within(G_id, config.guidance_interval)
-    conds = [
-        identity_condition(
-            G_id,
-            story,
-            scenes[n],
-            [scenes[n].cast[j] for j in present(templates[n])],
-            identities,
-            config,
-        )
-        for n in here
-    ]
-    cond = joined(G_id, conds)
-    if cond is None:
-        done = [redenoise(G_id, templates[n], c, config) for n, c in zip(here, conds, strict=True)]
-    else:
-        done = redenoise_together(G_id, [templates[n] for n in here], cond, config)
+    prompts: list[Prompt] = []
+    for n in here:
+        names = [scenes[n].cast[j] for j in present(templates[n])]
+        seed = templates[n].seed
+        prompts += identity_prompts(story, scenes[n], names, identities, config, seed=seed)
+    cond = G_id.condition(prompts)
+    done = redenoise_together(G_id, [templates[n] for n in here], cond, config)
     for n, z_0 in zip(here, done, strict=True):
         frames[n] = Frame(scenes[n], G_id.decode(z_0[None])[0], templates[n])
     return frames
@@ -243,10 +245,11 @@ def unguided_injection(
     """
     if not scene.cast:
         return Frame(scene, template.image, template)
-    cond = identity_condition(G_id, story, scene, scene.cast, identities, config)
+    seed = template.seed
+    prompts = identity_prompts(story, scene, scene.cast, identities, config, seed=seed)
+    cond = G_id.condition(prompts)
     z = template.latents
     z_i = z[config.start]
-    G_id = drawing(G_id, [template.seed] * len(scene.cast))
     for i in range(config.start, 0, -1):
         z_ij = G_id.step(z_i.expand(len(scene.cast), -1, -1, -1), i, cond).to(z)
         z_i = torch.cat([z[i - 1][None], z_ij]).mean(dim=0)

@@ -9,26 +9,76 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
 
-from .config import DiscoveryConfig, InjectionConfig, Preset, _meant
+from .config import (
+    DiscoveryConfig,
+    InjectionConfig,
+    Preset,
+    Sampler,
+    _meant,
+    _number,
+    _one_of,
+    _whole,
+)
 from .errors import ConfigError
 
 DEFAULT_PRESET = "recommended"
 FEW_STEPS = 8  # of a portrait in a short search; the distilled LoRAs are made for them
-# Guidance, sampler and steps of the presets that the paper does not fix. The miniature's faces come
-# apart above 3 and without new noise, and with new noise 20 steps show more faces, and more alike,
-# than 50 (docs/log.md); checkpoints of SDXL's size are used with 5 to 7 and the paper's 50 steps.
-MINIATURE_GUIDANCE, FULL_SIZE_GUIDANCE = 3.0, 5.0
-MINIATURE_STEPS, FULL_SIZE_STEPS = 20, 50
-GUIDED_BY_MODEL = ("recommended", "fast", "low-vram")
+GUIDED_BY_MODEL = ("recommended", "fast", "low-vram")  # what the paper fixes is the same for all
 _RELEASE_SEARCH_NEGATIVE = (
     "(asymmetry, worst quality, low quality, illustration, 3d, 2d, painting, cartoons, sketch)"
 )
 
-PRESETS: Mapping[str, Preset] = {
+
+@dataclass(frozen=True)
+class Suits:
+    """What a checkpoint is used with; its card says it. The values here are those of SDXL's size.
+
+    Attributes:
+        guidance: scale for portraits, templates and re-denoising, at least 1.
+        steps: t, at least 1.
+        search_steps: of a portrait; None is as many as a frame takes.
+        sampler: ``ddim``, ``euler`` or ``ancestral``.
+        stories: the story set that its words are in, see `story.sets.load_sets`.
+        caveats: sentences on the page of results of what was painted with it.
+    """
+
+    guidance: float = 5.0
+    steps: int = 50
+    search_steps: int | None = None
+    sampler: Sampler = "ddim"
+    stories: str = "consistory_human"
+    caveats: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks that all of it can be.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        _number("guidance", self.guidance, 1.0, 100.0, "1 is none")
+        _whole("steps", self.steps, 1, "t")
+        if self.search_steps is not None:
+            _whole("search_steps", self.search_steps, 1, "of a portrait")
+        _one_of("sampler", self.sampler, get_args(Sampler))
+        for name, words in (("stories", [self.stories]), ("caveats", self.caveats)):
+            if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be text")
+        object.__setattr__(self, "caveats", tuple(self.caveats))
+
+
+# Of negative prompts: all presets but `release` have an empty one (""), as the paper names none, and
+# not diffusers' zeros (None), which a checkpoint may not have been trained with.
+PRESETS: Mapping[str, Preset] = {  # as they are for a checkpoint without a card, see `fitted`
     "paper": Preset(
         name="paper",
-        discovery=DiscoveryConfig(rounding="round"),  # 14 of 64, the nearest to its 21.6 %
+        discovery=DiscoveryConfig(
+            rounding="round",  # 14 of 64, the nearest to its 21.6 %
+            negative="",
+        ),
+        injection=InjectionConfig(negative=""),
     ),
     "release": Preset(
         name="release",
@@ -44,25 +94,19 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "recommended": Preset(
         name="recommended",
-        sampler="ancestral",
-        num_steps=MINIATURE_STEPS,
-        discovery=DiscoveryConfig(
-            search_prompt="a portrait of {description}",
-            guidance=MINIATURE_GUIDANCE,
-            search_steps=FEW_STEPS,  # as near to a full search as another seed, docs/performance.md
-        ),
+        discovery=DiscoveryConfig(search_prompt="a portrait of {description}", negative=""),
         injection=InjectionConfig(
-            start=16,  # four fifths of the steps, as in the paper
-            guidance_template=MINIATURE_GUIDANCE,
-            guidance_identity=MINIATURE_GUIDANCE,
-            identity_words="scene",  # keeps expressions and clothes, see docs/log.md
+            guidance_template=Suits.guidance,
+            guidance_identity=Suits.guidance,
+            negative="",
+            identity_words="scene",  # keeps expressions and clothes, see dev/log.md
         ),
     ),
 }
 _RECOMMENDED = PRESETS["recommended"]
 PRESETS = {
     **PRESETS,
-    # 40 portraits of 8 guided steps: 640 evaluations a character, see docs/performance.md. Rank 10
+    # 40 portraits of 8 guided steps: 640 evaluations a character, see docs/explanation/performance.md. Rank 10
     # needs 32 rows, so only a search of more than 40 portraits can settle before its end.
     "fast": dataclasses.replace(
         _RECOMMENDED,
@@ -70,6 +114,7 @@ PRESETS = {
         discovery=dataclasses.replace(
             _RECOMMENDED.discovery,
             num_portraits=40,
+            search_steps=FEW_STEPS,
             settle=0.01,
         ),
         injection=dataclasses.replace(
@@ -85,22 +130,22 @@ PRESETS = {
 }
 
 
-def preset(name: str, model: str = "miniature") -> Preset:
-    """The preset called ``name``, with guidance, sampler and steps that suit ``model``.
+def fitted(name: str, suits: Suits) -> Preset:
+    """The preset called ``name``, with the guidance, sampler and steps that suit a checkpoint.
 
-    Searching in few steps was measured on the miniature alone; elsewhere only ``fast`` does so.
+    `models.files.suited.preset` reads them from the checkpoint's card.
 
     Raises:
         ConfigError: there is none; says which there are and which was probably meant.
     """
     if name not in PRESETS:
         raise ConfigError(f"no preset is called {name!r}. {_meant(name, PRESETS)}")
-    if name not in GUIDED_BY_MODEL or model == "miniature":
+    if name not in GUIDED_BY_MODEL:
         return PRESETS[name]
-    full_size = with_steps(dataclasses.replace(PRESETS[name], sampler="ddim"), FULL_SIZE_STEPS)
-    if name != "fast":
-        full_size = with_search_steps(full_size, None)
-    return with_guidance(full_size, FULL_SIZE_GUIDANCE)
+    made = with_steps(dataclasses.replace(PRESETS[name], sampler=suits.sampler), suits.steps)
+    if made.discovery.search_steps is None:
+        made = with_search_steps(made, suits.search_steps)
+    return with_guidance(made, suits.guidance)
 
 
 def with_steps(base: Preset, steps: int) -> Preset:

@@ -7,16 +7,17 @@ Noise is drawn on the CPU, so that a seed means one picture on every device.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from .types import Face, Segmentation
+    from .sizes import Size
+    from .types import Face, Prompt, Segmentation
 
 Conditioning = Any  # opaque to everybody but the generator that made it
 
@@ -25,12 +26,26 @@ class ImageGenerator(Protocol):
     """G: a general text-to-image generator, driven one step at a time."""
 
     num_steps: int  # t
-    size: int  # H = W, image pixels
+    size: Size  # (width, height) in pixels
+    multiple: int  # of which width and height must be
 
-    def condition(
-        self, prompts: Sequence[str], *, guidance: float, negative: str = ""
-    ) -> Conditioning:
-        """Conditioning for a batch of prompts; carries the guidance scale of Eq. (CFG)."""
+    def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
+        """What steers a batch of pictures, one a prompt: all that `types.Prompt` has.
+
+        Prompts may differ in length, guidance and all else; a picture does not depend on the others.
+
+        Raises:
+            ConfigError: a prompt has what this generator cannot heed: a face, a control.
+            PromptError: a prompt is longer than the text encoders read.
+        """
+        ...
+
+    def with_size(self, size: Size) -> Self:
+        """This generator for pictures of another size, on the same networks."""
+        ...
+
+    def calls(self, i: int, cond: Conditioning) -> int:
+        """Network calls that step ``i`` of all its pictures takes; two a picture with guidance."""
         ...
 
     def noise(self, seed: int) -> Tensor:
@@ -46,43 +61,55 @@ class ImageGenerator(Protocol):
         ...
 
 
-class IdentityGenerator(Protocol):
-    """G_id: a generator that can embed a face and paint with it (PhotoMaker)."""
+class IdentityGenerator(ImageGenerator, Protocol):
+    """G_id: a generator that can embed a face and paint with it (PhotoMaker).
 
-    num_steps: int
-    size: int
+    A prompt's face is fused once into its class word, the prompt's ``noun``; `condition` raises
+    PromptError where the noun is not in the text.
+    """
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """E, (m, d) float32, one identity embedding a picture, before fusing."""
         ...
 
-    def condition(
-        self,
-        prompts: Sequence[str],
-        *,
-        guidance: float,
-        negative: str = "",
-        identities: Tensor | None = None,
-        nouns: Sequence[str] | None = None,
-    ) -> Conditioning:
-        """As G's; with identities (B, d) each is fused once into its prompt's class word ``nouns[b]``.
 
-        Raises:
-            PromptError: a noun is not in its prompt, or lies beyond the encoder's last token.
-        """
+# What a generator may offer besides; `isinstance` of `sampling.unwatched` tells whether it does.
+
+
+@runtime_checkable
+class Respaced(Protocol):
+    """A generator that can take another number of steps."""
+
+    def with_steps(self, num_steps: int) -> Self:
+        """This generator with another number of steps, on the same networks."""
         ...
 
-    def noise(self, seed: int) -> Tensor:
-        """As G's."""
+
+@runtime_checkable
+class FusesAgain(Protocol):
+    """An identity generator that can put its faces in at every step, as the release does."""
+
+    def fuse_again(self, cond: Conditioning) -> Conditioning:
+        """``cond`` with its faces fused into its class words, which may be fused already."""
         ...
 
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
-        """As G's, with the identity adapter on."""
-        ...
 
-    def decode(self, z: Tensor) -> list[Image.Image]:
-        """As G's."""
-        ...
+@runtime_checkable
+class Editable(Protocol):
+    """A generator whose attention can be edited, such as ``models.sdxl.generator.LatentDiffusion``.
+
+    ``unet`` is the network, ``encode`` the pair of text encoders (``models.sdxl.text.TextEncoders``),
+    ``sampler`` has the timesteps (``models.samplers.Sampler``). Under an edit the pictures of a batch
+    are stepped in one call, whatever their prompts.
+    """
+
+    unet: Any
+    encode: Any
+    sampler: Any
+
+
+class EditableGenerator(ImageGenerator, Editable, Protocol):
+    """G with its attention open to edits."""
 
 
 class Segmenter(Protocol):
@@ -149,11 +176,15 @@ class Backend:
 __all__ = [
     "Backend",
     "Conditioning",
+    "Editable",
+    "EditableGenerator",
     "FaceRecogniser",
+    "FusesAgain",
     "IdentityGenerator",
     "ImageGenerator",
     "PictureEncoder",
     "QualityJudge",
+    "Respaced",
     "Segmenter",
 ]
 
@@ -169,7 +200,11 @@ class ModelFacts:
         folder: its checkpoint, or None if it is not a local folder.
         few_steps: sha256 of its few-step LoRA; empty if it has none.
         max_steps: the most sampling steps that its schedule has; None if that is not known.
-        detector: the folder of its Grounding DINO; None if it finds people otherwise.
+        check_prompts: raises a PromptError if one of the prompts is longer than the model reads.
+        check_phrases: raises a PromptError if the descriptions of one scene are, together.
+        size: (width, height) that it was made for, in pixels; None if that is not known, and then
+            no other can be asked for.
+        multiple: of which width and height must be.
     """
 
     fingerprint: str
@@ -178,4 +213,7 @@ class ModelFacts:
     folder: Path | None = None
     few_steps: str = ""
     max_steps: int | None = None
-    detector: Path | None = None
+    check_prompts: Callable[[Iterable[str]], None] = lambda prompts: None
+    check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None
+    size: Size | None = None
+    multiple: int = 1

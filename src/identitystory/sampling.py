@@ -6,7 +6,7 @@ Progress bars, counting and cancelling live in `Watched`, so that no file of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,10 @@ from torch import Tensor
 
 from .errors import ConfigError
 from .protocols import Conditioning, ImageGenerator
+from .sizes import Size, resolved
+from .types import Prompt, Scene
+
+GeneratorT = TypeVar("GeneratorT", bound=ImageGenerator)
 
 
 def trajectory(
@@ -51,40 +55,14 @@ def sample(G: ImageGenerator, z: Tensor, cond: Conditioning) -> Tensor:
     return z_i
 
 
-def sample_seeds(G: Any, seeds: Sequence[int], cond: Conditioning) -> Tensor:
-    """z_0 of the pictures with these seeds, (B, C, h, w)."""
-    z_t = torch.stack([G.noise(seed) for seed in seeds])
-    return sample(drawing(G, seeds), z_t, cond)
+def painted(G: ImageGenerator, prompts: Sequence[Prompt]) -> Tensor:
+    """z_0 of one picture a prompt, as one batch: (B, C, h, w)."""
+    return sample(G, first_noise(G, prompts), G.condition(prompts))
 
 
-class Around:
-    """A generator that stands before another, and asks it for all that it does not know itself."""
-
-    def __init__(self, G: Any) -> None:
-        self.wrapped = G
-        self.num_steps: int = G.num_steps
-        self.size: int = G.size
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "wrapped":  # asked for before __init__, by copy
-            raise AttributeError(name)
-        return getattr(self.wrapped, name)
-
-
-class Drawing(Around):
-    """A generator that is given new noise at each step, each picture's from its own seed.
-
-    Only an ancestral sampler wants it; see `drawing`. Otherwise the wrapped one.
-    """
-
-    def __init__(self, G: Any, seeds: Sequence[int]) -> None:
-        super().__init__(G)
-        self.seeds = tuple(seeds)
-
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
-        """z_i -> z_{i-1} of as many pictures as there are seeds."""
-        noise = [step_noise(seed, i, z.shape[1:]) for seed in self.seeds]
-        return self.wrapped.step(z, i, cond, noise=torch.stack(noise).to(z))
+def first_noise(G: ImageGenerator, prompts: Sequence[Prompt]) -> Tensor:
+    """z_t of one picture a prompt, each from its own seed: (B, C, h, w)."""
+    return torch.stack([G.noise(prompt.seed) for prompt in prompts])
 
 
 def step_noise(seed: int, i: int, shape: Sequence[int]) -> Tensor:
@@ -96,105 +74,47 @@ def step_noise(seed: int, i: int, shape: Sequence[int]) -> Tensor:
     return torch.from_numpy(rng.standard_normal(tuple(shape), dtype=np.float32))
 
 
-def drawing(G: Any, seeds: Sequence[int]) -> Any:
-    """``G`` for pictures with these seeds; G itself unless its sampler is ancestral."""
-    return Drawing(G, seeds) if getattr(G, "ancestral", False) else G
-
-
-def guided(i: int, t: int, interval: tuple[float, float]) -> bool:
-    """Whether step ``i`` of ``t`` (counting down) starts inside ``interval``, 0 noise, 1 clean."""
-    low, high = interval
-    elapsed = (t - i) / t
-    return low - 1e-9 <= elapsed < high - 1e-9
-
-
-class GuidedWithin(Around):
-    """A generator whose guidance is on in a part of the steps only; otherwise the wrapped one.
-
-    Attributes:
-        interval: from where to where, 0 is noise and 1 is clean. See `guided`.
-    """
-
-    def __init__(self, G: Any, interval: tuple[float, float]) -> None:
-        super().__init__(G)
-        self.interval = interval
-
-    def condition(self, prompts: Sequence[str], *, guidance: float, **options: Any) -> Conditioning:
-        """The wrapped one's conditioning with guidance and without, a pair."""
-        return (
-            self.wrapped.condition(prompts, guidance=guidance, **options),
-            self.wrapped.condition(prompts, guidance=1.0, **options),
-        )
-
-    def step(self, z: Tensor, i: int, cond: Conditioning, **noise: Tensor) -> Tensor:
-        """z_i -> z_{i-1}, guided inside the interval."""
-        with_guidance, without = cond
-        here = guided(i, self.num_steps, self.interval)
-        return self.wrapped.step(z, i, with_guidance if here else without, **noise)
-
-    def fuse_again(self, cond: Conditioning) -> Conditioning:
-        """As the wrapped one's, for both of the pair."""
-        return tuple(self.wrapped.fuse_again(one) for one in cond)
-
-    def join(self, conds: Sequence[Conditioning]) -> Conditioning | None:
-        """As the wrapped one's, for both of the pair."""
-        pair = tuple(joined(self.wrapped, side) for side in zip(*conds, strict=True))
-        return None if any(side is None for side in pair) else pair
-
-
-def joined(G: Any, conds: Sequence[Conditioning]) -> Conditioning | None:
-    """One conditioning of G for the pictures of all ``conds``, in their order.
-
-    None if G cannot: it has no ``join``, or these do not fit into one batch.
-    """
-    if len(conds) == 1:
-        return conds[0]
-    join = getattr(G, "join", None)
-    return None if join is None else join(conds)
-
-
-def within(G: Any, interval: tuple[float, float]) -> Any:
-    """``G``, guided within ``interval`` only; G itself if that is all of it."""
-    return G if tuple(interval) == (0.0, 1.0) else GuidedWithin(G, interval)
-
-
-class Watched(Around):
+class Watched:
     """A generator that calls ``on_step`` before each step and counts; otherwise the wrapped one.
 
-    Raise in ``on_step`` to cancel. It gets the evaluations that the step costs. It stands for either kind
-    of generator, and what it does not know itself it asks the wrapped one for.
+    Raise in ``on_step`` to cancel. It gets the network calls that the step costs. It stands for either
+    kind of generator, and what it does not know itself it asks the wrapped one for.
 
     Attributes:
-        evaluations: U-Net evaluations so far: for each sample and step what the wrapped generator's
-            ``evaluations(cond)`` says, or two (with and without the prompt) if it says nothing.
+        wrapped: the generator itself.
+        evaluations: network calls so far.
     """
 
     def __init__(self, G: Any, on_step: Callable[[int], None] | None = None) -> None:
-        super().__init__(G)
-        self.on_step = on_step
+        self.wrapped, self.on_step = G, on_step
+        self.num_steps: int = G.num_steps
+        self.size, self.multiple = G.size, G.multiple
         self.evaluations = 0
 
-    def step(self, z: Tensor, i: int, cond: Conditioning, **noise: Tensor) -> Tensor:
-        """z_i -> z_{i-1}, watched."""
-        cost = getattr(self.wrapped, "evaluations", None)
-        evaluations = (2 if cost is None else cost(cond)) * z.shape[0]
-        if self.on_step is not None:
-            self.on_step(evaluations)
-        self.evaluations += evaluations
-        return self.wrapped.step(z, i, cond, **noise)
+    def __getattr__(self, name: str) -> Any:
+        if name == "wrapped":  # asked for before __init__, by copy
+            raise AttributeError(name)
+        return getattr(self.wrapped, name)
 
-    def condition(
-        self,
-        prompts: Sequence[str],
-        *,
-        guidance: float,
-        negative: str = "",
-        identities: Tensor | None = None,
-        nouns: Sequence[str] | None = None,
-    ) -> Conditioning:
-        """As the wrapped one's; a general generator is never shown identities."""
-        faces = {} if identities is None else {"identities": identities, "nouns": nouns}
-        return self.wrapped.condition(prompts, guidance=guidance, negative=negative, **faces)
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """z_i -> z_{i-1}, watched."""
+        calls = self.calls(i, cond)
+        if self.on_step is not None:
+            self.on_step(calls)
+        self.evaluations += calls
+        return self.wrapped.step(z, i, cond)
+
+    def with_size(self, size: Size) -> Watched:
+        """The wrapped one's, watched by the same ``on_step``; it counts for itself."""
+        return self if size == self.size else Watched(self.wrapped.with_size(size), self.on_step)
+
+    def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
+        """As the wrapped one's."""
+        return self.wrapped.condition(prompts)
+
+    def calls(self, i: int, cond: Conditioning) -> int:
+        """As the wrapped one's."""
+        return self.wrapped.calls(i, cond)
 
     def noise(self, seed: int) -> Tensor:
         """As the wrapped one's."""
@@ -207,3 +127,17 @@ class Watched(Around):
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """As the wrapped one's; AttributeError if it is a general generator."""
         return self.wrapped.embed(images)
+
+
+def sized(G: GeneratorT, scene: Scene) -> GeneratorT:
+    """``G`` for pictures of the scene's shape; itself where the scene has none.
+
+    Raises:
+        ConfigError: G does not take that size, see `sizes.resolved`.
+    """
+    return G.with_size(resolved(scene.shape, G.size, G.multiple))
+
+
+def unwatched(G: Any) -> Any:
+    """The generator itself, to ask what it offers besides (`protocols`)."""
+    return G.wrapped if isinstance(G, Watched) else G

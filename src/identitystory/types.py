@@ -1,4 +1,4 @@
-"""The values that flow from a story to its pictures (the straight line of docs/paper.md).
+"""The values that flow from a story to its pictures (the straight line of docs/reference/paper.md).
 
 Letters used everywhere: t steps, i step index **counting down** (i = t is pure noise, i = 0 is
 clean), m portraits, d identity dimension, s characters in a scene, C x h x w a latent,
@@ -7,14 +7,17 @@ H x W an image in pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+import io
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
 Outcome = Literal["found", "weak", "noun", "missing"]
+Interval = tuple[float, float]
+WHOLE: Interval = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -40,25 +43,61 @@ class Scene:
         prompt: T_i, every ``{Name}`` replaced by the character's description, style in front.
         cast: names of the characters in it, in order of mention; the order of the masks.
         text: the scene as the writer wrote it, braces and all.
+        shape: ``1216x832`` (width x height in pixels) or ``16:9``, see `sizes`; empty is the story's.
     """
 
     prompt: str
     cast: tuple[str, ...]
     text: str = ""
+    shape: str = ""
 
 
 @dataclass(frozen=True)
 class Story:
-    """Characters and scenes, validated: every name in a cast is a character's."""
+    """Characters and scenes, validated: every name in a cast is a character's.
+
+    ``shape`` is that of scenes that have none of their own; empty is the model's own size.
+    """
 
     title: str
     characters: tuple[Character, ...]
     scenes: tuple[Scene, ...]
     style: str = ""
+    shape: str = ""
 
     def character(self, name: str) -> Character:
         """The character called ``name``; KeyError if there is none."""
         return {c.name: c for c in self.characters}[name]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Everything that steers one picture; a batch is several of them.
+
+    Attributes:
+        text: what the picture shows.
+        negative: the negative prompt. "" is an empty prompt; None is none at all: zeros, as
+            diffusers has it where the checkpoint says so (``force_zeros_for_empty_prompt``).
+        guidance: w of eps = eps_uncond + w (eps_cond - eps_uncond); 1 turns guidance off.
+        interval: the part of the steps that guidance is on in, from noise (0) to clean (1).
+        seed: of z_t, and of the noise that an ancestral sampler draws at each step.
+        face: (d,) an identity's embedding, for generators that paint with one; None is nobody's.
+        noun: the class word of ``text`` that the face is fused into; needed with a face.
+        control: a picture of the layout. No generator takes one yet: None.
+    """
+
+    text: str
+    negative: str | None = ""
+    guidance: float = 1.0
+    interval: Interval = WHOLE
+    seed: int = 0
+    face: Tensor | None = None
+    noun: str = ""
+    control: Any = None
+
+    def guidance_at(self, i: int, t: int) -> float:
+        """w at step ``i`` of ``t`` (counting down): 1, which is none, outside the interval."""
+        return self.guidance if guided(i, t, self.interval) else 1.0
 
 
 @dataclass(frozen=True)
@@ -98,11 +137,21 @@ class Template:
 
 @dataclass(frozen=True)
 class Frame:
-    """A finished picture of ``scene`` and the template it was made from."""
+    """A finished picture of ``scene`` and the template it was made from; a notebook shows it."""
 
     scene: Scene
     image: Image.Image
     template: Template | None = None
+
+    def _repr_png_(self) -> bytes:
+        return png(self.image)
+
+
+def png(image: Image.Image) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -138,6 +187,18 @@ class Face:
     score: float
     embedding: Tensor
     chip: Tensor
+
+
+def guided(i: int, t: int, interval: Interval) -> bool:
+    """Whether step ``i`` of ``t`` (counting down) starts inside ``interval``, 0 noise, 1 clean."""
+    low, high = interval
+    elapsed = (t - i) / t
+    return low - 1e-9 <= elapsed < high - 1e-9
+
+
+def plain(value: Story | Scene) -> dict[str, Any]:
+    """Plain values of it, as runs record them and keys are made from; no shape is left out."""
+    return asdict(value, dict_factory=lambda items: {k: v for k, v in items if k != "shape" or v})
 
 
 def styled(style: str, prompt: str) -> str:

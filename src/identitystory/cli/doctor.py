@@ -29,6 +29,7 @@ def checkup(model: str) -> Iterator[Check]:
     """Every check in turn; the last one loads ``model`` and takes one step."""
     import torch
 
+    from ..models.files.catalogue import DEFAULT_MODEL
     from ..runs.files import versions
 
     found = versions()
@@ -38,7 +39,7 @@ def checkup(model: str) -> Iterator[Check]:
         yield Check(package, number, not needed or number != "not installed")
     yield Check("cores", f"{os.cpu_count()}, torch uses {torch.get_num_threads()}")
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield Check("accelerator", ", ".join(gpus) or "none; the CPU will do for the miniature")
+    yield Check("accelerator", ", ".join(gpus) or f"none; the CPU will do for the {DEFAULT_MODEL}")
     memory = available_memory()
     if memory is not None:
         yield Check("memory free", f"{memory:.1f} GiB", memory >= MIN_MEMORY_GIB)
@@ -62,6 +63,7 @@ def _try_model(model: str) -> Iterator[Check]:
 
     from ..models.describe import describe_model
     from ..runs.service import load_model
+    from ..types import Prompt
 
     try:
         facts = describe_model(model, "auto", "auto")
@@ -73,7 +75,7 @@ def _try_model(model: str) -> Iterator[Check]:
         loaded = time.perf_counter()
         G = backend.general
         with torch.no_grad():
-            cond = G.condition(["a portrait of a woman"], guidance=5.0)
+            cond = G.condition([Prompt("a portrait of a woman", guidance=5.0)])
             z = G.step(G.noise(0)[None], G.num_steps, cond)
         took = time.perf_counter() - loaded
         well = bool(z.isfinite().all())

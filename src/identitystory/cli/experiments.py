@@ -47,11 +47,8 @@ def bench(
         results: also write the page of results here
         json: print the table as JSON
     """
-    from functools import partial
-
-    from ..experiments import bench as benches
-    from ..experiments import instruments, table1, table1_page
-    from ..experiments import workers as engines
+    from ..experiments import table1, table1_page, workers
+    from ..experiments.instruments import EvaluationRequest
     from ..runs.files import check_writable
     from ..story import sets
 
@@ -60,34 +57,28 @@ def bench(
     configuration, notes = model.chosen_preset(overrides)
     for note in notes:
         tell(note)
-    request = benches.BenchRequest(
+    request = table1.experiment(
         sets.load_stories(str(runs.stories), limit, scenes),
         runs.out,
         configuration,
-        benches.chosen_methods(methods),
+        table1.chosen_methods(methods),
         seed=runs.seed,
         **where,
     )
     if results:
         check_writable(results.parent)
-    wanted = instruments.Wanted((), device=request.device, qalign=qalign, **vars(measured))
-    # Opened before anything is painted: what is not here is known at once. Not kept, for the bench
-    # measures the memory that painting takes.
-    instruments.open_tools(wanted, [request.model])
-    benches.paint(request, service(), tell, engines.engine(engine, runs.workers))
-    tools = instruments.open_tools(wanted, [request.model])
-    score = partial(table1.evaluated, wanted=wanted, tools=tools)
-    table = table1.make_table(request, score, tell)
-    files = table1.write(request, table)
+    asked = EvaluationRequest((), device=request.device, qalign=qalign, **vars(measured))
+    by = workers.engine(engine, runs.workers)
+    outcome, files = table1.compare(request, service(), asked, by, tell)
     if results:
         given = {"stories": runs.stories, "methods": methods, "limit": limit, "scenes": scenes}
         given |= {"seed": runs.seed, **asdict(model), "offline": False, **asdict(overrides)}
         line = _command_line("bench", {**given, **asdict(measured), "qalign": qalign})
-        files.append(table1_page.write_page(request, table, results, f"{line} --out DIR"))
+        files.append(table1_page.write_page(request, outcome, results, f"{line} --out DIR"))
     if json:
-        say(to_json.dumps(table, ensure_ascii=False))
+        say(to_json.dumps(table1.as_json(request, outcome), ensure_ascii=False))
     else:
-        say(table1.markdown(table))
+        say(table1.markdown(request, outcome))
         say("\n".join(map(str, files)))
     return 0
 
@@ -134,7 +125,8 @@ def ablate(
         json: print the outcome as JSON
     """
     from ..experiments import ablate as ablating
-    from ..experiments import ablation_table, ablations, figures, identity_space, instruments
+    from ..experiments import ablations
+    from ..experiments.instruments import EvaluationRequest
     from ..experiments.workers import engine
     from ..story.sets import load_stories
 
@@ -150,34 +142,16 @@ def ablate(
         made.sets if sets is None else sets,
         made.scenes if scenes is None else scenes,
     )
-    request = ablating.AblationRequest(
-        made, tuple(variants), stories, runs.out, seed=runs.seed, **where
-    )
+    request = ablating.experiment(made, variants, stories, runs.out, seed=runs.seed, **where)
     for note in (*notes, *left_out):
         tell(note)
-    found = service()
-    tell(ablating.told_cost(request, found))
-    wanted = instruments.Wanted((), device=request.device, **vars(measured))
-    # Opened before anything is painted: what is not here is known at once.
-    tools = instruments.open_tools(wanted, [request.model]) if made.paint else None
-    ablating.paint(request, found, tell, engine("local", runs.workers))
-    drawn = figures.can_draw()
-    if tools is None:
-        clouds = identity_space.clouds(request)
-        outcome = identity_space.measure_space(clouds)
-        files = ablation_table.write(request, outcome)
-        files.append(identity_space.write_points(request, clouds))
-        files += figures.draw_space(request, clouds) if drawn else []
-    else:
-        outcome = ablation_table.measure(request, tools, tell)
-        files = ablation_table.write(request, outcome)
-        files += figures.draw(request, outcome) if drawn else []
-    if not drawn:
-        tell(figures.MISSING)
+    asked = EvaluationRequest((), device=request.device, **vars(measured))
+    by = engine("local", runs.workers)
+    outcome, files = ablating.compare(request, service(), asked, by, tell)
     if json:
-        say(to_json.dumps(ablation_table.as_json(request, outcome), ensure_ascii=False))
+        say(to_json.dumps(ablating.as_json(request, outcome), ensure_ascii=False))
     else:
-        say(ablation_table.markdown(request, outcome))
+        say(ablating.markdown(request, outcome))
         say("\n".join(map(str, files)))
     return 0
 
@@ -186,6 +160,7 @@ def evaluate(
     *,
     run: tuple[Annotated[Path, Argument("RUN")], ...],
     out: Folder = Path("runs/evaluation"),
+    measures: Annotated[str, "NAMES"] = "all",
     templates: bool = False,
     measured: Instruments,
     qalign: Python | None = None,
@@ -202,6 +177,8 @@ def evaluate(
     Args:
         run: a run folder, or a folder that holds some
         out: where metrics.json and metrics.csv go (default: runs/evaluation)
+        measures: all (default), or names with commas, such as CLIP-I,AUC: no others are taken, and
+            only what these need is opened
         templates: measure the templates, the general generator's pictures without identity
         qalign: the Python of an environment with pyiqa, to measure Q-Align (non-commercial terms)
         device: auto, cpu, cuda or mps
@@ -209,19 +186,25 @@ def evaluate(
         quiet: print only where the files are
     """
     from ..experiments import evaluate as evaluating
-    from ..experiments import export, instruments, scoreboard
+    from ..experiments.instruments import EvaluationRequest
+    from ..metrics.measures import chosen_measures
     from ..runs.files import check_writable
 
     check_writable(out)
-    wanted = instruments.Wanted(
-        run, templates=templates, qalign=qalign, device=device, **vars(measured)
+    asked = EvaluationRequest(
+        run,
+        templates=templates,
+        qalign=qalign,
+        device=device,
+        measures=chosen_measures(measures),
+        **vars(measured),
     )
-    result = evaluating.evaluate(wanted, lambda line: None if quiet or json else tell(line))
-    files = export.write(result, out)
+    result = evaluating.evaluate(asked, lambda line: None if quiet or json else tell(line))
+    files = evaluating.write(result, out)
     if json:
-        say(to_json.dumps(export.as_json(result), ensure_ascii=False))
+        say(to_json.dumps(evaluating.as_json(result), ensure_ascii=False))
         return 0
     if not quiet:
-        scoreboard.show(result, sys.stdout)
+        evaluating.show(result, sys.stdout)
     say("\n".join(map(str, files)))
     return 0

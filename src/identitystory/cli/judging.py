@@ -42,9 +42,10 @@ def judge(
         json: print the averages as JSON
     """
     from ..experiments import judge as judging
+    from ..experiments.endpoint import Judge
 
     cases = _cases(runs)
-    asked = judging.Judge(endpoint, judge_model, os.environ.get(key_variable, ""), seed=seed)
+    asked = Judge(endpoint, judge_model, os.environ.get(key_variable, ""), seed=seed)
     takes = judging.cost(cases, asked, out)
     tell_or_say = tell if json else say
     tell_or_say(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json as to_json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ..errors import IdentityStoryError, ModelError
+from ..models.files.catalogue import DEFAULT_MODEL
 from .commands import Argument
 from .doctor import checkup, size_of
 from .options import heed_offline, say
-
-CARD = "card.toml"
 
 
 def models(
@@ -66,7 +64,7 @@ def models(
     return 0
 
 
-def doctor(model: Annotated[str, "M"] = "miniature", json: bool = False) -> int:
+def doctor(model: Annotated[str, "M"] = DEFAULT_MODEL, json: bool = False) -> int:
     """Look whether this machine is ready.
 
     Shows versions, cores, memory, disk and weights, and tries one step of the U-Net.
@@ -115,7 +113,7 @@ def listed() -> list[dict[str, Any]]:
     from ..models.files.store import read_lock
 
     found = []
-    for name in ("miniature", *BUNDLES):
+    for name in (DEFAULT_MODEL, *BUNDLES):
         parts = [_part(ENTRIES[part]) for part in BUNDLES.get(name, ())]
         try:
             folder = find_checkpoint(name).base
@@ -157,12 +155,14 @@ def _part(entry: Any) -> dict[str, Any]:
 
 def card_facts(folder: Path) -> dict[str, str]:
     """The single values of a checkpoint's card, those of its tables as ``table.key``."""
+    from ..models.files.card import read_card
+
     try:
-        card = tomllib.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        card = read_card(folder)
+    except IdentityStoryError:
         return {}
     facts: dict[str, str] = {}
-    for key, value in card.items():
+    for key, value in card.values.items():
         if isinstance(value, dict):
             facts |= {f"{key}.{k}": str(v) for k, v in value.items() if _single(v)}
         elif _single(value):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from ..errors import ConfigError
+from ..models.files.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from ..config import Preset
@@ -89,10 +90,11 @@ class Model:
         Raises:
             ConfigError: there is no such preset, or a number is out of range.
         """
-        from ..presets import DEFAULT_PRESET, preset
+        from ..models.files.suited import preset
+        from ..presets import DEFAULT_PRESET
         from ..settings import overridden
 
-        model = self.where().get("model", "miniature")
+        model = self.where().get("model", DEFAULT_MODEL)
         return overridden(preset(self.preset or DEFAULT_PRESET, model), overrides)
 
 
@@ -129,8 +131,9 @@ class ManyRuns:
 
     def chosen_stories(self, model: str | None) -> str:
         """Those that were asked for, or the built-in set that suits ``model``."""
-        own = "little_people" if (model or "miniature") == "miniature" else "consistory_human"
-        return own if self.stories is None else self.stories
+        from ..models.files.suited import suits_of
+
+        return suits_of(model or DEFAULT_MODEL).stories if self.stories is None else self.stories
 
 
 @dataclass(frozen=True)

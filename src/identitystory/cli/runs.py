@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..types import Story
 
 StoryFile = Annotated[str, Argument("STORY")]
+Size = Annotated[str, "WxH"]
+Aspect = Annotated[str, "W:H"]
 
 
 def generate(
@@ -26,6 +28,8 @@ def generate(
     seed: int | None = None,
     only: tuple[int, ...] = (),
     method: Annotated[str, "NAME"] | None = None,
+    size: Size | None = None,
+    aspect: Aspect | None = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -44,8 +48,12 @@ def generate(
             --seed, that is the frame's new seed; identities stay as they are
         method: identitystory (default), or a method to compare it with: consistory,
             storydiffusion, story-adapter, one-prompt-one-story, general, direct-identity
+        size: width x height of the pictures in pixels, such as 1216x832, instead of the story's; a
+            scene's own stays (default: the story's, or the model's own)
+        aspect: width to height, such as 16:9, instead of a size: the nearest that the model was
+            made for
     """
-    more = {"seed": seed, "only": only, "method": method}
+    more = {"seed": seed, "only": only, "method": method, "size": size, "aspect": aspect}
     return _show(_request(story, inline, out, model, overrides, **more), output, service)
 
 
@@ -55,6 +63,8 @@ def discover(
     inline: Inline,
     out: Folder | None = None,
     seed: int | None = None,
+    size: Size | None = None,
+    aspect: Aspect | None = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -68,8 +78,11 @@ def discover(
         story: a story file, TOML or JSON; or a frame (.png) of a run, to make it again
         out: the run folder (default: runs/<title>)
         seed: 0 in a new folder
+        size: of the pictures that are painted later, as for generate; portraits are square
+        aspect: as for generate
     """
-    request = _request(story, inline, out, model, overrides, seed=seed, paint=False)
+    more = {"seed": seed, "paint": False, "size": size, "aspect": aspect}
+    request = _request(story, inline, out, model, overrides, **more)
     return _show(request, output, service)
 
 
@@ -119,6 +132,8 @@ def _request(
     if story and story.lower().endswith(".png"):
         if more.get("method") is not None:
             raise ConfigError("a frame is made again by its own method; leave --method out")
+        if more.get("size") or more.get("aspect"):
+            raise ConfigError("a frame is made again in its own size; leave it out")
         if overrides.set:
             raise ConfigError("a frame is made again with its own settings; leave --set out")
         return again_request(Path(story), out, **where)

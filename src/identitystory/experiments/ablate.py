@@ -1,105 +1,85 @@
-"""Painting an ablation: a folder of ordinary runs, one for each variant and story.
-
-``runs/VARIANT/STORY`` are run folders, ``portraits`` and ``templates`` what they share (they may be
-deleted). Several ablations in one folder share these, and the paper's own setting, which all of
-them have, is painted once.
-"""
+"""An ablation as an experiment over settings: its stories, what it costs, and the files it leaves."""
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import fields
 from functools import partial
-from itertools import count
 from pathlib import Path
+from typing import Any
 
 from .. import wording
 from ..config import Preset
-from ..errors import ConfigError, RunError
-from ..methods.registry import OURS
-from ..runs.cache import Cache
-from ..runs.plan import make_plan
-from ..runs.request import RunRequest
-from ..runs.service import Service, one_model
-from ..story.file import slug
+from ..errors import ConfigError
+from ..metrics.intervals import HOW, SAMPLES
+from ..runs.files import versions, write_whole
+from ..runs.service import Service
+from ..settings import to_dict
 from ..story.sets import shortened
 from ..types import Character, Scene, Story
-from . import batch as grid
-from .ablations import DIRECT, Ablation, Variant
-from .workers import Engine, Local
+from . import batch, figures, identity_space, instruments
+from .ablations import ABLATIONS, Ablation
+from .evaluate import scorer
+from .experiment import Experiment, Say, Variant, measure, write_sheets
+from .instruments import EvaluationRequest
+from .tables import Outcome, Row, Table
+from .workers import Engine
 
-KNOWN = 0.05  # of the work that must be done before anybody is told how long the rest takes
+_FIELDS = [field.name for field in fields(Row) if field.name != "group"]
 
 
-@dataclass(frozen=True)
-class AblationRequest:
-    """What to compare, on what, and where.
+def experiment(
+    made: Ablation, variants: Sequence[Variant], stories: Sequence[Story], out: Path, **where: Any
+) -> Experiment:
+    """The ``variants`` that can be computed over `chosen_stories`; ``where`` is as of an ``Experiment``."""
+    command = f"ablate {made.name}"
+    return Experiment(command, tuple(variants), tuple(stories), out, paint=made.paint, **where)
 
-    Attributes:
-        ablation: the table of variants.
-        variants: those that can be computed, see `variants`.
-        stories: see `chosen_stories`.
-        out: the folder.
-        model: a built-in name, a folder or a hub id.
-        seed: of every run.
-        device: ``auto``, ``cpu``, ``cuda``, ...
-        dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``.
+
+def compare(
+    request: Experiment, service: Service, asked: EvaluationRequest, by: Engine, say: Say
+) -> tuple[Outcome, list[Path]]:
+    """Paints, measures, writes and draws an ablation: the outcome, and all files.
+
+    Raises:
+        IdentityStoryError: an instrument is not here, told before the painting; or see `batch.paint`.
     """
-
-    ablation: Ablation
-    variants: tuple[Variant, ...]
-    stories: tuple[Story, ...]
-    out: Path
-    model: str = "miniature"
-    seed: int = 0
-    device: str = "auto"
-    dtype: str = "auto"
-
-    @property
-    def reference(self) -> Variant:
-        """The configuration itself, which the others are compared with: the last of its kind."""
-        named = [v for v in self.variants if v.name in (OURS, DIRECT)]
-        return next((v for v in named if v.name == OURS), named[-1])
-
-    def run(self, variant: Variant, story: Story) -> RunRequest:
-        """The ordinary run of one variant over one story."""
-        return RunRequest(
-            story,
-            self.out / "runs" / variant.name / slug(story.title),
-            variant.preset,
-            model=self.model,
-            seed=self.seed,
-            paint=self.ablation.paint,
-            device=self.device,
-            dtype=self.dtype,
-            method=variant.method,
-            cache=Cache(self.out),
-        )
-
-    def runs(self) -> list[tuple[Variant, RunRequest]]:
-        """Every run: the configuration itself over all stories, then the other variants."""
-        others = [v for v in self.variants if v is not self.reference]
-        return [(v, self.run(v, s)) for v in (self.reference, *others) for s in self.stories]
+    say(told_cost(request, service))
+    tools = instruments.open_tools(asked, [request.model]) if request.paint else None
+    batch.paint(request, service, say, by)
+    if tools is None:
+        clouds = identity_space.clouds(request)
+        outcome = identity_space.measure_space(clouds)
+        files = [*write(request, outcome), identity_space.write_points(request, clouds)]
+        draw = partial(figures.draw_space, request, clouds)
+    else:
+        outcome = measure(request, scorer(asked, tools), say)
+        files = write(request, outcome)
+        draw = partial(figures.draw, request, outcome)
+    if figures.can_draw():
+        return outcome, files + draw()
+    say(figures.MISSING)
+    return outcome, files
 
 
 def chosen_stories(
-    made: Ablation, stories: Sequence[Story], base: Preset, sets: int, scenes: int
+    made: Ablation, stories: Sequence[Story], base: Preset, number: int, scenes: int
 ) -> tuple[Story, ...]:
-    """The first ``sets`` stories with their first ``scenes`` scenes; or one for each description.
+    """The first ``number`` stories with their first ``scenes`` scenes; or one for each description.
 
     Raises:
-        ConfigError: ``sets`` or ``scenes`` is 0.
+        ConfigError: ``number`` or ``scenes`` is 0.
     """
-    for name, value in (("--sets", sets), ("--scenes", scenes)):
+    for name, value in (("--sets", number), ("--scenes", scenes)):
         if value < 1:
             raise ConfigError(f"{name} is {value}; it must be at least 1")
     if not made.faces:
-        return tuple(shortened(story, scenes) for story in stories[:sets])
+        return tuple(shortened(story, scenes) for story in stories[:number])
     people = {c.description.casefold(): c for story in stories for c in story.characters}
     return tuple(
-        face_story(c, base, number, scenes)
-        for number, c in enumerate(list(people.values())[:sets], 1)
+        face_story(c, base, place, scenes)
+        for place, c in enumerate(list(people.values())[:number], 1)
     )
 
 
@@ -111,90 +91,76 @@ def face_story(character: Character, base: Preset, number: int, pictures: int) -
     return Story(f"face {number:02d} {character.name}", (character,), (scene,) * pictures)
 
 
-def told_cost(request: AblationRequest, service: Service) -> str:
-    """One line: what there is to paint, and the evaluations that still lie ahead."""
+def told_cost(request: Experiment, service: Service) -> str:
+    """One line: what there is to paint, and the network calls that still lie ahead."""
     model = service.describe(request.model, request.device, request.dtype)
-    runs = [run for _, run in request.runs()]
+    runs = [unit.run for stage in batch.stages(request) for unit in stage]
     pictures = sum(len(run.story.scenes) for run in runs if run.paint)
     portraits = max(v.preset.discovery.num_portraits for v in request.variants)
-    left = sum(grid.ahead(runs, model))
-    made = request.ablation
     return (
-        f"{made.name} ({made.figure}): variants {len(request.variants)}, stories "
-        f"{len(request.stories)}, pictures {pictures}, portraits a character {portraits}; "
-        f"{left:,} evaluations lie ahead"
+        f"{request.name} ({ABLATIONS[request.name].figure}): variants {len(request.variants)}, "
+        f"stories {len(request.stories)}, pictures {pictures}, portraits a character {portraits}; "
+        f"{sum(batch.ahead(runs, model)):,} network calls lie ahead"
     )
 
 
-@dataclass(frozen=True)
-class Unit:
-    """What an engine does at a time: one variant of one story, an ordinary run.
-
-    Attributes:
-        label: of the variant.
-        run: see above.
-        cost: evaluations that lay ahead.
-    """
-
-    label: str
-    run: RunRequest
-    cost: int
-
-    def __str__(self) -> str:
-        """``no layout: The pier``."""
-        return f"{self.label}: {self.run.story.title}"
+def as_csv(request: Experiment, outcome: Outcome) -> str:
+    """One line for each variant and measure; differences are to the reference, story by story."""
+    head = ["ablation", *_FIELDS[:1], *_FIELDS[2:-1]]
+    shown = {"gain": f"minus {outcome.reference}"}
+    shown |= {f"gain_{end}": f"minus {outcome.reference} {end}" for end in ("low", "high")}
+    rows = [[request.name, *(getattr(r, name) for name in head[1:])] for r in _all(outcome)]
+    return Table([shown.get(name, name) for name in head], rows).csv()
 
 
-@dataclass
-class Once:
-    """``say`` that tells the same line once."""
-
-    say: grid.Say
-    told: set[str] = field(default_factory=set)
-
-    def __call__(self, line: str) -> None:
-        """Tells ``line`` if it is new."""
-        if line not in self.told:
-            self.told.add(line)
-            self.say(line)
+def _all(outcome: Outcome) -> list[Row]:
+    """The rows over all stories: an ablation does not split them."""
+    return [row for row in outcome.rows if row.group == "all"]
 
 
-def paint(
-    request: AblationRequest,
-    service: Service,
-    say: grid.Say = lambda line: None,
-    engine: Engine | None = None,
-) -> None:
-    """Every run that is not finished yet; ``say`` hears what is painted and how long it will take.
-
-    First come the runs of the configuration itself, whose portraits and templates the others share.
-
-    Raises:
-        ModelError, ConfigError: a variant cannot be painted, or the folder holds it with other
-            settings; before any painting.
-        RunError: a worker of the engine was lost; the same command goes on.
-    """
-    grid.check_settings(run for _, run in request.runs())
-    facts = service.describe(request.model, request.device, request.dtype)
-    for variant in request.variants:
-        make_plan(request.run(variant, request.stories[0]), facts, None)
-    runs = request.runs()
-    costs = grid.ahead((run for _, run in runs), facts)
-    units = [Unit(v.label, run, cost) for (v, run), cost in zip(runs, costs, strict=True)]
-    one = partial(_work, one_model(service), Once(say))
-    first, began, done = len(request.stories), time.monotonic(), 0
-    numbers = count(1)
-    for stage in (units[:first], units[first:]):
-        for unit, wrong in (engine or Local()).map(one, stage):
-            if wrong:
-                raise RunError(f"{unit}: {wrong}; the same command goes on")
-            done += unit.cost
-            left = (time.monotonic() - began) / max(done, 1) * (sum(costs) - done)
-            known = left and done >= sum(costs) * KNOWN
-            rest = f", about {left / 60:.0f} min left" if known else ""
-            say(f"{next(numbers)} of {len(units)}: {unit}{rest}")
+def as_json(request: Experiment, outcome: Outcome) -> dict[str, Any]:
+    """NAME.json: the rows, what measured them, and everything that decided the pictures."""
+    rows = [[getattr(row, name) for name in _FIELDS] for row in _all(outcome)]
+    return {
+        "format": 1,
+        "ablation": request.name,
+        "figure": ABLATIONS[request.name].figure,
+        "reference": outcome.reference,
+        "interval": f"{HOW}, {SAMPLES} drawings, seed 0",
+        "stories": [story.title for story in request.stories],
+        "scenes": [len(story.scenes) for story in request.stories],
+        "model": request.model,
+        "seed": request.seed,
+        "variants": {
+            v.label: {"method": v.method, "configuration": to_dict(v.preset)}
+            for v in request.variants
+        },
+        "measured_with": dict(outcome.measured_with),
+        "not_measured": dict(outcome.not_measured),
+        "notes": list(outcome.notes),
+        "rows": Table(_FIELDS, rows).json(),
+        "versions": versions(),
+    }
 
 
-def _work(service: Service, say: grid.Say, unit: Unit) -> str:
-    grid.paint(unit.run, service, say)
-    return ""
+def markdown(request: Experiment, outcome: Outcome) -> str:
+    """The figure's measures as a table, and what each variant gains on the reference."""
+    made = ABLATIONS[request.name]
+    shown = {name: name for name in made.measures}
+    lines = [f"# {made.name}: {made.figure}, {len(request.stories)} stories", ""]
+    lines += outcome.table(shown, "variant").markdown()
+    lines += ["", f"Difference to {outcome.reference}, story by story:", ""]
+    lines += outcome.table(shown, "variant", gains=True).markdown()
+    lines += ["", *(f"{what}: {facts['name']}" for what, facts in outcome.measured_with.items())]
+    lines += [f"not measured: {what}: {why}" for what, why in outcome.not_measured.items()]
+    return "\n".join([*lines, *outcome.notes]) + "\n"
+
+
+def write(request: Experiment, outcome: Outcome) -> list[Path]:
+    """NAME.csv, NAME.json and a sheet for each story with a row a variant; whole or not at all."""
+    name, out = request.name, request.out
+    text = json.dumps(as_json(request, outcome), indent=1, ensure_ascii=False) + "\n"
+    files = {out / f"{name}.csv": as_csv(request, outcome), out / f"{name}.json": text}
+    for file, content in files.items():
+        write_whole(file, content.encode())
+    return [*files, *(write_sheets(request, name) if request.paint else [])]

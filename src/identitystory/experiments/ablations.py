@@ -10,28 +10,9 @@ from ..config import Preset
 from ..errors import ConfigError, did_you_mean
 from ..methods.registry import OURS
 from ..story.file import slug
+from .experiment import DIRECT, Variant
 
-DIRECT = "direct-identity"
 Change = Callable[[Preset], Preset]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One setting that is compared.
-
-    Attributes:
-        name: of its folder; the configuration itself is ``identitystory`` or ``direct-identity``.
-        label: what tables and figures call it.
-        preset: the resolved configuration.
-        method: as of a run.
-        number: where it stands on the figure's axis, if it is a number.
-    """
-
-    name: str
-    label: str
-    preset: Preset
-    method: str = OURS
-    number: float | None = None
 
 
 @dataclass(frozen=True)

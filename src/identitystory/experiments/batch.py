@@ -1,13 +1,16 @@
-"""Many ordinary runs side by side: what a bench and an ablation have in common.
-
-Each run has its own folder, so what is finished is never made again, wherever it was cut off.
-"""
+"""The painting of an experiment: what lies ahead, and every run that is not finished yet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 
-from ..errors import ConfigError, RunError
+from ..errors import ConfigError, IdentityStoryError, RunError, is_out_of_memory
+from ..methods.registry import method
 from ..protocols import ModelFacts
 from ..runs import plan, request
 from ..runs.cache import is_there, shared_files
@@ -16,14 +19,67 @@ from ..runs.folder import RunFolder, read_record
 from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
-from ..runs.service import Service
+from ..runs.service import Service, one_model
 from ..settings import settings
+from .experiment import Experiment, Say, silent
+from .memory import note_peak, peak_mib, reset_peak
+from .workers import Engine, Local
 
-Say = Callable[[str], None]
+KNOWN = 0.05  # of the work that must be done before anybody is told how long the rest takes
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What an engine does at a time: an ordinary run.
+
+    Units share nothing but files, so an engine may spread them.
+
+    Attributes:
+        label: of the variant.
+        run: see above; without ``paint`` it is the story's identities alone.
+        note: see ``Experiment.note``.
+        cost: network calls that lie ahead.
+    """
+
+    label: str
+    run: RunRequest
+    note: Path | None = None
+    cost: int = 0
+
+    def __str__(self) -> str:
+        """``consistory: The pier``."""
+        return f"{self.label}: {self.run.story.title}" + ("" if self.run.paint else " (identities)")
+
+
+def stages(experiment: Experiment) -> list[list[Unit]]:
+    """All units, in stages: what runs share is made by the stage before.
+
+    Methods share identities, so these come first. Settings share portraits and templates, which
+    the runs of the reference leave behind.
+    """
+    of = lambda v, s: Unit(v.label, experiment.run(v, s), experiment.note(v, s))
+    if experiment.over_methods:
+        whole = [of(v, s) for s in experiment.stories for v in experiment.variants]
+        return [identities(experiment) if experiment.paint else [], whole]
+    first = [v for v in experiment.variants if v == experiment.reference]
+    others = [v for v in experiment.variants if v not in first]
+    return [[of(v, s) for v in some for s in experiment.stories] for some in (first, others)]
+
+
+def identities(experiment: Experiment) -> list[Unit]:
+    """The identities of each story whose first variant in need of them has none yet."""
+    facing = [v for v in experiment.variants if method(v.method, v.preset).needs_identities][:1]
+    units = [
+        Unit(v.label, replace(experiment.run(v, story), paint=False))
+        for story in experiment.stories
+        for v in facing
+    ]
+    found = lambda u, c: RunFolder(u.run.out).identity(c.name).is_file()
+    return [u for u in units if not all(found(u, c) for c in u.run.story.characters)]
 
 
 def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
-    """U-Net evaluations that finishing each of ``runs`` takes, if everybody is found at once.
+    """Network calls that finishing each of ``runs`` takes, if everybody is found at once.
 
     What is there already counts nothing, and what runs share counts for the first of them. A search
     that settles early takes fewer.
@@ -65,7 +121,7 @@ def check_settings(runs: Iterable[RunRequest]) -> None:
                 )
 
 
-def paint(run: RunRequest, service: Service, say: Say = lambda line: None) -> Finished:
+def make_run(run: RunRequest, service: Service, say: Say = silent) -> Finished:
     """Makes what is not there yet of one run; ``say`` hears its warnings."""
     for event in service.run(run):
         if isinstance(event, Warned):
@@ -75,13 +131,79 @@ def paint(run: RunRequest, service: Service, say: Say = lambda line: None) -> Fi
     return finished
 
 
-def check_finished(runs: Iterable[RunRequest], command: str) -> None:
-    """Refuses runs that lack a frame.
+@dataclass
+class Once:
+    """``say`` that tells the same line once."""
+
+    say: Say
+    told: set[str] = field(default_factory=set)
+
+    def __call__(self, line: str) -> None:
+        """Tells ``line`` if it is new."""
+        if line not in self.told:
+            self.told.add(line)
+            self.say(line)
+
+
+def paint(
+    experiment: Experiment,
+    service: Service,
+    say: Say = silent,
+    engine: Engine | None = None,
+) -> None:
+    """Every run that is not finished yet; ``say`` hears what is painted and how long it will take.
 
     Raises:
-        RunError: says which run, and to give the same ``command`` again.
+        ModelError, ConfigError: a variant cannot be painted with this model, or the folder holds
+            these runs with other settings; before any painting.
+        RunError: runs failed; names them. The others are finished all the same.
     """
-    for run in runs:
-        frames = [RunFolder(run.out).frame(n) for n in range(len(run.story.scenes))]
-        if run.paint and not all(frame.is_file() for frame in frames):
-            raise RunError(f"{run.out} is not finished; give the same {command} command again")
+    engine = engine or Local()
+    check_settings(experiment.runs())
+    facts = service.describe(experiment.model, experiment.device, experiment.dtype)
+    for variant in experiment.variants:
+        make_plan(experiment.run(variant, experiment.stories[0]), facts, None)
+    units = stages(experiment)
+    costs = iter(ahead((unit.run for stage in units for unit in stage), facts))
+    units = [[replace(unit, cost=next(costs)) for unit in stage] for stage in units]
+    total = sum(unit.cost for stage in units for unit in stage)
+    kinds = Counter(unit.run.paint for stage in units for unit in stage)
+    one = partial(work, one_model(service), Once(say))
+    began, done, told, failed = time.monotonic(), 0, Counter[bool](), []
+    for stage in units:
+        if not isinstance(engine, Local):  # what is finished, then so that no worker is idle late
+            stage = sorted(stage, key=lambda unit: (unit.cost > 0, -unit.cost))
+        for unit, wrong in engine.map(one, stage):
+            if not wrong and not RunFolder(unit.run.out).record.is_file():
+                wrong = (
+                    f"its worker wrote elsewhere; {experiment.out} must be a folder that every "
+                    "worker sees under this name"
+                )
+            done += unit.cost
+            left = (time.monotonic() - began) / max(done, 1) * (total - done)
+            rest = f", about {left / 60:.0f} min left" if left and done >= total * KNOWN else ""
+            told[unit.run.paint] += 1
+            place = f"{told[unit.run.paint]} of {kinds[unit.run.paint]}"
+            say(f"{place}, {unit}" + (f" failed: {wrong}" if wrong else rest))
+            failed += [f"{unit}: {wrong}"] if wrong else []
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {kinds.total()} runs failed; the others are finished, and the same "
+            f"command tries these again. {'; '.join(failed)}"
+        )
+
+
+def work(service: Service, say: Say, unit: Unit) -> str:
+    """Does ``unit``; what went wrong in a line, if it is the user's or the machine's to mend."""
+    try:
+        reset_peak()
+        finished = make_run(unit.run, service, say)
+        if unit.note and any(part.startswith("frames/") for part in finished.made):
+            note_peak(unit.note, unit.run.out, peak_mib())
+    except (IdentityStoryError, OSError) as error:
+        return " ".join(str(error).split())
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return f"out of memory ({(str(error).splitlines() or [''])[0]})"
+    return ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -13,13 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import RunError
-from ..metrics.evidence import Member, Picture, Rates, Told, look, rate
-from ..metrics.measures import Score, attribute_scores, score
+from ..metrics.evidence import MeasuredStory, Member, Picture, Rates, look, rate
+from ..metrics.intervals import HOW
+from ..metrics.measures import Score, attribute_scores, described, score
 from ..runs import files
 from ..runs.files import canonical
 from ..runs.folder import RunFolder, find_runs
 from ..runs.request import recorded
-from .instruments import Tools, Wanted, open_tools
+from .instruments import EvaluationRequest, Tools, open_tools
+from .tables import Table, percent, plain
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Evaluation:
 
 
 def evaluate(
-    wanted: Wanted,
+    request: EvaluationRequest,
     say: Callable[[str], None] = lambda line: None,
     *,
     tools: Tools | None = None,
@@ -63,41 +67,51 @@ def evaluate(
         RunError: a folder holds no run, or a run no picture, or the runs are not of one method.
         ConfigError, ModelError: an instrument that was asked for is not here.
     """
-    folders = find_runs(wanted.runs)
-    check_comparable(folders)
+    folders = find_runs(request.runs)
+    methods = sorted({recorded(folder).method for folder in folders})
+    if len(methods) > 1:  # the mean of two methods is nobody's
+        raise RunError(
+            f"the runs are of several methods ({', '.join(methods)}); evaluate the runs of one at a "
+            "time, or compare them with identitystory bench"
+        )
     notes: list[str] = []
-    told = [read_run(folder, templates=wanted.templates, notes=notes) for folder in folders]
-    tools = tools or open_tools(wanted, sorted({recorded(folder).model for folder in folders}))
-    instruments, measured_with = tools.instruments, dict(tools.measured_with)
-    rates: list[Rates | None] = [None] * len(told)
+    stories = [read_run(folder, templates=request.templates, notes=notes) for folder in folders]
+    tools = tools or open_tools(request, sorted({recorded(folder).model for folder in folders}))
+    instruments = tools.instruments
+    rates: list[Rates | None] = [None] * len(stories)
     if instruments.judge is not None:  # first, for what is wrong with it shows at once
-        say(f"Q-Align: {sum(len(story.pictures) for story in told)} pictures")
-        rates = [*rate(told, instruments.judge)]
-        measured_with["Q-Align"] = {"name": instruments.judge.name, "scale": "1 to 5"}
+        say(f"Q-Align: {sum(len(story.pictures) for story in stories)} pictures")
+        rates = [*rate(stories, instruments.judge)]
     seen = []
-    for number, (story, rated) in enumerate(zip(told, rates, strict=True), 1):
-        say(f"{number} of {len(told)}: {story.name}, {len(story.pictures)} pictures")
+    for number, (story, rated) in enumerate(zip(stories, rates, strict=True), 1):
+        say(f"{number} of {len(stories)}: {story.name}, {len(story.pictures)} pictures")
         seen.append(look(story, instruments, rated))
-    if len(told) > 1:
-        say(f"intervals from {wanted.samples} drawings of {len(told)} stories")
+    if len(seen) > 1:
+        say(f"intervals from {request.samples} drawings of {len(seen)} stories")
     groups = {"all": seen}
-    counts = sorted({s.told.people for s in seen})
+    counts = sorted({e.story.people for e in seen})
     if len(counts) > 1:
         for count in counts:
-            groups[group_of(count)] = [s for s in seen if s.told.people == count]
-    sizes = {name: (len(g), sum(len(s.told.pictures) for s in g)) for name, g in groups.items()}
-    sizes |= {s.told.name: (1, len(s.told.pictures)) for s in seen}
+            groups[group_of(count)] = [e for e in seen if e.story.people == count]
+    sizes = {name: (len(g), sum(len(e.story.pictures) for e in g)) for name, g in groups.items()}
+    sizes |= {e.story.name: (1, len(e.story.pictures)) for e in seen}
+    table = partial(score, instruments=instruments, samples=request.samples, only=request.measures)
     return Evaluation(
-        groups={name: score(g, instruments, samples=wanted.samples) for name, g in groups.items()},
-        stories={s.told.name: score([s], instruments) for s in seen},
-        attributes=attribute_scores(seen, samples=wanted.samples),
+        groups={name: table(some) for name, some in groups.items()},
+        stories={e.story.name: table([e]) for e in seen},
+        attributes=attribute_scores(seen, samples=request.samples),
         sizes=sizes,
-        measured_with=measured_with,
+        measured_with=dict(tools.measured_with),
         not_measured=dict(tools.not_measured),
-        pictures="templates" if wanted.templates else "frames",
-        samples=wanted.samples,
+        pictures="templates" if request.templates else "frames",
+        samples=request.samples,
         notes=notes,
     )
+
+
+def scorer(request: EvaluationRequest, tools: Tools) -> Callable[[Sequence[Path]], Evaluation]:
+    """`evaluate` of any run folders with ``tools``, as ``request`` says; its own runs do not count."""
+    return lambda folders: evaluate(replace(request, runs=tuple(folders)), tools=tools)
 
 
 def group_of(people: int) -> str:
@@ -105,21 +119,9 @@ def group_of(people: int) -> str:
     return f"{people} character{'s' * (people != 1)}"
 
 
-def check_comparable(folders: Sequence[Path]) -> None:
-    """Refuses runs of several methods: the mean of two methods is nobody's.
-
-    Raises:
-        RunError: names the methods.
-    """
-    methods = sorted({recorded(folder).method for folder in folders})
-    if len(methods) > 1:
-        raise RunError(
-            f"the runs are of several methods ({', '.join(methods)}); evaluate the runs of one at a "
-            "time, or compare them with identitystory bench"
-        )
-
-
-def read_run(root: Path, *, templates: bool = False, notes: list[str] | None = None) -> Told:
+def read_run(
+    root: Path, *, templates: bool = False, notes: list[str] | None = None
+) -> MeasuredStory:
     """The finished pictures of a run, each with what its own metadata says of it.
 
     Args:
@@ -143,7 +145,7 @@ def read_run(root: Path, *, templates: bool = False, notes: list[str] | None = N
         notes.append(f"{root}: {len(made)} of {len(story.scenes)} frames are there")
     people = len({member.identity for picture in made for member in picture.cast})
     told = [[s.prompt, [story.character(n).description for n in s.cast]] for s in story.scenes]
-    return Told(str(root), tuple(made), people, origin=canonical(told))
+    return MeasuredStory(str(root), tuple(made), people, origin=canonical(told))
 
 
 def _picture(root: Path, file: Path, masks: Path, facts: dict[str, Any]) -> Picture:
@@ -167,3 +169,99 @@ def read_masks(path: Path, count: int) -> Tensor:
     with Image.open(path) as image:
         numbers = torch.from_numpy(np.array(image))
     return torch.stack([numbers == k + 1 for k in range(count)]) if count else numbers[None][:0] > 0
+
+
+# --- What is written and shown of it --------------------------------------------------------------
+
+
+def as_json(e: Evaluation) -> dict[str, Any]:
+    """metrics.json: every number as a fraction (Q-Align: 1 to 5), null where nothing was measured."""
+    groups = {}
+    for name, table in e.groups.items():
+        stories, pictures = e.sizes[name]
+        scores = {s.name: _values(s) for s in table}
+        groups[name] = {"stories": stories, "pictures": pictures, "scores": scores}
+    return {
+        "format": 1,
+        "pictures": e.pictures,
+        "measured_with": e.measured_with,
+        "not_measured": e.not_measured,
+        "interval": f"{HOW}, {e.samples} drawings, seed 0",
+        "notes": e.notes,
+        "groups": groups,
+        "attributes": {s.name: _values(s) for s in e.attributes},
+        "stories": {
+            name: {"pictures": e.sizes[name][1], "scores": {s.name: plain(s.value) for s in t}}
+            for name, t in e.stories.items()
+        },
+        "versions": files.versions(),
+    }
+
+
+def _values(s: Score) -> dict[str, Any]:
+    return {"value": plain(s.value), "low": s.low, "high": s.high, "stories": s.stories}
+
+
+def as_csv(e: Evaluation) -> str:
+    """metrics.csv: a line for each measure of each group and story, with what measured it."""
+    head = ["level", "name", "measure", "value", "low", "high", "stories", "measured_with"]
+    levels = [("group", e.groups), ("story", e.stories), ("attribute", {"all": e.attributes})]
+    rows = []
+    for level, tables in levels:
+        for name, table in tables.items():
+            for s in table:
+                instrument = level + "s" if level == "attribute" else described(s.name).instrument
+                used = e.measured_with.get(instrument, {}).get("name", instrument)
+                rows.append([level, name, s.name, s.value, s.low, s.high, s.stories, used])
+    return Table(head, rows).csv()
+
+
+def write(evaluation: Evaluation, out: Path) -> list[Path]:
+    """metrics.json and metrics.csv in ``out``, whole or not at all.
+
+    Raises:
+        RunError: ``out`` cannot be written.
+    """
+    content = json.dumps(as_json(evaluation), indent=2, ensure_ascii=False) + "\n"
+    texts = {out / "metrics.json": content, out / "metrics.csv": as_csv(evaluation)}
+    for path, text in texts.items():
+        files.write_whole(path, text.encode())
+    return list(texts)
+
+
+def show(e: Evaluation, out: TextIO, *, width: int | None = None) -> None:
+    """A row for each measure, a column for each group; below it what measured, and what is missing."""
+    head = ["measure"]
+    for name in e.groups:
+        stories, pictures = e.sizes[name]
+        plural = "story" if stories == 1 else "stories"
+        before = "" if len(e.groups) == 1 else f"{name}: "
+        head.append(f"{before}{stories} {plural}, {pictures} pictures")
+    sizes = [e.sizes[name][0] for name in e.groups]
+    rows = [
+        [described(row[0].name).label, *map(percent, row, sizes)]
+        for row in zip(*e.groups.values(), strict=True)
+        if any(s.stories for s in row)
+    ]
+    above = f"{e.pictures}; percent unless said otherwise, [95 % interval]"
+    Table(head, rows).terminal(out, above=above, below=_below(e), width=width)
+
+
+def _below(e: Evaluation) -> list[str]:
+    """The lines under the table."""
+    lines = []
+    if e.attributes:
+        known = e.measured_with.get("attributes", {}).get("held-out accuracy", {})
+        read = ", ".join(
+            f"{s.name} {s.value * 100:.0f}"
+            + (f" ({known[s.name] * 100:.0f})" if s.name in known else "")
+            for s in e.attributes
+        )
+        lines.append(
+            f"attributes read right (in brackets, by the reader on held-out renders): {read}"
+        )
+    for what, facts in e.measured_with.items():
+        more = [f"; {fact}: {facts[fact]}" for fact in ("scale", "licence") if fact in facts]
+        lines.append(f"{what}: {facts['name']}{''.join(more)}")
+    lines += [f"not measured: {what}: {why}" for what, why in e.not_measured.items()]
+    return [*lines, *e.notes]

@@ -19,9 +19,10 @@ from PIL import Image
 
 from ..runs.files import write_whole
 from ..runs.folder import RunFolder
-from .ablate import AblationRequest
-from .ablation_table import Outcome
+from .ablations import ABLATIONS
+from .experiment import Experiment
 from .identity_space import Cloud, project
+from .tables import Outcome
 
 BLUE, GREY, PALE = "#1f5fbf", "#555555", "#b8b8b8"
 SHOWN = 3  # pictures of each variant
@@ -35,11 +36,11 @@ def can_draw() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def draw(request: AblationRequest, outcome: Outcome) -> list[Path]:
+def draw(request: Experiment, outcome: Outcome) -> list[Path]:
     """NAME.png and NAME.svg of an ablation that painted pictures."""
     from matplotlib.figure import Figure
 
-    measures = [m for m in request.ablation.measures if _measured(request, outcome, m)]
+    measures = [m for m in ABLATIONS[request.name].measures if _measured(request, outcome, m)]
     scenes = min(SHOWN, min(len(story.scenes) for story in request.stories))
     columns = len(request.variants)
     wide = max(3.4 * len(measures), 1.7 * columns, 5.0)
@@ -59,11 +60,11 @@ def draw(request: AblationRequest, outcome: Outcome) -> list[Path]:
     return _save(figure, request)
 
 
-def _measured(request: AblationRequest, outcome: Outcome, name: str) -> bool:
+def _measured(request: Experiment, outcome: Outcome, name: str) -> bool:
     return any(outcome.row(variant.label, name) for variant in request.variants)
 
 
-def _chart(axis: Any, request: AblationRequest, outcome: Outcome, name: str) -> None:
+def _chart(axis: Any, request: Experiment, outcome: Outcome, name: str) -> None:
     """One measure: a point with its interval for each variant, a pale dot for each story."""
     places = [
         float(place) if variant.number is None else variant.number
@@ -79,14 +80,14 @@ def _chart(axis: Any, request: AblationRequest, outcome: Outcome, name: str) -> 
         if row.low is not None and row.high is not None:
             axis.vlines(x, row.low, row.high, color=colour, linewidth=2, zorder=2)
         axis.scatter([x], [row.value], s=36, color=colour, zorder=3)
-    if request.ablation.axis is not None:
+    if ABLATIONS[request.name].axis is not None:
         axis.plot([x for x, _, _ in there], [r.value for _, _, r in there], color=PALE, zorder=1)
-        axis.set_xlabel(request.ablation.axis)
+        axis.set_xlabel(ABLATIONS[request.name].axis)
         axis.set_xticks(places)
     else:
         axis.set_xticks(places, [fill(v.label, LETTERS) for v in request.variants])
         axis.set_xlim(-0.5, len(places) - 0.5)
-    if request.ablation.name == "start":
+    if request.name == "start":
         axis.invert_xaxis()  # from noise to clean, as in Fig. 5a
     _plain(axis)
     axis.set_title(name, fontsize=10)
@@ -101,7 +102,7 @@ def _picture(axis: Any, file: Path, framed: bool) -> None:
         side.set(color=BLUE if framed else "white", linewidth=3 if framed else 0)
 
 
-def draw_space(request: AblationRequest, found: Sequence[Cloud]) -> list[Path]:
+def draw_space(request: Experiment, found: Sequence[Cloud]) -> list[Path]:
     """space.png and space.svg: a colour a character, filled where kept, a star for e_j."""
     import torch
     from matplotlib import colormaps
@@ -133,7 +134,7 @@ def _plain(axis: Any) -> None:
     axis.tick_params(labelsize=8)
 
 
-def _save(figure: Any, request: AblationRequest) -> list[Path]:
+def _save(figure: Any, request: Experiment) -> list[Path]:
     from matplotlib import rc_context
 
     files = []
@@ -141,6 +142,6 @@ def _save(figure: Any, request: AblationRequest) -> list[Path]:
         buffer = io.BytesIO()
         with rc_context({"svg.hashsalt": "identitystory"}):
             figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
-        files.append(request.out / f"{request.ablation.name}.{kind}")
+        files.append(request.out / f"{request.name}.{kind}")
         write_whole(files[-1], buffer.getvalue())
     return files

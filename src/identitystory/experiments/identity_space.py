@@ -6,11 +6,10 @@ directions in which they differ most (PCA), which keeps distances honest and nee
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,8 +19,8 @@ from ..discovery import cohesion
 from ..metrics.intervals import bootstrap, mean_of
 from ..runs.files import read_tensors, write_whole
 from ..runs.folder import RunFolder
-from .ablate import AblationRequest
-from .ablation_table import Outcome, Row, compared
+from .experiment import Experiment
+from .tables import Outcome, Row, Table, compared
 
 ALL, KEPT = "all portraits", "kept portraits"
 
@@ -36,10 +35,10 @@ class Cloud:
     identity: Tensor
 
 
-def clouds(request: AblationRequest) -> list[Cloud]:
+def clouds(request: Experiment) -> list[Cloud]:
     """The portraits of every character of a finished ``space``."""
     found = []
-    for _, run in request.runs():
+    for run in request.runs():
         for character in run.story.characters:
             t = read_tensors(RunFolder(run.out).identity(character.name))
             found.append(Cloud(character.name, t["E"], t["kept"], t["embedding"]))
@@ -121,23 +120,17 @@ def measure_space(found: Sequence[Cloud]) -> Outcome:
 def points_csv(found: Sequence[Cloud]) -> str:
     """One line for each portrait, and each identity, with its place in the figure."""
     middle, axes, _ = project(torch.cat([c.E for c in found]))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["character", "portrait", "kept", "x", "y"])
+    place = lambda row: ((row.double() - middle) @ axes.mT).tolist()
+    rows: list[list[Any]] = []
     for c in found:
         kept = set(c.kept.tolist())
-        for number, row in enumerate((c.E.double() - middle) @ axes.mT):
-            table.writerow([c.name, number, int(number in kept), *_shown(row)])
-        table.writerow([c.name, "identity", "", *_shown((c.identity.double() - middle) @ axes.mT)])
-    return text.getvalue()
+        rows += [[c.name, n, int(n in kept), *place(row)] for n, row in enumerate(c.E)]
+        rows.append([c.name, "identity", "", *place(c.identity)])
+    return Table(["character", "portrait", "kept", "x", "y"], rows).csv()
 
 
-def _shown(place: Tensor) -> list[str]:
-    return [f"{value:.6f}" for value in place.tolist()]
-
-
-def write_points(request: AblationRequest, found: Sequence[Cloud]) -> Path:
+def write_points(request: Experiment, found: Sequence[Cloud]) -> Path:
     """``points_csv`` as space.points.csv."""
-    file = request.out / f"{request.ablation.name}.points.csv"
+    file = request.out / f"{request.name}.points.csv"
     write_whole(file, points_csv(found).encode())
     return file

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, IdentityStoryError
-from ..metrics.attributes import FOLDER, AttributeReader, load_reader
+from ..metrics.attributes import FOLDER, load_reader
 from ..metrics.crops import HOW
 from ..metrics.evidence import Instruments
 from ..metrics.faces import load_recogniser
 from ..metrics.intervals import SAMPLES
+from ..metrics.measures import measures
 from ..metrics.quality import QAlign
 from ..models.files.catalogue import ENTRIES
-from ..protocols import FaceRecogniser, PictureEncoder, Segmenter
+from ..protocols import Segmenter
 
 CLIP = "openai/clip-vit-base-patch32"  # where a checkpoint brings none: the level of the paper's
 CLIPSEG = ENTRIES["clipseg"].repo
@@ -23,7 +24,7 @@ AUTO, NONE = "auto", "none"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EvaluationRequest:
     """What to evaluate, and with what.
 
     Attributes:
@@ -35,6 +36,7 @@ class Wanted:
         qalign: the Python of an environment with pyiqa, or None.
         device: where CLIP runs.
         samples: drawings of the bootstrap.
+        measures: names of those that are wanted; all that can be measured if empty.
     """
 
     runs: tuple[Path, ...]
@@ -45,6 +47,7 @@ class Wanted:
     qalign: str | None = None
     device: str = "auto"
     samples: int = SAMPLES
+    measures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,38 +59,34 @@ class Tools:
     not_measured: dict[str, str]
 
 
-def open_tools(wanted: Wanted, models: Sequence[str]) -> Tools:
-    """What there is to measure pictures of ``models`` with, opened.
+class _NotHereError(Exception):
+    """An instrument is not here, and nobody asked for it by name; says why."""
+
+
+def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
+    """What the measures of ``request`` need to measure pictures of ``models``, opened.
 
     Raises:
         ConfigError, ModelError: an instrument that was asked for is not here.
     """
+    known = measures()
+    needed = {known[name].instrument for name in request.measures or known}
+    opened: dict[str, Any] = {}
     used: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
-    encoder = _encoder(wanted, models, missing)
-    if encoder is not None:
-        used["CLIP"] = {"name": encoder.name, "characters": HOW}
-    recogniser = _recogniser(wanted, missing)
-    if recogniser is not None:
-        used["faces"] = {
-            "name": recogniser.name,
-            "licence": recogniser.licence,
-            "scale": recogniser.scale,
-        }
-    reader = _reader(models, missing)
-    if reader is not None:
-        used["attributes"] = {"name": reader.name, "held-out accuracy": dict(reader.accuracy)}
-    judge = QAlign(wanted.qalign) if wanted.qalign else None
-    if judge is None:
-        missing["Q-Align"] = "no --qalign given"
-    segmenter = None
-    if encoder is not None or recogniser is not None:
-        segmenter, name = _segmenter(wanted, models)
-        used["masks"] = {"name": name}
-    return Tools(Instruments(encoder, recogniser, reader, judge, segmenter), used, missing)
+    for name, (place, opener) in _OPENERS.items():
+        if name in needed or (name == "CLIP" and "masks" in needed):
+            try:
+                opened[place], used[name] = opener(request, models)
+            except _NotHereError as why:
+                missing[name] = str(why)
+    if "encoder" in opened or "recogniser" in opened:
+        opened["segmenter"], found = _segmenter(request, models)
+        used["masks"] = {"name": found}
+    return Tools(Instruments(**opened), used, missing)
 
 
-def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None, str]:
+def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segmenter | None, str]:
     """The checkpoint's own, which looks for the characters in every picture; and what it is."""
     from ..models.backend import load_segmenter
     from ..models.device import Room, resolve_device
@@ -96,25 +95,26 @@ def _segmenter(wanted: Wanted, models: Sequence[str]) -> tuple[Segmenter | None,
     if len(models) != 1:
         return None, f"those of the runs, which are of different models ({', '.join(models)})"
     try:
-        folders = find_checkpoint(models[0]).segmenter
-        found = load_segmenter(folders, room=Room(resolve_device(wanted.device)))
+        there = find_checkpoint(models[0]).segmenter
+        found = load_segmenter(there, room=Room(resolve_device(request.device)))
     except IdentityStoryError as error:
         return None, f"those of the runs, for {models[0]} has no segmenter here ({error})"
-    names, weights = " and ".join(f.name for f in folders), short_digest(*folders)
+    names, weights = " and ".join(f.name for f in there.files), short_digest(*there.files)
     return found, f"found in each picture by {models[0]}/{names} (sha256 {weights})"
 
 
-def _encoder(
-    wanted: Wanted, models: Sequence[str], missing: dict[str, str]
-) -> PictureEncoder | None:
+Opened = tuple[Any, dict[str, Any]]  # an instrument, and what it is
+
+
+def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     from ..models.clip import is_clipseg, load_clip
+    from ..models.device import resolve_device
     from ..models.files.checkpoint import find_checkpoint, find_folder
 
-    if wanted.clip == NONE:
-        missing["CLIP"] = "--clip none"
-        return None
-    if wanted.clip != AUTO:
-        folder, name = find_folder(wanted.clip, role="clip"), wanted.clip
+    if request.clip == NONE:
+        raise _NotHereError("--clip none")
+    if request.clip != AUTO:
+        folder, name = find_folder(request.clip, role="clip"), request.clip
     elif len(models) > 1:
         raise ConfigError(
             f"the runs are of different models ({', '.join(models)}); say which CLIP measures "
@@ -122,16 +122,15 @@ def _encoder(
         )
     else:
         checkpoint = find_checkpoint(models[0])
-        own, segmenter = checkpoint.base / "clip", checkpoint.segmenter[0]
+        own, segmenter = checkpoint.base / "clip", checkpoint.segmenter.files[0]
         if own.is_dir():
             folder, name = own, f"{models[0]}/clip"
         elif is_clipseg(segmenter):
             folder, name = segmenter, f"{models[0]}/segmenter"
         else:
             folder, name = _cached_clip(models[0])
-    from ..models.device import resolve_device
-
-    return load_clip(folder, name=name, device=resolve_device(wanted.device))
+    encoder = load_clip(folder, name=name, device=resolve_device(request.device))
+    return encoder, {"name": encoder.name, "characters": HOW}
 
 
 def _cached_clip(model: str) -> tuple[Path, str]:
@@ -150,30 +149,41 @@ def _cached_clip(model: str) -> tuple[Path, str]:
     )
 
 
-def _recogniser(wanted: Wanted, missing: dict[str, str]) -> FaceRecogniser | None:
-    if wanted.faces == NONE:
-        missing["faces"] = "--faces none"
-        return None
+def _recogniser(request: EvaluationRequest, models: Sequence[str]) -> Opened:
+    if request.faces == NONE:
+        raise _NotHereError("--faces none")
     try:
-        name = "dlib" if wanted.faces == AUTO else wanted.faces
-        return load_recogniser(name, wanted.face_models)
+        name = "dlib" if request.faces == AUTO else request.faces
+        found = load_recogniser(name, request.face_models)
     except ConfigError as error:
-        if wanted.faces != AUTO:
+        if request.faces != AUTO:
             raise
-        missing["faces"] = str(error)
-        return None
+        raise _NotHereError(str(error)) from None
+    return found, {fact: getattr(found, fact) for fact in ("name", "licence", "scale")}
 
 
-def _reader(models: Sequence[str], missing: dict[str, str]) -> AttributeReader | None:
+def _reader(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     from ..models.files.checkpoint import find_checkpoint
 
-    reader = None
-    if len(models) == 1:
-        try:
-            reader = load_reader(find_checkpoint(models[0]).base / FOLDER)
-        except IdentityStoryError as error:
-            missing["attributes"] = str(error)
-            return None
-    if reader is None:
-        missing["attributes"] = "the checkpoint has no attribute reader"
-    return reader
+    try:
+        found = load_reader(find_checkpoint(models[0]).base / FOLDER) if len(models) == 1 else None
+    except IdentityStoryError as error:
+        raise _NotHereError(str(error)) from None
+    if found is None:
+        raise _NotHereError("the checkpoint has no attribute reader")
+    return found, {"name": found.name, "held-out accuracy": dict(found.accuracy)}
+
+
+def _judge(request: EvaluationRequest, models: Sequence[str]) -> Opened:
+    if not request.qalign:
+        raise _NotHereError("no --qalign given")
+    found = QAlign(request.qalign)
+    return found, {"name": found.name, "scale": "1 to 5"}
+
+
+_OPENERS = {
+    "CLIP": ("encoder", _encoder),
+    "faces": ("recogniser", _recogniser),
+    "attributes": ("reader", _reader),
+    "Q-Align": ("judge", _judge),
+}

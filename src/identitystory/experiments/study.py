@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import math
 import random
 import secrets
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
+from ..metrics.intervals import holm, sign_flip, wilson
 from ..runs.files import part_key, write_whole
 from .cases import Case, data_url
 
@@ -31,9 +31,7 @@ CRITERIA: Mapping[str, str] = {
     "image_quality": "Which option has the best pictures?",
 }
 MAX_ANSWERS = 2**20  # bytes of one answer file
-DRAWS = 10_000
 SALT = 16  # bytes
-Z = 1.959963984540054  # of a 95 % interval
 
 
 # --- Making the page ------------------------------------------------------------------------------
@@ -216,44 +214,6 @@ def rates(
     return [
         Rate(m, sum(counts[m]), asked, *wilson(sum(counts[m]), asked), p_of.get(m)) for m in order
     ]
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a rate; (0, 1) where nobody was asked."""
-    if not trials:
-        return 0.0, 1.0
-    rate, square = successes / trials, Z * Z / trials
-    middle = (rate + square / 2) / (1 + square)
-    half = Z * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def sign_flip(differences: Sequence[int], seed: int = 0) -> float:
-    """Two-sided p of "the sign of each participant's difference is a coin".
-
-    Exact for up to 14 participants who differ, by 10,000 seeded draws beyond. People are drawn as
-    wholes, since the answers of one of them are not independent.
-    """
-    there = [d for d in differences if d]
-    seen = abs(sum(there))
-    if len(there) <= 14:
-        flips = range(2 ** len(there))
-        sums = (sum(d if bits >> n & 1 else -d for n, d in enumerate(there)) for bits in flips)
-        return sum(abs(s) >= seen for s in sums) / 2 ** len(there)
-    rng = random.Random(seed)
-    hits = sum(
-        abs(sum(d if rng.getrandbits(1) else -d for d in there)) >= seen for _ in range(DRAWS)
-    )
-    return (hits + 1) / (DRAWS + 1)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's correction of several p-values, in their order."""
-    corrected, worst = [0.0] * len(ps), 0.0
-    for rank, n in enumerate(sorted(range(len(ps)), key=lambda n: ps[n])):
-        worst = max(worst, min(1.0, ps[n] * (len(ps) - rank)))
-        corrected[n] = worst
-    return corrected
 
 
 def table(people: int, found: Mapping[str, Sequence[Rate]]) -> str:

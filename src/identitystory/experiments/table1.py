@@ -1,78 +1,98 @@
-"""Table 1 from a finished bench: scores, costs, pictures side by side, and the page of results.
+"""Table 1 as an experiment over methods: scores, what a frame costs, pictures side by side.
 
 ``table.json`` and ``table.md`` are the outcome, ``side_by_side/STORY.png`` the pictures (Fig. 6).
+Pictures and scores depend on the inputs alone; seconds and memory are those of the time when a
+picture was made.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from ..methods.registry import OURS, method
-from ..metrics.intervals import difference
-from ..metrics.measures import ACROSS
-from ..runs import sheets
-from ..runs.files import write_png, write_whole
+from ..config import Preset
+from ..methods.registry import METHODS, check_method, method
+from ..metrics.measures import described
+from ..runs.files import write_whole
 from ..runs.folder import RunFolder
 from ..runs.request import RunRequest
-from ..story.file import slug
+from ..runs.service import Service
 from ..types import Story
-from . import batch as grid
-from .bench import BenchRequest, peak_file, read_peak
-from .evaluate import evaluate, group_of
-from .instruments import Tools, Wanted
-from .scoreboard import OPEN, label
+from . import batch, instruments
+from .evaluate import scorer
+from .experiment import Experiment, Say, Scorer, Variant, measure, silent, write_sheets
+from .instruments import EvaluationRequest
+from .memory import read_peak
+from .tables import Outcome, Row, Table, cell
+from .workers import Engine
 
-# Value, low and high of its 95 % interval, stories that it was measured on.
-Values = tuple[float, float | None, float | None, int]
+_COST = {"seconds": ".1f", "evaluations": ".0f", "peak_mib": ".0f"}  # as they are shown
 
 
-@dataclass(frozen=True)
-class Scored:
-    """The scores of one method.
+def chosen_methods(text: str) -> tuple[str, ...]:
+    """The methods of ``all`` or ``a,b,c``, each once.
 
-    Attributes:
-        groups: group of stories -> measure -> values.
-        each: measure -> one value a story, in the order of the folders; nan without.
-        measured_with: instrument -> what it is, or why it did not measure.
+    Raises:
+        ConfigError: one does not exist.
     """
-
-    groups: dict[str, dict[str, Values]]
-    each: dict[str, list[float]]
-    measured_with: dict[str, str]
+    names = METHODS if text == "all" else [part.strip() for part in text.split(",")]
+    return tuple(dict.fromkeys(check_method(name) for name in names))
 
 
-Scorer = Callable[[Sequence[Path]], Scored]
+def experiment(
+    stories: Sequence[Story],
+    out: Path,
+    preset: Preset,
+    methods: Sequence[str] = METHODS,
+    **where: Any,
+) -> Experiment:
+    """``methods`` over ``stories`` with one configuration; ``where`` is as of an ``Experiment``."""
+    variants = tuple(Variant(name, name, preset, name) for name in methods)
+    return Experiment("bench", variants, tuple(stories), out, **where)
 
 
-def evaluated(
-    folders: Sequence[Path], *, wanted: Wanted | None = None, tools: Tools | None = None
-) -> Scored:
-    """The scores as ``identitystory evaluate`` has them.
+def compare(
+    request: Experiment, service: Service, asked: EvaluationRequest, by: Engine, say: Say
+) -> tuple[Outcome, list[Path]]:
+    """Paints, measures and writes Table 1: the outcome, and the files of `write`.
 
-    Args:
-        folders: run folders.
-        wanted: with what to measure; its own ``runs`` do not count.
-        tools: ``wanted``'s instruments, if they are open already.
+    The instruments are opened before anything is painted, so that what is not here is known at
+    once; and not kept, for the memory that painting takes is measured.
+
+    Raises:
+        IdentityStoryError: an instrument is not here, or see `batch.paint`.
     """
-    found = evaluate(replace(wanted or Wanted(()), runs=tuple(folders)), tools=tools)
-    groups = {
-        group: {s.name: (s.value, s.low, s.high, s.stories) for s in scores if s.stories}
-        for group, scores in found.groups.items()
+    instruments.open_tools(asked, [request.model])
+    batch.paint(request, service, say, by)
+    tools = instruments.open_tools(asked, [request.model])
+    outcome = measured(request, scorer(asked, tools), say)
+    return outcome, write(request, outcome)
+
+
+def measured(request: Experiment, score: Scorer, say: Say = silent) -> Outcome:
+    """The scores of each method, as `experiment.measure` has them, and what a frame costs.
+
+    Raises:
+        RunError: a run is not finished.
+    """
+    found = measure(request, score, say)
+    return replace(found, costs={v.label: _cost(request, v) for v in request.variants})
+
+
+def _cost(request: Experiment, variant: Variant) -> dict[str, float | None]:
+    """Of a frame: seconds and network calls on the mean, the most memory; None where not noted."""
+    seconds = [s for story in request.stories for s in _seconds(request.run(variant, story))]
+    frames = sum(len(story.scenes) for story in request.stories)
+    notes = [request.note(variant, story) for story in request.stories]
+    peaks = [read_peak(note) for note in notes if note is not None]
+    return {
+        "seconds": sum(seconds) / len(seconds) if seconds else None,
+        "evaluations": sum(calls(variant, story) for story in request.stories) / frames,
+        "peak_mib": max((peak for peak in peaks if peak is not None), default=None),
     }
-    each: dict[str, list[float]] = {}
-    for folder in folders:
-        for s in found.stories[str(folder)]:
-            if s.name not in ACROSS:
-                each.setdefault(s.name, []).append(s.value)
-    with_ = {what: str(facts.get("name", "")) for what, facts in found.measured_with.items()}
-    missing = {what: f"not measured: {why}" for what, why in found.not_measured.items()}
-    return Scored(groups, each, with_ | missing)
 
 
 def _seconds(run: RunRequest) -> list[float]:
@@ -89,158 +109,79 @@ def _seconds(run: RunRequest) -> list[float]:
     return list(found.values())
 
 
-def make_table(
-    request: BenchRequest, score: Scorer = evaluated, say: grid.Say = lambda line: None
-) -> dict[str, Any]:
-    """Method -> its scores by group of stories, and what a frame costs. Plain values.
+def calls(variant: Variant, story: Story) -> int:
+    """Network calls of all frames, if everybody is found at once; identities not counted."""
+    made = method(variant.method, variant.preset)
+    return made.calls(story, range(len(story.scenes)), variant.preset.num_steps)
+
+
+def as_json(request: Experiment, outcome: Outcome) -> dict[str, Any]:
+    """table.json: method -> its scores by group of stories, and what a frame costs. Plain values.
 
     Where IdentityStory is among them, also what each other method has more, story by story.
-    ``say`` hears which method is measured.
-
-    Raises:
-        RunError: a run is not finished.
     """
-    rows: dict[str, dict[str, Any]] = {}
-    scored: dict[str, Scored] = {}
-    for name in request.methods:
-        runs = [request.run(name, story) for story in request.stories]
-        grid.check_finished(runs, "bench")
-        say(f"measuring {name}")
-        scored[name] = score([run.out for run in runs])
-        rows[name] = {
-            "scores": {
-                group: {measure: list(values) for measure, values in some.items()}
-                for group, some in scored[name].groups.items()
-            },
-            "cost": _cost(request, name, runs),
-        }
-    if OURS in scored:
-        for name in request.methods:
-            if name != OURS:
-                rows[name]["more"] = _more(request, scored[name].each, scored[OURS].each)
+    methods: dict[str, dict[str, Any]] = {}
+    for label in outcome.labels:
+        scores: dict[str, dict[str, Any]] = {}
+        more: dict[str, dict[str, Any]] = {}
+        for r in (row for row in outcome.rows if row.variant == label):
+            if r.stories:
+                scores.setdefault(r.group, {})[r.measure] = [r.value, r.low, r.high, r.stories]
+            if has_gain(r):
+                gains = [r.gain, r.gain_low, r.gain_high, r.pairs]
+                more.setdefault(r.group, {})[r.measure] = gains
+        methods[label] = {"scores": scores, "cost": outcome.costs[label]}
+        if outcome.reference and label != outcome.reference:
+            methods[label]["more"] = more
     return {
         "stories": len(request.stories),
-        "preset": request.preset.name,
-        "methods": rows,
-        "measured_with": next((found.measured_with for found in scored.values()), {}),
+        "preset": request.variants[0].preset.name,
+        "methods": methods,
+        "measured_with": measured_with(outcome),
     }
 
 
-def _cost(request: BenchRequest, name: str, runs: Sequence[RunRequest]) -> dict[str, Any]:
-    """Of a frame: seconds and evaluations on the mean, the most memory; None where not noted."""
-    seconds = [s for run in runs for s in _seconds(run)]
-    frames = sum(len(story.scenes) for story in request.stories)
-    peaks = [read_peak(peak_file(request, name, s)) for s in request.stories]
-    return {
-        "seconds": sum(seconds) / len(seconds) if seconds else None,
-        "evaluations": sum(evaluations(request, name, s) for s in request.stories) / frames,
-        "peak_mib": max((peak for peak in peaks if peak is not None), default=None),
-    }
+def measured_with(outcome: Outcome) -> dict[str, str]:
+    """Instrument -> what it is, or why it did not measure."""
+    used = {what: str(facts.get("name", "")) for what, facts in outcome.measured_with.items()}
+    return used | {what: f"not measured: {why}" for what, why in outcome.not_measured.items()}
 
 
-def _more(
-    request: BenchRequest, each: dict[str, list[float]], ours: dict[str, list[float]]
-) -> dict[str, dict[str, list[float | int | None]]]:
-    """Group -> measure -> (mean difference to ``ours``, low, high, stories that have both)."""
-    groups: dict[str, list[int]] = {"all": list(range(len(request.stories)))}
-    for index, story in enumerate(request.stories):
-        groups.setdefault(group_of(len(story.characters)), []).append(index)
-    if len(groups) == 2:  # all of one size
-        groups.popitem()
-    made: dict[str, dict[str, list[float | int | None]]] = {}
-    for group, members in groups.items():
-        for measure in each:
-            if measure in ours and measure not in OPEN:
-                values = [[some[measure][k] for k in members] for some in (each, ours)]
-                found = difference(*values)
-                if found[3]:
-                    made.setdefault(group, {})[measure] = list(found)
-    return made
+def has_gain(row: Row) -> bool:
+    """Whether a difference says which of two is better."""
+    return bool(row.pairs and described(row.measure).better)
 
 
-def evaluations(request: BenchRequest, name: str, story: Story) -> int:
-    """U-Net evaluations of all frames, if everybody is found at once; identities not counted."""
-    made = method(name, request.preset)
-    return made.calls(story, range(len(story.scenes)), request.preset.num_steps)
-
-
-def markdown(table: dict[str, Any]) -> str:
+def markdown(request: Experiment, outcome: Outcome) -> str:
     """The table as Markdown: one for each group of stories, then what a frame costs."""
-    lines = [f"# {table['stories']} stories, preset {table['preset']}", ""]
-    return "\n".join([*lines, *tables(table)]) + "\n"
+    preset = request.variants[0].preset.name
+    lines = [f"# {len(request.stories)} stories, preset {preset}", ""]
+    return "\n".join([*lines, *tables(outcome)]) + "\n"
 
 
-def tables(table: dict[str, Any]) -> list[str]:
+def tables(outcome: Outcome) -> list[str]:
     """The lines of ``markdown`` without its heading."""
-    rows, lines = table["methods"], []
-    groups = list(dict.fromkeys(g for row in rows.values() for g in row["scores"]))
-    for group in groups:
-        measures = list(
-            dict.fromkeys(m for row in rows.values() for m in row["scores"].get(group, {}))
-        )
-        lines += [f"## {group}", "", "| method | " + " | ".join(map(label, measures)) + " |"]
-        lines.append("| --- |" + " ---: |" * len(measures))
-        most = {m: most_stories(rows, group, m) for m in measures}
-        for name, row in rows.items():
-            cells = [_cell(row["scores"].get(group, {}).get(m), most[m]) for m in measures]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        lines += ["", *_differences(rows, group)]
-    lines += ["## A frame", "", "| method | seconds | evaluations | peak memory, MiB |"]
-    lines.append("| --- | ---: | ---: | ---: |")
-    for name, row in rows.items():
-        cost = row["cost"]
-        took = "-" if cost["seconds"] is None else f"{cost['seconds']:.1f}"
-        peak = "-" if cost["peak_mib"] is None else f"{cost['peak_mib']:.0f}"
-        lines.append(f"| {name} | {took} | {cost['evaluations']:.0f} | {peak} |")
-    return lines
+    lines: list[str] = []
+    for group in outcome.groups:
+        head = {measure: described(measure).label for measure in outcome.measured(group)}
+        lines += [f"## {group}", "", *outcome.table(head, "method", group).markdown(), ""]
+        shown = {r.measure: r.measure for r in outcome.rows if r.group == group and has_gain(r)}
+        if shown:
+            lines += [f"Less {outcome.reference}, story by story:", ""]
+            lines += [*outcome.table(shown, "method", group, gains=True).markdown(), ""]
+    rows = [
+        [label, *(cell(cost[name], None, None, form=form) for name, form in _COST.items())]
+        for label, cost in outcome.costs.items()
+    ]
+    frame = Table(["method", "seconds", "NFE", "peak memory, MiB"], rows)
+    return [*lines, "## A frame", "", *frame.markdown()]
 
 
-def most_stories(rows: dict[str, Any], group: str, measure: str) -> int:
-    """The most stories of a group that any method has a value of ``measure`` on."""
-    found = [row["scores"].get(group, {}).get(measure) for row in rows.values()]
-    return max((values[3] for values in found if values), default=0)
-
-
-def _differences(rows: dict[str, Any], group: str) -> list[str]:
-    """The lines of a group's table of differences to IdentityStory; none without them."""
-    more = {name: row["more"][group] for name, row in rows.items() if group in row.get("more", {})}
-    measures = list(dict.fromkeys(m for some in more.values() for m in some))
-    if not measures:
-        return []
-    lines = [f"Less {OURS}, story by story:", "", "| method | " + " | ".join(measures) + " |"]
-    lines.append("| --- |" + " ---: |" * len(measures))
-    most = {m: max(some[m][3] for some in more.values() if m in some) for m in measures}
-    for name, some in more.items():
-        cells = [_cell(some.get(m), most[m], sign="+") for m in measures]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
-
-
-def _cell(values: Sequence[Any] | None, most: int = 0, sign: str = "") -> str:
-    """``0.638 [0.610, 0.660]``, with the stories behind it where another method has ``most``."""
-    if values is None or values[0] is None or values[0] != values[0]:
-        return "-"
-    value, low, high, stories = values
-    text = f"{value:{sign}.3f}"
-    if low is not None and high is not None:
-        text += f" [{low:{sign}.3f}, {high:{sign}.3f}]"
-    return f"{text} ({stories} of {most})" if stories < most else text
-
-
-def write(request: BenchRequest, table: dict[str, Any]) -> list[Path]:
-    """``table.json``, ``table.md`` and a page for each story, each whole or not at all."""
-    text = json.dumps(table, indent=1, ensure_ascii=False) + "\n"
-    files = {request.out / "table.json": text, request.out / "table.md": markdown(table)}
+def write(request: Experiment, outcome: Outcome) -> list[Path]:
+    """``table.json``, ``table.md`` and a sheet for each story, each whole or not at all."""
+    text = json.dumps(as_json(request, outcome), indent=1, ensure_ascii=False) + "\n"
+    out = request.out
+    files = {out / "table.json": text, out / "table.md": markdown(request, outcome)}
     for file, content in files.items():
         write_whole(file, content.encode())
-    pages = []
-    for story in request.stories:
-        pages.append(request.out / "side_by_side" / f"{slug(story.title)}.png")
-        write_png(pages[-1], side_by_side(request, story), {"title": story.title})
-    return [*files, *pages]
-
-
-def side_by_side(request: BenchRequest, story: Story) -> Image.Image:
-    """A row of pictures for each method, the texts of the scenes above the columns, as in Fig. 6."""
-    rows = [(name, request.run(name, story)) for name in request.methods]
-    return sheets.page(rows, [scene.text or scene.prompt for scene in story.scenes])
+    return [*files, *write_sheets(request, "side_by_side", heads=True)]

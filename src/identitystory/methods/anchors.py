@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Edit
-from ..protocols import Conditioning
-from ..sampling import drawing
+from ..protocols import Conditioning, EditableGenerator
 from ..types import Story
-from .method import EditableGenerator
 
 FRAMES_AT_ONCE = 16  # latents kept side by side; longer stories are painted in such portions
 
@@ -90,18 +88,15 @@ def in_step(
     edit: SharedEdit,
     z: dict[int, Tensor],
     conds: Mapping[tuple[int, ...], Conditioning],
-    seeds: Sequence[int],
 ) -> Iterator[int]:
     """Steps every group of ``conds`` from noise to clean side by side, and yields each i done.
 
     All frames are at the same i, so what the anchors leave for the others is one step's worth.
-    ``z`` holds z_t of each frame, (C, h, w), and is moved on in place; ``seeds`` are the whole story's.
-    The caller installs ``edit``.
+    ``z`` holds z_t of each frame, (C, h, w), and is moved on in place. The caller installs ``edit``.
     """
     for i in range(G.num_steps, 0, -1):
         for group, cond in conds.items():
             z_i = torch.stack([z[n] for n in group])
             edit.begin(i, group, z_i, cond)
-            of_group = drawing(G, [seeds[n] for n in group])
-            z.update(zip(group, of_group.step(z_i, i, cond), strict=True))
+            z.update(zip(group, G.step(z_i, i, cond), strict=True))
         yield i

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 from ..config import Preset
-from ..protocols import Conditioning, ModelFacts
+from ..protocols import ModelFacts
 from ..seeds import frame_seed
-from ..types import Story
-from .method import Sources
+from ..types import Prompt, Story, plain
+from .method import Sources, Work
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class BaseMethod:
     name: ClassVar[str]
     needs_identities: ClassVar[bool] = False
     has_templates: ClassVar[bool] = False
+    one_size: ClassVar[bool] = False
     recipe: ClassVar[int] = 1  # counts up when the same settings start to give other pictures
 
     guidance: float = 5.0
@@ -75,7 +76,7 @@ class BaseMethod:
             cast = [story.character(name) for name in story.scenes[n].cast]
             keys = sources.identities
             return {
-                "scene": asdict(story.scenes[n]),
+                "scene": plain(story.scenes[n]),
                 "cast": [asdict(c) for c in cast],
                 "faces": {c.name: keys[c.name] for c in cast if c.name in keys},
                 "seed": sources.seeds[n],
@@ -94,9 +95,9 @@ class BaseMethod:
         frames = sorted((index, *self.depends(story, index)))
         return {
             "method": {"name": self.name, "settings": self.settings()},
-            "scene": asdict(scene),
+            "scene": plain(scene),
             "characters": [asdict(story.character(name)) for name in scene.cast],
-            "story": asdict(story),
+            "story": plain(story),
             "index": index,
             "frame_seeds": {str(n): sources.seeds[n] for n in frames},
         }
@@ -114,6 +115,11 @@ class BaseMethod:
         """2t a frame, t without guidance."""
         return self.per_step * steps * len(wanted)
 
-    def read(self, G: Any, prompts: Sequence[str]) -> Conditioning:
-        """G's conditioning for ``prompts``, with the method's guidance and negative prompt."""
-        return G.condition(list(prompts), guidance=self.guidance, negative=self.negative)
+    def said(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
+        """What ``frames`` are painted from, with the method's guidance and negative prompt."""
+        scenes, seeds = work.story.scenes, work.seeds
+        return [self.prompt(scenes[n].prompt, seeds[n]) for n in frames]
+
+    def prompt(self, text: str, seed: int) -> Prompt:
+        """``text`` with the method's guidance and negative prompt."""
+        return Prompt(text, self.negative, self.guidance, seed=seed)

@@ -24,13 +24,14 @@ import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited, observed
-from ..protocols import Backend, Conditioning
+from ..protocols import Backend, Conditioning, EditableGenerator
+from ..sampling import sized
 from ..seeds import derived_seed, frame_seed
 from ..types import Frame, Story
 from . import subject
 from .anchors import Anchors, anchors, groups, in_step, others
 from .base import BaseMethod
-from .method import EditableGenerator, Work, editable
+from .method import Work, editable
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ConsiStory(BaseMethod):
     """
 
     name: ClassVar[str] = "consistory"
+    one_size: ClassVar[bool] = True
     recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
 
     negative: str | None = None
@@ -82,11 +84,12 @@ class ConsiStory(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Portion by portion, two passes each; see ``method.in_step``."""
-        G, found, told = editable(backend, self.name), self.found(work.story), set[int]()
+        G = sized(editable(backend, self.name), work.story.scenes[0])
+        found, told = self.found(work.story), set[int]()
         tokenizer, scenes = G.encode.tokenizers[0], work.story.scenes
         for portion in groups(found, work.wanted):
             frames = [n for group in portion for n in group]
-            conds = {group: self.read(G, [scenes[n].prompt for n in group]) for group in portion}
+            conds = {group: G.condition(self.said(work, group)) for group in portion}
             concepts = {
                 n: subject.concept_tokens(
                     tokenizer,
@@ -114,7 +117,7 @@ class ConsiStory(BaseMethod):
     ) -> dict[int, Tensor]:
         z = {n: G.noise(seeds[n]) for group in conds for n in group}
         with edited(G.unet, edit), observed(G.unet.up_blocks[0], edit.see):
-            for _ in in_step(G, edit, z, conds, seeds):
+            for _ in in_step(G, edit, z, conds):
                 pass
         edit.settle(list(z))
         return z
@@ -183,7 +186,7 @@ class SharedSubject:
             return torch.zeros(tokens, dtype=torch.bool)
         if (n, tokens) not in self.masks:
             maps = torch.stack(list(self.maps[n])).mean(dim=0).cpu()
-            self.masks[n, tokens] = subject.subject_mask(maps, tokens)
+            self.masks[n, tokens] = subject.subject_mask(maps, tokens, self.G.size)
         return self.masks[n, tokens]
 
     def dropped(self, n: int, tokens: int) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from typing import Any, ClassVar, Self
 
 from torch import Tensor
@@ -18,7 +19,7 @@ from ..pipeline import find_template, first_latents, inject_together
 from ..protocols import Backend, ModelFacts
 from ..seeds import frame_seed
 from ..settings import to_dict
-from ..types import Frame, Story, Template
+from ..types import Frame, Story, Template, plain
 from ..wording import identity_prompt, phrases
 from .method import Sources, Work
 
@@ -34,6 +35,7 @@ class IdentityStory:
     name: ClassVar[str] = "identitystory"
     needs_identities: ClassVar[bool] = True
     has_templates: ClassVar[bool] = True
+    one_size: ClassVar[bool] = False
 
     preset: Preset
 
@@ -54,7 +56,7 @@ class IdentityStory:
         """The template's, the negative one, and one for the face of each of the cast."""
         scene, config = story.scenes[index], self.preset.injection
         yield scene.prompt, ""
-        yield config.negative, ""
+        yield config.negative or "", ""
         for character in map(story.character, scene.cast):
             yield identity_prompt(story, scene, character, config), character.noun
 
@@ -70,6 +72,7 @@ class IdentityStory:
             "prompt": scene.prompt,
             "cast": [[c.description, c.noun, sources.identities[c.name]] for c in cast],
             "seed": sources.seeds[index],
+            **({"shape": scene.shape} if scene.shape else {}),
             **{k: settings[k] for k in ("injection", "attempts", "batch") if k in settings},
         }
 
@@ -78,7 +81,7 @@ class IdentityStory:
         scene = sources.story.scenes[index]
         cast = [sources.story.character(name) for name in scene.cast]
         return {
-            "scene": asdict(scene),
+            "scene": plain(scene),
             "characters": [asdict(c) | {"identity": sources.identities[c.name]} for c in cast],
         }
 
@@ -100,6 +103,7 @@ class IdentityStory:
             "margin": [config.margin, config.reference_size],
             "attempts": self.preset.attempts,
             "steps": self.preset.num_steps,
+            **({"shape": scene.shape} if scene.shape else {}),
         }
         return inputs, frame_evaluations(self.preset, 0)
 
@@ -113,11 +117,10 @@ class IdentityStory:
         """Frame by frame, or ``preset.batch`` of them at a time.
 
         A batch is painted as a whole even where some of it is there, so that a frame's bytes do not
-        depend on where a run was cut off.
+        depend on where a run was cut off. It is of one size.
         """
-        story, config, size = work.story, self.preset.injection, self.preset.batch
-        asked = work.asked or work.wanted
-        for block in (asked[n : n + size] for n in range(0, len(asked), size)):
+        story, config = work.story, self.preset.injection
+        for block in self._blocks(story, work.asked or work.wanted):
             wanted = [n for n in block if n in work.wanted]
             if not wanted:
                 continue
@@ -132,6 +135,12 @@ class IdentityStory:
                 backend.identity, story, scenes, templates, work.identities, config
             )
             yield from ((n, frame) for n, frame in zip(block, frames, strict=True) if n in wanted)
+
+    def _blocks(self, story: Story, asked: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        """``asked`` in batches: neighbours of one shape, ``preset.batch`` of them at most."""
+        for _, some in groupby(asked, lambda n: story.scenes[n].shape):
+            frames, size = tuple(some), self.preset.batch
+            yield from (frames[n : n + size] for n in range(0, len(frames), size))
 
     def _template(self, backend: Backend, work: Work, n: int, latents: Tensor | None) -> Template:
         """Another run's if it is kept, else painted, from ``latents`` on if they are there."""

@@ -17,37 +17,10 @@ from torch import Tensor
 from ..config import Preset
 from ..errors import ConfigError
 from ..masks import clean
-from ..protocols import Backend, Conditioning, ModelFacts, Segmenter
+from ..protocols import Backend, Editable, EditableGenerator, ModelFacts, Segmenter
+from ..sampling import unwatched
 from ..types import Frame, Identity, Scene, Story, Template
 from ..wording import phrases
-
-
-class EditableGenerator(Protocol):
-    """A general generator whose U-Net is at hand, such as ``models.diffusion.LatentDiffusion``."""
-
-    num_steps: int
-    size: int
-    unet: Any
-    encode: Any  # the pair of text encoders, see models.sdxl.TextEncoders
-    sampler: Any  # its timesteps, see models.diffusion.Sampler
-
-    def condition(
-        self, prompts: Sequence[str], *, guidance: float, negative: str | None = ""
-    ) -> Conditioning:
-        """As ``protocols.ImageGenerator``; None is no negative prompt at all."""
-        ...
-
-    def noise(self, seed: int) -> Tensor:
-        """As ``protocols.ImageGenerator``."""
-        ...
-
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
-        """As ``protocols.ImageGenerator``."""
-        ...
-
-    def decode(self, z: Tensor) -> list[Image.Image]:
-        """As ``protocols.ImageGenerator``."""
-        ...
 
 
 class Notes:
@@ -90,7 +63,7 @@ class Sources:
     """What the frames of a story are made from, known before any is painted.
 
     Attributes:
-        story: all of it.
+        story: all of it; the shapes of its scenes are sizes in pixels, empty is the model's own.
         model: what the model is.
         seeds: one a frame, of the whole story.
         identities: the key of each character's identity, by name; empty without identities.
@@ -136,6 +109,7 @@ class Method(Protocol):
     name: ClassVar[str]
     needs_identities: ClassVar[bool]
     has_templates: ClassVar[bool]  # whether its frames have one, see `types.Frame`
+    one_size: ClassVar[bool]  # whether all frames of a story must have the same size
 
     @classmethod
     def of(cls, preset: Preset) -> Self:
@@ -210,7 +184,7 @@ def editable(backend: Backend, method: str) -> EditableGenerator:
         ConfigError: it has no U-Net.
     """
     G: Any = backend.general
-    if getattr(G, "unet", None) is None:
+    if not isinstance(unwatched(G), Editable):
         raise ConfigError(
             f"{method} changes the attention of a U-Net, and the generator of {backend.name!r} "
             "shows none; use a checkpoint in SDXL's layout"

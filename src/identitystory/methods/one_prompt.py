@@ -24,11 +24,11 @@ from torch import Tensor
 from ..config import Preset
 from ..models.sdxl.attention import Site, attend, edited
 from ..models.sdxl.tokens import token_rows
-from ..protocols import Backend, Conditioning
-from ..sampling import sample_seeds
+from ..protocols import Backend, Conditioning, EditableGenerator
+from ..sampling import sample, sized
 from ..types import Frame, Scene, Story
 from .base import BaseMethod
-from .method import EditableGenerator, Work, editable
+from .method import Work, editable
 
 _PICTURE = r"(?:portrait|photo|photograph|picture|shot|view|image|painting|drawing|illustration)"
 _NAMES = re.compile(  # who is there, at the start or behind "a half-body photo of"
@@ -80,26 +80,30 @@ class OnePromptOneStory(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself: the others take part by their words alone."""
-        G, story = editable(backend, self.name), work.story
+        story = work.story
         for n in work.wanted:
+            G = sized(editable(backend, self.name), story.scenes[n])
             if story.scenes[n].cast:
-                cond, seen = self.condition(G, story, n)
+                cond, seen = self.condition(G, story, n, work.seeds[n])
             else:
-                cond = self.read(G, [story.scenes[n].prompt])
+                cond = G.condition(self.said(work, [n]))
                 seen = torch.ones(2, cond.hidden.shape[1], dtype=torch.bool)
             rows = seen[1:] if self.guidance == 1 else seen
             with edited(G.unet, IdentityPreserving(rows)):
-                z = sample_seeds(G, [work.seeds[n]], cond)
+                z = sample(G, G.noise(work.seeds[n])[None], cond)
             yield n, Frame(story.scenes[n], G.decode(z)[0])
 
-    def condition(self, G: EditableGenerator, story: Story, n: int) -> tuple[Conditioning, Tensor]:
+    def condition(
+        self, G: EditableGenerator, story: Story, n: int, seed: int
+    ) -> tuple[Conditioning, Tensor]:
         """Frame ``n``'s conditioning, hidden (2, L, D): its reweighted prompt, then the identity's;
         and which of them each half may look at, bool (2, L)."""
         identity = identity_prompt(story, n)
         frames = window(story, n, self.window, lambda prompt: _fits(G.encode, prompt))
         settings = [setting(story, story.scenes[m]) for m in frames]
         whole, spans = consolidate(identity, settings)
-        cond = self.read(G, [whole])
+        read = lambda text: G.condition([self.prompt(text, seed)])
+        cond = read(whole)
         without, given = cond.hidden
         own = frames.index(n)
         order = [m for m in range(len(frames)) if m != own] + [own]  # expressed last
@@ -119,7 +123,7 @@ class OnePromptOneStory(BaseMethod):
                 )
                 part[rows] = reweight(part[rows], alpha, beta)
             first += width
-        stored = self.read(G, [identity]).hidden[1]
+        stored = read(identity).hidden[1]
         length, more = len(given), len(stored)  # the identity is no longer than the whole
         hidden = torch.stack([torch.cat([without, without[:more]]), torch.cat([given, stored])])
         seen = torch.zeros(2, length + more, dtype=torch.bool)
@@ -129,7 +133,7 @@ class OnePromptOneStory(BaseMethod):
             seen[1, [length + row, length + row // limit * limit]] = True
         cond = replace(cond, hidden=hidden)
         if self.own_pooled:
-            cond = replace(cond, pooled=self.read(G, [story.scenes[n].prompt]).pooled)
+            cond = replace(cond, pooled=read(story.scenes[n].prompt).pooled)
         return cond, seen
 
 

@@ -8,20 +8,20 @@ Covered: all of both; they are no more than a prompt, a seed and a trajectory. D
 which diffusers has for SDXL and the other compared methods have, and an empty negative prompt; presets
 that are made for a checkpoint put their own guidance (``BaseMethod.of``), and steps, sampler and
 seeds are the preset's. Not reproduced: the paper gives neither guidance nor negative prompt of its
-rows (docs/paper.md), nor what the direct identity does with several people. Here the first of a cast
+rows (docs/reference/paper.md), nor what the direct identity does with several people. Here the first of a cast
 gets its face, for a prompt of PhotoMaker's takes one; the others are painted from their words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ..config import InjectionConfig, Preset
 from ..protocols import Backend, IdentityGenerator
-from ..sampling import sample_seeds
-from ..types import Frame, Identity, Scene, Story
+from ..sampling import painted, sized
+from ..types import Frame, Identity, Prompt, Scene, Story
 from .base import BaseMethod
 from .method import Work
 
@@ -34,11 +34,10 @@ class General(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself."""
-        G = backend.general
         for n in work.wanted:
-            scene = work.story.scenes[n]
-            cond = self.read(G, [scene.prompt])
-            yield n, Frame(scene, G.decode(sample_seeds(G, [work.seeds[n]], cond))[0])
+            G = sized(backend.general, work.story.scenes[n])
+            z_0 = painted(G, self.said(work, [n]))
+            yield n, Frame(work.story.scenes[n], G.decode(z_0)[0])
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,6 @@ class DirectIdentity(BaseMethod):
 
     name: ClassVar[str] = "direct-identity"
     needs_identities: ClassVar[bool] = True
-
-    negative: str = ""
 
     @classmethod
     def changes(cls, preset: Preset) -> dict[str, Any]:
@@ -81,15 +78,11 @@ def direct_identity(
 
     One prompt takes one face: of a cast of several only the first gets its identity.
     """
-    options: dict[str, object] = {}
+    prompt = Prompt(scene.prompt, config.negative, config.guidance_identity, seed=seed)
     if scene.cast:
         first = story.character(scene.cast[0])
-        options = {"identities": identities[first.name].embedding[None], "nouns": [first.noun]}
-    cond = G_id.condition(
-        [scene.prompt],
-        guidance=config.guidance_identity,
-        negative=config.negative,
-        **options,  # type: ignore[arg-type]
-    )
-    z_0 = sample_seeds(G_id, [seed], cond)
+        face = identities[first.name].embedding
+        prompt = replace(prompt, face=face, noun=first.noun)
+    G_id = sized(G_id, scene)
+    z_0 = painted(G_id, [prompt])
     return Frame(scene, G_id.decode(z_0)[0])

@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import import_module
-from typing import Any
-
 from ..config import Preset
-from ..errors import ConfigError, did_you_mean
+from ..extensions import Registry
 from .method import Method
 
 OURS = "identitystory"
 
-_WHERE: Mapping[str, str] = {
-    OURS: "identitystory:IdentityStory",
-    "consistory": "consistory:ConsiStory",
-    "storydiffusion": "storydiffusion:StoryDiffusion",
-    "story-adapter": "story_adapter:StoryAdapter",
-    "one-prompt-one-story": "one_prompt:OnePromptOneStory",
-    "general": "plain:General",
-    "direct-identity": "plain:DirectIdentity",
-}
-
-METHODS = (*list(_WHERE)[1:], OURS)  # the order of Table 1: others, the controls, ours last
+_HERE = __name__.removesuffix("registry")
+REGISTRY = Registry(
+    "method",
+    "identitystory.methods",
+    {
+        "consistory": f"{_HERE}consistory:ConsiStory",
+        "storydiffusion": f"{_HERE}storydiffusion:StoryDiffusion",
+        "story-adapter": f"{_HERE}story_adapter:StoryAdapter",
+        "one-prompt-one-story": f"{_HERE}one_prompt:OnePromptOneStory",
+        "general": f"{_HERE}plain:General",
+        "direct-identity": f"{_HERE}plain:DirectIdentity",
+        OURS: f"{_HERE}identitystory:IdentityStory",
+    },
+    needs=("name", "of", "inputs", "calls", "paint"),
+)
+METHODS = tuple(REGISTRY.own)  # the order of Table 1: others, the controls, ours last
 
 
 def check_method(name: str) -> str:
-    """``name``, if a method is called so.
+    """``name``, if a method is called so, ours or another package's.
 
     Raises:
         ConfigError: none is; says which there are and which was probably meant.
     """
-    if name not in METHODS:
-        hint = did_you_mean(name, METHODS)
-        raise ConfigError(f"no method is called {name!r}.{hint} There are: {', '.join(METHODS)}")
-    return name
+    return REGISTRY.check(name)
 
 
 def method(name: str, preset: Preset) -> Method:
     """The method called ``name``, set for ``preset`` (`method.Method.of`).
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or another package's is broken.
     """
-    module, _, kind = _WHERE[check_method(name)].partition(":")
-    made: Any = getattr(import_module(f".{module}", __package__), kind)
-    found: Method = made.of(preset)
+    found: Method = REGISTRY.get(name).of(preset)
     return found

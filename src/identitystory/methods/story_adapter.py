@@ -22,13 +22,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..models.files.checkpoint import adapter_fingerprint
 from ..models.sdxl.attention import Site, attend, edited
-from ..protocols import Backend, ModelFacts
-from ..sampling import sample_seeds
+from ..models.sdxl.family import adapter_fingerprint
+from ..protocols import Backend, EditableGenerator, ModelFacts
+from ..sampling import painted, sized
 from ..types import Frame, Story
 from .base import BaseMethod
-from .method import EditableGenerator, Work, editable
+from .method import Work, editable
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,10 @@ class StoryAdapter(BaseMethod):
         seen: Tensor | None,
         round_: int,
     ) -> Image.Image:
-        cond = self.read(G, [work.story.scenes[n].prompt])
+        G = sized(G, work.story.scenes[n])
         edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
         with edited(G.unet, edit):
-            z = sample_seeds(G, [work.seeds[n]], cond)
+            z = painted(G, self.said(work, [n]))
         return G.decode(z)[0]
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited
 from ..protocols import Backend, Conditioning
+from ..sampling import sized
 from ..seeds import derived_seed, frame_seed
 from ..types import Frame, Story
 from .anchors import Anchors, anchors, groups, in_step, others
@@ -46,6 +47,7 @@ class StoryDiffusion(BaseMethod):
     """
 
     name: ClassVar[str] = "storydiffusion"
+    one_size: ClassVar[bool] = True
 
     anchors: int = 2
     keep: float = 0.5
@@ -74,18 +76,18 @@ class StoryDiffusion(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Portion by portion; see ``method.in_step``."""
-        G, found, told = editable(backend, self.name), self.found(work.story), set[int]()
-        scenes = work.story.scenes
+        G = sized(editable(backend, self.name), work.story.scenes[0])
+        found, told = self.found(work.story), set[int]()
         for portion in groups(found, work.wanted):
-            conds = {group: self.read(G, [scenes[n].prompt for n in group]) for group in portion}
+            conds = {group: G.condition(self.said(work, group)) for group in portion}
             z = {n: G.noise(work.seeds[n]) for group in portion for n in group}
             edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
             with edited(G.unet, edit):
-                for _ in in_step(G, edit, z, conds, work.seeds):
+                for _ in in_step(G, edit, z, conds):
                     pass
             for n in sorted(set(z) & set(work.wanted) - told):
                 told.add(n)
-                yield n, Frame(scenes[n], G.decode(z[n][None])[0])
+                yield n, Frame(work.story.scenes[n], G.decode(z[n][None])[0])
 
 
 class ConsistentSelfAttention:

@@ -74,20 +74,29 @@ def otsu(values: Tensor, bins: int = 256) -> float:
     return low + (last + 1) * (high - low) / bins
 
 
-def subject_mask(maps: Tensor, tokens: int) -> Tensor:
-    """Where any of the concepts is, bool (tokens,) on a square grid of so many.
+def grid_of(tokens: int, size: Sequence[int]) -> tuple[int, int]:
+    """(h, w) of the grid of so many tokens of a picture of ``size``, (width, height)."""
+    h = round(math.sqrt(tokens * size[1] / size[0]))
+    if h < 1 or tokens % h:
+        raise ValueError(f"{tokens} tokens are no grid of a picture of {size[0]} x {size[1]}")
+    return h, tokens // h
+
+
+def subject_mask(maps: Tensor, tokens: int, size: Sequence[int]) -> Tensor:
+    """Where any of the concepts is, bool (tokens,) on a grid of so many.
 
     Each map is resized (bilinear), split by Otsu, and the parts above are united.
 
     Args:
-        maps: (n, N) attention to each concept, N a square number.
-        tokens: a square number.
+        maps: (n, N) attention to each concept, on a smaller grid.
+        tokens: of the grid.
+        size: (width, height) of the picture, or what is in proportion to it.
     """
     if not len(maps):
         return torch.zeros(tokens, dtype=torch.bool)
-    small, side = math.isqrt(maps.shape[-1]), math.isqrt(tokens)
-    grid = maps.float().view(1, -1, small, small)
-    grid = F.interpolate(grid, (side, side), mode="bilinear", align_corners=False)[0].flatten(1)
+    grid = maps.float().view(1, -1, *grid_of(maps.shape[-1], size))
+    grid = F.interpolate(grid, grid_of(tokens, size), mode="bilinear", align_corners=False)
+    grid = grid[0].flatten(1)
     return torch.stack([one > otsu(one) for one in grid]).any(dim=0)
 
 
@@ -102,9 +111,9 @@ def smoothed(features: Tensor) -> Tensor:
 
 
 def patches(features: Tensor, tokens: int) -> Tensor:
-    """(tokens, C): smoothed features of unit length on a square grid of so many patches."""
-    side = math.isqrt(tokens)
-    grid = F.interpolate(smoothed(features.float())[None], (side, side), mode="bilinear")[0]
+    """(tokens, C): smoothed features of unit length on a grid of so many patches."""
+    shape = grid_of(tokens, features.shape[:0:-1])
+    grid = F.interpolate(smoothed(features.float())[None], shape, mode="bilinear")[0]
     return F.normalize(grid.flatten(1).mT, dim=-1)
 
 
@@ -142,7 +151,7 @@ def match_frame(
 
     Args:
         features: (C, h, w) of the frame, and of each source likewise.
-        mask: bool (T,), T a square number; ``masks`` of the sources likewise.
+        mask: bool (T,); ``masks`` of the sources likewise.
         sources: see above.
         masks: see above.
     """

@@ -147,7 +147,7 @@ class AttributeReader:
 
     @torch.inference_mode()
     def read(self, image: Image.Image) -> dict[str, str]:
-        """The likeliest value of each attribute in ``image``."""
+        """The likeliest value of each attribute in ``image``, all of it squeezed into a square."""
         rgb = image.convert("RGB")
         if rgb.size != (self.size, self.size):
             rgb = rgb.resize((self.size, self.size), Image.Resampling.BICUBIC)

@@ -44,7 +44,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Told:
+class MeasuredStory:
     """A finished story.
 
     Attributes:
@@ -76,13 +76,26 @@ class Instruments:
     judge: QualityJudge | None = None
     segmenter: Segmenter | None = None
 
+    @property
+    def there(self) -> set[str]:
+        """The names, as measures have them; characters are cut out by masks for CLIP alone."""
+        names = {
+            "pictures": self,
+            "CLIP": self.encoder,
+            "masks": self.encoder,
+            "faces": self.recogniser,
+            "attributes": self.reader,
+            "Q-Align": self.judge,
+        }
+        return {name for name, instrument in names.items() if instrument is not None}
+
 
 @dataclass
-class Seen:
+class Evidence:
     """A story after looking: everything that the scores are made of.
 
     Attributes:
-        told: the story.
+        story: the story.
         clip_t: (n,) a picture. clip_t_c: (c,) a segmented character.
         crops: (c, d) CLIP's vectors of segmented characters; crop_who: the identity of each.
         faces: (f, d) embeddings; face_who, face_words, face_frame: identity, description and
@@ -93,7 +106,7 @@ class Seen:
         aesthetic, quality: (n,).
     """
 
-    told: Told
+    story: MeasuredStory
     clip_t: Tensor = field(default_factory=lambda: torch.zeros(0))
     clip_t_c: Tensor = field(default_factory=lambda: torch.zeros(0))
     crops: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
@@ -113,35 +126,35 @@ class Seen:
 Rates = tuple[Tensor, Tensor]  # (n,) aesthetic and (n,) general quality of a story's pictures
 
 
-def rate(told: Sequence[Told], judge: QualityJudge) -> list[Rates]:
+def rate(stories: Sequence[MeasuredStory], judge: QualityJudge) -> list[Rates]:
     """Each story's rates, all asked for in one call: a judge may load 16 GB to answer it."""
-    aesthetic, quality = judge.rate([p.file for story in told for p in story.pictures])
-    counts = [len(story.pictures) for story in told]
+    aesthetic, quality = judge.rate([p.file for story in stories for p in story.pictures])
+    counts = [len(story.pictures) for story in stories]
     return list(zip(aesthetic.split(counts), quality.split(counts), strict=True))
 
 
-def look(told: Told, instruments: Instruments, rates: Rates | None = None) -> Seen:
+def look(story: MeasuredStory, instruments: Instruments, rates: Rates | None = None) -> Evidence:
     """Looks at every picture of a story with every instrument but the judge, who gave ``rates``."""
-    seen = Seen(told)
-    images = [Image.open(p.file).convert("RGB") for p in told.pictures]
-    for picture in told.pictures:
+    evidence = Evidence(story)
+    images = [Image.open(p.file).convert("RGB") for p in story.pictures]
+    for picture in story.pictures:
         for member in picture.cast:
-            seen.wanted[member.identity] = seen.wanted.get(member.identity, 0) + 1
+            evidence.wanted[member.identity] = evidence.wanted.get(member.identity, 0) + 1
     masks = [
         _masks(instruments.segmenter, image, picture)
-        for image, picture in zip(images, told.pictures, strict=True)
+        for image, picture in zip(images, story.pictures, strict=True)
     ]
     if instruments.encoder is not None:
-        _look_with_clip(seen, images, masks, instruments.encoder)
+        _look_with_clip(evidence, images, masks, instruments.encoder)
     if instruments.recogniser is not None:
-        _look_for_faces(seen, images, masks, instruments.recogniser)
+        _look_for_faces(evidence, images, masks, instruments.recogniser)
     if instruments.reader is not None:
-        for image, picture in zip(images, told.pictures, strict=True):
+        for image, picture in zip(images, story.pictures, strict=True):
             people = len(picture.cast)
-            seen.verdicts.append(instruments.reader.verdicts(image, picture.prompt, people))
+            evidence.verdicts.append(instruments.reader.verdicts(image, picture.prompt, people))
     if rates is not None:
-        seen.aesthetic, seen.quality = rates
-    return seen
+        evidence.aesthetic, evidence.quality = rates
+    return evidence
 
 
 def _masks(segmenter: Segmenter | None, image: Image.Image, picture: Picture) -> Tensor:
@@ -153,11 +166,11 @@ def _masks(segmenter: Segmenter | None, image: Image.Image, picture: Picture) ->
 
 
 def _look_with_clip(
-    seen: Seen, images: list[Image.Image], masks: list[Tensor], encoder: PictureEncoder
+    evidence: Evidence, images: list[Image.Image], masks: list[Tensor], encoder: PictureEncoder
 ) -> None:
-    pictures = seen.told.pictures
+    pictures = evidence.story.pictures
     prompts = encoder.texts([p.prompt for p in pictures])
-    seen.clip_t = scores.clip_t(encoder.pictures(images), prompts)
+    evidence.clip_t = scores.clip_t(encoder.pictures(images), prompts)
     crops, words = [], []
     for image, picture, M in zip(images, pictures, masks, strict=True):
         for member, mask in zip(picture.cast, M, strict=True):
@@ -165,26 +178,26 @@ def _look_with_clip(
             if crop is not None:
                 crops.append(crop)
                 words.append(member.description)
-                seen.crop_who.append(member.identity)
-    seen.crops = encoder.pictures(crops)
-    seen.clip_t_c = scores.clip_t(seen.crops, encoder.texts(words))
+                evidence.crop_who.append(member.identity)
+    evidence.crops = encoder.pictures(crops)
+    evidence.clip_t_c = scores.clip_t(evidence.crops, encoder.texts(words))
 
 
 def _look_for_faces(
-    seen: Seen, images: list[Image.Image], masks: list[Tensor], recogniser: FaceRecogniser
+    evidence: Evidence, images: list[Image.Image], masks: list[Tensor], recogniser: FaceRecogniser
 ) -> None:
     embeddings, chips = [], []
-    looked_at = zip(images, seen.told.pictures, masks, strict=True)
+    looked_at = zip(images, evidence.story.pictures, masks, strict=True)
     for frame, (image, picture, M) in enumerate(looked_at):
         found = match(recogniser.faces(image), M)
         if len(found) > 1:
-            seen.crowds.append(all(face is not None for face in found))
+            evidence.crowds.append(all(face is not None for face in found))
         for member, face in zip(picture.cast, found, strict=True):
             if face is not None:
                 embeddings.append(face.embedding)
                 chips.append(face.chip)
-                seen.face_who.append(member.identity)
-                seen.face_words.append(member.description)
-                seen.face_frame.append(frame)
+                evidence.face_who.append(member.identity)
+                evidence.face_words.append(member.description)
+                evidence.face_frame.append(frame)
     if embeddings:
-        seen.faces, seen.chips = torch.stack(embeddings), torch.stack(chips)
+        evidence.faces, evidence.chips = torch.stack(embeddings), torch.stack(chips)

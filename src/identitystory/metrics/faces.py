@@ -130,7 +130,13 @@ class Dlib:
         return dlib_similarity((a.double()[:, None] - b.double()[None]).norm(dim=2))
 
 
-class OpenCV:
+class _ByCosine:
+    def similarity(self, a: Tensor, b: Tensor) -> Tensor:
+        """(n, m) cosines."""
+        return cosine(a, b)
+
+
+class OpenCV(_ByCosine):
     """YuNet detector and SFace embedding (128,), compared by cosine."""
 
     licence = "YuNet MIT, SFace Apache-2.0"
@@ -163,12 +169,8 @@ class OpenCV:
             found.append(Face(box, float(row[14]), _floats(embedding), chip))
         return found
 
-    def similarity(self, a: Tensor, b: Tensor) -> Tensor:
-        """(n, m) cosines."""
-        return cosine(a, b)
 
-
-class ArcFace:
+class ArcFace(_ByCosine):
     """InsightFace's detector and ArcFace embedding (512,), compared by cosine; the paper's measure."""
 
     licence = "InsightFace's weights: non-commercial research only"
@@ -204,10 +206,6 @@ class ArcFace:
             box, embedding = (left, top, right, bottom), _floats(face.normed_embedding)
             found.append(Face(box, float(face.det_score), embedding, chip))
         return found
-
-    def similarity(self, a: Tensor, b: Tensor) -> Tensor:
-        """(n, m) cosines."""
-        return cosine(a, b)
 
 
 RECOGNISERS: dict[str, Callable[[Path | None], FaceRecogniser]] = {

@@ -1,4 +1,4 @@
-"""Confidence intervals: the bootstrap over stories.
+"""Confidence intervals: the bootstrap over stories; and Wilson, sign flips and Holm for choices.
 
 Pictures of one story are not independent of each other, so whole stories are drawn, with
 replacement. A drawing is how often each story came, and a statistic is a function of that.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from math import sqrt
+from random import Random
 
 import torch
 from scipy.special import ndtr, stdtrit
@@ -21,6 +22,8 @@ from torch import Tensor
 
 SAMPLES = 1000
 LEVEL = 0.95
+DRAWS = 10_000  # of signs
+Z = 1.959963984540054  # of a 95 % interval
 FEWEST = 4  # stories; of three the whole range covers 3 of 4 truths
 HOW = f"{LEVEL:.0%} bootstrap over stories, expanded percentiles"
 
@@ -99,3 +102,41 @@ def mean_of(values: Tensor) -> Statistic:
         return float((weights * known).sum()) / total if total else float("nan")
 
     return statistic
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a rate; (0, 1) where nobody was asked."""
+    if not trials:
+        return 0.0, 1.0
+    rate, square = successes / trials, Z * Z / trials
+    middle = (rate + square / 2) / (1 + square)
+    half = Z * sqrt(rate * (1 - rate) / trials + square / (4 * trials)) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def sign_flip(differences: Sequence[int], seed: int = 0) -> float:
+    """Two-sided p of "the sign of each participant's difference is a coin".
+
+    Exact for up to 14 participants who differ, by 10,000 seeded draws beyond. People are drawn as
+    wholes, since the answers of one of them are not independent.
+    """
+    there = [d for d in differences if d]
+    seen = abs(sum(there))
+    if len(there) <= 14:
+        flips = range(2 ** len(there))
+        sums = (sum(d if bits >> n & 1 else -d for n, d in enumerate(there)) for bits in flips)
+        return sum(abs(s) >= seen for s in sums) / 2 ** len(there)
+    rng = Random(seed)
+    hits = sum(
+        abs(sum(d if rng.getrandbits(1) else -d for d in there)) >= seen for _ in range(DRAWS)
+    )
+    return (hits + 1) / (DRAWS + 1)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Holm's correction of several p-values, in their order."""
+    corrected, worst = [0.0] * len(ps), 0.0
+    for rank, n in enumerate(sorted(range(len(ps)), key=lambda n: ps[n])):
+        worst = max(worst, min(1.0, ps[n] * (len(ps) - rank)))
+        corrected[n] = worst
+    return corrected

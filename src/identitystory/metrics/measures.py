@@ -1,4 +1,4 @@
-"""From pictures to a table: look at every story once, then score any group of stories.
+"""The table of measures, and the scores of any group of stories by it.
 
 A score of one story is the mean over its pictures, or over the pairs of each of its characters; a
 score of a group is the mean of its stories' scores, so that every story weighs the same. ``auc``
@@ -13,10 +13,43 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..protocols import FaceRecogniser
+from ..errors import ConfigError, did_you_mean
 from . import scores
-from .evidence import Instruments, Seen
+from .evidence import Evidence, Instruments
 from .intervals import SAMPLES, Statistic, bootstrap, mean_of
+
+Of = Callable[[Evidence, Instruments], float]
+Pool = Callable[[Sequence[Evidence], Instruments], Statistic]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A row of the table of measures; all that is shown, opened and chosen follows from it.
+
+    Attributes:
+        name: in every table.
+        instrument: what it is read with: CLIP, masks, attributes, faces or Q-Align; ``pictures``
+            are always there, see ``Evidence.story``.
+        unit: ``%`` is a share, which the terminal shows in percent; ``0-1`` and ``1-5`` are shown
+            as they are.
+        better: ``more``, ``less``, or "" where neither is better by itself.
+        of: its value for one story; nan where nothing could be measured.
+        pool: instead of ``of``, its value over several stories that have faces, as a function of
+            how often each counts.
+    """
+
+    name: str
+    instrument: str
+    unit: str = "%"
+    better: str = "more"
+    of: Of = lambda evidence, instruments: float("nan")
+    pool: Pool | None = None
+
+    @property
+    def label(self) -> str:
+        """The name with its unit, if that is not percent, and an arrow to where it is better."""
+        unit = "" if self.unit == "%" else f" ({self.unit})"
+        return self.name + unit + {"more": " ↑", "less": " ↓"}.get(self.better, "")
 
 
 @dataclass(frozen=True)
@@ -37,196 +70,191 @@ class Score:
     stories: int
 
 
-Measure = Callable[[Seen, FaceRecogniser | None], float]
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.double().mean()) if len(values) else float("nan")
-
-
-def _each(who: Sequence[str], measure: Callable[[Tensor], tuple[float, int]]) -> float:
-    """The mean over all pairs of all characters: (mean, pairs) a character, weighted by pairs."""
-    total, count = 0.0, 0
-    for identity in dict.fromkeys(who):
-        rows = torch.tensor([k for k, w in enumerate(who) if w == identity])
-        value, pairs = measure(rows)
-        if pairs:
-            total, count = total + value * pairs, count + pairs
-    return total / count if count else float("nan")
+def _mean(values: Tensor | Sequence[bool]) -> float:
+    values = torch.as_tensor(values).double()
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _pairs(n: int) -> int:
     return n * (n - 1) // 2
 
 
-def _clip_i(seen: Seen, _: FaceRecogniser | None) -> float:
-    return _each(seen.crop_who, lambda rows: (scores.clip_i(seen.crops[rows]), _pairs(len(rows))))
-
-
-def _face_sim(seen: Seen, recogniser: FaceRecogniser | None) -> float:
-    def of_one(rows: Tensor) -> tuple[float, int]:
-        faces = seen.faces[rows]
-        return scores.face_sim(_similarity(recogniser, faces)), _pairs(len(rows))
-
-    return _each(seen.face_who, of_one)
-
-
-def _face_sim_strict(seen: Seen, recogniser: FaceRecogniser | None) -> float:
+def _each(who: Sequence[str], measure: Callable[[Tensor], float]) -> float:
+    """The mean over all pairs of all characters: a character's mean weighs as its pairs."""
     total, count = 0.0, 0
-    for identity, wanted in seen.wanted.items():
-        rows = [k for k, w in enumerate(seen.face_who) if w == identity]
-        value = scores.face_sim_strict(_similarity(recogniser, seen.faces[rows]), wanted)
+    for identity in dict.fromkeys(who):
+        rows = torch.tensor([k for k, w in enumerate(who) if w == identity])
+        pairs = _pairs(len(rows))
+        if pairs:
+            total, count = total + measure(rows) * pairs, count + pairs
+    return total / count if count else float("nan")
+
+
+def _similarity(faces: Tensor, instruments: Instruments) -> Tensor:
+    if instruments.recogniser is None or not len(faces):
+        return torch.zeros(len(faces), len(faces), dtype=torch.float64)
+    return instruments.recogniser.similarity(faces, faces)
+
+
+def _face_sim(e: Evidence, instruments: Instruments) -> float:
+    of_one = lambda rows: scores.face_sim(_similarity(e.faces[rows], instruments))
+    return _each(e.face_who, of_one)
+
+
+def _face_sim_strict(e: Evidence, instruments: Instruments) -> float:
+    total, count = 0.0, 0
+    for identity, wanted in e.wanted.items():
+        rows = [k for k, w in enumerate(e.face_who) if w == identity]
+        value = scores.face_sim_strict(_similarity(e.faces[rows], instruments), wanted)
         if wanted > 1:
             total, count = total + value * _pairs(wanted), count + _pairs(wanted)
     return total / count if count else float("nan")
 
 
-def _diversity(seen: Seen, _: FaceRecogniser | None) -> float:
-    return _each(
-        seen.face_who, lambda rows: (scores.diversity(seen.chips[rows]), _pairs(len(rows)))
-    )
+def _nearest_own(e: Evidence, instruments: Instruments) -> float:
+    similarity = _similarity(e.faces, instruments)
+    return _mean(scores.nearest_own(similarity, e.face_who, e.face_frame))
 
 
-def _detection(seen: Seen, _: FaceRecogniser | None) -> float:
-    return scores.detection(len(seen.face_who), sum(seen.wanted.values()))
+def _found(who: Sequence[str], e: Evidence) -> float:
+    return scores.detection(len(who), sum(e.wanted.values()))
 
 
-def _found(seen: Seen, _: FaceRecogniser | None) -> float:
-    return scores.detection(len(seen.crop_who), sum(seen.wanted.values()))
+def _pooled(number: int, *, alike: bool) -> Pool:
+    """One of the two statistics of ``pooled``; over everybody or within one description."""
+
+    def pool(evidence: Sequence[Evidence], instruments: Instruments) -> Statistic:
+        words = [w.casefold() for e in evidence for w in e.face_words] if alike else None
+        similarity = _similarity(torch.cat([e.faces for e in evidence]), instruments)
+        return pooled(similarity, evidence, words)[number]
+
+    return pool
 
 
-def _crowds(seen: Seen, _: FaceRecogniser | None) -> float:
-    return _mean(torch.tensor(seen.crowds, dtype=torch.float64))
+MEASURES = (
+    Measure("CLIP-T", "CLIP", of=lambda e, _: _mean(e.clip_t)),
+    Measure("CLIP-T-C", "CLIP", of=lambda e, _: _mean(e.clip_t_c)),
+    Measure(
+        "CLIP-I", "CLIP", of=lambda e, _: _each(e.crop_who, lambda k: scores.clip_i(e.crops[k]))
+    ),
+    Measure("segmented", "masks", better="", of=lambda e, _: _found(e.crop_who, e)),
+    Measure(
+        "attributes",
+        "attributes",
+        of=lambda e, _: _mean([v for p in e.verdicts for v in p.values()]),
+    ),
+    Measure("Face-Sim", "faces", of=_face_sim),
+    Measure("Face-Sim strict", "faces", of=_face_sim_strict),
+    Measure("face detection", "faces", of=lambda e, _: _found(e.face_who, e)),
+    Measure(
+        "face diversity",
+        "faces",
+        better="",
+        of=lambda e, _: _each(e.face_who, lambda k: scores.diversity(e.chips[k])),
+    ),
+    Measure("all faces of a crowd", "faces", of=lambda e, _: _mean(e.crowds)),
+    Measure("nearest to own", "faces", of=_nearest_own),
+    Measure("Face-Sim different", "faces", better="less", pool=_pooled(0, alike=False)),
+    Measure("AUC", "faces", "0-1", pool=_pooled(1, alike=False)),
+    Measure("Face-Sim different alike", "faces", better="less", pool=_pooled(0, alike=True)),
+    Measure("AUC alike", "faces", "0-1", pool=_pooled(1, alike=True)),
+    Measure("Q-Align-Aes", "Q-Align", "1-5", of=lambda e, _: _mean(e.aesthetic)),
+    Measure("Q-Align-Gen", "Q-Align", "1-5", of=lambda e, _: _mean(e.quality)),
+)
 
 
-def _nearest_own(seen: Seen, recogniser: FaceRecogniser | None) -> float:
-    similarity = _similarity(recogniser, seen.faces)
-    return _mean(scores.nearest_own(similarity, seen.face_who, seen.face_frame))
+def measures() -> Mapping[str, Measure]:
+    """Every measure there is, by name, in the order of the tables."""
+    return {measure.name: measure for measure in MEASURES}
 
 
-def _attributes(seen: Seen, _: FaceRecogniser | None) -> float:
-    right = [float(v) for verdict in seen.verdicts for v in verdict.values()]
-    return _mean(torch.tensor(right, dtype=torch.float64))
+def described(name: str) -> Measure:
+    """The row of a measure; for any other number a share, of which more is better."""
+    return measures().get(name) or Measure(name, name)
 
 
-def _similarity(recogniser: FaceRecogniser | None, faces: Tensor) -> Tensor:
-    if recogniser is None or not len(faces):
-        return torch.zeros(len(faces), len(faces), dtype=torch.float64)
-    return recogniser.similarity(faces, faces)
+def chosen_measures(text: str) -> tuple[str, ...]:
+    """The measures of ``all`` or ``a,b,c``, each once.
+
+    Raises:
+        ConfigError: one does not exist; says which there are.
+    """
+    known = measures()
+    names = known if text == "all" else [part.strip() for part in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"no measure is called {name!r}.{did_you_mean(name, known)} There are: "
+                f"{', '.join(known)}"
+            )
+    return tuple(dict.fromkeys(names))
 
 
-CLIP: Mapping[str, Measure] = {
-    "CLIP-T": lambda seen, _: _mean(seen.clip_t),
-    "CLIP-T-C": lambda seen, _: _mean(seen.clip_t_c),
-    "CLIP-I": _clip_i,
-    "segmented": _found,
-}
-FACES: Mapping[str, Measure] = {
-    "Face-Sim": _face_sim,
-    "Face-Sim strict": _face_sim_strict,
-    "face detection": _detection,
-    "face diversity": _diversity,
-    "all faces of a crowd": _crowds,
-    "nearest to own": _nearest_own,
-}
-ACROSS = ("Face-Sim different", "AUC", "Face-Sim different alike", "AUC alike")
-QUALITY: Mapping[str, Measure] = {
-    "Q-Align-Aes": lambda seen, _: _mean(seen.aesthetic),
-    "Q-Align-Gen": lambda seen, _: _mean(seen.quality),
-}
+def score(
+    evidence: Sequence[Evidence],
+    instruments: Instruments,
+    *,
+    samples: int = SAMPLES,
+    only: Sequence[str] = (),
+) -> list[Score]:
+    """Every score of a group of stories, with its interval; in the table's order.
+
+    Args:
+        evidence: of the stories.
+        instruments: that they were looked at with; what is not among them is not measured.
+        samples: drawings of the bootstrap.
+        only: names of measures; all that can be measured if empty.
+    """
+    return [
+        _score(measure, evidence, instruments, samples)
+        for measure in measures().values()
+        if measure.instrument in instruments.there and (not only or measure.name in only)
+    ]
 
 
-def instrument_of(measure: str) -> str:
-    """What a measure is read with: masks, CLIP, faces, attributes or Q-Align."""
-    if measure == "segmented":
-        return "masks"
-    for instrument, names in (("CLIP", CLIP), ("Q-Align", QUALITY), ("faces", {*FACES, *ACROSS})):
-        if measure in names:
-            return instrument
-    return measure
-
-
-def score(seen: Sequence[Seen], instruments: Instruments, *, samples: int = SAMPLES) -> list[Score]:
-    """Every score of a group of stories, with its interval; in the table's order."""
-    recogniser = instruments.recogniser
-    measures: dict[str, Measure] = {}
-    if instruments.encoder is not None:
-        measures |= CLIP
-    if instruments.reader is not None:
-        measures["attributes"] = _attributes
-    table = [_score(name, measure, seen, recogniser, samples) for name, measure in measures.items()]
-    if recogniser is not None:
-        table += [_score(name, m, seen, recogniser, samples) for name, m in FACES.items()]
-        table += _across(seen, recogniser, samples)
-    if instruments.judge is not None:
-        table += [_score(name, m, seen, recogniser, samples) for name, m in QUALITY.items()]
-    return table
-
-
-def attribute_scores(seen: Sequence[Seen], *, samples: int = SAMPLES) -> list[Score]:
+def attribute_scores(evidence: Sequence[Evidence], *, samples: int = SAMPLES) -> list[Score]:
     """How often each attribute that a prompt says was read off its picture."""
-    names = dict.fromkeys(name for s in seen for verdict in s.verdicts for name in verdict)
-
-    def of(name: str) -> Measure:
-        return lambda s, _: _mean(
-            torch.tensor([float(v[name]) for v in s.verdicts if name in v], dtype=torch.float64)
-        )
-
-    return [_score(name, of(name), seen, None, samples) for name in names]
+    names = dict.fromkeys(name for e in evidence for verdict in e.verdicts for name in verdict)
+    of = lambda name: lambda e, _: _mean([v[name] for v in e.verdicts if name in v])
+    rows = [Measure(name, "attributes", of=of(name)) for name in names]
+    return [_score(row, evidence, Instruments(), samples) for row in rows]
 
 
 def _score(
-    name: str,
-    measure: Measure,
-    seen: Sequence[Seen],
-    recogniser: FaceRecogniser | None,
-    samples: int,
+    measure: Measure, evidence: Sequence[Evidence], instruments: Instruments, samples: int
 ) -> Score:
-    values = torch.tensor([measure(s, recogniser) for s in seen], dtype=torch.float64)
-    there = ~values.isnan()
-    known = values[there]
-    origins = [
-        o for o, known_here in zip(_origins(seen), there.tolist(), strict=True) if known_here
-    ]
-    interval = bootstrap(mean_of(known), origins, samples=samples)
-    low, high = interval or (None, None)
-    return Score(name, _mean(known), low, high, len(known))
+    """The value over the stories that have one, and its interval."""
+    if measure.pool is not None:
+        there = [e for e in evidence if len(e.faces)]
+        statistic = measure.pool(there, instruments) if there else mean_of(torch.zeros(0))
+    else:
+        values = [measure.of(e, instruments) for e in evidence]
+        there = [e for e, value in zip(evidence, values, strict=True) if value == value]  # not nan
+        known = torch.tensor(values, dtype=torch.float64)
+        statistic = mean_of(known[~known.isnan()])
+    value = statistic(torch.ones(len(there), dtype=torch.float64))
+    if value != value:
+        return Score(measure.name, value, None, None, 0)
+    low, high = bootstrap(statistic, _origins(there), samples=samples) or (None, None)
+    return Score(measure.name, value, low, high, len(there))
 
 
-def _origins(seen: Sequence[Seen]) -> list[str]:
-    return [s.told.origin or s.told.name for s in seen]
-
-
-def _across(seen: Sequence[Seen], recogniser: FaceRecogniser, samples: int) -> list[Score]:
-    """Similarity of different characters and ``auc``, over everybody and within one description."""
-    filled = [s for s in seen if len(s.faces)]
-    if not filled:
-        return [Score(name, float("nan"), None, None, 0) for name in ACROSS]
-    words = [w.casefold() for s in filled for w in s.face_words]
-    similarity = _similarity(recogniser, torch.cat([s.faces for s in filled]))
-    statistics = (*pooled(similarity, filled), *pooled(similarity, filled, words))
-    made = []
-    for name, statistic in zip(ACROSS, statistics, strict=True):
-        value = statistic(torch.ones(len(filled), dtype=torch.float64))
-        known = value == value  # not nan
-        interval = bootstrap(statistic, _origins(filled), samples=samples) if known else None
-        low, high = interval or (None, None)
-        made.append(Score(name, value, low, high, len(filled) if known else 0))
-    return made
+def _origins(evidence: Sequence[Evidence]) -> list[str]:
+    return [e.story.origin or e.story.name for e in evidence]
 
 
 def pooled(
-    similarity: Tensor, seen: Sequence[Seen], words: Sequence[str] | None = None
+    similarity: Tensor, evidence: Sequence[Evidence], words: Sequence[str] | None = None
 ) -> tuple[Statistic, Statistic]:
     """The mean similarity of different characters, and ``auc``, as functions of the stories' weights.
 
     A pair within a story, or within two of one origin, counts as often as the story; one across two
     stories as often as both together, and never between a story and itself drawn again. With
-    ``words``, the description of
-    each face, only different characters of one description are compared, with their own pairs.
+    ``words``, the description of each face, only different characters of one description are
+    compared, with their own pairs.
     """
-    who = [w for s in seen for w in s.face_who]
-    story = torch.tensor([k for k, s in enumerate(seen) for _ in s.face_who])
+    who = [w for e in evidence for w in e.face_who]
+    story = torch.tensor([k for k, e in enumerate(evidence) for _ in e.face_who])
     other, i, j = scores.different(similarity, who, words)
     order = other.argsort()  # once, for all drawings
     other, left, right = other[order], story[i[order]], story[j[order]]
@@ -236,8 +264,8 @@ def pooled(
         chosen = torch.tensor([who[k] in compared for k in owner.tolist()], dtype=torch.bool)
         same, owner = same[chosen], owner[chosen]
     home = story[owner]
-    numbers = {origin: n for n, origin in enumerate(dict.fromkeys(_origins(seen)))}
-    origin = torch.tensor([numbers[o] for o in _origins(seen)])
+    numbers = {origin: n for n, origin in enumerate(dict.fromkeys(_origins(evidence)))}
+    origin = torch.tensor([numbers[o] for o in _origins(evidence)])
     within = origin[left] == origin[right]
 
     def counted(w: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The parts that know a model: the only package here that imports diffusers or transformers.
 
-``backend.load_backend`` opens a checkpoint. ``diffusion`` and ``sdxl`` are the general generator G,
-``photomaker`` is the identity generator G_id on the same U-Net, ``clipseg`` and ``grounded_sam`` find
-the characters. ``catalogue`` says what there is, ``hub`` fetches it, ``folder`` finds it. Nothing is imported here, so that ``import identitystory`` stays light.
+``family`` says what a checkpoint is made of, ``backend`` opens it, ``files`` finds and fetches it.
+``sdxl`` is the general generator G with PhotoMaker, the identity generator G_id, on the same U-Net;
+``segment`` finds the characters. Nothing is imported here, so that ``import identitystory`` stays light.
 """

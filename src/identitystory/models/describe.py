@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..protocols import ModelFacts
 from .device import resolve_device, resolve_dtype
-from .files.checkpoint import find_checkpoint, fingerprint, read_json
+from .files.checkpoint import find_checkpoint, fingerprint
 from .files.store import content_hash
 
 
@@ -13,14 +15,17 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
     where = resolve_device(device)
     precision = str(resolve_dtype(dtype, where)).removeprefix("torch.")
     checkpoint = find_checkpoint(model)
-    few_steps = content_hash(checkpoint.few_steps) if checkpoint.few_steps else ""
-    schedule = read_json(checkpoint.base / "scheduler" / "scheduler_config.json")
+    family, segmenter = checkpoint.family, checkpoint.segmenter
+    size, multiple = family.size(checkpoint.base)
     return ModelFacts(
         fingerprint(checkpoint),
         str(where),
         precision,
         checkpoint.base,
-        few_steps,
-        int(schedule.get("num_train_timesteps", 1000)),
-        checkpoint.segmenter[0] if len(checkpoint.segmenter) == 2 else None,
+        few_steps=content_hash(checkpoint.few_steps) if checkpoint.few_steps else "",
+        max_steps=family.max_steps(checkpoint.base),
+        check_prompts=partial(family.check_prompts, checkpoint.base),
+        check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
+        size=size,
+        multiple=multiple,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..models.sdxl.prompt_length import check_lengths, check_phrases
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
+from ..sizes import as_text, buckets, parse_size, size_of_aspect
 from ..story import vocabulary
 from ..story.file import advice
 from ..wording import phrases, search_prompt
@@ -21,7 +21,7 @@ def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
     Args:
         request: what was asked for.
         made: its plan.
-        model: what the model is; where its folders are not known, no prompt is too long.
+        model: what the model is.
 
     Raises:
         PromptError: a prompt or the descriptions of a scene have too many tokens, or a character's noun is not in the prompt that
@@ -32,11 +32,9 @@ def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
     for prompt, noun in asked:
         if noun:
             class_word(prompt, noun)
-    if model.folder is not None:
-        check_lengths(model.folder, [prompt for prompt, _ in asked])
-    if model.detector is not None:
-        scenes = [request.story.scenes[index] for index in made.wanted]
-        check_phrases(model.detector, [phrases(request.story, scene) for scene in scenes])
+    model.check_prompts([prompt for prompt, _ in asked])
+    scenes = [request.story.scenes[index] for index in made.wanted]
+    model.check_phrases([phrases(request.story, scene) for scene in scenes])
 
 
 def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
@@ -44,7 +42,7 @@ def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
     story, discovery = request.story, request.preset.discovery
     for name in made.cast:
         yield search_prompt(story.character(name), discovery), ""
-        yield discovery.negative, ""
+        yield discovery.negative or "", ""
     for index in made.wanted:
         yield from made.method.prompts(story, index)
 
@@ -69,6 +67,15 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
             lines += filter(None, [vocabulary.vocabulary_warning(unknown)])
         casts = [len(story.scenes[i].cast) for i in made.wanted]
         lines += filter(None, [vocabulary.crowd_warning(model.folder, casts)])
+    shapes = sorted({shape for i in made.wanted if (shape := made.story.scenes[i].shape)})
+    if model.size is not None:
+        for size in map(parse_size, shapes):
+            if size not in buckets(model.size, model.multiple):
+                better = as_text(size_of_aspect(size, model.size, model.multiple))
+                lines.append(
+                    f"{request.model} was not made for pictures of {as_text(size)}, and people may "
+                    f"come twice in them; {better} suits it better"
+                )
     beyond = len(story.scenes)
     if folder.frame(beyond).exists():
         lines.append(

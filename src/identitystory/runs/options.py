@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..methods.registry import check_method
-from ..presets import DEFAULT_PRESET, preset
+from ..models.files.catalogue import DEFAULT_MODEL
+from ..models.files.suited import preset
+from ..presets import DEFAULT_PRESET
 from ..settings import Overrides, overridden
+from ..sizes import shape_of
 from ..story.file import slug
 from ..types import Story
 from .folder import RunFolder
@@ -34,6 +37,8 @@ def new_request(
     only: tuple[int, ...] = (),
     paint: bool = True,
     method: str | None = None,
+    size: str | None = None,
+    aspect: str | None = None,
     **where: str | None,
 ) -> RunRequest:
     """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
@@ -47,6 +52,8 @@ def new_request(
         only: see ``RunRequest``.
         paint: see ``RunRequest``.
         method: see ``RunRequest``.
+        size: ``1216x832``, of scenes that have no shape of their own.
+        aspect: ``16:9``, likewise: the nearest size that the model was made for.
         **where: ``model``, ``device``, ``dtype``.
 
     Raises:
@@ -54,7 +61,7 @@ def new_request(
     """
     out = out or default_folder(story)
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
-    request = RunRequest(story, out, preset(DEFAULT_PRESET, given.get("model", "miniature")))
+    request = RunRequest(story, out, preset(DEFAULT_PRESET, given.get("model", DEFAULT_MODEL)))
     if out.is_dir() and RunFolder(out).record.is_file():
         before = recorded(out)
         whole = before.story if only and _begins(before.story, story) else story
@@ -64,6 +71,8 @@ def new_request(
     configuration, notes = overridden(request.preset, overrides)
     if method is not None:
         given["method"] = check_method(method)
+    if shape := shape_of(size, aspect):
+        given["shape"] = shape
     return replace(
         request, preset=configuration, notes=notes, seed=seed, only=only, paint=paint, **given
     )

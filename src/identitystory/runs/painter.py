@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import pipeline
+from ..config import Preset
 from ..methods.method import Work, find_cast
 from ..protocols import Backend, ModelFacts
 from ..sampling import Watched
@@ -64,6 +65,25 @@ def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
     return there
 
 
+def open_model(load: Load, model: str, preset: Preset, facts: ModelFacts) -> Backend:
+    """The model as ``preset`` wants it, on the device and in the precision of ``facts``."""
+    more = {
+        "search_steps": preset.discovery.search_steps,
+        "memory": None if preset.memory == "all" else preset.memory,
+        "compiled": preset.compiled or None,
+        "reuse": None if preset.reuse == 1 else preset.reuse,
+        "distilled": preset.discovery.distilled or None,
+    }
+    return load(
+        model,
+        sampler=preset.sampler,
+        num_steps=preset.num_steps,
+        device=facts.device,
+        dtype=facts.dtype,
+        **{key: value for key, value in more.items() if value is not None},
+    )
+
+
 class Run:
     """One run while it lasts: the model once loaded, what is done, what it cost."""
 
@@ -98,15 +118,9 @@ class Run:
         # A frame that is there needs no identity, but its identity is a part of the run.
         self.total = plan.calls(self.request, made, to_do) - self._there(to_do)
         self._save_record()  # the first file of all: it is what makes the folder a run
-        self.emit(
-            Started(
-                story.title,
-                self.folder.root,
-                tuple(p.name for p in asked),
-                tuple(p.name for p in to_do),
-                self.total,
-            )
-        )
+        root = self.folder.root
+        every, missing = tuple(p.name for p in asked), tuple(p.name for p in to_do)
+        self.emit(Started(story.title, root, every, missing, self.total))
         for line in warnings(self.request, made, self.model, self.folder):
             self.emit(Warned(line))
         found: dict[str, Identity] = {}
@@ -126,10 +140,10 @@ class Run:
         sheet = self._page() if self.request.paint else None
         self.emit(
             Finished(
-                self.folder.root,
+                root,
                 sheet,
-                tuple(p.name for p in to_do),
-                tuple(p.name for p in asked if p.name in done),
+                missing,
+                tuple(name for name in every if name in done),
                 round(time.perf_counter() - self.began, 3),
                 self.evaluations,
             )
@@ -184,7 +198,7 @@ class Run:
         frames, cache = made.frames, request.cache
         shared = {n: file for n in left for file in shared_files(cache, [frames[n].pieces])}
         work = Work(
-            request.story,
+            made.story,
             tuple(part.seed for part in frames),
             tuple(left),
             identities,
@@ -242,23 +256,8 @@ class Run:
     def _model(self) -> Backend:
         """The model, loaded when the first part needs it, watched step by step."""
         if self.backend is None:
-            start = time.perf_counter()
-            request, preset = self.request, self.request.preset
-            more = {
-                "search_steps": preset.discovery.search_steps,
-                "memory": None if preset.memory == "all" else preset.memory,
-                "compiled": preset.compiled or None,
-                "reuse": None if preset.reuse == 1 else preset.reuse,
-                "distilled": preset.discovery.distilled or None,
-            }
-            opened = self.load(
-                request.model,
-                sampler=preset.sampler,
-                num_steps=preset.num_steps,
-                device=self.model.device,
-                dtype=self.model.dtype,
-                **{key: value for key, value in more.items() if value is not None},
-            )
+            start, request = time.perf_counter(), self.request
+            opened = open_model(self.load, request.model, request.preset, self.model)
             self.backend = replace(
                 opened,
                 general=Watched(opened.general, self._step),

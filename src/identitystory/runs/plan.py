@@ -20,12 +20,12 @@ from ..protocols import ModelFacts
 from ..seeds import portrait_seeds
 from ..settings import to_dict
 from ..story.file import file_stem
-from ..types import Character
+from ..types import Character, Story
 from ..wording import search_prompt
 from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
 from .files import part_key, versions
-from .request import RunRequest, story_to_dict
+from .request import RunRequest, sized_story, story_to_dict
 
 RECIPE = 2  # counts up when the same inputs start to give other pictures
 PORTRAIT_BATCH = 16  # portraits painted and stored at a time
@@ -62,6 +62,7 @@ class Plan:
         wanted: frames asked for, ascending.
         frame_seeds: seeds of single frames that stay in force.
         method: what paints the frames.
+        story: with the size of each scene in pixels as its shape; empty is the model's own.
     """
 
     seed: int
@@ -71,6 +72,7 @@ class Plan:
     cast: tuple[str, ...]
     wanted: tuple[int, ...]
     method: Method
+    story: Story
 
 
 def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None) -> Plan:
@@ -82,10 +84,16 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
         ModelError: the method has weights of its own, or the search is distilled, and the model
             does not hold what they need.
     """
-    story, preset = request.story, request.preset
+    preset = request.preset
     _check(request, model)
+    story = sized_story(request, model)
     seed, frame_seeds = _seeds(request, record)
     painter = method(request.method, preset)
+    if painter.one_size and len({scene.shape for scene in story.scenes}) > 1:
+        raise ConfigError(
+            f"the scenes have several sizes, and {painter.name} paints a story in one: its frames "
+            "look at one another. Give them one size, or choose another --method"
+        )
     faces = painter.needs_identities or not request.paint
     identities = {c.name: _identity(request, c, model, seed) for c in story.characters if faces}
     seeds = tuple(
@@ -98,7 +106,7 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     needed = {name for index in wanted for name in story.scenes[index].cast}
     cast = tuple(name for name in identities if not request.paint or name in needed)
     wanted = wanted if request.paint else ()
-    return Plan(seed, frame_seeds, identities, frames, cast, wanted, painter)
+    return Plan(seed, frame_seeds, identities, frames, cast, wanted, painter, story)
 
 
 def _check(request: RunRequest, model: ModelFacts) -> None:
@@ -181,7 +189,7 @@ def portrait_batches(character: Character, seed: int, preset: Preset) -> list[li
 
 
 def _frames(request: RunRequest, painter: Method, sources: Sources, seed: int) -> list[Part]:
-    story, preset, model = request.story, request.preset, sources.model
+    story, preset, model = sources.story, request.preset, sources.model
     common = {
         "recipe": RECIPE,
         "part": "frame",
@@ -262,6 +270,7 @@ def make_record(
             "method": request.method,
             "only": list(request.only),
             "paint": request.paint,
+            **({"shape": request.shape} if request.shape else {}),
         },
         "story": story_to_dict(request.story),
         "configuration": to_dict(request.preset),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..config import Preset
-from ..errors import RunError
+from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
+from ..models.files.catalogue import DEFAULT_MODEL
+from ..protocols import ModelFacts
 from ..settings import preset_from_dict
-from ..types import Character, Scene, Story
+from ..sizes import as_text, resolved
+from ..types import Character, Scene, Story, plain
 from . import files
 from . import folder as runfolder
 from .cache import Cache
@@ -37,6 +40,8 @@ class RunRequest:
         method: how frames are painted, see ``methods.registry.METHODS``.
         cache: where portraits and templates are kept for other runs; the run's bytes do not depend
             on it. None keeps nothing beside the run.
+        shape: of scenes that have none of their own, before the story's: ``1216x832`` or ``16:9``, see
+            `sizes`; empty is the story's.
         fingerprint: the model's, where a picture is made again; the run warns of another. Empty
             takes any.
     """
@@ -44,7 +49,7 @@ class RunRequest:
     story: Story
     out: Path
     preset: Preset
-    model: str = "miniature"
+    model: str = DEFAULT_MODEL
     seed: int | None = None
     only: tuple[int, ...] = ()
     frame_seeds: Mapping[int, int] = field(default_factory=dict)
@@ -54,6 +59,7 @@ class RunRequest:
     notes: tuple[str, ...] = ()
     method: str = OURS
     cache: Cache | None = None
+    shape: str = ""
     fingerprint: str = ""
 
 
@@ -79,7 +85,7 @@ def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
     if story.scenes[-len(added) :] == added:
         return request, 0
     characters = story.characters + tuple(c for c in more.characters if c.name not in known)
-    longer = Story(story.title, characters, story.scenes + added, story.style)
+    longer = replace(story, characters=characters, scenes=story.scenes + added)
     return replace(request, story=longer), len(added)
 
 
@@ -105,6 +111,7 @@ def recorded(out: Path) -> RunRequest:
             device=asked["device"],
             dtype=asked["dtype"],
             method=asked.get("method", OURS),
+            shape=asked.get("shape", ""),
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
@@ -125,7 +132,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
         raise RunError(f"{picture} does not say how it was made; give a frame of a run")
     try:
         # Pictures of the first versions do not name their model.
-        model = model or str(facts["model"].get("name", "miniature"))
+        model = model or str(facts["model"].get("name", DEFAULT_MODEL))
         # Others' frames look at one another, so that their pictures hold the whole story.
         seeds = facts.get("frame_seeds", {0: facts["frame_seed"]})
         return RunRequest(
@@ -155,13 +162,35 @@ def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def sized_story(request: RunRequest, model: ModelFacts) -> Story:
+    """The request's story, each scene with its size in pixels where that is not the model's own.
+
+    A scene's own shape comes first, then the request's, then the story's.
+
+    Raises:
+        ConfigError: the model does not take a size, or its own is not known.
+    """
+    scenes = []
+    for scene in request.story.scenes:
+        shape = scene.shape or request.shape or request.story.shape
+        if shape and model.size is None:
+            raise ConfigError(
+                f"the frame is to be {shape}, but sizes of {request.model} are not known"
+            )
+        if shape and model.size is not None:
+            size = resolved(shape, model.size, model.multiple)
+            shape = "" if size == model.size else as_text(size)
+        scenes.append(replace(scene, shape=shape))
+    return replace(request.story, scenes=tuple(scenes), shape="")
+
+
 def story_to_dict(story: Story) -> dict[str, Any]:
     """The story with its filled prompts, as plain values."""
-    return asdict(story)
+    return plain(story)
 
 
 def story_from_dict(values: Mapping[str, Any]) -> Story:
     """The inverse of ``story_to_dict``."""
-    scenes = (Scene(s["prompt"], tuple(s["cast"]), s["text"]) for s in values["scenes"])
+    scenes = tuple(Scene(**{**scene, "cast": tuple(scene["cast"])}) for scene in values["scenes"])
     characters = tuple(Character(**c) for c in values["characters"])
-    return Story(values["title"], characters, tuple(scenes), values["style"])
+    return Story(**{**values, "characters": characters, "scenes": scenes})

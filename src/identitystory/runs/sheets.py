@@ -72,7 +72,7 @@ def frames_page(frames: Sequence[Image.Image], captions: Sequence[str]) -> Image
         tile = frame.resize(
             (round(frame.width * scale), round(frame.height * scale)), Image.Resampling.LANCZOS
         )
-        page.paste(tile, (x, y))
+        page.paste(tile, (x + (side - tile.width) // 2, y + (side - tile.height) // 2))
         for number, line in enumerate(caption):
             draw.text((x, y + side + 4 + number * line_height), line, fill="black", font=font)
     return page
@@ -119,8 +119,11 @@ def page(rows: Sequence[tuple[str, RunRequest]], heads: Sequence[str] = ()) -> I
         draw.text((6, top + row * TILE + TILE // 2), name, fill="black", font=font)
         for column in range(len(run.story.scenes)):
             with Image.open(RunFolder(run.out).frame(column)) as opened:
-                tile = opened.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
-            made.paste(tile, (NAMES + column * TILE, top + row * TILE))
+                rgb, scale = opened.convert("RGB"), TILE / max(opened.size)
+            size = max(1, round(rgb.width * scale)), max(1, round(rgb.height * scale))
+            tile = rgb.resize(size, Image.Resampling.LANCZOS)
+            left, above = (TILE - tile.width) // 2, (TILE - tile.height) // 2
+            made.paste(tile, (NAMES + column * TILE + left, top + row * TILE + above))
     return made
 
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from .. import types
-from ..errors import StoryError, did_you_mean, quoted
+from ..errors import ConfigError, StoryError, did_you_mean, quoted
+from ..sizes import shape_of
 from ..types import Character, Scene, Story
 from . import text
 from .consistory_json import is_human_json, read_human_json
 from .document import read_document
-from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
+from .schema import MAX_TITLE, CharacterEntry, SceneEntry, StoryFile, first_mistake
 from .text import tidy
 
 MAX_NAME_BYTES = 150  # of a character as a file name, so that every file system takes it
@@ -113,10 +115,21 @@ def _made(data: Any, source: str, known: tuple[Character, ...] = ()) -> Story:
         raise StoryError(f"{source}: 'style' holds a brace; braces belong in scenes")
     title = _line(entry.title, f"{source}: 'title'")
     made = [
-        make_scene(s.prompt, characters, style=style, source=source, number=i)
+        replace(
+            make_scene(s.prompt, characters, style=style, source=source, number=i),
+            shape=_shape(s, f"{source}: scene {i}"),
+        )
         for i, s in enumerate(entry.scene, 1)
     ]
-    return Story(title=title, characters=characters, scenes=tuple(made), style=style)
+    return Story(title, characters, tuple(made), style, _shape(entry, source))
+
+
+def _shape(entry: StoryFile | SceneEntry, place: str) -> str:
+    size = entry.size
+    try:
+        return shape_of("{}x{}".format(*size) if isinstance(size, list) else size, entry.aspect)
+    except ConfigError as error:
+        raise StoryError(f"{place}: {error}") from None
 
 
 def make_scene(
@@ -186,6 +199,19 @@ def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or "story"
 
 
+def make_character(name: str, description: str, noun: str | None, *, place: str) -> Character:
+    """Somebody of a story; ``place`` names them in errors, ``noun`` is found if it is None.
+
+    Raises:
+        StoryError: a name that is none, an empty description, or no word for a person in it.
+    """
+    try:
+        entry = CharacterEntry(name=name, description=description, noun=noun)
+    except ValidationError as error:
+        raise StoryError(f"{place}: {first_mistake(error)}") from None
+    return _character(entry, place)
+
+
 def _character(entry: CharacterEntry, place: str) -> Character:
     name = text.plain_name(_line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
@@ -244,4 +270,4 @@ def _line(value: str, place: str) -> str:
 
 
 def _retitled(story: Story, title: str) -> Story:
-    return Story(tidy(title)[:MAX_TITLE], story.characters, story.scenes, story.style)
+    return replace(story, title=tidy(title)[:MAX_TITLE])

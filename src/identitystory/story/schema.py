@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +16,15 @@ MAX_STYLE = 200
 MAX_TITLE = 200
 MAX_CHARACTERS = 20
 MAX_SCENES = 1000
+MAX_SHAPE = 20
+_SIZE = "Of the pictures in pixels, width and height: [1216, 832] or '1216x832'."
+_ASPECT = (
+    "Width to height: '16:9'. The nearest size that the model was made for; instead of 'size'."
+)
+WrittenSize = (
+    Annotated[str, Field(max_length=MAX_SHAPE)]
+    | Annotated[list[int], Field(min_length=2, max_length=2)]
+)
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -45,6 +54,8 @@ class SceneEntry(BaseModel):
     prompt: str = Field(
         max_length=MAX_PROMPT, description="What happens; characters in braces: '{Mara} reads'."
     )
+    size: WrittenSize | None = Field(default=None, description=f"{_SIZE} Instead of the story's.")
+    aspect: str | None = Field(default=None, max_length=MAX_SHAPE, description=_ASPECT)
 
 
 class StoryFile(BaseModel):
@@ -58,6 +69,10 @@ class StoryFile(BaseModel):
     style: str = Field(
         default="", max_length=MAX_STYLE, description="Put in front of every prompt: 'watercolour'."
     )
+    size: WrittenSize | None = Field(
+        default=None, description=f"{_SIZE} The model's own if left out."
+    )
+    aspect: str | None = Field(default=None, max_length=MAX_SHAPE, description=_ASPECT)
     character: list[CharacterEntry] = Field(max_length=MAX_CHARACTERS)
     scene: list[SceneEntry] = Field(max_length=MAX_SCENES)
 
@@ -81,6 +96,8 @@ def first_mistake(error: ValidationError) -> str:
 
 def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> str:
     """A pydantic mistake in the words of a story's writer."""
+    if "size" in loc:
+        loc, kind = loc[: loc.index("size") + 1], "size"
     entry = f"{loc[0]} {int(loc[1]) + 1}" if len(loc) > 1 else ""
     key = loc[-1]
     field = f"{entry}: {key!r}" if len(loc) > 2 else (entry or repr(key))
@@ -89,6 +106,8 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
     table = entries.get(str(loc[0]), StoryFile) if len(loc) > 1 else StoryFile
     keys = list(table.model_fields)
     keys = [k for k in keys if k != "schema_"]
+    if kind == "size":
+        return f"{field} is {_shown(value)}; it must be [1216, 832] or '1216x832', width and height"
     if kind == "missing":
         return f"{owner} has no {key!r}"
     if kind == "extra_forbidden":

@@ -8,19 +8,12 @@ from the number of parameters, which a test counts in the published configuratio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...errors import ModelError
+from ...presets import Suits
 
-SDXL_PARTS = (
-    "tokenizer",
-    "tokenizer_2",
-    "text_encoder",
-    "text_encoder_2",
-    "unet",
-    "vae",
-    "scheduler",
-)
+DEFAULT_MODEL = "miniature"  # comes with the package
 OPENRAIL = (
     "CreativeML Open RAIL++-M",
     True,
@@ -36,8 +29,8 @@ class Entry:
 
     Attributes:
         name: what the command line calls it.
-        role: ``base``, ``identity``, ``detector``, ``masks``, ``segmenter`` or ``few-steps``; ``clip`` of
-            what measures and stands in no table.
+        role: ``base``, ``identity``, ``segmenter`` or ``few-steps``; ``clip`` of what measures and
+            stands in no table.
         repo: hub id.
         licence: its name.
         commercial: whether pictures and services made with it may be sold.
@@ -45,6 +38,12 @@ class Entry:
         parameters: numbers in it; 0 where not known.
         width: bytes of each number in the files.
         file: the one file that is wanted; empty for a folder in the hub's layout.
+        part: which identity generator or segmenter it belongs to (`models.family`).
+        place: where it lies in a complete checkpoint.
+        converter: the module that turns ``file``, a pickle, into safetensors; it is run in a process
+            of its own as ``python -m MODULE FROM TO``.
+        converted: the name of what it makes.
+        suits: what the model is used with (``base`` only).
         revision: the commit that is fetched and opened unless the lock has another; empty lets the
             first fetch pin one.
     """
@@ -58,6 +57,11 @@ class Entry:
     parameters: int = 0
     width: int = 4
     file: str = ""
+    part: str = ""
+    place: str = ""
+    converter: str = ""
+    converted: str = ""
+    suits: Suits = field(default_factory=Suits)
     revision: str = ""
 
     @property
@@ -77,6 +81,7 @@ ENTRIES = {
             # U-Net, two text encoders, VAE
             parameters=2_567_463_684 + 123_060_480 + 694_659_840 + 83_653_863,
             width=2,
+            suits=Suits(guidance=5.0, steps=50, sampler="ddim", stories="consistory_human"),
         ),
         Entry(
             "photomaker",
@@ -87,21 +92,37 @@ ENTRIES = {
             parameters=326_273_024 + 92_897_280,
             width=2,
             file="photomaker-v1.bin",
+            part="photomaker",
+            place="photomaker.safetensors",
+            converter="identitystory.models.sdxl.convert",
+            converted="photomaker-v1.safetensors",
         ),
         Entry(
             "grounding-dino",
-            "detector",
+            "segmenter",
             "IDEA-Research/grounding-dino-base",
             *APACHE,
             parameters=232_315_264,
+            part="grounded-sam",
+            place="segmenter/detector",
         ),
-        Entry("sam", "masks", "facebook/sam-vit-huge", *APACHE, parameters=641_090_864),
+        Entry(
+            "sam",
+            "segmenter",
+            "facebook/sam-vit-huge",
+            *APACHE,
+            parameters=641_090_864,
+            part="grounded-sam",
+            place="segmenter/sam",
+        ),
         Entry(
             "clipseg",
             "segmenter",
             "CIDAS/clipseg-rd64-refined",
             *APACHE,
             parameters=152_504_162,
+            part="clipseg",
+            place="segmenter",
         ),
         # A LoRA with which SDXL needs eight steps and no guidance; only `--distilled` wants it.
         Entry(

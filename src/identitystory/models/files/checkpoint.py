@@ -11,19 +11,47 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ...errors import ModelError
-from .catalogue import BUNDLES, ENTRIES, Entry, entry_of, is_hub_id, split_name
-from .catalogue import SDXL_PARTS as PARTS
+from ...extensions import Registry
+from ..family import (
+    FAMILIES,
+    IDENTITY_GENERATORS,
+    SEGMENTERS,
+    Family,
+    IdentityPart,
+    SegmenterPart,
+    family_of,
+    plain_family,
+)
+from .card import read_card
+from .catalogue import (
+    BUNDLES,
+    DEFAULT_MODEL,
+    ENTRIES,
+    OPTIONAL,
+    Entry,
+    entry_of,
+    is_hub_id,
+    split_name,
+)
 from .store import content_hash, located
 
-IDENTITY, SEGMENTER = "photomaker.safetensors", "segmenter"
+INDEX = "model_index.json"
 FEW_STEPS = "few_steps.safetensors"  # a distilled LoRA of the U-Net; a checkpoint may do without
-# As in the hub's h94/IP-Adapter; a checkpoint may do without.
-ADAPTER = "sdxl_models/ip-adapter_sdxl.safetensors"
-ADAPTER_ENCODER = "sdxl_models/image_encoder"
-DETECTOR, MASKS = "detector", "sam"  # the folders in SEGMENTER where it is Grounding DINO + SAM
+
+
+_Part = TypeVar("_Part", IdentityPart, SegmenterPart)
+
+
+@dataclass(frozen=True)
+class Found(Generic[_Part]):
+    """A part by its name, with its files in the order of ``part.places``."""
+
+    name: str
+    part: _Part
+    files: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -31,15 +59,17 @@ class Checkpoint:
     """The files of a whole model, in one folder or in several.
 
     Attributes:
-        base: a folder in SDXL's layout.
-        identity: PhotoMaker v1's weights, one safetensors file.
-        segmenter: (CLIPSeg's folder,) or (Grounding DINO's, SAM's).
+        family: what kind of base it is.
+        base: the base's folder.
+        identity: what paints faces.
+        segmenter: what finds people.
         few_steps: a LoRA for portraits in few steps without guidance, or None.
     """
 
+    family: Family
     base: Path
-    identity: Path
-    segmenter: tuple[Path, ...]
+    identity: Found[IdentityPart]
+    segmenter: Found[SegmenterPart]
     few_steps: Path | None = None
 
 
@@ -47,8 +77,8 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     """The complete checkpoint that ``model`` names; the network is never used.
 
     Args:
-        model: ``miniature``; ``sdxl`` or ``sdxl-light``, with ``:BASE`` (a folder or hub id) for
-            another base in SDXL's layout; a complete folder; or the hub id of a complete one.
+        model: the built-in name; a bundle's name, with ``:BASE`` (a folder or hub id) for another
+            base of its family; a complete folder; or the hub id of a complete one.
 
     Raises:
         ModelError: it is not there, or lacks parts; the sentence names them and the command that
@@ -57,25 +87,66 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     bundle, base = split_name(str(model))
     if bundle is not None:
         return _assembled(bundle, base)
-    if str(model) == "miniature":
-        folder = Path(str(resources.files("identitystory") / "weights" / "miniature"))
-        if not folder.is_dir():
-            raise ModelError(f"the miniature's weights are missing from the package: {folder}")
-    else:
-        folder = find_folder(model)
-    check_layout(folder)
-    missing = [IDENTITY] if not (folder / IDENTITY).is_file() else []
-    missing += [SEGMENTER + "/"] if not (folder / SEGMENTER).is_dir() else []
-    if missing:
+    folder = find_folder(model)
+    family = check_layout(folder)
+    named = read_card(folder).parts
+    identity = _found_in(folder, IDENTITY_GENERATORS, named.get("identity_generator"))
+    segmenter = _found_in(folder, SEGMENTERS, named.get("segmenter"))
+    if identity is None or segmenter is None:
+        pairs = ((identity, IDENTITY_GENERATORS), (segmenter, SEGMENTERS))
+        missing = " and ".join(_plain_places(registry) for found, registry in pairs if not found)
         raise ModelError(
-            f"{folder} lacks {' and '.join(missing)}; to use it as the base of the full-size "
+            f"{folder} lacks {missing}; to use it as the base of the full-size "
             f"model give --model sdxl --base {model}"
         )
-    segmenter = folder / SEGMENTER
-    pair = (segmenter / DETECTOR, segmenter / MASKS)
-    both = all(part.is_dir() for part in pair)
     few_steps = folder / FEW_STEPS if (folder / FEW_STEPS).is_file() else None
-    return Checkpoint(folder, folder / IDENTITY, pair if both else (segmenter,), few_steps)
+    return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps))
+
+
+def _found_in(folder: Path, registry: Registry, named: str | None) -> Found[Any] | None:
+    """The part whose files are in a folder, by the name that its card gives, or the first of all.
+
+    Raises:
+        ModelError: the card names one that is not there, or another package's part is broken.
+    """
+    if named is None:
+        named = registry.first(
+            lambda part: part.places and all(_is_there(folder, place) for place in part.places)
+        )
+        if named is None:
+            return None
+    part = registry.get(named)
+    lacking = [place for place in part.places if not _is_there(folder, place)]
+    if lacking:
+        raise ModelError(
+            f"{folder} lacks {' and '.join(lacking)}, for its card names the {registry.what} {named!r}"
+        )
+    return Found(named, part, tuple(folder / place for place in part.places))
+
+
+def _is_there(folder: Path, place: str) -> bool:
+    return (folder / place).is_file() if _is_file(place) else (folder / place).is_dir()
+
+
+def _is_file(place: str) -> bool:
+    return "." in Path(place).name
+
+
+def _plain_places(registry: Registry) -> str:
+    """What is missing where no part is found: the files of the plainest of ours."""
+    places = registry.get([*registry.own][-1]).places
+    return " and ".join(place if _is_file(place) else f"{place}/" for place in places)
+
+
+def _fitting(checkpoint: Checkpoint) -> Checkpoint:
+    """``checkpoint``, if its identity generator can paint on its base."""
+    part, family = checkpoint.identity.part, checkpoint.family
+    if part.families and family.name not in part.families:
+        raise ModelError(
+            f"{part.title} paints on {' or '.join(part.families)}, and {checkpoint.base} is "
+            f"{family.title}; take another identity generator or another base"
+        )
+    return checkpoint
 
 
 def _assembled(bundle: str, base: str) -> Checkpoint:
@@ -83,14 +154,13 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
     found: dict[str, Path] = {}
     lacking: list[Entry] = []
     for entry in entries:
-        role = entry.role
-        if role == "base" and base:
+        if entry.role == "base" and base:
             if not is_hub_id(base) or Path(base).expanduser().exists():
-                found["base"] = find_folder(base)
+                found[entry.place] = find_folder(base)
                 continue
             entry = entry_of(base)
         try:
-            found[role] = located(entry)
+            found[entry.place] = located(entry)
         except ModelError:
             lacking.append(entry)
     if lacking:
@@ -100,17 +170,25 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
             f"{bundle!r} lacks {', '.join(entry.repo for entry in lacking)} on this machine. "
             f"Get them with: identitystory models fetch {whole} ({size:.1f} GB)"
         )
-    check_layout(found["base"])
-    roles = ("segmenter",) if "segmenter" in found else ("detector", "masks")
-    segmenter = tuple(found[role] for role in roles)
-    return Checkpoint(found["base"], found["identity"], segmenter, _few_steps())
+
+    def part(registry: Registry, role: str) -> Found[Any]:
+        name = next(entry.part for entry in entries if entry.role == role)
+        made = registry.get(name)
+        return Found(name, made, tuple(found[place] for place in made.places))
+
+    identity, segmenter = part(IDENTITY_GENERATORS, "identity"), part(SEGMENTERS, "segmenter")
+    folder = found[""]
+    return _fitting(Checkpoint(check_layout(folder), folder, identity, segmenter, _few_steps()))
 
 
 def _few_steps() -> Path | None:
-    try:
-        return located(ENTRIES["sdxl-lightning"])
-    except ModelError:
-        return None
+    """The first few-step LoRA of the table that is on this machine."""
+    for entry in (ENTRIES[name] for name in OPTIONAL if ENTRIES[name].role == "few-steps"):
+        try:
+            return located(entry)
+        except ModelError:
+            continue
+    return None
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
@@ -119,51 +197,17 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     Files count by their places in a complete folder, so a copy elsewhere, or the same parts in
     several folders, have the same fingerprint.
     """
-    files = {
-        "model_index.json": checkpoint.base / "model_index.json",
-        IDENTITY: checkpoint.identity,
-    }
-    folders = {part: checkpoint.base / part for part in PARTS}
-    if len(checkpoint.segmenter) == 1:
-        folders[SEGMENTER] = checkpoint.segmenter[0]
-    else:
-        detector, masks = checkpoint.segmenter
-        folders |= {f"{SEGMENTER}/{DETECTOR}": detector, f"{SEGMENTER}/{MASKS}": masks}
+    files = {INDEX: checkpoint.base / INDEX}
+    folders = {part: checkpoint.base / part for part in checkpoint.family.parts}
+    for found in (checkpoint.identity, checkpoint.segmenter):
+        for place, path in zip(found.part.places, found.files, strict=True):
+            (files if _is_file(place) else folders)[place] = path
     for label, folder in folders.items():
         for pattern in ("*.safetensors", "*.json", "*.txt"):
             files |= {f"{label}/{file.name}": file for file in folder.glob(pattern)}
     digest = hashlib.sha256()
     for label, file in sorted(files.items(), key=lambda item: Path(item[0])):
         digest.update(f"{label} {content_hash(file)}\n".encode())
-    return digest.hexdigest()
-
-
-def adapter_fingerprint(folder: Path) -> str:
-    """sha256, in hex, over the checkpoint's IP-Adapter and its picture encoder.
-
-    Without an encoder of its own the adapter reads the embeddings of the checkpoint's PhotoMaker,
-    which is part of the checkpoint's own fingerprint.
-
-    Raises:
-        ModelError: it holds none.
-    """
-    weights, encoder = folder / ADAPTER, folder / ADAPTER_ENCODER
-    seeing = encoder.is_dir() or (weights.is_file() and (folder / IDENTITY).is_file())
-    missing = [
-        name
-        for name, there in ((ADAPTER, weights.is_file()), (f"{ADAPTER_ENCODER}/", seeing))
-        if not there
-    ]
-    if missing:
-        raise ModelError(
-            f"{folder} holds no IP-Adapter ({' and '.join(missing)} missing), which Story-Adapter "
-            "needs; put the files of h94/IP-Adapter there, or choose other methods"
-        )
-    digest = hashlib.sha256()
-    for file in [weights, *sorted(encoder.glob("*.safetensors")), *sorted(encoder.glob("*.json"))]:
-        with file.open("rb") as stream:
-            inner = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(folder).as_posix()} {inner}\n".encode())
     return digest.hexdigest()
 
 
@@ -177,15 +221,22 @@ def short_digest(*folders: Path, files: str = "*.safetensors") -> str:
 
 
 def find_folder(model: str | Path, role: str = "base") -> Path:
-    """The folder of a model given by path, or by the hub id of one that is in the hub's cache.
+    """The folder of a model given by the built-in name, by path, or by the hub id of one in the cache.
 
     Args:
-        model: the path or the id.
+        model: the name, the path or the id.
         role: what an id is that stands in no table, see ``catalogue.Entry``.
 
     Raises:
         ModelError: there is no such folder, and no such id on this machine.
     """
+    if str(model) == DEFAULT_MODEL:
+        folder = Path(str(resources.files("identitystory") / "weights" / DEFAULT_MODEL))
+        if not folder.is_dir():
+            raise ModelError(
+                f"the weights of {DEFAULT_MODEL} are missing from the package: {folder}"
+            )
+        return folder
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
@@ -201,22 +252,34 @@ def find_folder(model: str | Path, role: str = "base") -> Path:
     return located(entry_of(str(model), role))
 
 
-def check_layout(folder: Path) -> None:
-    """Nothing, if ``folder`` holds SDXL's layout.
+def check_layout(folder: Path) -> Family:
+    """The family of the base in ``folder``, which has all of its parts.
 
     Raises:
         ModelError: naming every part that is missing, or the pipeline that it is instead.
     """
-    missing = [part for part in PARTS if not (folder / part).is_dir()]
-    if not (folder / "model_index.json").is_file():
-        missing = ["model_index.json", *missing]
+    index = folder / INDEX
+    pipeline = str(read_json(index).get("_class_name", "")) if index.is_file() else ""
+    family = family_of(pipeline)
+    layout = family or plain_family()
+    missing = [INDEX] if not index.is_file() else []
+    missing += [part for part in layout.parts if not (folder / part).is_dir()]
     if missing:
         raise ModelError(
-            f"{folder} is not a checkpoint in SDXL's layout: {', '.join(missing)} missing"
+            f"{folder} is not a checkpoint in {layout.title}'s layout: {', '.join(missing)} missing"
         )
-    kind = read_json(folder / "model_index.json").get("_class_name", "")
-    if not str(kind).startswith("StableDiffusionXL"):
-        raise ModelError(f"{folder} holds a {kind or 'nameless pipeline'}; SDXL is supported")
+    if family is None:
+        raise strange_pipeline(folder, pipeline)
+    return family
+
+
+def strange_pipeline(where: Path | str, pipeline: str) -> ModelError:
+    """The error for a checkpoint of no family that is known here."""
+    known = " and ".join(FAMILIES.get(name).title for name in FAMILIES.own)
+    verb = "are" if len(FAMILIES.own) > 1 else "is"
+    return ModelError(
+        f"{where} holds a {pipeline or 'nameless pipeline'}; {known} {verb} supported"
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:

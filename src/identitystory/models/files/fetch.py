@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
-from .catalogue import SDXL_PARTS, Entry
-from .store import LOCK, PHOTOMAKER, _locked, _matches, pinned, read_lock, sha256, store
+from ..family import Family, family_of, plain_family
+from .card import CARD
+from .catalogue import Entry
+from .checkpoint import INDEX, read_json, strange_pipeline
+from .store import LOCK, _locked, _matches, pinned, read_lock, sha256, store
 
 _SPARE = 2**28  # bytes that fetching leaves free
 
@@ -52,7 +55,12 @@ def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
     with _told(entry, wanted):
         info = HfApi().model_info(entry.repo, revision=wanted, files_metadata=True)
     commit = str(info.sha)
-    files = wanted_files(entry, info.siblings or [])
+    pipeline = ""
+    if entry.role == "base" and any(s.rfilename == INDEX for s in info.siblings or []):
+        with _told(entry, commit):
+            index = Path(hf_hub_download(entry.repo, INDEX, revision=commit))
+        pipeline = str(read_json(index).get("_class_name", ""))
+    files = wanted_files(entry, info.siblings or [], pipeline)
     total = sum(file.size for file in files)
     yield f"{entry.repo} at {commit}: {len(files)} files, {total / 1e9:.2f} GB, {entry.licence}"
     _check_space(entry, files, commit)
@@ -69,21 +77,26 @@ def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
         "revision": commit,
         "files": {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in files},
     }
-    if entry.role == "identity":
-        made, before = store() / PHOTOMAKER, _locked(entry)
+    if entry.converter:
+        made, before = store() / entry.converted, _locked(entry)
         if not (
             made.is_file()
             and before.get("files") == locked["files"]
             and before.get("converted") == sha256(made)
         ):
-            convert(path, made)
+            convert(entry.converter, path, made)
             yield f"  converted once, in a process of its own, to {made}"
         locked["converted"] = sha256(made)
     _write_lock({**read_lock(), entry.repo: locked})
 
 
-def wanted_files(entry: Entry, siblings: Any) -> list[Wanted]:
+def wanted_files(entry: Entry, siblings: Any, pipeline: str = "") -> list[Wanted]:
     """The files of a repository that are opened; half precision where there is a choice.
+
+    Args:
+        entry: what is wanted of it.
+        siblings: its files, as the hub lists them.
+        pipeline: the class that a base's ``model_index.json`` names.
 
     Raises:
         ModelError: weights are missing or only there as a pickle, or the repository is of another
@@ -103,14 +116,23 @@ def wanted_files(entry: Entry, siblings: Any) -> list[Wanted]:
     if entry.role != "base":
         names = _folder_files(entry, listed, "")
         return [listed[name] for name in names]
-    if "model_index.json" not in listed:
-        raise ModelError(
-            f"{entry.repo} is not a checkpoint in SDXL's layout: it has no model_index.json"
-        )
-    names = ["model_index.json"]
-    for part in SDXL_PARTS:
-        names += _folder_files(entry, listed, f"{part}/", weights="token" not in part)
+    family = family_of(pipeline)
+    layout = family or plain_family()
+    if INDEX not in listed:
+        raise _other_layout(entry, layout, f"it has no {INDEX}")
+    names = [INDEX, *([CARD] if CARD in listed else [])]
+    for part, weights in layout.parts.items():
+        found = _folder_files(entry, listed, f"{part}/", weights=False)
+        if not found:
+            raise _other_layout(entry, layout, f"no {part}/")
+        names += _folder_files(entry, listed, f"{part}/") if weights else found
+    if family is None:
+        raise strange_pipeline(entry.repo, pipeline)
     return [listed[name] for name in names]
+
+
+def _other_layout(entry: Entry, family: Family, why: str) -> ModelError:
+    return ModelError(f"{entry.repo} is not a checkpoint in {family.title}'s layout: {why}")
 
 
 def _folder_files(
@@ -122,9 +144,7 @@ def _folder_files(
         if re.fullmatch(re.escape(prefix) + r"[A-Za-z0-9._-]+", name)
     ]
     small = [n for n in inside if n.endswith((".json", ".txt")) and "index.fp16" not in n]
-    if prefix and not small:
-        raise ModelError(f"{entry.repo} is not a checkpoint in SDXL's layout: no {prefix}")
-    if not weights or prefix == "scheduler/":
+    if not weights:
         return small
     heavy = [n for n in inside if n.endswith(".safetensors")]
     half = [n for n in heavy if ".fp16" in n]
@@ -146,7 +166,7 @@ def _check_space(entry: Entry, files: list[Wanted], commit: str) -> None:
         for file in files
     ]
     needed = sum(file.size for file, have in zip(files, there, strict=True) if not have)
-    if entry.role == "identity":
+    if entry.converter:
         needed += sum(file.size for file in files)  # the pickle, and what is made of it
     where = Path(constants.HF_HUB_CACHE)
     while not where.exists():
@@ -217,14 +237,14 @@ def _first_line(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def convert(pickle: Path, made: Path) -> None:
-    """PhotoMaker's .bin as safetensors in ``made``, by ``models.convert`` in another process.
+def convert(converter: str, pickle: Path, made: Path) -> None:
+    """A pickle as safetensors in ``made``, by the module ``converter`` in another process.
 
     Raises:
-        ModelError: it is not PhotoMaker v1; the sentence is the converter's.
+        ModelError: it is not what the converter takes; the sentence is the converter's.
     """
     made.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "identitystory.models.sdxl.convert", str(pickle), str(made)]
+    command = [sys.executable, "-m", converter, str(pickle), str(made)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

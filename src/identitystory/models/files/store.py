@@ -2,8 +2,8 @@
 
 ``fetch`` is the only function that uses the network. It writes the commit and every file's hash into
 a lock beside the hub's cache; ``located`` opens that commit and no other; ``verify`` reads every
-file again. Only .safetensors weights are opened; PhotoMaker's pickle is converted once, in a
-process of its own.
+file again. Only .safetensors weights are opened; where there is only a pickle it is converted once,
+in a process of its own.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from typing import Any
 from ...errors import ModelError
 from .catalogue import Entry
 
-PHOTOMAKER = "photomaker-v1.safetensors"
 LOCK = "lock.json"
 
 
 def store() -> Path:
-    """Where the lock and the converted PhotoMaker lie: beside the hub's cache, wherever that is."""
+    """Where the lock and converted files lie: beside the hub's cache, wherever that is."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE).parent / "identitystory"
@@ -70,8 +69,8 @@ def located(entry: Entry) -> Path:
     Raises:
         ModelError: it is not here, or not whole; the sentence has the command that gets it.
     """
-    if entry.role == "identity":
-        file = store() / PHOTOMAKER
+    if entry.converter:
+        file = store() / entry.converted
         if not file.is_file():
             raise ModelError(f"{entry.repo} is not on this machine. {get_it(entry)}")
         return file
@@ -91,7 +90,8 @@ def located(entry: Entry) -> Path:
     folder = Path(found).parent
     known = read_lock().get(entry.repo, {}).get("files", {})
     lacking = [name for name in known if not (folder / name).is_file()]
-    if not known and not list(folder.glob("*.safetensors" if entry.role != "base" else "unet/*")):
+    weights = "*.safetensors" if entry.role != "base" else "*/*.safetensors"
+    if not known and not list(folder.glob(weights)):
         lacking = ["its .safetensors weights"]
     if lacking:
         raise ModelError(f"{entry.repo} lacks {', '.join(lacking[:5])}. {get_it(entry)}")
@@ -140,7 +140,7 @@ def verify(entry: Entry) -> list[str]:
     locked = read_lock().get(entry.repo)
     if locked is None:
         raise ModelError(f"{entry.repo} was not fetched by identitystory. {get_it(entry)}")
-    if entry.role == "identity":
+    if entry.converter:
         if sha256(found) == locked.get("converted"):
             return []
         return [f"{found} has changed since it was converted. {get_it(entry)}"]
@@ -160,6 +160,3 @@ def _matches(file: Path, told: Mapping[str, Any]) -> bool:
     content = file.read_bytes()
     git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
     return git.hexdigest() == told.get("blob_id")
-
-
-# --- Getting it -----------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ class DeepFeatures:
         if len(unet.down_blocks) < 2:
             raise ConfigError("this U-Net has one level: there is nothing deep in it to reuse")
         self.every = every
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[tuple[int, ...], _Kept] = {}
         self._now: _Kept | None = None
         # Held while its features are kept, so that no other object is taken for it.
         self._steering: Any = None
@@ -51,7 +51,7 @@ class DeepFeatures:
             block.forward = self._kept_or(number, block.forward)
 
     @contextmanager
-    def at(self, i: int, cond: Any, part: int, rows: int) -> Iterator[None]:
+    def at(self, i: int, cond: Any, part: tuple[int, ...], rows: int) -> Iterator[None]:
         """The U-Net called inside is at step ``i``, steered by ``cond``.
 
         What was kept serves if it is of the step before, of the same conditioning and the same
@@ -60,7 +60,7 @@ class DeepFeatures:
         Args:
             i: counts down.
             cond: any object; another one starts anew.
-            part: number of the first picture, where a batch goes through in parts.
+            part: numbers of the pictures, where a batch goes through in parts.
             rows: how many rows the U-Net gets.
         """
         if cond is not self._steering:

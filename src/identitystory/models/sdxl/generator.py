@@ -10,84 +10,21 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ...errors import ConfigError
+from ...sampling import step_noise
+from ...sizes import Size, as_text
+from ...types import Prompt
 from ..device import Room, free_memory, rows_that_fit
 from ..samplers import Sampler
 from .attention import is_edited
+from .conditioning import Conditioning, Encoding, Part
 from .feature_cache import DeepFeatures
-
-# --- Samplers -------------------------------------------------------------------------------------
-
-
-# --- The generator --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Prompts as the U-Net reads them: hidden (B, L, D) and pooled (B, P)."""
-
-    hidden: Tensor
-    pooled: Tensor
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What steers a step. Rows are [without prompt..., with prompt...], B of each.
-
-    Attributes:
-        hidden: (2B, L, D) token embeddings, for the cross-attention.
-        pooled: (2B, P) embedding of the whole prompt.
-        time_ids: (2B, 6) height and width of the original, crop corner, height and width wanted.
-        guidance: scale w of eps = eps_uncond + w (eps_cond - eps_uncond).
-    """
-
-    hidden: Tensor
-    pooled: Tensor
-    time_ids: Tensor
-    guidance: float
-
-    @property
-    def batch(self) -> int:
-        """B, the number of pictures that are steered."""
-        return len(self.hidden) // 2
-
-    def rows(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The three tensors as (2, batch, ...); one prompt serves any number of pictures.
-
-        At guidance 1 the rows without prompt cancel out, and are left out: (1, batch, ...).
-        """
-        if self.batch not in (1, batch):
-            raise ValueError(f"{batch} latents for {self.batch} prompts")
-        first = 1 if self.guidance == 1 else 0
-        hidden, pooled, time_ids = (
-            x.unflatten(0, (2, self.batch))[first:].expand(-1, batch, *x.shape[1:])
-            for x in (self.hidden, self.pooled, self.time_ids)
-        )
-        return hidden, pooled, time_ids
-
-
-def joined(conds: Sequence[Conditioning]) -> dict[str, Tensor | float] | None:
-    """The fields of one conditioning that steers what ``conds`` steer, in their order.
-
-    None if they cannot be one batch: prompts of other lengths, or another guidance.
-    """
-    first = conds[0]
-    if any(
-        (c.hidden.shape[1:], c.guidance) != (first.hidden.shape[1:], first.guidance) for c in conds
-    ):
-        return None
-    halves = {
-        name: [getattr(c, name).unflatten(0, (2, c.batch)) for c in conds]
-        for name in ("hidden", "pooled", "time_ids")
-    }
-    fields = {name: torch.cat(parts, dim=1).flatten(0, 1) for name, parts in halves.items()}
-    return {**fields, "guidance": first.guidance}
 
 
 def order_for_norms(unet: nn.Module) -> None:
@@ -111,9 +48,10 @@ class LatentDiffusion:
         unet: a ``UNet2DConditionModel`` of SDXL's kind (pooled text and time ids).
         vae: an ``AutoencoderKL``.
         sampler: rule and tables.
-        encode: ``(prompts, negative) -> (without, with)``, an ``Encoding`` for each half.
+        encode: ``(prompts, negatives) -> (without, with)``, an ``Encoding`` for each half.
         num_steps: t.
-        size: H = W in pixels.
+        size: (width, height) in pixels.
+        multiple: of which both must be: the VAE's factor times the U-Net's.
         latent_shape: (C, h, w).
         room: brings the networks to the device.
         most: pictures through the U-Net at once, at most; it falls when the memory runs out.
@@ -127,7 +65,7 @@ class LatentDiffusion:
         unet: Any,
         vae: Any,
         sampler: Sampler,
-        encode: Callable[[Sequence[str], str | None], tuple[Encoding, Encoding]],
+        encode: Callable[[Sequence[str], Sequence[str | None]], tuple[Encoding, Encoding]],
         *,
         device: torch.device,
         room: Room | None = None,
@@ -146,7 +84,9 @@ class LatentDiffusion:
         self.num_steps = sampler.num_steps
         side = unet.config["sample_size"]
         self.latent_shape: tuple[int, int, int] = (unet.config["in_channels"], side, side)
-        self.size: int = side * 2 ** (len(vae.config["block_out_channels"]) - 1)
+        self.factor: int = 2 ** (len(vae.config["block_out_channels"]) - 1)  # pixels of a latent's
+        self.multiple: int = self.factor * 2 ** (len(unet.config["block_out_channels"]) - 1)
+        self.size: Size = (side * self.factor, side * self.factor)
         width = unet.config["block_out_channels"][0]
         self.most = rows_that_fit(device, width * side * side * self.dtype.itemsize) // 2
 
@@ -159,60 +99,87 @@ class LatentDiffusion:
         other.num_steps = num_steps
         return other
 
-    def condition(
-        self, prompts: Sequence[str], *, guidance: float, negative: str | None = ""
-    ) -> Conditioning:
-        """Conditioning for ``prompts``; ``negative=None`` is SDXL's "no negative prompt".
+    def with_size(self, size: Size) -> LatentDiffusion:
+        """This generator for pictures of another size, on the same networks.
 
         Raises:
+            ConfigError: width or height is not a multiple of ``multiple``.
+        """
+        if size == self.size:
+            return self
+        width, height = size
+        if width % self.multiple or height % self.multiple:
+            raise ConfigError(
+                f"the size is {as_text(size)}; both sides must be multiples of {self.multiple}"
+            )
+        other = copy.copy(self)
+        other.size = size
+        other.latent_shape = (self.latent_shape[0], height // self.factor, width // self.factor)
+        other.most = max(1, self.most * self.size[0] * self.size[1] // (width * height))
+        return other
+
+    def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
+        """Conditioning for ``prompts``; see `protocols.ImageGenerator.condition`.
+
+        Raises:
+            ConfigError: a prompt has a face or a control.
             PromptError: a prompt is longer than the text encoders read.
         """
-        without, given = self.encode(prompts, negative)
-        time_ids = torch.tensor([self.size, self.size, 0, 0, self.size, self.size])
+        for prompt in prompts:
+            if prompt.face is not None or prompt.control is not None:
+                what = "face" if prompt.face is not None else "control"
+                raise ConfigError(f"this generator takes no {what}; leave it out of the prompt")
+        without, given = self.encode([p.text for p in prompts], [p.negative for p in prompts])
+        width, height = self.size
+        time_ids = torch.tensor([height, width, 0, 0, height, width])
         return Conditioning(
             hidden=torch.cat([without.hidden, given.hidden]).to(self.device, self.dtype),
             pooled=torch.cat([without.pooled, given.pooled]).to(self.device, self.dtype),
             time_ids=time_ids.to(self.device, self.dtype).expand(2 * len(prompts), -1),
-            guidance=guidance,
+            prompts=tuple(prompts),
+            lengths=given.lengths,
         )
-
-    def join(self, conds: Sequence[Conditioning]) -> Conditioning | None:
-        """One conditioning for the pictures of all ``conds``; None if they cannot be one batch."""
-        fields: Any = joined(conds)
-        return fields and Conditioning(**fields)
 
     def noise(self, seed: int) -> Tensor:
         """z_t, (C, h, w) float32 on the CPU, scaled for the sampler."""
         rng = torch.Generator().manual_seed(seed)
         return torch.randn(self.latent_shape, generator=rng) * self.sampler.init_noise_sigma
 
-    def evaluations(self, cond: Conditioning) -> int:
-        """What a step costs a picture: 2 evaluations of the U-Net, 1 without guidance."""
-        return 1 if cond.guidance == 1 else 2
+    def calls(self, i: int, cond: Conditioning) -> int:
+        """Calls of the U-Net in step ``i``, a picture: 2, or 1 without guidance."""
+        return sum(1 if p.guidance_at(i, self.num_steps) == 1 else 2 for p in cond.prompts)
 
     def predict(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """The U-Net's guided prediction at step ``i``, (B, C, h, w) float32 on z's device.
 
-        A batch that does not fit into the accelerator's memory is halved until it does; never
-        under an edit of the attention, in which the pictures of a batch look at one another.
+        Pictures that cannot be one batch (`Conditioning.parts`) go through it one kind after the
+        other, and a batch that does not fit into the accelerator's memory is halved until it does;
+        never under an edit of the attention, in which the pictures of a batch look at one another.
 
         Raises:
             torch.OutOfMemoryError: one picture, or those that belong together, do not fit.
         """
-        rows = cond.rows(len(z))
+        if len(z) != cond.batch:
+            raise ValueError(f"{len(z)} latents for {cond.batch} prompts")
+        whole = is_edited(self.unet)
+        parts = cond.parts(i, self.num_steps, whole=whole)
+        if len(parts) == 1:
+            return self._fitting(z, i, cond, parts[0], whole=whole)
+        made = [self._fitting(z[part.at], i, cond, part, whole=whole) for part in parts]
+        order = torch.tensor([b for part in parts for b in part.at]).argsort()
+        return torch.cat(made)[order]
+
+    def _fitting(self, z: Tensor, i: int, cond: Conditioning, part: Part, *, whole: bool) -> Tensor:
+        """The prediction for a part's pictures, as many at once as fit; all if ``whole``."""
         while True:
-            most = min(len(z), max(1, self.most))
-            if most < len(z) and is_edited(self.unet):
-                most = len(z)
+            most = len(z) if whole else min(len(z), max(1, self.most))
             try:
                 with torch.inference_mode(), self.room.holding(self.unet):
-                    parts = [
-                        self._predict(part, i, n, cond, [x[:, n : n + most] for x in rows])
-                        for n, part in zip(range(0, len(z), most), z.split(most), strict=True)
-                    ]
-                    return parts[0] if len(parts) == 1 else torch.cat(parts)
+                    some = zip(z.split(most), part.split(most), strict=True)
+                    made = [self._predict(z_n, i, cond, rows) for z_n, rows in some]
+                    return made[0] if len(made) == 1 else torch.cat(made)
             except torch.OutOfMemoryError as error:
-                if most > 1 and is_edited(self.unet):
+                if most > 1 and whole:
                     raise torch.OutOfMemoryError(
                         f"out of memory: {len(z)} pictures that look at one another must be painted "
                         "at once, and do not fit; try --dtype bfloat16, --preset low-vram, another "
@@ -223,13 +190,13 @@ class LatentDiffusion:
                 self.most = most // 2
             free_memory()
 
-    def _predict(
-        self, z: Tensor, i: int, first: int, cond: Conditioning, rows: Sequence[Tensor]
-    ) -> Tensor:
-        hidden, pooled, time_ids = (x.flatten(0, 1) for x in rows)
+    def _predict(self, z: Tensor, i: int, cond: Conditioning, part: Part) -> Tensor:
+        hidden, pooled, time_ids = (
+            x.flatten(0, 1) for x in (part.hidden, part.pooled, part.time_ids)
+        )
         shown = self.sampler.scale_input(z, i).to(self.device, self.dtype)
         shown = shown.repeat(len(hidden) // len(z), 1, 1, 1)  # (B or 2B, C, h, w)
-        reused = self.deep.at(i, cond, first, len(hidden)) if self.deep else nullcontext()
+        reused = self.deep.at(i, cond, tuple(part.at), len(hidden)) if self.deep else nullcontext()
         with reused:
             prediction = self.unet(
                 shown.contiguous(memory_format=torch.channels_last),
@@ -239,19 +206,19 @@ class LatentDiffusion:
                 return_dict=False,
             )[0]
         prediction = prediction.to(z.device, torch.float32)
-        if cond.guidance == 1:
+        if part.guidance is None:
             return prediction
         without, given = prediction.chunk(2)
-        return without + cond.guidance * (given - without)
+        return without + part.guidance.to(z.device) * (given - without)
 
-    @property
-    def ancestral(self) -> bool:
-        """Whether a step wants noise, see `sampling.drawing`."""
-        return self.sampler.name == "ancestral"
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
+        """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure, unless deep features are kept.
 
-    def step(self, z: Tensor, i: int, cond: Conditioning, *, noise: Tensor | None = None) -> Tensor:
-        """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure, unless deep features are kept."""
-        prediction = self.predict(z, i, cond)
+        An ancestral sampler draws noise for each picture, from its prompt's seed.
+        """
+        prediction, noise = self.predict(z, i, cond), None
+        if self.sampler.name == "ancestral":
+            noise = torch.stack([step_noise(p.seed, i, z.shape[1:]) for p in cond.prompts]).to(z)
         with torch.no_grad():
             return self.sampler.step(z, i, prediction, noise).contiguous()
 
@@ -265,7 +232,7 @@ class LatentDiffusion:
             z = z * torch.tensor(std, device=z.device).view(-1, 1, 1)
             z = z + torch.tensor(mean, device=z.device).view(-1, 1, 1)
         images: list[Image.Image] = []
-        for part in z.to(self.vae.dtype).split(max(1, 2**20 // self.size**2)):
+        for part in z.to(self.vae.dtype).split(max(1, 2**20 // (self.size[0] * self.size[1]))):
             with self.room.holding(self.vae):
                 pixels = self.vae.decode(part, return_dict=False)[0].float()
             pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)

@@ -23,11 +23,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import ModelError
-from ..files.checkpoint import ADAPTER, ADAPTER_ENCODER, IDENTITY, adapter_fingerprint, read_json
+from ..files.checkpoint import read_json
 from ..libraries import CLIPVisionConfig, CLIPVisionModelWithProjection
 from ..parts import load_part
 from ..pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .attention import sites
+from .family import ADAPTER, ADAPTER_ENCODER, PHOTOMAKER_FILE, adapter_fingerprint
 from .identity_encoder import IdentityEncoder
 from .photomaker import load_identity_encoder
 
@@ -110,7 +111,7 @@ def _picture_encoder(folder: Path) -> tuple[Any, Sequence[float], Sequence[float
     """The tower, float32, and the pictures it reads: mean and deviation, and the shorter side."""
     own = folder / ADAPTER_ENCODER
     if not own.is_dir():
-        identity = load_identity_encoder(folder / IDENTITY)
+        identity = load_identity_encoder(folder / PHOTOMAKER_FILE)
         return tower(identity), identity.mean, identity.std, identity.shortest_edge
     encoder = load_part(CLIPVisionModelWithProjection, own, dtype=torch.float32)
     processor = own / "preprocessor_config.json"

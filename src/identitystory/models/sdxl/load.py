@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from ...errors import ModelError
-from ..device import Room
+from ...errors import ConfigError, ModelError
+from ..device import Room, compile_unet
 from ..files.checkpoint import check_layout, read_json
 from ..libraries import (
     AutoencoderKL,
@@ -23,6 +23,7 @@ from ..libraries import (
 )
 from ..parts import load_part
 from ..samplers import sampler
+from .feature_cache import DeepFeatures
 from .generator import LatentDiffusion
 from .text import TextEncoders
 
@@ -90,6 +91,39 @@ def load_sdxl(
     if room.one_at_a_time:
         decode_in_tiles(vae)
     return LatentDiffusion(unet, vae, rule, text, device=device, room=room), text
+
+
+def open_sdxl(
+    folder: Path,
+    *,
+    sampler: str,
+    num_steps: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    room: Room,
+    reuse: int = 1,
+    compiled: bool | str = False,
+) -> LatentDiffusion:
+    """G as `models.family.Family.open` wants it, from a folder in SDXL's layout.
+
+    Raises:
+        ModelError, ConfigError: as ``load_sdxl``; features are reused in a compiled U-Net.
+    """
+    if reuse != 1 and compiled:
+        raise ConfigError("a compiled U-Net keeps no features; leave out --compile or --reuse")
+    general, _ = load_sdxl(
+        folder,
+        sampler_name=sampler,
+        num_steps=num_steps,
+        device=device,
+        dtype=dtype,
+        room=room,
+    )
+    if reuse != 1:
+        general.deep = DeepFeatures(general.unet, reuse)
+    if compiled:
+        compile_unet(general.unet, compiled if isinstance(compiled, str) else "inductor")
+    return general
 
 
 def decode_in_tiles(vae: Any, side: int = TILE) -> None:

@@ -26,18 +26,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import ModelError
+from ...sizes import Size
+from ...types import Prompt
 from ..samplers import sampler
-from .generator import Conditioning, LatentDiffusion, joined
+from .conditioning import Conditioning
+from .generator import LatentDiffusion
 from .identity_encoder import IdentityEncoder, identity_encoder
-from .lora import Lora, load_lora
+from .lora import Lora, load_lora, read_lora
 from .text import TextEncoders
 from .tokens import class_word, token_rows
 
 LORA = "photomaker"
 EMBED_BATCH = 16  # pictures through the vision tower at once
-
-
-# --- The identity encoder -------------------------------------------------------------------------
 
 
 # --- The class word -------------------------------------------------------------------------------
@@ -66,12 +66,10 @@ class Fused(Conditioning):
     """Conditioning with faces in it, and what it takes to put them in once more.
 
     Attributes:
-        places: for each text encoder, the index of each prompt's class word.
-        identities: (B, d) float32.
+        places: which prompts have a face, and for each text encoder the row of their class words.
     """
 
-    places: tuple[list[int], list[int]]
-    identities: Tensor
+    places: tuple[list[int], list[int], list[int]]
 
 
 class PhotoMaker:
@@ -82,7 +80,8 @@ class PhotoMaker:
         encoder: face to embedding, float32 (embeddings are averaged and decomposed).
         loras: what is on in a step: the identity LoRA, perhaps another beside it.
         num_steps: t.
-        size: H = W in pixels.
+        size: (width, height) in pixels.
+        multiple: as G's.
     """
 
     def __init__(
@@ -103,7 +102,7 @@ class PhotoMaker:
         self.encoder = self.room.place(encoder)
         self.loras = loras
         self.num_steps = general.num_steps
-        self.size = general.size
+        self.size, self.multiple = general.size, general.multiple
 
     @property
     def unet(self) -> Any:
@@ -119,8 +118,20 @@ class PhotoMaker:
         other.num_steps = num_steps
         return other
 
-    def distilled(self, lora: Lora, num_steps: int) -> PhotoMaker:
-        """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught."""
+    def with_size(self, size: Size) -> PhotoMaker:
+        """This generator for pictures of another size, on the same networks."""
+        if size == self.size:
+            return self
+        other = copy.copy(self)
+        other.general, other.size = self.general.with_size(size), size
+        return other
+
+    def distilled(self, file: Path, num_steps: int) -> PhotoMaker:
+        """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught.
+
+        Raises:
+            ModelError: the file is missing or broken, or does not fit.
+        """
         other = copy.copy(self)
         other.general = copy.copy(self.general)
         rule = self.general.sampler
@@ -128,12 +139,12 @@ class PhotoMaker:
         name = "euler" if rule.name == "euler" else "ddim"  # few steps leave no room for new noise
         other.general.sampler = sampler(name, schedule, num_steps)
         other.general.num_steps = other.num_steps = num_steps
-        other.loras = (*self.loras, lora)
+        other.loras = (*self.loras, read_lora(file, self.unet, "few_steps"))
         return other
 
-    def evaluations(self, cond: Conditioning) -> int:
+    def calls(self, i: int, cond: Conditioning) -> int:
         """As G's."""
-        return self.general.evaluations(cond)
+        return self.general.calls(i, cond)
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """E, (m, d1 + d2) float32 on the CPU, before fusing and not normalised."""
@@ -146,16 +157,8 @@ class PhotoMaker:
                 rows.append(self.encoder.embed(pixels.to(self.general.device)).cpu())
         return torch.cat(rows)  # outside: an ordinary tensor
 
-    def condition(
-        self,
-        prompts: Sequence[str],
-        *,
-        guidance: float,
-        negative: str | None = "",
-        identities: Tensor | None = None,
-        nouns: Sequence[str] | None = None,
-    ) -> Conditioning:
-        """As G's; ``identities`` (B, d) are fused into the class words ``nouns``, once.
+    def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
+        """As G's; faces are fused into their class words, once.
 
         Only the class word's row of the prompt's own half changes; the negative prompt and the
         pooled embedding stay the text's.
@@ -163,41 +166,34 @@ class PhotoMaker:
         Raises:
             PromptError: a noun is not in its prompt, or a prompt has too many chunks.
         """
-        if identities is None:
-            return self.general.condition(prompts, guidance=guidance, negative=negative)
-        if nouns is None or len(nouns) != len(prompts) or len(identities) != len(prompts):
-            raise ValueError("identities need one row and one noun a prompt")
+        faced = [b for b, prompt in enumerate(prompts) if prompt.face is not None]
         first, second = (
-            [class_token(tokenizer, p, noun, limit) for p, noun in zip(prompts, nouns, strict=True)]
+            [class_token(tokenizer, prompts[b].text, prompts[b].noun, limit) for b in faced]
             for tokenizer, limit in zip(self.text.tokenizers, self.text.limits, strict=True)
         )
-        cond = self.general.condition(prompts, guidance=guidance, negative=negative)
+        cond = self.general.condition([replace(prompt, face=None) for prompt in prompts])
+        if not faced:
+            return cond
         fields = {f.name: getattr(cond, f.name) for f in dataclasses.fields(cond)}
-        return self.fuse_again(Fused(**fields, places=(first, second), identities=identities))
+        fields["prompts"] = tuple(prompts)
+        return self.fuse_again(Fused(**fields, places=(faced, first, second)))
 
-    def join(self, conds: Sequence[Fused]) -> Fused | None:
-        """As G's, for conditionings with identities in them."""
-        fields: Any = joined(conds)
-        if fields is None:
-            return None
-        first, second = ([n for c in conds for n in c.places[e]] for e in (0, 1))
-        identities = torch.cat([c.identities for c in conds])
-        return Fused(**fields, places=(first, second), identities=identities)
-
-    def fuse_again(self, cond: Fused) -> Fused:
-        """``cond`` with its identities fused into its class rows, which may be fused already.
+    def fuse_again(self, cond: Conditioning) -> Conditioning:
+        """``cond`` with its faces fused into its class rows, which may be fused already.
 
         The authors' released code does this at every re-denoised step; the paper's way is once.
         """
+        if not isinstance(cond, Fused):
+            return cond
         with torch.inference_mode():
-            (first, second), d1 = cond.places, self.text.widths[0]
+            (b, first, second), d1 = cond.places, self.text.widths[0]
             hidden = cond.hidden.clone()
             given = hidden[cond.batch :]  # a view: the prompts' half
-            b = torch.arange(cond.batch)
             rows = torch.cat([given[b, first, :d1], given[b, second, d1:]], dim=-1)
-            identities = cond.identities.to(rows.device, torch.float32)
+            faces = torch.stack([face for p in cond.prompts if (face := p.face) is not None])
+            faces = faces.to(rows.device, torch.float32)
             with self.room.holding(self.encoder):
-                fused = self.encoder.fuse(rows.float(), identities).to(rows.dtype)
+                fused = self.encoder.fuse(rows.float(), faces).to(rows.dtype)
             given[b, first, :d1], given[b, second, d1:] = fused[:, :d1], fused[:, d1:]
         return replace(cond, hidden=hidden)
 
@@ -205,17 +201,12 @@ class PhotoMaker:
         """As G's."""
         return self.general.noise(seed)
 
-    @property
-    def ancestral(self) -> bool:
-        """As G's."""
-        return self.general.ancestral
-
-    def step(self, z: Tensor, i: int, cond: Conditioning, **noise: Tensor) -> Tensor:
+    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """As G's, with the identity LoRA on."""
         with ExitStack() as stack:
             for lora in self.loras:
                 stack.enter_context(lora.on())
-            return self.general.step(z, i, cond, **noise)
+            return self.general.step(z, i, cond)
 
     def decode(self, z: Tensor) -> list[Image.Image]:
         """As G's."""

@@ -1,8 +1,8 @@
-"""Whether a checkpoint can read a run's prompts and descriptions, told by its tokenizers alone."""
+"""Whether a checkpoint in SDXL's layout can read prompts, told by its tokenizers alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..files.checkpoint import read_json
@@ -12,7 +12,6 @@ READERS = (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2"))
 LIMIT = 77  # what CLIP's text encoders read at once
 # A token is a byte at least, and two chunks in a row hold more tokens than one could.
 SHORT = MAX_CHUNKS // 2 * (LIMIT - 2)
-DETECTOR_LIMIT = 256  # what Grounding DINO reads of a scene's descriptions
 
 
 def check_lengths(folder: Path, prompts: Iterable[str]) -> None:
@@ -37,27 +36,3 @@ def check_lengths(folder: Path, prompts: Iterable[str]) -> None:
         tokenizer = load_part(CLIPTokenizer, folder / name)
         for prompt in long:
             chunk_starts(tokenizer, prompt, min(limit, tokenizer.model_max_length))
-
-
-def check_phrases(detector: Path, scenes: Iterable[Sequence[str]]) -> None:
-    """Nothing, if the Grounding DINO in ``detector`` can read the descriptions of every scene.
-
-    Opens no weights, and no file but its configuration where all of them are short.
-
-    Raises:
-        PromptError: those of one scene have too many tokens together.
-        ModelError: the tokenizer or the configuration is missing or broken.
-    """
-    limit = int(read_json(detector / "config.json").get("max_text_len", DETECTOR_LIMIT))
-    # Each has a stop and a blank behind it, and the whole a start and an end.
-    long = [some for some in scenes if 2 + sum(len(p.encode()) + 2 for p in some) > limit]
-    if not long:
-        return
-    from transformers import AutoTokenizer
-
-    from ..parts import load_part
-    from ..segment.grounded_sam import check_tokens, joined
-
-    tokenizer = load_part(AutoTokenizer, detector)
-    for phrases in long:
-        check_tokens(len(tokenizer(joined(phrases)[0], verbose=False).input_ids), limit)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from ..device import Room
-from .generator import Encoding
+from .conditioning import Encoding
 from .tokens import chunk_starts, token_ids
 
 
 @dataclass(frozen=True)
 class TextEncoders:
-    """SDXL's pair of CLIP text encoders, called as ``(prompts, negative) -> (without, with)``.
+    """SDXL's pair of CLIP text encoders, called as ``(prompts, negatives) -> (without, with)``.
 
     Attributes:
         tokenizers: one an encoder.
@@ -44,19 +44,25 @@ class TextEncoders:
         )
         return first, second
 
-    def __call__(self, prompts: Sequence[str], negative: str | None) -> tuple[Encoding, Encoding]:
-        """Encodings of ``negative``, repeated, and of ``prompts``: (B, L, d1 + d2) and (B, P).
+    def __call__(
+        self, prompts: Sequence[str], negatives: Sequence[str | None]
+    ) -> tuple[Encoding, Encoding]:
+        """Encodings of ``negatives`` and of ``prompts``, one each: (B, L, d1 + d2) and (B, P).
 
-        L is the same for both: 77, or as many times 77 as the longest of all these prompts needs.
+        L is the same for all: 77, or as many times 77 as the longest of them needs; ``lengths`` says
+        what each pair needs.
         """
-        chunks = max(map(self.chunks, {*prompts, negative or ""}))
-        given = self.encode_prompts(prompts, chunks=chunks)
-        if negative is None and self.zeros_for_none:
-            return Encoding(given.hidden * 0, given.pooled * 0), given
-        without = self.encode_prompts([negative or ""], chunks=chunks)
-        count = len(prompts)
-        without = Encoding(without.hidden.expand(count, -1, -1), without.pooled.expand(count, -1))
-        return without, given
+        pairs = zip(prompts, negatives, strict=True)
+        chunks = [max(self.chunks(p), self.chunks(n or "")) for p, n in pairs]
+        given = self.encode_prompts(prompts, chunks=max(chunks))
+        lengths = tuple(given.hidden.shape[1] * n // max(chunks) for n in chunks)
+        given = replace(given, lengths=lengths)
+        nothing = [n is None and self.zeros_for_none for n in negatives]
+        if all(nothing):
+            return Encoding(given.hidden * 0, given.pooled * 0, lengths), given
+        without = self.encode_prompts([n or "" for n in negatives], chunks=max(chunks))
+        kept = torch.tensor([not n for n in nothing]).to(without.pooled)[:, None]
+        return Encoding(without.hidden * kept[:, None], without.pooled * kept, lengths), given
 
     def chunks(self, prompt: str) -> int:
         """How many times an encoder has to read to see all of ``prompt``; 1 up to 77 tokens.
@@ -94,4 +100,5 @@ class TextEncoders:
             hidden.append(rows.flatten(1, 2))
             pooled = out[0][::chunks]
         order = [unique.index(prompt) for prompt in prompts]
-        return Encoding(torch.cat(hidden, dim=-1)[order], pooled[order])
+        whole = torch.cat(hidden, dim=-1)[order]
+        return Encoding(whole, pooled[order], (whole.shape[1],) * len(order))

@@ -1,0 +1,121 @@
+"""Parts by name: our own, and those of other installed packages by entry point.
+
+An entry point is ``name = "module:attribute"`` under one of the groups below, in the other package's
+metadata. Other packages are looked at only where a name is not ours, or a list is asked for; what
+they bring is imported when it is used. A name of ours is always ours.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from .errors import ConfigError, IdentityStoryError, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+
+class Registry:
+    """The parts of one kind.
+
+    Attributes:
+        what: one of them, in words: ``method``.
+        group: of the entry points: ``identitystory.methods``.
+        own: ``module:attribute`` by name, in the order of lists.
+        needs: attributes that each has.
+        error: what is raised.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        group: str,
+        own: Mapping[str, str],
+        *,
+        needs: tuple[str, ...],
+        error: type[IdentityStoryError] = ConfigError,
+    ) -> None:
+        self.what, self.group, self.own, self.needs, self.error = what, group, own, needs, error
+
+    def names(self) -> tuple[str, ...]:
+        """All of them, ours first. Nothing is imported."""
+        return (*self.own, *dict.fromkeys(entry.name for entry in self._others()))
+
+    def check(self, name: str) -> str:
+        """``name``, if there is such a part. Nothing is imported.
+
+        Raises:
+            IdentityStoryError: there is none; says which there are and which was probably meant.
+        """
+        if name in self.own or name in (names := self.names()):
+            return name
+        hint = did_you_mean(name, names)
+        raise self.error(f"no {self.what} is called {name!r}.{hint} There are: {', '.join(names)}")
+
+    def get(self, name: str) -> Any:
+        """The part called ``name``, imported.
+
+        Raises:
+            IdentityStoryError: there is none, two packages bring one, or another package's is broken;
+                the line names the package.
+        """
+        if self.check(name) in self.own:
+            module, _, attribute = self.own[name].partition(":")
+            return getattr(import_module(module), attribute)
+        found = [entry for entry in self._others() if entry.name == name]
+        if len(found) > 1:
+            packages = " and ".join(sorted(_package(entry) for entry in found))
+            raise self.error(f"{packages} both bring a {self.what} {name!r}; uninstall one")
+        entry, lacking, why = found[0], [], ""
+        try:
+            part = entry.load()
+            lacking = [attribute for attribute in self.needs if not hasattr(part, attribute)]
+        except Exception as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        if lacking or why:
+            told = why or f"it has no {', '.join(lacking)}"
+            raise self.error(
+                f"the {self.what} {name!r} of the package {_package(entry)} cannot be used "
+                f"({told}); update or uninstall the package"
+            )
+        return part
+
+    def first(self, fits: Callable[[Any], bool]) -> str | None:
+        """The name of the first part that ``fits``, ours first; None if none does.
+
+        Raises:
+            IdentityStoryError: none fits, and another package's is broken.
+        """
+        broken: IdentityStoryError | None = None
+        for name in self._one_by_one():
+            try:
+                if fits(self.get(name)):
+                    return name
+            except IdentityStoryError as error:
+                broken = broken or error
+        if broken is not None:
+            raise broken
+        return None
+
+    def _one_by_one(self) -> Iterator[str]:
+        yield from self.own
+        yield from self.names()[len(self.own) :]
+
+    def _others(self) -> list[Any]:
+        from importlib.metadata import entry_points
+
+        others = sorted(entry_points(group=self.group), key=lambda entry: entry.name)
+        for entry in (entry for entry in others if entry.name in self.own):
+            logger.warning(
+                "the package %s brings a %s %r, which is ours; it is not used",
+                _package(entry),
+                self.what,
+                entry.name,
+            )
+        return [entry for entry in others if entry.name not in self.own]
+
+
+def _package(entry: Any) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value

@@ -1,0 +1,140 @@
+"""What a checkpoint is made of: a base of some family, an identity generator, a segmenter.
+
+A base's ``model_index.json`` names its pipeline, and that picks the family. The two parts beside it
+are known by where their files lie in the folder, or by the name that its card gives. All three are
+found by name, ours and those of other packages (`extensions`). Nothing is opened here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError
+from ..extensions import Registry
+
+if TYPE_CHECKING:  # so that presets and cards are read without torch
+    from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
+    from ..sizes import Size
+
+
+def _any_prompts(folder: Path, prompts: Iterable[str]) -> None:
+    """Every prompt can be read."""
+
+
+def _any_phrases(files: tuple[Path, ...], scenes: Iterable[Sequence[str]]) -> None:
+    """Every phrase can be read."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of base checkpoint: everything about it that is not the same for all.
+
+    Attributes:
+        name: that it is found by.
+        title: its name in sentences.
+        pipeline: what the class in ``model_index.json`` begins with.
+        parts: the folders that a base consists of, and whether each holds weights.
+        open: ``open(folder, *, sampler, num_steps, device, dtype, room, reuse, compiled)`` is the
+            general generator G; a ModelError or ConfigError if it cannot be.
+        max_steps: the most sampling steps that the base in a folder takes; None if not known.
+        size: what the base in a folder was made for, (width, height) in pixels, or None if that is not
+            known; and the number of which both must be multiples.
+        check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
+            for the base's text encoders. Opens no weights.
+    """
+
+    name: str
+    title: str
+    pipeline: str
+    parts: Mapping[str, bool]
+    open: Callable[..., ImageGenerator]
+    max_steps: Callable[[Path], int | None] = lambda folder: None
+    size: Callable[[Path], tuple[Size | None, int]] = lambda folder: (None, 1)
+    check_prompts: Callable[[Path, Iterable[str]], None] = _any_prompts
+
+
+@dataclass(frozen=True)
+class IdentityPart:
+    """A kind of identity generator.
+
+    Attributes:
+        title: its name in sentences.
+        places: where its files lie in a complete checkpoint: a file, or a folder where there is no
+            dot. Without any it is found by the name in a card alone.
+        families: names of the families that it can paint on; any if empty.
+        open: ``open(files, general)`` is G_id; ``files`` are in the order of ``places``.
+    """
+
+    title: str
+    places: tuple[str, ...]
+    families: tuple[str, ...]
+    open: Callable[[tuple[Path, ...], ImageGenerator], IdentityGenerator]
+
+
+@dataclass(frozen=True)
+class SegmenterPart:
+    """A kind of segmenter.
+
+    Attributes:
+        title: its name in sentences.
+        places: as for an identity generator.
+        open: ``open(files, *, room, **options)``; ``room`` is a ``device.Room``.
+        check_phrases: ``check_phrases(files, scenes)`` raises a PromptError if the descriptions of
+            one scene are too long together. Opens no weights.
+    """
+
+    title: str
+    places: tuple[str, ...]
+    open: Callable[..., Segmenter]
+    check_phrases: Callable[[tuple[Path, ...], Iterable[Sequence[str]]], None] = _any_phrases
+
+
+FAMILIES = Registry(
+    "model family",
+    "identitystory.families",
+    {
+        "sdxl": "identitystory.models.sdxl.family:SDXL",
+    },
+    needs=("name", "title", "pipeline", "parts", "open", "max_steps", "size", "check_prompts"),
+    error=ModelError,
+)
+IDENTITY_GENERATORS = Registry(
+    "identity generator",
+    "identitystory.identity_generators",
+    {
+        "photomaker": "identitystory.models.sdxl.family:PHOTOMAKER",
+    },
+    needs=("title", "places", "families", "open"),
+    error=ModelError,
+)
+SEGMENTERS = Registry(
+    "segmenter",
+    "identitystory.segmenters",
+    # In this order they are looked for; the plainest comes last.
+    {
+        "grounded-sam": "identitystory.models.segment.parts:GROUNDED_SAM",
+        "clipseg": "identitystory.models.segment.parts:CLIPSEG",
+    },
+    needs=("title", "places", "open", "check_phrases"),
+    error=ModelError,
+)
+
+
+def family_of(pipeline: str) -> Family | None:
+    """The family of a pipeline by its class's name; None if no family here has such.
+
+    Raises:
+        ModelError: none has, and another package's family is broken.
+    """
+    fits = lambda family: pipeline.startswith(family.pipeline)
+    name = FAMILIES.first(fits) if pipeline else None
+    return FAMILIES.get(name) if name else None
+
+
+def plain_family() -> Family:
+    """The family whose layout a folder is held against if it does not say of which it is: SDXL's."""
+    family: Family = FAMILIES.get(next(iter(FAMILIES.own)))
+    return family

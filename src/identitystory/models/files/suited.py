@@ -1,0 +1,41 @@
+"""What suits a model, by its card or the catalogue; nothing is imported for it but a reader of text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...config import Preset
+from ...errors import ModelError
+from ...presets import Suits, fitted
+from .card import read_card
+from .catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES, split_name
+from .checkpoint import find_folder
+
+
+def suits_of(model: str | Path = DEFAULT_MODEL) -> Suits:
+    """What a model is used with; the same as any of full size where it is not here or has no card.
+
+    Args:
+        model: see ``checkpoint.find_checkpoint``.
+
+    Raises:
+        ModelError: its card is broken.
+    """
+    bundle, base = split_name(str(model))
+    if bundle is not None and not base:
+        return ENTRIES[BUNDLES[bundle][0]].suits
+    try:
+        folder = find_folder(base or model)
+    except ModelError:
+        return Suits()
+    return read_card(folder).suits
+
+
+def preset(name: str, model: str | Path = DEFAULT_MODEL) -> Preset:
+    """The preset called ``name``, with guidance, sampler and steps that suit ``model``.
+
+    Raises:
+        ConfigError: there is none; says which there are and which was probably meant.
+        ModelError: the model's card is broken.
+    """
+    return fitted(name, suits_of(model))

@@ -1,0 +1,101 @@
+"""SDXL as a family, PhotoMaker v1 and the IP-Adapter beside it: which files they are.
+
+The networks are imported when they are opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ...errors import ModelError
+from ...protocols import IdentityGenerator, ImageGenerator
+from ...sizes import Size
+from ..family import Family, IdentityPart
+from ..files.checkpoint import read_json
+from .prompt_length import check_lengths
+
+PHOTOMAKER_FILE = "photomaker.safetensors"
+# As in the hub's h94/IP-Adapter; a checkpoint may do without.
+ADAPTER = "sdxl_models/ip-adapter_sdxl.safetensors"
+ADAPTER_ENCODER = "sdxl_models/image_encoder"
+
+
+def _open(folder: Path, **how: Any) -> ImageGenerator:
+    from .load import open_sdxl
+
+    return open_sdxl(folder, **how)
+
+
+def _max_steps(folder: Path) -> int:
+    schedule = read_json(folder / "scheduler" / "scheduler_config.json")
+    return int(schedule.get("num_train_timesteps", 1000))
+
+
+def _size(folder: Path) -> tuple[Size, int]:
+    unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
+    levels, deeper = (len(part["block_out_channels"]) - 1 for part in (vae, unet))
+    side = int(unet["sample_size"]) * 2**levels
+    return (side, side), 2 ** (levels + deeper)
+
+
+def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
+    from .photomaker import load_photomaker
+
+    return load_photomaker(files[0], general, general.encode)
+
+
+SDXL = Family(
+    name="sdxl",
+    title="SDXL",
+    pipeline="StableDiffusionXL",
+    parts={
+        "tokenizer": False,
+        "tokenizer_2": False,
+        "text_encoder": True,
+        "text_encoder_2": True,
+        "unet": True,
+        "vae": True,
+        "scheduler": False,
+    },
+    open=_open,
+    max_steps=_max_steps,
+    size=_size,
+    check_prompts=check_lengths,
+)
+PHOTOMAKER = IdentityPart(
+    title="PhotoMaker v1",
+    places=(PHOTOMAKER_FILE,),
+    families=("sdxl",),
+    open=_open_photomaker,
+)
+
+
+def adapter_fingerprint(folder: Path) -> str:
+    """sha256, in hex, over the checkpoint's IP-Adapter and its picture encoder.
+
+    Without an encoder of its own the adapter reads the embeddings of the checkpoint's PhotoMaker,
+    which is part of the checkpoint's own fingerprint.
+
+    Raises:
+        ModelError: it holds none.
+    """
+    weights, encoder = folder / ADAPTER, folder / ADAPTER_ENCODER
+    seeing = encoder.is_dir() or (weights.is_file() and (folder / PHOTOMAKER_FILE).is_file())
+    missing = [
+        name
+        for name, there in ((ADAPTER, weights.is_file()), (f"{ADAPTER_ENCODER}/", seeing))
+        if not there
+    ]
+    if missing:
+        raise ModelError(
+            f"{folder} holds no IP-Adapter ({' and '.join(missing)} missing), which Story-Adapter "
+            "needs; put the files of h94/IP-Adapter there, or choose other methods"
+        )
+    digest = hashlib.sha256()
+    for file in [weights, *sorted(encoder.glob("*.safetensors")), *sorted(encoder.glob("*.json"))]:
+        with file.open("rb") as stream:
+            inner = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{file.relative_to(folder).as_posix()} {inner}\n".encode())
+    return digest.hexdigest()
