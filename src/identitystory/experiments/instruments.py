@@ -88,7 +88,6 @@ def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
 
 def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segmenter | None, str]:
     """The checkpoint's own, which looks for the characters in every picture; and what it is."""
-    from ..models.backend import load_segmenter
     from ..models.device import Room, resolve_device
     from ..models.files.checkpoint import find_checkpoint, short_digest
 
@@ -96,7 +95,7 @@ def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segme
         return None, f"those of the runs, which are of different models ({', '.join(models)})"
     try:
         there = find_checkpoint(models[0]).segmenter
-        found = load_segmenter(there, room=Room(resolve_device(request.device)))
+        found = there.open(room=Room(resolve_device(request.device)))
     except IdentityStoryError as error:
         return None, f"those of the runs, for {models[0]} has no segmenter here ({error})"
     names, weights = " and ".join(f.name for f in there.files), short_digest(*there.files)

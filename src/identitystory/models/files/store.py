@@ -51,7 +51,7 @@ def read_lock() -> dict[str, Any]:
 
 def revision_of(entry: Entry) -> str:
     """The commit that is opened: the one that was fetched, else the table's, else the cache's main."""
-    return str(_locked(entry).get("revision") or entry.revision or "main")
+    return pinned(entry) or "main"
 
 
 def pinned(entry: Entry) -> str:

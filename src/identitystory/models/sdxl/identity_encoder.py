@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from ...errors import ModelError
 from ..libraries import CLIPVisionConfig, CLIPVisionModel, no_init_weights
-from ..pixels import CLIP_MEAN, CLIP_STD, normalised, square
+from ..pixels import CLIP_MEAN, CLIP_STD, Preprocessing
 from .sizes import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 
 
@@ -52,8 +51,8 @@ class IdentityEncoder(nn.Module):
     ``config`` is the tower's ``CLIPVisionConfig``.
 
     Attributes:
-        image_size: side of the square picture that the tower reads.
-        shortest_edge: to which a picture's shorter side is resized before that is cut out.
+        pixels: makes pictures ready for the tower: shorter side resized (bicubic), middle square
+            cut out, normalised.
         widths: (d1, d2), the text encoders' widths; an embedding has d = d1 + d2 numbers.
     """
 
@@ -73,16 +72,8 @@ class IdentityEncoder(nn.Module):
         self.visual_projection = nn.Linear(config.hidden_size, widths[0], bias=False)
         self.visual_projection_2 = nn.Linear(config.hidden_size, widths[1], bias=False)
         self.fuse_module = FuseModule(width, *(fuse_widths or (width, width)))
-        self.image_size = int(config.image_size)
         self.widths = widths
-        self.mean = tuple(mean)
-        self.std = tuple(std)
-        self.shortest_edge = shortest_edge or self.image_size
-
-    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """(m, 3, S, S): shorter side resized (bicubic), centre crop, normalised."""
-        middles = [square(im, self.image_size, self.shortest_edge) for im in images]
-        return normalised(middles, self.mean, self.std)
+        self.pixels = Preprocessing(int(config.image_size), mean, std, shorter=shortest_edge or 0)
 
     def embed(self, pixels: Tensor) -> Tensor:
         """(m, d1 + d2): the pooled class token under both projections, side by side."""
