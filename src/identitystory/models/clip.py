@@ -56,9 +56,7 @@ class ClipEncoder:
         return torch.cat(made)
 
 
-def text_vectors(
-    model: Any, tokenizer: Any, texts: Sequence[str], *, who: str, device: Any = None
-) -> Tensor:
+def text_vectors(model: Any, tokenizer: Any, texts: Sequence[str], *, who: str) -> Tensor:
     """(n, d) projected vectors of texts; a warning is logged for one longer than CLIP reads.
 
     Args:
@@ -66,7 +64,6 @@ def text_vectors(
         tokenizer: its own.
         texts: n of them.
         who: reads the texts, in the warning.
-        device: where the model is; by default as it says.
     """
     limit = int(model.config.text_config.max_position_embeddings)
     for text in texts:
@@ -74,7 +71,7 @@ def text_vectors(
             logger.warning("%s reads %d tokens of %r", who, limit, text)
     tokens = tokenizer(
         list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt"
-    ).to(device or model.device)
+    ).to(model.device)
     return _vectors(model.get_text_features(tokens.input_ids, attention_mask=tokens.attention_mask))
 
 

@@ -21,7 +21,7 @@ from ...sampling import step_noise
 from ...sizes import Size, as_text
 from ...types import Prompt
 from ..device import Room, free_memory, rows_that_fit
-from ..samplers import Sampler
+from ..samplers import Sampler, sampler
 from .attention import is_edited
 from .conditioning import Conditioning, Encoding
 from .feature_cache import DeepFeatures
@@ -94,7 +94,7 @@ class LatentDiffusion:
         if num_steps == self.num_steps:
             return self
         other = copy.copy(self)
-        other.sampler = self.sampler.with_steps(num_steps)
+        other.sampler = sampler(self.sampler.name, self.sampler.schedule, num_steps)
         other.num_steps = num_steps
         return other
 

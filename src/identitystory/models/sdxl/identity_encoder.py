@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,18 +17,16 @@ from ..pixels import CLIP_MEAN, CLIP_STD, Preprocessing
 from .sizes import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 
 
-class FuseMLP(nn.Module):
-    """LayerNorm, Linear, GELU, Linear."""
-
-    def __init__(self, width_in: int, width: int, width_out: int) -> None:
-        super().__init__()
-        self.layernorm = nn.LayerNorm(width_in)
-        self.fc1 = nn.Linear(width_in, width)
-        self.fc2 = nn.Linear(width, width_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., width_in) -> (..., width_out)."""
-        return self.fc2(nn.functional.gelu(self.fc1(self.layernorm(x))))
+def fuse_mlp(width_in: int, width: int, width_out: int) -> nn.Sequential:
+    """(..., width_in) -> (..., width_out), its parameters named as in PhotoMaker's checkpoint."""
+    return nn.Sequential(
+        OrderedDict(
+            layernorm=nn.LayerNorm(width_in),
+            fc1=nn.Linear(width_in, width),
+            gelu=nn.GELU(),
+            fc2=nn.Linear(width, width_out),
+        )
+    )
 
 
 class FuseModule(nn.Module):
@@ -35,8 +34,8 @@ class FuseModule(nn.Module):
 
     def __init__(self, width: int, mlp1: int, mlp2: int) -> None:
         super().__init__()
-        self.mlp1 = FuseMLP(2 * width, mlp1, width)
-        self.mlp2 = FuseMLP(width, mlp2, width)
+        self.mlp1 = fuse_mlp(2 * width, mlp1, width)
+        self.mlp2 = fuse_mlp(width, mlp2, width)
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, class_rows: Tensor, identities: Tensor) -> Tensor:

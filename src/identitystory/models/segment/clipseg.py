@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, interpolate
 
 from ...masks import largest_component
 from ...types import Segmentation
@@ -66,61 +67,46 @@ def left_to_right(mask: Tensor, count: int, min_pixels: float) -> list[Tensor]:
     return pieces + [torch.zeros_like(mask)] * (count - len(pieces))
 
 
+@dataclass(eq=False)
 class ClipSegmenter:
     """Finds characters by phrase with CLIPSeg; phrases compete for every pixel.
 
     Attributes:
         read: what is done to a picture before.
+        room: brings the model to the device.
         threshold: the probability that a phrase has to beat at a pixel, in (0, 1).
         reach: how far around a pixel phrases are compared, as a share of the picture's side.
         min_area: the share of the picture that a mask must cover to count as found.
         min_score: the mean probability inside a mask that it must reach to count as found.
     """
 
-    def __init__(
-        self,
-        model: CLIPSegForImageSegmentation,
-        tokenizer: Any,
-        *,
-        read: Preprocessing,
-        threshold: float = 0.5,
-        reach: float = 1 / 16,
-        min_area: float = 0.005,
-        min_score: float = 0.5,
-        room: Room,
-    ) -> None:
-        self.room = room
-        self.model = model.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.read = read
-        self.threshold = threshold
-        self.reach = reach
-        self.min_area = min_area
-        self.min_score = min_score
+    model: CLIPSegForImageSegmentation
+    tokenizer: Any
+    read: Preprocessing
+    room: Room
+    threshold: float = 0.5
+    reach: float = 1 / 16
+    min_area: float = 0.005
+    min_score: float = 0.5
+
+    def __post_init__(self) -> None:
+        self.model.eval().requires_grad_(False)
 
     @torch.inference_mode()
     def logits(self, image: Image.Image, phrases: Sequence[str]) -> Tensor:
         """(n, H, W) float32 at the picture's size on the CPU; the picture is looked at once."""
-        with self.room.holding(self.model):
-            return self._logits(image, phrases)
-
-    def _logits(self, image: Image.Image, phrases: Sequence[str]) -> Tensor:
-        model, device = self.model, self.room.device
-        pixels = self.read([image]).to(device, model.dtype)
-        seen = model.clip.vision_model(pixels, output_hidden_states=True).hidden_states
-        activations = tuple(
-            seen[layer + 1].expand(len(phrases), -1, -1) for layer in model.extract_layers
-        )
-        texts = text_vectors(
-            model.clip, self.tokenizer, phrases, who="the segmenter", device=device
-        )
-        logits = model.decoder(activations, texts).logits.float()
-        logits = logits.reshape(len(phrases), 1, *logits.shape[-2:])
-        size = (image.height, image.width)
-        upsampled = torch.nn.functional.interpolate(
-            logits, size=size, mode="bilinear", align_corners=False
-        )
-        return upsampled[:, 0].cpu()
+        model = self.model
+        with self.room.holding(model):
+            pixels = self.read([image]).to(model.device, model.dtype)
+            seen = model.clip.vision_model(pixels, output_hidden_states=True).hidden_states
+            activations = tuple(
+                seen[layer + 1].expand(len(phrases), -1, -1) for layer in model.extract_layers
+            )
+            texts = text_vectors(model.clip, self.tokenizer, phrases, who="the segmenter")
+            logits = model.decoder(activations, texts).logits.float()
+            logits = logits.reshape(len(phrases), 1, *logits.shape[-2:])
+            size = (image.height, image.width)
+            return interpolate(logits, size=size, mode="bilinear", align_corners=False)[:, 0].cpu()
 
     def segment(
         self, image: Image.Image, phrases: Sequence[str], *, fallbacks: Sequence[str] | None = None
@@ -154,15 +140,11 @@ class ClipSegmenter:
         handed: dict[str, list[Tensor]] = {}
         for phrase in unique:
             count = list(phrases).count(phrase)
+            handed[phrase] = [won[phrase]]
             if count > 1:
-                logger.warning(
-                    "%d characters are described as %r: told apart from left to right",
-                    count,
-                    phrase,
-                )
-            handed[phrase] = (
-                left_to_right(won[phrase], count, min_pixels) if count > 1 else [won[phrase]]
-            )
+                told = "%d characters are described as %r: told apart from left to right"
+                logger.warning(told, count, phrase)
+                handed[phrase] = left_to_right(won[phrase], count, min_pixels)
         masks, scores, hits = [], [], []
         for phrase in phrases:
             mask = handed[phrase].pop(0)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image
@@ -107,6 +108,7 @@ def distinct(corners: Tensor, strength: Tensor, overlap: float = OVERLAP) -> lis
 # --- The segmenter --------------------------------------------------------------------------------
 
 
+@dataclass(eq=False)
 class GroundedSegmenter:
     """Finds characters by phrase with Grounding DINO and outlines them with SAM.
 
@@ -118,26 +120,18 @@ class GroundedSegmenter:
         room: brings the two models to the device.
     """
 
-    uses_nouns = True
+    detector: GroundingDinoForObjectDetection
+    tokenizer: Any
+    detector_images: Any
+    sam: SamModel
+    sam_images: Any
+    room: Room
+    thresholds: Sequence[float] = THRESHOLDS
+    uses_nouns: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        detector: GroundingDinoForObjectDetection,
-        tokenizer: Any,
-        detector_images: Any,
-        sam: SamModel,
-        sam_images: Any,
-        *,
-        room: Room,
-        thresholds: Sequence[float] = THRESHOLDS,
-    ) -> None:
-        self.detector = detector.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.detector_images = detector_images
-        self.sam = sam.eval().requires_grad_(False)
-        self.sam_images = SamProcessor(image_processor=sam_images)
-        self.room = room
-        self.thresholds = tuple(thresholds)
+    def __post_init__(self) -> None:
+        for model in (self.detector, self.sam):
+            model.eval().requires_grad_(False)
 
     def segment(
         self, image: Image.Image, phrases: Sequence[str], *, fallbacks: Sequence[str] | None = None
@@ -268,7 +262,7 @@ def load_grounded_sam(
         load_part(AutoTokenizer, detector),
         load_part(GroundingDinoImageProcessorPil, detector),
         room.place(load_part(SamModel, sam, dtype=torch.float32)),
-        load_part(SamImageProcessorPil, sam),
-        room=room,
+        SamProcessor(image_processor=load_part(SamImageProcessorPil, sam)),
+        room,
         **options,
     )
