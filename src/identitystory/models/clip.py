@@ -22,7 +22,7 @@ BATCH = 32
 
 
 class ClipEncoder:
-    """Pictures and texts as CLIP's projected vectors.
+    """Pictures and texts as CLIP's projected vectors; a warning is logged for a text too long.
 
     Attributes:
         name: for the results.
@@ -39,7 +39,6 @@ class ClipEncoder:
 
     @torch.inference_mode()
     def pictures(self, images: Sequence[Image.Image]) -> Tensor:
-        """(n, d) float32 on the CPU."""
         made = [torch.zeros(0, self.model.config.projection_dim)]
         for k in range(0, len(images), BATCH):
             pixels = self.read(images[k : k + BATCH]).to(self.model.device, self.model.dtype)
@@ -48,7 +47,6 @@ class ClipEncoder:
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """(n, d) float32 on the CPU; a warning is logged for a text beyond ``limit`` tokens."""
         made = [torch.zeros(0, self.model.config.projection_dim)]
         for k in range(0, len(texts), BATCH):
             part = texts[k : k + BATCH]

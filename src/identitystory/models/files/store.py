@@ -88,7 +88,7 @@ def located(entry: Entry) -> Path:
     if entry.file:
         return Path(found)
     folder = Path(found).parent
-    known = read_lock().get(entry.repo, {}).get("files", {})
+    known = _locked(entry).get("files", {})
     lacking = [name for name in known if not (folder / name).is_file()]
     weights = "*.safetensors" if entry.role != "base" else "*/*.safetensors"
     if not known and not list(folder.glob(weights)):
