@@ -1,5 +1,6 @@
 """The door for scripts: the same pictures as the command line's, kept when it is stopped."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -107,9 +108,12 @@ def test_a_told_story_is_the_run_of_the_command(model, backend, tmp_path):
     assert told["frames/001.png"] == made["frames/001.png"]
 
 
-def test_leaving_the_loop_keeps_what_is_finished(model, backend, tmp_path):
+def test_leaving_the_loop_keeps_what_is_finished(model, backend, tmp_path, monkeypatch):
     file = tmp_path / "story.toml"
     file.write_text(STORY)
+    step = backend.general.step
+    slow = lambda *args: (time.sleep(0.1), step(*args))[1]  # a frame takes a second
+    monkeypatch.setattr(backend.general, "step", slow)
     for _ in model.tell(file, tmp_path / "run"):
         break
     assert (tmp_path / "run" / "frames" / "000.png").exists()

@@ -35,6 +35,7 @@ from .runs.service import Kept, Service, describe_model, load_model
 from .runs.sheets import contact_sheet, thumbnails
 from .sampling import Watched
 from .settings import Overrides, overridden
+from .sizes import shape_of
 from .story.file import load_story, make_character, make_scene
 from .types import Character, Frame, Identity, Story, png
 
@@ -172,6 +173,8 @@ class IdentityStory:
         *,
         seed: int = 0,
         style: str = "",
+        size: str | None = None,
+        aspect: str | None = None,
     ) -> Frame:
         """One picture, by Re-denoising Identity Injection (Sec. 3.2); ``frame.image`` is PIL's.
 
@@ -180,10 +183,12 @@ class IdentityStory:
             cast: who may be in it.
             seed: of the picture.
             style: put in front of the scene, as in a story file.
+            size: ``1216x832``, width x height in pixels; None is the model's own.
+            aspect: ``16:9`` instead: the nearest size that the model was made for.
 
         Raises:
             StoryError: a name in braces that is not in ``cast``, or a stray brace.
-            ConfigError: somebody was found with other weights.
+            ConfigError: somebody was found with other weights, or the model takes no such size.
             PromptError: the scene is longer than the model reads.
         """
         people = dict(cast or {})
@@ -195,6 +200,7 @@ class IdentityStory:
                 )
         characters = tuple(replace(p.character, name=name) for name, p in people.items())
         made = make_scene(scene, characters, style=style, source="paint", number=1)
+        made = replace(made, shape=shape_of(size, aspect))
         story = Story("", characters, (made,), style)
         identities = {name: person.identity for name, person in people.items()}
         with self._watched("picture", frame_evaluations(self.preset, len(made.cast))) as backend:
@@ -208,7 +214,7 @@ class IdentityStory:
         seed: int | None = None,
         only: tuple[int, ...] = (),
         method: str | None = None,
-        **numbers: Any,
+        **more: Any,
     ) -> Iterator[Frame]:
         """A story's frames: painted, kept and resumed in a run folder as ``generate`` does.
 
@@ -221,13 +227,15 @@ class IdentityStory:
             seed: of the run, or with ``only`` of these frames; None keeps the run's own.
             only: frames to paint, from 0; empty paints all.
             method: another way to paint, see ``identitystory generate --help``.
-            **numbers: ``steps``, ``portraits``, ``guidance`` and others of `settings.Overrides`.
+            **more: ``size`` and ``aspect`` of pictures that have none of their own, and ``steps``,
+                ``portraits``, ``guidance`` and others of `settings.Overrides`.
 
         Raises:
             IdentityStoryError: the user can mend it; nothing half-written is left.
         """
         whole = story if isinstance(story, Story) else load_story(story)
-        overrides = Overrides(**numbers)
+        shape = {key: more.pop(key) for key in ("size", "aspect") if key in more}
+        overrides = Overrides(**more)
         request = new_request(
             whole,
             None if out is None else Path(out),
@@ -239,6 +247,7 @@ class IdentityStory:
             model=self.model,
             device=self.facts.device,
             dtype=self.facts.dtype,
+            **shape,
         )
         if self._own is not None:
             preset, notes = overridden(self._own, overrides)
