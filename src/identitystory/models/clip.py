@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 
 from .files.checkpoint import read_json, short_digest
+from .libraries import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 from .parts import load_part
 from .pixels import CLIP_MEAN, CLIP_STD, normalised, square
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
-from transformers.utils import logging as transformers_logging
+from safetensors.torch import load_file
 
 from ..errors import ModelError, is_out_of_memory
+from .libraries import diffusers_logging, no_init_weights, transformers_logging
 
 _BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 
@@ -33,6 +33,10 @@ def load_part(kind: Any, folder: Path, *, dtype: torch.dtype | None = None) -> A
         options["torch_dtype" if kind.__module__.startswith("diffusers") else "dtype"] = dtype
     try:
         with _quiet():
+            if dtype is not None and len(files) == 1 and kind.__module__.startswith("transformers"):
+                network = _read(kind, folder, files[0], dtype)
+                if network is not None:
+                    return network
             return kind.from_pretrained(str(folder), **options)
     except Exception as error:
         # The tokenizers' library raises plain Exceptions and has no kind of its own.
@@ -42,6 +46,25 @@ def load_part(kind: Any, folder: Path, *, dtype: torch.dtype | None = None) -> A
             f"{folder} cannot be opened as {kind.__name__}: {error}. "
             "Its files are broken or another model's; get them again"
         ) from error
+
+
+def _read(kind: Any, folder: Path, file: str, dtype: torch.dtype) -> Any:
+    """A network of transformers from its configuration and one file, or None if they do not fit.
+
+    The library's own way compiles the old names of all its models first, which takes longer than
+    the file; of CLIP's networks only a prefix ever changed.
+    """
+    config = kind.config_class.from_pretrained(str(folder), local_files_only=True)
+    with no_init_weights():
+        network = kind(config)
+    own, state = network.state_dict().keys(), {}
+    for name, tensor in load_file(folder / file).items():
+        short = name.removeprefix("text_model.").removeprefix("vision_model.")
+        state[name if name in own else short] = tensor.to(dtype)
+    if state.keys() != own:
+        return None
+    network.load_state_dict(state, assign=True)
+    return network.eval()
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from torch import Tensor
 
 from ..errors import ConfigError, ModelError
+from .libraries import DDIMScheduler, EulerDiscreteScheduler
 
 SAMPLERS = ("ddim", "euler", "ancestral")
 PREDICTIONS = ("epsilon", "v_prediction")

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ...errors import ModelError
+from ..libraries import CLIPVisionConfig, CLIPVisionModel, no_init_weights
 from ..pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .sizes import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 
@@ -134,7 +134,7 @@ def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
         patch_size=patch,
         hidden_act=metadata.get("hidden_act", "quick_gelu").strip('"'),
     )
-    with torch.device("meta"):
+    with no_init_weights():
         encoder = IdentityEncoder(
             config,
             (first, second),
@@ -147,9 +147,6 @@ def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
         encoder.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
         raise ModelError(f"not a PhotoMaker v1 identity encoder: {error}") from error
-    # Built without memory, so what no checkpoint holds is filled in here.
-    embeddings: Any = encoder.vision_model.embeddings
-    embeddings.position_ids = torch.arange(positions)[None]
     return encoder.eval().requires_grad_(False)
 
 

@@ -21,10 +21,10 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ...errors import ModelError
 from ..files.checkpoint import read_json
+from ..libraries import CLIPVisionConfig, CLIPVisionModelWithProjection
 from ..parts import load_part
 from ..pixels import CLIP_MEAN, CLIP_STD, normalised, square
 from .attention import sites

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ...errors import ConfigError, ModelError
 from ..device import Room, compile_unet
 from ..files.checkpoint import check_layout, read_json
+from ..libraries import (
+    AutoencoderKL,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    UNet2DConditionModel,
+)
 from ..parts import load_part
 from ..samplers import sampler
 from .feature_cache import DeepFeatures

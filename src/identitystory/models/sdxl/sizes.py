@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import GroundingDinoConfig, SamConfig, SwinConfig
+
+from ..libraries import AutoencoderKL, UNet2DConditionModel
 
 SDXL_UNET: dict[str, Any] = {
     "sample_size": 128,

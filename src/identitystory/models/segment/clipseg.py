@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
-from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
 from ...masks import largest_component
 from ...types import Segmentation
 from ..device import Room
 from ..files.checkpoint import read_json
+from ..libraries import CLIPSegForImageSegmentation, CLIPTokenizer
 from ..parts import load_part
 from ..pixels import normalised
 
