@@ -87,7 +87,7 @@ def _chart(axis: Any, request: Experiment, outcome: Outcome, name: str) -> None:
     else:
         axis.set_xticks(places, [fill(v.label, LETTERS) for v in request.variants])
         axis.set_xlim(-0.5, len(places) - 0.5)
-    if request.name == "start":
+    if ABLATIONS[request.name].of_steps:
         axis.invert_xaxis()  # from noise to clean, as in Fig. 5a
     _plain(axis)
     axis.set_title(name, fontsize=10)
