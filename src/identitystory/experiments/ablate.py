@@ -51,7 +51,8 @@ def compare(
     if tools is None:
         clouds = identity_space.clouds(request)
         outcome = identity_space.measure_space(clouds)
-        files = [*write(request, outcome), identity_space.write_points(request, clouds)]
+        files = [*write(request, outcome), request.out / f"{request.name}.points.csv"]
+        write_whole(files[-1], identity_space.points_csv(clouds).encode())
         draw = partial(figures.draw_space, request, clouds)
     else:
         outcome = measure(request, scorer(asked, tools), say)

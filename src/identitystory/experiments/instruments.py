@@ -9,8 +9,7 @@ from typing import Any
 
 from ..errors import ConfigError, IdentityStoryError
 from ..metrics.attributes import FOLDER, load_reader
-from ..metrics.crops import HOW
-from ..metrics.evidence import Instruments
+from ..metrics.evidence import CUT, Instruments
 from ..metrics.faces import load_recogniser
 from ..metrics.intervals import SAMPLES
 from ..metrics.measures import measures
@@ -130,7 +129,7 @@ def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
         else:
             folder, name = _cached_clip(models[0])
     encoder = load_clip(folder, name=name, device=resolve_device(request.device))
-    return encoder, {"name": encoder.name, "characters": HOW}
+    return encoder, {"name": encoder.name, "characters": CUT}
 
 
 def _cached_clip(model: str) -> tuple[Path, str]:

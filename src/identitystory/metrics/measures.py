@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, did_you_mean
 from ..extensions import Registry
 from . import scores
 from .evidence import Evidence, Instruments
@@ -188,15 +187,8 @@ def chosen_measures(text: str) -> tuple[str, ...]:
     Raises:
         ConfigError: one does not exist; says which there are.
     """
-    known = measures()
-    names = known if text == "all" else [part.strip() for part in text.split(",")]
-    for name in names:
-        if name not in known:
-            raise ConfigError(
-                f"no measure is called {name!r}.{did_you_mean(name, known)} There are: "
-                f"{', '.join(known)}"
-            )
-    return tuple(dict.fromkeys(names))
+    names = REGISTRY.names() if text == "all" else [part.strip() for part in text.split(",")]
+    return tuple(dict.fromkeys(map(REGISTRY.check, names)))
 
 
 def score(
