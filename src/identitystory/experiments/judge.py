@@ -28,6 +28,7 @@ PROMPT = 1  # counts up when the question changes, so that old answers are asked
 
 Scores = dict[str, dict[str, int]]  # method -> criterion -> 0 to 100
 
+
 @dataclass(frozen=True)
 class Cost:
     """What asking will take.
