@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
-from ..runs.files import check_writable, part_key, write_whole
+from ..runs.files import check_writable, part_key
 from .cases import Case, data_url, small_jpeg
 from .endpoint import Judge, UnusableError, post
+from .tables import write_files
 
 CRITERIA = ("text_alignment", "character_consistency", "image_quality")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -148,8 +149,7 @@ def ask(
                 "letters": letters(case, judge.seed),
                 "scores": scores,
             }
-            text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-            write_whole(file, text.encode())
+            write_files({file: record})
         found[case.key] = scores
     return found
 

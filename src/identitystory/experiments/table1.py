@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
@@ -19,7 +20,6 @@ from ..config import Preset
 from ..methods.registry import METHODS, OURS, check_method, method
 from ..metrics.measures import described
 from ..models.files.suited import suits_of
-from ..runs.files import write_whole
 from ..runs.folder import RunFolder, read_record
 from ..runs.request import RunRequest
 from ..runs.service import Service
@@ -28,7 +28,7 @@ from . import batch, instruments
 from .evaluate import scorer
 from .experiment import Experiment, Say, Scorer, Variant, measure, silent, write_sheets
 from .instruments import EvaluationRequest
-from .tables import Outcome, Row, Table, cell
+from .tables import Outcome, Row, Table, cell, write_files
 from .workers import Engine
 
 _COST = {"seconds": ".1f", "evaluations": ".0f", "peak_mib": ".0f"}  # as they are shown
@@ -181,11 +181,8 @@ def tables(outcome: Outcome) -> list[str]:
 
 def write(request: Experiment, outcome: Outcome) -> list[Path]:
     """``table.json``, ``table.md`` and a sheet for each story, each whole or not at all."""
-    text = json.dumps(as_json(request, outcome), indent=1, ensure_ascii=False) + "\n"
-    out = request.out
-    files = {out / "table.json": text, out / "table.md": markdown(request, outcome)}
-    for file, content in files.items():
-        write_whole(file, content.encode())
+    out, text = request.out, markdown(request, outcome)
+    files = write_files({out / "table.json": as_json(request, outcome), out / "table.md": text})
     return [*files, *write_sheets(request, "side_by_side", heads=True)]
 
 
@@ -213,8 +210,7 @@ def page(request: Experiment, outcome: Outcome, command: str) -> str:
 
 def write_page(request: Experiment, outcome: Outcome, file: Path, command: str) -> Path:
     """``page`` in ``file``, whole or not at all."""
-    write_whole(file, page(request, outcome, command).encode())
-    return file
+    return write_files({file: page(request, outcome, command)})[0]
 
 
 def _run(request: Experiment, outcome: Outcome) -> list[str]:
@@ -222,11 +218,8 @@ def _run(request: Experiment, outcome: Outcome) -> list[str]:
     first = RunFolder(request.run(request.variants[0], request.stories[0]).out)
     record = read_record(first) or {}
     model, preset = record["model"], request.variants[0].preset
-    sizes = sorted({len(story.characters) for story in request.stories})
-    casts = ", ".join(
-        f"{sum(len(story.characters) == size for story in request.stories)} with {size}"
-        for size in sizes
-    )
+    sizes = Counter(len(story.characters) for story in request.stories)
+    casts = ", ".join(f"{count} with {size}" for size, count in sorted(sizes.items()))
     frames = sum(len(story.scenes) for story in request.stories)
     facts = {
         "stories": f"{len(request.stories)} ({casts} characters), {frames} scenes",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TextIO
 
 from ..metrics.intervals import difference
 from ..metrics.measures import Score, described
+from ..runs.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,19 @@ class Table:
         console.print(drawn, markup=False)
         for line in below:
             console.print(line, markup=False, soft_wrap=True)
+
+
+def write_files(contents: Mapping[Path, Any], indent: int = 1) -> list[Path]:
+    """The paths, each written whole or not at all: a text as it is, anything else as JSON.
+
+    Raises:
+        RunError: one cannot be written.
+    """
+    for file, content in contents.items():
+        if not isinstance(content, str):
+            content = json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
+        write_whole(file, content.encode())
+    return list(contents)
 
 
 def plain(value: Any) -> Any:
@@ -189,7 +205,7 @@ class Outcome:
             head: measure -> its heading.
             first: heading of the variants.
             group: of stories.
-            gains: see above.
+            gains: what it gains.
         """
 
         def numbers(r: Row) -> tuple[float | None, float | None, float | None, int]:
