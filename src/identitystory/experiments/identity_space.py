@@ -79,7 +79,7 @@ def to_others(groups: Sequence[Tensor]) -> list[float]:
     sums = torch.stack([normalize(g.double(), dim=1).sum(dim=0) for g in groups])
     sizes = torch.tensor([len(g) for g in groups], dtype=torch.float64)
     products = (sums * (sums.sum(dim=0) - sums)).sum(dim=1)
-    return (products / sizes / (sizes.sum() - sizes)).tolist()  # type: ignore[no-any-return]
+    return (products / sizes / (sizes.sum() - sizes)).tolist()
 
 
 def measure_space(found: Sequence[Cloud]) -> Outcome:

@@ -240,9 +240,9 @@ def best(outcome: Outcome) -> list[str]:
     """For each measure the best method over all stories, and whose intervals reach into its own."""
     lines = []
     for what in outcome.measured():
-        found = {name: outcome.row(name, what) for name in outcome.labels}
-        most, better = outcome.most(what), described(what).better
-        values = {name: r for name, r in found.items() if r is not None and r.stories == most}
+        found = {name: r for name in outcome.labels if (r := outcome.row(name, what))}
+        most, better = max(r.stories for r in found.values()), described(what).better
+        values = {name: r for name, r in found.items() if r.stories == most}
         if not better or len(values) < 2:
             continue
         value = (min if better == "less" else max)(r.value for r in values.values())

@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -190,12 +191,6 @@ class Outcome:
         here = (r for r in self.rows if (r.variant, r.measure, r.group) == wanted)
         return next((r for r in here if r.stories), None)
 
-    def most(self, measure: str, group: str = "all") -> int:
-        """The most stories of a group that any variant has a value of ``measure`` on."""
-        return max(
-            (r.stories for r in self.rows if (r.measure, r.group) == (measure, group)), default=0
-        )
-
     def table(
         self, head: Mapping[str, str], first: str, group: str = "all", *, gains: bool = False
     ) -> Table:
@@ -207,23 +202,20 @@ class Outcome:
             group: of stories.
             gains: what it gains.
         """
-
-        def numbers(r: Row) -> tuple[float | None, float | None, float | None, int]:
-            gained = (r.gain, r.gain_low, r.gain_high, r.pairs)
-            return gained if gains else (r.value, r.low, r.high, r.stories)
-
+        names = ("gain", "gain_low", "gain_high", "pairs")
+        numbers = attrgetter(*names) if gains else attrgetter("value", "low", "high", "stories")
         here = {(r.variant, r.measure): numbers(r) for r in self.rows if r.group == group}
         most = {m: max((n[3] for (_, of), n in here.items() if of == m), default=0) for m in head}
         form = "+.3f" if gains else ".3f"
         rows = [
-            [label, *(cell(*here.get((label, m), _NOTHING), most[m], form) for m in head)]
+            [
+                label,
+                *(cell(*here.get((label, m), (None, None, None, 0)), most[m], form) for m in head),
+            ]
             for label in self.labels
             if not gains or label != self.reference
         ]
         return Table([first, *head.values()], rows)
-
-
-_NOTHING = (None, None, None, 0)
 
 
 def compared(rows: Sequence[Row], reference: str) -> list[Row]:
