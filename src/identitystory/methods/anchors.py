@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Edit
-from ..protocols import Conditioning, EditableGenerator
-from ..types import Story
+from ..protocols import Backend, Conditioning, EditableGenerator
+from ..sampling import sized
+from ..types import Frame, Story
+from .base import BaseMethod
+from .method import Work, editable
 
+Conditions = dict[tuple[int, ...], Conditioning]  # of each group of frames that is stepped together
 FRAMES_AT_ONCE = 16  # latents kept side by side; longer stories are painted in such portions
 
 
@@ -58,13 +62,6 @@ def anchors(story: Story, per_character: int, *, alone: bool) -> Anchors:
     return Anchors(frames, seen)
 
 
-def others(story: Story, found: Anchors, index: int) -> tuple[int, ...]:
-    """What frame ``index`` depends on: all anchors, as they look at each other; itself left out."""
-    if not found.seen[index] and index not in found.frames:
-        return ()
-    return tuple(a for a in found.frames if a != index)
-
-
 def groups(found: Anchors, wanted: Sequence[int]) -> list[list[tuple[int, ...]]]:
     """For each portion, what is stepped together: all anchors as one batch, then frame by frame.
 
@@ -87,7 +84,7 @@ def in_step(
     G: EditableGenerator,
     edit: SharedEdit,
     z: dict[int, Tensor],
-    conds: Mapping[tuple[int, ...], Conditioning],
+    conds: Conditions,
 ) -> Iterator[int]:
     """Steps every group of ``conds`` from noise to clean side by side, and yields each i done.
 
@@ -100,3 +97,45 @@ def in_step(
             edit.begin(i, group, z_i, cond)
             z.update(zip(group, G.step(z_i, i, cond), strict=True))
         yield i
+
+
+@dataclass(frozen=True)
+class AnchoredMethod(BaseMethod):
+    """A method whose frames look at the anchors of their characters, all stepped side by side.
+
+    Attributes:
+        anchors: frames of each character that the others look at.
+    """
+
+    one_size: ClassVar[bool] = True
+    alone_first: ClassVar[bool]  # whether frames where somebody is alone are anchors before others
+
+    anchors: int = 2
+
+    def found(self, story: Story) -> Anchors:
+        """The anchors of ``story``."""
+        return anchors(story, self.anchors, alone=self.alone_first)
+
+    def depends(self, story: Story, index: int) -> tuple[int, ...]:
+        """Every anchor, as they look at each other, unless the frame shows nobody."""
+        found = self.found(story)
+        if not found.seen[index] and index not in found.frames:
+            return ()
+        return tuple(a for a in found.frames if a != index)
+
+    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
+        """Portion by portion; see `in_step`."""
+        G = sized(editable(backend, self.name), work.story.scenes[0])
+        found, told = self.found(work.story), set[int]()
+        for portion in groups(found, work.wanted):
+            conds = {group: G.condition(self.said(work, group)) for group in portion}
+            z = self.stepped(G, work, found, conds)
+            for n in sorted(set(z) & set(work.wanted) - told):
+                told.add(n)
+                yield n, Frame(work.story.scenes[n], G.decode(z[n][None])[0])
+
+    def stepped(
+        self, G: EditableGenerator, work: Work, found: Anchors, conds: Conditions
+    ) -> dict[int, Tensor]:
+        """z_0 of every frame of one portion, (C, h, w)."""
+        raise NotImplementedError

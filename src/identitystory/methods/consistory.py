@@ -16,7 +16,7 @@ for all frames after the anchors (here each has its own).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,22 +24,19 @@ import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited, observed
-from ..protocols import Backend, Conditioning, EditableGenerator
-from ..sampling import sized
+from ..protocols import Conditioning, EditableGenerator
 from ..seeds import derived_seed, frame_seed
-from ..types import Frame, Story
+from ..types import Story
 from . import subject
-from .anchors import Anchors, anchors, groups, in_step, others
-from .base import BaseMethod
-from .method import Work, editable
+from .anchors import AnchoredMethod, Anchors, Conditions, groups, in_step
+from .method import Work
 
 
 @dataclass(frozen=True)
-class ConsiStory(BaseMethod):
+class ConsiStory(AnchoredMethod):
     """Subject-driven shared attention over a story, with feature injection.
 
     Attributes:
-        anchors: frames of each character that the others look at.
         dropout: the share of a subject mask that is dropped, anew at each step and grid.
         remembered: steps whose attention maps are averaged to a mask.
         blend_first: weight of the plain query at the first step; falls to ``blend_last`` at the end.
@@ -49,11 +46,10 @@ class ConsiStory(BaseMethod):
     """
 
     name: ClassVar[str] = "consistory"
-    one_size: ClassVar[bool] = True
+    alone_first: ClassVar[bool] = False
     recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
 
     negative: str | None = None
-    anchors: int = 2
     dropout: float = 0.5
     remembered: int = 20
     blend_first: float = 0.9
@@ -65,14 +61,6 @@ class ConsiStory(BaseMethod):
         """Another noise for every frame."""
         return frame_seed(seed, index, per_frame=True)
 
-    def found(self, story: Story) -> Anchors:
-        """The anchors of ``story``."""
-        return anchors(story, self.anchors, alone=False)
-
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """Every anchor, unless the frame shows nobody."""
-        return others(story, self.found(story), index)
-
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame and pass, and 2 more for each step whose queries are blended."""
         found, total = self.found(story), 0
@@ -82,44 +70,28 @@ class ConsiStory(BaseMethod):
                 total += len(group) * (steps + blended)
         return 2 * self.per_step * total
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
-        """Portion by portion, two passes each; see ``method.in_step``."""
-        G = sized(editable(backend, self.name), work.story.scenes[0])
-        found, told = self.found(work.story), set[int]()
-        tokenizer, scenes = G.encode.tokenizers[0], work.story.scenes
-        for portion in groups(found, work.wanted):
-            frames = [n for group in portion for n in group]
-            conds = {group: G.condition(self.said(work, group)) for group in portion}
-            concepts = {
-                n: subject.concept_tokens(
-                    tokenizer,
-                    scenes[n].prompt,
-                    [work.story.character(name).noun for name in scenes[n].cast],
-                    G.encode.limits[0],
-                )
-                for n in frames
-            }
-            first = SharedSubject(self, G, found, work.seeds, concepts)
-            self._run(G, first, conds, work.seeds)
-            second = SharedSubject(self, G, found, work.seeds, concepts, first)
-            del first
-            z = self._run(G, second, conds, work.seeds)
-            for n in sorted(set(frames) & set(work.wanted) - told):
-                told.add(n)
-                yield n, Frame(scenes[n], G.decode(z[n][None])[0])
-
-    def _run(
-        self,
-        G: EditableGenerator,
-        edit: SharedSubject,
-        conds: dict[tuple[int, ...], Conditioning],
-        seeds: Sequence[int],
+    def stepped(
+        self, G: EditableGenerator, work: Work, found: Anchors, conds: Conditions
     ) -> dict[int, Tensor]:
-        z = {n: G.noise(seeds[n]) for group in conds for n in group}
-        with edited(G.unet, edit), observed(G.unet.up_blocks[0], edit.see):
-            for _ in in_step(G, edit, z, conds):
-                pass
-        edit.settle(list(z))
+        """z_0 of every frame of one portion, (C, h, w), after two passes from the same noise."""
+        scenes, edit = work.story.scenes, None
+        frames = [n for group in conds for n in group]
+        concepts = {
+            n: subject.concept_tokens(
+                G.encode.tokenizers[0],
+                scenes[n].prompt,
+                [work.story.character(name).noun for name in scenes[n].cast],
+                G.encode.limits[0],
+            )
+            for n in frames
+        }
+        for _ in ("masks and correspondences", "pictures"):
+            edit = SharedSubject(self, G, found, work.seeds, concepts, edit)
+            z = {n: G.noise(work.seeds[n]) for n in frames}
+            with edited(G.unet, edit), observed(G.unet.up_blocks[0], edit.see):
+                for _ in in_step(G, edit, z, conds):
+                    pass
+            edit.settle(frames)
         return z
 
 

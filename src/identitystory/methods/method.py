@@ -19,6 +19,7 @@ from ..errors import ConfigError
 from ..masks import clean
 from ..protocols import Backend, Editable, EditableGenerator, ModelFacts, Segmenter
 from ..sampling import unwatched
+from ..seeds import frame_seed
 from ..types import Frame, Identity, Scene, Story, Template
 from ..wording import phrases
 
@@ -104,12 +105,15 @@ class Work:
 
 
 class Method(Protocol):
-    """A way to paint a story. Frozen; its fields are its settings."""
+    """A way to paint a story. Frozen; its fields are its settings.
+
+    What has a value or a body here is what a method is unless it says otherwise.
+    """
 
     name: ClassVar[str]
-    needs_identities: ClassVar[bool]
-    has_templates: ClassVar[bool]  # whether its frames have one, see `types.Frame`
-    one_size: ClassVar[bool]  # whether all frames of a story must have the same size
+    needs_identities: ClassVar[bool] = False
+    has_templates: ClassVar[bool] = False  # whether its frames have one, see `types.Frame`
+    one_size: ClassVar[bool] = False  # whether all frames of a story must have the same size
 
     @classmethod
     def of(cls, preset: Preset) -> Self:
@@ -118,11 +122,11 @@ class Method(Protocol):
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The seed of frame ``index`` in a run of ``seed``; ``per_frame`` is the preset's wish."""
-        ...
+        return frame_seed(seed, index, per_frame=per_frame)
 
     def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """The other frames that frame ``index`` looks at, in the order that matters."""
-        ...
+        """The other frames that frame ``index`` looks at, in the order that matters; none."""
+        return ()
 
     def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
         """Each prompt that frame ``index`` is painted from, and the noun that a face is put into.
@@ -132,12 +136,12 @@ class Method(Protocol):
         ...
 
     def weights(self, model: ModelFacts) -> str:
-        """The fingerprint of all weights that it paints with.
+        """The fingerprint of all weights that it paints with: the checkpoint's.
 
         Raises:
             ModelError: the model does not hold them.
         """
-        ...
+        return model.fingerprint
 
     def inputs(self, sources: Sources, index: int) -> dict[str, Any]:
         """What frame ``index`` is made from, plain values: all of it goes into the frame's key.
@@ -159,7 +163,7 @@ class Method(Protocol):
 
         None if there is no template that another run could use.
         """
-        ...
+        return None
 
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """Network calls that painting ``wanted`` takes, if everybody is found at once.

@@ -13,7 +13,7 @@ lay-out, the semantic motion predictor for video.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,23 +21,20 @@ import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited
-from ..protocols import Backend, Conditioning
-from ..sampling import sized
+from ..protocols import Conditioning, EditableGenerator
 from ..seeds import derived_seed, frame_seed
-from ..types import Frame, Story
-from .anchors import Anchors, anchors, groups, in_step, others
-from .base import BaseMethod
-from .method import Work, editable
+from ..types import Story
+from .anchors import AnchoredMethod, Anchors, Conditions, groups, in_step
+from .method import Work
 
 Bank = dict[tuple[str, int], tuple[Tensor, Tensor]]  # (site, anchor) -> sampled k and v
 
 
 @dataclass(frozen=True)
-class StoryDiffusion(BaseMethod):
+class StoryDiffusion(AnchoredMethod):
     """Consistent self-attention over a story.
 
     Attributes:
-        anchors: frames of each character that the others look at; those where it is alone first.
         keep: the share of an anchor's tokens that others see, drawn anew at each step and grid.
         warm_up: first steps, with plain attention.
         skip_early: chance that a layer is left plain before ``early`` of 50 steps are done.
@@ -47,9 +44,8 @@ class StoryDiffusion(BaseMethod):
     """
 
     name: ClassVar[str] = "storydiffusion"
-    one_size: ClassVar[bool] = True
+    alone_first: ClassVar[bool] = True
 
-    anchors: int = 2
     keep: float = 0.5
     warm_up: int = 1
     skip_early: float = 0.3
@@ -61,33 +57,21 @@ class StoryDiffusion(BaseMethod):
         """The story's own, as ``same_noise`` says."""
         return frame_seed(seed, index, per_frame=not self.same_noise)
 
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """Every anchor, unless the frame shows nobody."""
-        return others(story, self.found(story), index)
-
-    def found(self, story: Story) -> Anchors:
-        """The anchors of ``story``."""
-        return anchors(story, self.anchors, alone=True)
-
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame, the anchors' counted in every portion."""
         made = groups(self.found(story), wanted)
         return self.per_step * steps * sum(len(group) for portion in made for group in portion)
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
-        """Portion by portion; see ``method.in_step``."""
-        G = sized(editable(backend, self.name), work.story.scenes[0])
-        found, told = self.found(work.story), set[int]()
-        for portion in groups(found, work.wanted):
-            conds = {group: G.condition(self.said(work, group)) for group in portion}
-            z = {n: G.noise(work.seeds[n]) for group in portion for n in group}
-            edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
-            with edited(G.unet, edit):
-                for _ in in_step(G, edit, z, conds):
-                    pass
-            for n in sorted(set(z) & set(work.wanted) - told):
-                told.add(n)
-                yield n, Frame(work.story.scenes[n], G.decode(z[n][None])[0])
+    def stepped(
+        self, G: EditableGenerator, work: Work, found: Anchors, conds: Conditions
+    ) -> dict[int, Tensor]:
+        """z_0 of every frame of one portion, (C, h, w)."""
+        z = {n: G.noise(work.seeds[n]) for group in conds for n in group}
+        edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
+        with edited(G.unet, edit):
+            for _ in in_step(G, edit, z, conds):
+                pass
+        return z
 
 
 class ConsistentSelfAttention:
