@@ -55,10 +55,6 @@ class Templates:
 NO_NOTES, NO_TEMPLATES = Notes(), Templates()
 
 
-def _nobody(index: int, template: Template) -> None:
-    """Hears of a template and does nothing."""
-
-
 @dataclass(frozen=True)
 class Sources:
     """What the frames of a story are made from, known before any is painted.
@@ -101,7 +97,7 @@ class Work:
     notes: Notes = NO_NOTES
     asked: tuple[int, ...] = ()
     templates: Templates = NO_TEMPLATES
-    on_template: Callable[[int, Template], None] = _nobody
+    on_template: Callable[[int, Template], None] = lambda index, template: None
 
 
 class Method(Protocol):
