@@ -46,22 +46,21 @@ def number(default: float, *bounds: Any, low_open: bool = False, later: bool = F
 _kinds = lru_cache(maxsize=None)(get_type_hints)
 
 
-def checked(config: Any) -> None:
-    """Nothing if every field has a value that it takes; an interval becomes a pair of floats.
+class Checked:
+    """A dataclass that refuses, when it is made, a value that its field does not take."""
 
-    Raises:
-        ConfigError: one has not.
-    """
-    for f in fields(config):
-        kind, value = _kinds(type(config))[f.name], getattr(config, f.name)
-        if get_origin(kind) is Literal:
-            if value not in get_args(kind):
-                told = meant(str(value), get_args(kind))
-                raise ConfigError(f"{f.name} is {value!r}.{told}")
-        elif kind == Interval:
-            object.__setattr__(config, f.name, _interval(value))
-        elif "check" in f.metadata and not (value is None and f.default is None):
-            f.metadata["check"](f.name, value)
+    def __post_init__(self) -> None:
+        """ConfigError unless every field takes its value; an interval becomes a pair of floats."""
+        for f in fields(self):  # type: ignore[arg-type]
+            kind, value = _kinds(type(self))[f.name], getattr(self, f.name)
+            if get_origin(kind) is Literal:
+                if value not in get_args(kind):
+                    told = meant(str(value), get_args(kind))
+                    raise ConfigError(f"{f.name} is {value!r}.{told}")
+            elif kind == Interval:
+                object.__setattr__(self, f.name, _interval(value))
+            elif "check" in f.metadata and not (value is None and f.default is None):
+                f.metadata["check"](f.name, value)
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -110,7 +109,7 @@ def survivors(n: int, keep_ratio: float, rounding: Rounding = "floor") -> int:
 
 
 @dataclass(frozen=True)
-class DiscoveryConfig:
+class DiscoveryConfig(Checked):
     """Iterative Identity Discovery, Sec. 3.1.
 
     Attributes:
@@ -153,7 +152,7 @@ class DiscoveryConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed, before an hour of portraits is painted."""
-        checked(self)
+        super().__post_init__()
         if "{description}" not in self.search_prompt:
             raise ConfigError(
                 f"search_prompt is {self.search_prompt!r}; it must contain '{{description}}', "
@@ -184,7 +183,7 @@ class DiscoveryConfig:
 
 
 @dataclass(frozen=True)
-class InjectionConfig:
+class InjectionConfig(Checked):
     """Re-denoising Identity Injection, Sec. 3.2.
 
     Attributes:
@@ -224,10 +223,6 @@ class InjectionConfig:
     layout: bool = field(default=True, metadata=_LATER)
     identity_words: IdentityWords = field(default="description", metadata=_LATER)
 
-    def __post_init__(self) -> None:
-        """Refuse numbers out of range."""
-        checked(self)
-
     def k_max_at(self, size: int) -> float:
         """K_max in pixels of a picture whose shorter side is ``size`` pixels."""
         return self.k_max * size / self.reference_size
@@ -238,7 +233,7 @@ class InjectionConfig:
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(Checked):
     """A named, complete configuration; a run records the one it was made with.
 
     Attributes:
@@ -273,7 +268,7 @@ class Preset:
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
-        checked(self)
+        super().__post_init__()
         if self.injection.start > self.num_steps:
             raise ConfigError(
                 f"start is {self.injection.start}, but there are only {self.num_steps} steps; "

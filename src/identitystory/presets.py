@@ -7,14 +7,13 @@ memory.
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
-from .config import DiscoveryConfig, Preset, Sampler, checked, meant, number, whole
+from .config import Checked, DiscoveryConfig, Preset, Sampler, meant, number, whole
 from .errors import ConfigError
 
 DEFAULT_PRESET = "recommended"
@@ -23,7 +22,7 @@ GUIDED_BY_MODEL = ("recommended", "fast", "low-vram")  # what the paper fixes is
 
 
 @dataclass(frozen=True)
-class Suits:
+class Suits(Checked):
     """What a checkpoint is used with; its card says it. The values here are those of SDXL's size.
 
     Attributes:
@@ -48,7 +47,7 @@ class Suits:
         Raises:
             ConfigError: it cannot.
         """
-        checked(self)
+        super().__post_init__()
         for name, words in (("stories", [self.stories]), ("caveats", self.caveats)):
             if isinstance(words, str) or not all(isinstance(word, str) for word in words):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be text")
@@ -63,8 +62,8 @@ def _read() -> dict[str, Preset]:
     for name, own in tables.items():
         base = found[own.pop("like")] if "like" in own else Preset(name)
         for part in own.keys() & {"discovery", "injection"}:
-            own[part] = dataclasses.replace(getattr(base, part), **own[part])
-        found[name] = dataclasses.replace(base, name=name, **own)
+            own[part] = replace(getattr(base, part), **own[part])
+        found[name] = replace(base, name=name, **own)
     return found
 
 
@@ -83,7 +82,7 @@ def fitted(name: str, suits: Suits) -> Preset:
         raise ConfigError(f"no preset is called {name!r}.{meant(name, PRESETS)}")
     if name not in GUIDED_BY_MODEL:
         return PRESETS[name]
-    made = with_steps(dataclasses.replace(PRESETS[name], sampler=suits.sampler), suits.steps)
+    made = with_steps(replace(PRESETS[name], sampler=suits.sampler), suits.steps)
     if made.discovery.search_steps is None:
         made = with_search_steps(made, suits.search_steps)
     return with_guidance(made, suits.guidance)
@@ -98,16 +97,14 @@ def with_steps(base: Preset, steps: int) -> Preset:
     if steps < 1:
         raise ConfigError(f"there are {steps} steps; it must be at least 1")
     start = round(base.injection.start * steps / base.num_steps)
-    injection = dataclasses.replace(base.injection, start=start)
-    changed = dataclasses.replace(base, num_steps=steps, injection=injection)
+    injection = replace(base.injection, start=start)
+    changed = replace(base, num_steps=steps, injection=injection)
     return with_search_steps(changed, None) if changed.portrait_steps > steps else changed
 
 
 def with_search_steps(base: Preset, steps: int | None) -> Preset:
     """``base`` with portraits of so many steps; None is as many as a frame takes."""
-    return dataclasses.replace(
-        base, discovery=dataclasses.replace(base.discovery, search_steps=steps)
-    )
+    return replace(base, discovery=replace(base.discovery, search_steps=steps))
 
 
 def with_distilled(base: DiscoveryConfig, on: bool) -> DiscoveryConfig:
@@ -117,7 +114,7 @@ def with_distilled(base: DiscoveryConfig, on: bool) -> DiscoveryConfig:
     again: guided steps cost two evaluations each, so 40 portraits, 640 evaluations.
     """
     count = 64 if on else 40
-    return dataclasses.replace(base, distilled=on, num_portraits=count, search_steps=FEW_STEPS)
+    return replace(base, distilled=on, num_portraits=count, search_steps=FEW_STEPS)
 
 
 def with_guidance(base: Preset, guidance: float) -> Preset:
@@ -126,10 +123,8 @@ def with_guidance(base: Preset, guidance: float) -> Preset:
     Raises:
         ConfigError: it is below 1.
     """
-    return dataclasses.replace(
+    return replace(
         base,
-        discovery=dataclasses.replace(base.discovery, guidance=guidance),
-        injection=dataclasses.replace(
-            base.injection, guidance_template=guidance, guidance_identity=guidance
-        ),
+        discovery=replace(base.discovery, guidance=guidance),
+        injection=replace(base.injection, guidance_template=guidance, guidance_identity=guidance),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from PIL import Image
@@ -23,35 +23,23 @@ from ..seeds import frame_seed
 from ..types import Frame, Identity, Scene, Story, Template
 from ..wording import phrases
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
-class Notes:
-    """Tensors that a method keeps on the way to its frames, so that a run that was cut off goes on.
 
-    This one keeps nothing; `runs.files.FolderNotes` keeps them beside a run.
-    """
+class Kept(Generic[Key, Value]):
+    """What a method keeps on the way to its frames. This one keeps nothing."""
 
-    def read(self, name: str) -> Tensor | None:
-        """The tensor written as ``name``, on the CPU; None if there is none."""
+    def read(self, key: Key, /) -> Value | None:
+        """What was written as ``key``, on the CPU; None if there is nothing."""
         return None
 
-    def write(self, name: str, tensor: Tensor) -> None:
-        """Keeps ``tensor`` as ``name``, whole or not at all."""
+    def write(self, key: Key, value: Value, /) -> None:
+        """Keeps ``value`` as ``key``, whole or not at all."""
 
 
-class Templates:
-    """Templates that other runs may have painted already, by the number of their frame.
-
-    This one keeps nothing; `runs.cache.CachedTemplates` keeps them for other runs.
-    """
-
-    def read(self, index: int) -> Template | None:
-        """The template of frame ``index``; None if there is none."""
-        return None
-
-    def write(self, index: int, template: Template) -> None:
-        """Keeps the template of frame ``index``, whole or not at all."""
-
-
+Notes = Kept[str, Tensor]  # so that a run that was cut off goes on: `runs.files.FolderNotes`
+Templates = Kept[int, Template]  # by frame, shared by runs: `runs.cache.CachedTemplates`
 NO_NOTES, NO_TEMPLATES = Notes(), Templates()
 
 

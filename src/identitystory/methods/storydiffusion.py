@@ -65,7 +65,6 @@ class StoryDiffusion(AnchoredMethod):
     def stepped(
         self, G: EditableGenerator, work: Work, found: Anchors, conds: Conditions
     ) -> dict[int, Tensor]:
-        """z_0 of every frame of one portion, (C, h, w)."""
         z = {n: G.noise(work.seeds[n]) for group in conds for n in group}
         edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
         with edited(G.unet, edit):
