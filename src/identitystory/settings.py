@@ -61,7 +61,7 @@ def overridden(base: Preset, given: Overrides) -> tuple[Preset, tuple[str, ...]]
     notes: list[str] = []
     if given.guidance is not None:
         base = with_guidance(base, given.guidance)
-    own = {"compiled": given.compile, "reuse": given.reuse, "batch": given.batch}
+    own: dict[str, Any] = {"compiled": given.compile, "reuse": given.reuse, "batch": given.batch}
     base = replace(base, **{name: value for name, value in own.items() if value is not None})
     if given.distilled is not None and given.distilled != base.discovery.distilled:
         base = replace(base, discovery=with_distilled(base.discovery, given.distilled))

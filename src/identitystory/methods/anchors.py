@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ..models.sdxl.attention import Edit
+from ..models.sdxl.attention import Site
 from ..protocols import Backend, Conditioning, EditableGenerator
 from ..sampling import sized
+from ..seeds import derived_seed
 from ..types import Frame, Story
 from .base import BaseMethod
 from .method import Work, editable
@@ -72,17 +73,61 @@ def groups(found: Anchors, wanted: Sequence[int]) -> list[list[tuple[int, ...]]]
     return [first + [(n,) for n in some] for some in portions(rest) or [()]]
 
 
-class SharedEdit(Edit, Protocol):
-    """An edit in which frames look at anchors of the same step."""
+class AnchoredEdit:
+    """An edit in which frames look at anchors of the same step.
+
+    Attributes:
+        bank: (site, anchor) -> k and v, (halves, heads, N, d), of its tokens that others see.
+    """
+
+    def __init__(self, found: Anchors, seeds: Sequence[int], steps: int) -> None:
+        self.found, self.seeds, self.steps = found, seeds, steps
+        self.bank: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+        self.i, self.group = steps, tuple[int, ...]()
+
+    @property
+    def done(self) -> int:
+        """Steps already made."""
+        return self.steps - self.i
 
     def begin(self, i: int, group: tuple[int, ...], z: Tensor, cond: Conditioning) -> None:
-        """Told before z_i of ``group`` is stepped."""
-        ...
+        """Told before z_i of ``group`` is stepped; the anchors come first, and fill the bank."""
+        self.i, self.group = i, group
+        if group == self.found.frames:
+            self.bank.clear()
+
+    def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """As `models.sdxl.attention.Edit`."""
+        raise NotImplementedError
+
+    def sample(self, anchor: int, tokens: int) -> Tensor:
+        """Which of an anchor's tokens the others see at this step: bool (tokens,)."""
+        raise NotImplementedError
+
+    def one(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """One frame's attention, (halves, heads, N, d); each half sees its own kind only."""
+        raise NotImplementedError
+
+    def shared(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Every frame's attention, `one` by one, after the anchors have put theirs in the bank."""
+        q, k, v = (x.unflatten(0, (-1, len(self.group))) for x in (q, k, v))
+        if self.group == self.found.frames:
+            for b, n in enumerate(self.group):
+                kept = self.sample(n, k.shape[3]).to(k.device)
+                self.bank[site.name, n] = k[:, b, :, kept], v[:, b, :, kept]
+        h = [self.one(site, n, q[:, b], k[:, b], v[:, b]) for b, n in enumerate(self.group)]
+        return torch.stack(h, dim=1).flatten(0, 1)
+
+    def drawn(self, what: str, anchor: int, tokens: int) -> Tensor:
+        """A number in [0, 1) for each of an anchor's tokens, others at each step and grid."""
+        place = self.found.frames.index(anchor)
+        seed = derived_seed(what, self.seeds[anchor], place, self.i, tokens)
+        return torch.rand(tokens, generator=torch.Generator().manual_seed(seed))
 
 
 def in_step(
     G: EditableGenerator,
-    edit: SharedEdit,
+    edit: AnchoredEdit,
     z: dict[int, Tensor],
     conds: Conditions,
 ) -> Iterator[int]:

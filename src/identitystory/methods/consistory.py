@@ -25,10 +25,10 @@ from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited, observed
 from ..protocols import Conditioning, EditableGenerator
-from ..seeds import derived_seed, frame_seed
+from ..seeds import frame_seed
 from ..types import Story
 from . import subject
-from .anchors import AnchoredMethod, Anchors, Conditions, groups, in_step
+from .anchors import AnchoredEdit, AnchoredMethod, Anchors, Conditions, groups, in_step
 from .method import Work
 
 
@@ -95,7 +95,7 @@ class ConsiStory(AnchoredMethod):
         return z
 
 
-class SharedSubject:
+class SharedSubject(AnchoredEdit):
     """The edit of one pass; given the first pass it is the second, and injects."""
 
     def __init__(
@@ -107,9 +107,9 @@ class SharedSubject:
         concepts: dict[int, list[int]],
         first: SharedSubject | None = None,
     ) -> None:
-        self.settings, self.G, self.found, self.seeds = settings, G, found, seeds
+        super().__init__(found, seeds, G.num_steps)
+        self.settings, self.G = settings, G
         self.concepts, self.match = concepts, first.matches() if first else None
-        self.steps = G.num_steps
         timesteps = G.sampler.timesteps.double()
         self.feature_i = self.steps - int((timesteps - settings.feature_timestep).abs().argmin())
         self.maps = {n: deque[Tensor](maxlen=settings.remembered) for n in concepts}
@@ -118,23 +118,16 @@ class SharedSubject:
         self.fine: int = first.fine if first else 0
         self.masks: dict[tuple[int, int], Tensor] = {}  # (frame, tokens) -> bool (tokens,)
         self.features: dict[int, Tensor] = {}
-        self.bank: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
         self.outputs: dict[tuple[str, int], Tensor] = {}
         self.queries: dict[str, Tensor] = {}
-        self.i, self.group, self.plain_pass = self.steps, tuple[int, ...](), False
-
-    @property
-    def done(self) -> int:
-        """Steps already made."""
-        return self.steps - self.i
+        self.plain_pass = False
 
     def begin(self, i: int, group: tuple[int, ...], z: Tensor, cond: Conditioning) -> None:
         """Makes the masks of the last step, and the plain queries of this one."""
-        self.i, self.group = i, group
+        super().begin(i, group, z, cond)
         self.settle(group)
         self.queries.clear()
         if group == self.found.frames:
-            self.bank.clear()
             self.outputs.clear()
         if 1 <= self.done <= self.steps // 10 and any(self.found.seen[n] for n in group):
             self.plain_pass = True
@@ -161,13 +154,10 @@ class SharedSubject:
             self.masks[n, tokens] = subject.subject_mask(maps, tokens, self.G.size)
         return self.masks[n, tokens]
 
-    def dropped(self, n: int, tokens: int) -> Tensor:
+    def sample(self, anchor: int, tokens: int) -> Tensor:
         """An anchor's mask with a part of it dropped, another at each step."""
-        place = self.found.frames.index(n)
-        rng = torch.Generator().manual_seed(
-            derived_seed("dropout", self.seeds[n], place, self.i, tokens)
-        )
-        return self.mask(n, tokens) & (torch.rand(tokens, generator=rng) >= self.settings.dropout)
+        kept = self.drawn("dropout", anchor, tokens) >= self.settings.dropout
+        return self.mask(anchor, tokens) & kept
 
     def see(self, features: Tensor) -> None:
         """What the first up block gives; kept at one step of the first pass."""
@@ -190,9 +180,9 @@ class SharedSubject:
 
     def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Reads maps at cross sites; shares, blends and injects at self sites."""
-        q_b, k_b, v_b = (x.unflatten(0, (-1, len(self.group))) for x in (q, k, v))
         tokens = q.shape[2]
         if not site.is_self:
+            q_b, k_b = (x.unflatten(0, (-1, len(self.group))) for x in (q, k))
             if not self.plain_pass and (not self.coarse or tokens == self.coarse):
                 for b, n in enumerate(self.group):
                     if self.concepts[n]:
@@ -206,25 +196,18 @@ class SharedSubject:
             self.queries[site.name] = q
             h = attend(q, k, v)
         else:
-            if self.group == self.found.frames:
-                for b, n in enumerate(self.group):
-                    kept = self.dropped(n, tokens).to(k.device)
-                    self.bank[site.name, n] = k_b[:, b, :, kept], v_b[:, b, :, kept]
-            if site.name in self.queries:
-                q_b = self._blended(site, q).unflatten(0, q_b.shape[:2])
-            h = torch.stack(
-                [self._shared(site, n, q_b[:, b], k_b[:, b], v_b[:, b])
-                 for b, n in enumerate(self.group)], dim=1
-            ).flatten(0, 1)  # fmt: skip
+            h = self.shared(site, self._blended(site, q), k, v)
         return h if self.plain_pass or site.part == "mid" else self._injected(site, h)
 
     def _blended(self, site: Site, q: Tensor) -> Tensor:
+        if site.name not in self.queries:
+            return q
         s = self.settings
         share = self.done / max(1, self.steps - 1)
         weight = s.blend_first + (s.blend_last - s.blend_first) * share
         return weight * self.queries[site.name] + (1 - weight) * q
 
-    def _shared(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def one(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """One frame's attention to itself and to its anchors' subjects, (halves, heads, N, d)."""
         banked = [self.bank[site.name, a] for a in self.found.seen[n]]
         k = torch.cat([k, *(k_a for k_a, _ in banked)], dim=2)

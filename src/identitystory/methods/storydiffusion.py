@@ -21,13 +21,11 @@ import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited
-from ..protocols import Conditioning, EditableGenerator
+from ..protocols import EditableGenerator
 from ..seeds import derived_seed, frame_seed
 from ..types import Story
-from .anchors import AnchoredMethod, Anchors, Conditions, groups, in_step
+from .anchors import AnchoredEdit, AnchoredMethod, Anchors, Conditions, groups, in_step
 from .method import Work
-
-Bank = dict[tuple[str, int], tuple[Tensor, Tensor]]  # (site, anchor) -> sampled k and v
 
 
 @dataclass(frozen=True)
@@ -73,37 +71,23 @@ class StoryDiffusion(AnchoredMethod):
         return z
 
 
-class ConsistentSelfAttention:
+class ConsistentSelfAttention(AnchoredEdit):
     """The edit: k and v of the anchors' sampled tokens, joined to a frame's own."""
 
     def __init__(
         self, settings: StoryDiffusion, found: Anchors, seeds: Sequence[int], steps: int
     ) -> None:
-        self.settings, self.found, self.seeds, self.steps = settings, found, seeds, steps
-        self.bank: Bank = {}
-        self.i, self.group = steps, tuple[int, ...]()
-
-    def begin(self, i: int, group: tuple[int, ...], z: Tensor, cond: Conditioning) -> None:
-        """``group`` is next; the anchors come first, and leave their samples for the others."""
-        self.i, self.group = i, group
-        if group == self.found.frames:
-            self.bank.clear()
+        super().__init__(found, seeds, steps)
+        self.settings = settings
 
     def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Consistent self-attention in the up path, plain attention elsewhere."""
-        done = self.steps - self.i
-        if not site.is_self or site.part != "up" or done < self.settings.warm_up:
+        if not site.is_self or site.part != "up" or self.done < self.settings.warm_up:
             return attend(q, k, v)
-        q_b, k_b, v_b = (x.unflatten(0, (-1, len(self.group))) for x in (q, k, v))
-        if self.group == self.found.frames:
-            for b, n in enumerate(self.group):
-                drawn = self.sample(n, k.shape[2]).to(k.device)
-                self.bank[site.name, n] = k_b[:, b, :, drawn], v_b[:, b, :, drawn]
-        h = [self._one(site, n, q_b[:, b], k_b[:, b], v_b[:, b]) for b, n in enumerate(self.group)]
-        return torch.stack(h, dim=1).flatten(0, 1)
+        return self.shared(site, q, k, v)
 
-    def _one(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """One frame's attention, (halves, heads, N, d); each half sees its own kind only."""
+    def one(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """One frame's attention to the samples of its anchors and to itself."""
         seen = self.found.seen[n]
         if not seen or self.skips(site, n):
             return attend(q, k, v)
@@ -113,14 +97,11 @@ class ConsistentSelfAttention:
         return attend(q, k, v)
 
     def sample(self, anchor: int, tokens: int) -> Tensor:
-        """Which of an anchor's tokens the others see at this step: bool (tokens,)."""
-        place = self.found.frames.index(anchor)
-        seed = derived_seed("tokens", self.seeds[anchor], place, self.i, tokens)
-        drawn = torch.rand(tokens, generator=torch.Generator().manual_seed(seed))
-        return drawn < self.settings.keep
+        """A share of its tokens, ``keep``."""
+        return self.drawn("tokens", anchor, tokens) < self.settings.keep
 
     def skips(self, site: Site, n: int) -> bool:
         """Whether this layer stays plain at this step, by a coin that depends on the seed alone."""
         coin = derived_seed("coin", self.seeds[n], self.i, site.name) / 2**48
-        early = (self.steps - self.i) * 50 < self.settings.early * self.steps
+        early = self.done * 50 < self.settings.early * self.steps
         return coin < (self.settings.skip_early if early else self.settings.skip_late)
