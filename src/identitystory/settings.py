@@ -148,11 +148,7 @@ def settings(config: Preset) -> dict[str, Any]:
     """Every setting by name, those of its parts as ``injection.start``; to compare two by."""
     found: dict[str, Any] = {}
     for name, value in dataclasses.asdict(config).items():
-        found |= (
-            {f"{name}.{k}": v for k, v in value.items()}
-            if isinstance(value, dict)
-            else {name: value}
-        )
+        found |= {f"{name}.{k}": v for k, v in value.items()} if name in PARTS else {name: value}
     return found
 
 

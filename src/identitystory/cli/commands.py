@@ -84,7 +84,7 @@ def add(parser: argparse.ArgumentParser, commands: Mapping[str, Command | Group]
 def call(command: Command, given: Mapping[str, Any]) -> Any:
     """Calls ``command`` with its part of what was ``given``, by the names of its parameters."""
     values = {
-        name: call(kind, given) if is_dataclass(kind) else given[name]
+        name: call(kind, given) if _is_group(kind) else given[name]
         for name, kind, _ in _parameters(command)
     }
     return command(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
@@ -94,7 +94,7 @@ def options(command: Command) -> Iterator[Option]:
     """Every option and argument of a command, those of its dataclasses in their place."""
     helps = told(command)[2]
     for name, kind, default in _parameters(command):
-        if is_dataclass(kind):
+        if _is_group(kind):
             yield from options(kind)
         elif name != "service":
             yield _option(name, kind, default, helps[name])
@@ -108,6 +108,11 @@ def told(command: Command | Group) -> tuple[str, str, dict[str, str]]:
     helps = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", listed[0] if listed else "", re.M)
     plain = {name: " ".join(words.split()) for name, words in helps}
     return summary[0].lower() + summary[1:].rstrip("."), " ".join((more or summary).split()), plain
+
+
+def _is_group(kind: Any) -> bool:
+    """Whether a parameter's type stands for its fields."""
+    return is_dataclass(kind)
 
 
 def _parameters(command: Command) -> list[tuple[str, Any, Any]]:
