@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,9 @@ from identitystory.errors import RunError
 from identitystory.runs import takes
 from identitystory.runs.events import Finished
 from identitystory.runs.folder import RunFolder
+from identitystory.runs.options import default_folder, new_request
 from identitystory.runs.request import RunRequest
-from identitystory.story.file import inline_story
+from identitystory.story.file import inline_story, slug
 from tests.conftest import T
 from tests.workshop import Workshop, contents
 
@@ -161,8 +163,6 @@ def test_a_run_that_is_cut_off_between_two_moves_loses_nothing(service, request_
     """After every single rename the same command ends where it would have ended."""
     made(service, request_)
     front = replace(request_, story=story("{Mara} runs", *SCENES))
-    from pathlib import Path
-
     rename = Path.replace
     for allowed in range(12):
         left = [allowed]
@@ -207,3 +207,71 @@ def test_a_run_folder_is_a_story(service, request_):
     for given in (request_.out, request_.out / "run.json"):
         assert main(["generate", str(given), "--quiet"], service=lambda: service) == 0
     assert contents(request_.out) == before
+
+
+FILE = """
+[[character]]
+name = "{name}"
+description = "{description}"
+[[scene]]
+prompt = "{{{name}}} reads"
+"""
+
+
+def test_two_stories_of_one_title_have_two_folders(service, tmp_path, monkeypatch):
+    """Untitled files of the same name, with somebody in common even: each keeps its pictures."""
+    monkeypatch.chdir(tmp_path)
+    for where in ("A", "B"):
+        (tmp_path / where).mkdir()
+        (tmp_path / where / "story.toml").write_text(
+            FILE.format(name="Mara", description="a woman")
+        )
+        command = [
+            "generate",
+            f"{where}/story.toml",
+            "--steps",
+            "10",
+            "--portraits",
+            "16",
+            "--quiet",
+        ]
+        assert main(command, service=lambda: service) == 0
+    runs = sorted(p.name for p in (tmp_path / "runs").iterdir())
+    assert len(runs) == 2
+    assert runs[0] == "story"
+    assert runs[1].startswith("story-")
+    before = contents(tmp_path / "runs")
+    assert main(command, service=lambda: service) == 0  # the second again: its own folder again
+    assert contents(tmp_path / "runs") == before
+    assert str(tmp_path) not in (tmp_path / "runs" / "story" / "run.json").read_text()
+
+
+def test_a_typed_story_of_other_people_has_its_own_folder(service, request_, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made(service, replace(request_, out=default_folder(request_.story)))
+    assert default_folder(story("{Mara} sings")).name == "three"  # somebody in common
+    other = inline_story(["Tom: a man"], ["{Tom} reads"], title="Three")
+    assert default_folder(other).name.startswith("three-")
+
+
+def test_a_folder_of_quite_another_story_is_refused(service, request_):
+    made(service, request_)
+    other = inline_story(["Tom: a man"], ["{Tom} sings"], title="Other")
+    with pytest.raises(RunError, match="holds the run of another story, 'Three'"):
+        new_request(other, request_.out)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Die Straße, Café!", "die-strasse-cafe"),
+        ("Маяк", "маяк"),
+        ("灯台の話", "灯台の話"),
+        ("!!!", "story"),
+        ("../../etc", "etc"),
+        ("x" * 300, "x" * 60),
+        ("灯" * 300, "灯" * 50),
+    ],
+)
+def test_folders_keep_the_letters_of_every_script(title, name):
+    assert slug(title) == name

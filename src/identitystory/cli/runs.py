@@ -219,7 +219,8 @@ def _request(
                 'give a story file, or --character "Mara: a woman" --scene "{Mara} reads"'
             )
         told = inline_story(inline.character, inline.scene, style=inline.style or "")
-    return new_request(told, out, overrides, preset_name=model.preset, **where, **more)
+    more |= {"preset_name": model.preset, "file": story}
+    return new_request(told, out, overrides, **where, **more)
 
 
 def _from_file(story: str | None, inline: Inline) -> Story | None:

@@ -269,7 +269,7 @@ def make_record(
             "method": request.method,
             "only": list(request.only),
             "paint": request.paint,
-            **({"shape": request.shape} if request.shape else {}),
+            **{k: v for k in ("shape", "source") if (v := getattr(request, k))},
         },
         "story": story_to_dict(request.story),
         "configuration": to_dict(request.preset),
