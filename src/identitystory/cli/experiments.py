@@ -74,8 +74,9 @@ def bench(
         given |= {"seed": runs.seed, **asdict(model), "offline": False, **asdict(overrides)}
         line = _command_line("bench", {**given, **asdict(measured), "qalign": qalign})
         files.append(table1.write_page(request, outcome, results, f"{line} --out DIR"))
-    plain, text = table1.as_json(request, outcome), table1.markdown(request, outcome)
-    return answer(json, plain, text, *files)
+    if json:
+        return answer(json, table1.as_json(request, outcome), "")
+    return answer(json, None, table1.markdown(request, outcome), *files)
 
 
 def _command_line(name: str, given: Mapping[str, Any]) -> str:
