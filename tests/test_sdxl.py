@@ -11,6 +11,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from identitystory.errors import ModelError, PromptError
+from identitystory.models import parts
 from identitystory.models.device import Room
 from identitystory.models.files.checkpoint import find_folder
 from identitystory.models.parts import load_part
@@ -216,7 +217,7 @@ def test_too_little_memory_to_open_a_file_is_no_broken_file(toy, monkeypatch, er
     def never(*_, **__):
         raise error
 
-    monkeypatch.setattr(CLIPTextModel, "from_pretrained", never)
+    monkeypatch.setattr(parts, "load_file", never)
     with pytest.raises(type(error)) as raised:
         load_part(CLIPTextModel, toy / "text_encoder", dtype=torch.float32)
     assert raised.value is error

@@ -6,11 +6,12 @@ random weights, or none on the ``meta`` device). What is opened reads its sizes 
 
 from __future__ import annotations
 
-from typing import Any
-
-from transformers import GroundingDinoConfig, SamConfig, SwinConfig
+from typing import TYPE_CHECKING, Any
 
 from ..libraries import AutoencoderKL, UNet2DConditionModel
+
+if TYPE_CHECKING:
+    from transformers import GroundingDinoConfig, SamConfig
 
 SDXL_UNET: dict[str, Any] = {
     "sample_size": 128,
@@ -91,9 +92,13 @@ def sdxl_vae() -> AutoencoderKL:
 
 def grounding_dino_config() -> GroundingDinoConfig:
     """Grounding DINO base, the one with Swin-B."""
+    from transformers import GroundingDinoConfig, SwinConfig
+
     return GroundingDinoConfig(backbone_config=SwinConfig(**SWIN_B))
 
 
 def sam_config() -> SamConfig:
     """SAM with ViT-H."""
+    from transformers import SamConfig
+
     return SamConfig(vision_config=SAM_VIT_H)
