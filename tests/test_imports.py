@@ -20,7 +20,7 @@ LAYERS = [
     {"cost", "injection", "story"},
     {"pipeline", "models", "metrics"},
     {"methods"},
-    {"runs"},
+    {"runs", "testing"},
     {"api", "experiments"},
     {"cli"},
 ]

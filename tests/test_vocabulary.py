@@ -84,6 +84,9 @@ def test_a_broken_file_is_the_models_fault(tmp_path, content):
 def test_more_people_than_the_model_has_learned_are_told(tmp_path, casts, warned):
     """Only a card says a limit, and only a scene above it is warned of."""
     assert crowd_warning(tmp_path, casts) is None
+    for says_nothing in ("[suits]\nsteps = 3\n", "[data]\nseed = 1\n"):
+        (tmp_path / "card.toml").write_text(says_nothing)
+        assert crowd_warning(tmp_path, casts) is None
     (tmp_path / "card.toml").write_text("[data]\npeople_in_a_picture = 1\n")
     assert (crowd_warning(tmp_path, casts) is not None) == warned
 

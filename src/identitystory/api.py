@@ -241,6 +241,7 @@ class IdentityStory:
             None if out is None else Path(out),
             overrides,
             preset_name=self._name,
+            file=None if isinstance(story, Story) else story,
             seed=seed,
             only=only,
             method=method,

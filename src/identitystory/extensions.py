@@ -8,7 +8,9 @@ they bring is imported when it is used. A name of ours is always ours.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +25,7 @@ class Registry:
     Attributes:
         what: one of them, in words: ``method``.
         group: of the entry points: ``identitystory.methods``.
-        own: ``module:attribute`` by name, in the order of lists.
+        own: ``module:attribute``, or the part itself, by name and in the order of lists.
         needs: attributes that each has.
         error: what is raised.
     """
@@ -32,12 +34,13 @@ class Registry:
         self,
         what: str,
         group: str,
-        own: Mapping[str, str],
+        own: Mapping[str, Any],
         *,
         needs: tuple[str, ...],
         error: type[IdentityStoryError] = ConfigError,
     ) -> None:
         self.what, self.group, self.own, self.needs, self.error = what, group, own, needs, error
+        self.told: list[Any] = []  # what was warned of
 
     def names(self) -> tuple[str, ...]:
         """All of them, ours first. Nothing is imported."""
@@ -62,8 +65,9 @@ class Registry:
                 the line names the package.
         """
         if self.check(name) in self.own:
-            module, _, attribute = self.own[name].partition(":")
-            return getattr(import_module(module), attribute)
+            own = self.own[name]
+            module, _, attribute = own.partition(":") if isinstance(own, str) else ("", "", "")
+            return getattr(import_module(module), attribute) if module else own
         found = [entry for entry in self._others() if entry.name == name]
         if len(found) > 1:
             packages = " and ".join(sorted(_package(entry) for entry in found))
@@ -81,6 +85,16 @@ class Registry:
                 f"({told}); update or uninstall the package"
             )
         return part
+
+    def others(self) -> dict[str, Any]:
+        """Other packages' parts, imported; a warning is logged for each that cannot be used."""
+        found = {}
+        for name in self.names()[len(self.own) :]:
+            try:
+                found[name] = self.get(name)
+            except IdentityStoryError as error:
+                logger.warning("%s", error)
+        return found
 
     def first(self, fits: Callable[[Any], bool]) -> str | None:
         """The name of the first part that ``fits``, ours first; None if none does.
@@ -104,17 +118,23 @@ class Registry:
         yield from self.names()[len(self.own) :]
 
     def _others(self) -> list[Any]:
-        from importlib.metadata import entry_points
+        found = []
+        for entry in _installed(self.group, tuple(sys.path)):
+            if entry.name not in self.own:
+                found.append(entry)
+            elif entry not in self.told:
+                self.told.append(entry)
+                told = "the package %s brings a %s %r, which is ours; it is not used"
+                logger.warning(told, _package(entry), self.what, entry.name)
+        return found
 
-        others = sorted(entry_points(group=self.group), key=lambda entry: entry.name)
-        for entry in (entry for entry in others if entry.name in self.own):
-            logger.warning(
-                "the package %s brings a %s %r, which is ours; it is not used",
-                _package(entry),
-                self.what,
-                entry.name,
-            )
-        return [entry for entry in others if entry.name not in self.own]
+
+@lru_cache(maxsize=64)
+def _installed(group: str, path: tuple[str, ...]) -> list[Any]:
+    """The entry points of a group in the packages on ``path``, which is that of Python."""
+    from importlib.metadata import entry_points
+
+    return sorted(entry_points(group=group), key=lambda entry: entry.name)
 
 
 def _package(entry: Any) -> str:

@@ -69,9 +69,10 @@ class Suits:
         object.__setattr__(self, "caveats", tuple(self.caveats))
 
 
-# Of negative prompts: all presets but `release` have an empty one (""), as the paper names none, and
-# not diffusers' zeros (None), which a checkpoint may not have been trained with.
-PRESETS: Mapping[str, Preset] = {  # as they are for a checkpoint without a card, see `fitted`
+# As they are for a checkpoint without a card, see `fitted`. Of negative prompts: all but `release` have
+# an empty one (""), as the paper names none, and not diffusers' zeros (None), which a checkpoint may not
+# have been trained with.
+PRESETS: Mapping[str, Preset] = {
     "paper": Preset(
         name="paper",
         discovery=DiscoveryConfig(

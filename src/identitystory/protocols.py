@@ -200,11 +200,11 @@ class ModelFacts:
         folder: its checkpoint, or None if it is not a local folder.
         few_steps: sha256 of its few-step LoRA; empty if it has none.
         max_steps: the most sampling steps that its schedule has; None if that is not known.
-        check_prompts: raises a PromptError if one of the prompts is longer than the model reads.
-        check_phrases: raises a PromptError if the descriptions of one scene are, together.
         size: (width, height) that it was made for, in pixels; None if that is not known, and then
             no other can be asked for.
         multiple: of which width and height must be.
+        check_prompts: raises a PromptError if one of the prompts is longer than the model reads.
+        check_phrases: raises a PromptError if the descriptions of one scene are, together.
     """
 
     fingerprint: str
@@ -213,7 +213,7 @@ class ModelFacts:
     folder: Path | None = None
     few_steps: str = ""
     max_steps: int | None = None
-    check_prompts: Callable[[Iterable[str]], None] = lambda prompts: None
-    check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None
     size: Size | None = None
     multiple: int = 1
+    check_prompts: Callable[[Iterable[str]], None] = lambda prompts: None
+    check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None

@@ -11,7 +11,7 @@ import io
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # so that a configuration is read without torch
     from PIL import Image
     from torch import Tensor
 

@@ -22,6 +22,9 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "generate": runs.generate,
     "discover": runs.discover,
     "extend": runs.extend,
+    "takes": runs.takes,
+    "choose": runs.choose,
+    "prune": runs.prune,
     "bench": experiments.bench,
     "judge": judging.judge,
     "study": commands.Group(

@@ -1,4 +1,4 @@
-"""The commands that make one run: ``generate``, ``discover`` and ``extend``."""
+"""The commands on one run: ``generate``, ``discover``, ``extend``, ``takes``, ``choose``, ``prune``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..types import Story
 
 StoryFile = Annotated[str, Argument("STORY")]
+Run = Annotated[Path, Argument("RUN")]
 Size = Annotated[str, "WxH"]
 Aspect = Annotated[str, "W:H"]
 
@@ -41,11 +42,13 @@ def generate(
     run was cut off. A folder that holds a run keeps its settings unless you give others.
 
     Args:
-        story: a story file, TOML or JSON; or a frame (.png) of a run, to make it again
+        story: a story file, TOML or JSON; a run folder, to go on with it; or a frame (.png) of a
+            run, to make it again
         out: the run folder (default: runs/<title>)
         seed: 0 in a new folder
         only: paint only frame N, numbered as in frames/ (0 is the first); may be repeated. With
-            --seed, that is the frame's new seed; identities stay as they are
+            --seed, that is the frame's new seed; identities stay as they are, and the picture
+            that was there is kept as a take
         method: identitystory (default), or a method to compare it with: consistory,
             storydiffusion, story-adapter, one-prompt-one-story, general, direct-identity
         size: width x height of the pictures in pixels, such as 1216x832, instead of the story's; a
@@ -88,7 +91,7 @@ def discover(
 
 def extend(
     *,
-    run: Annotated[Path, Argument("RUN")],
+    run: Run,
     story: StoryFile | None = None,
     inline: Inline,
     device: Annotated[str, "D"] | None = None,
@@ -117,6 +120,70 @@ def extend(
     return _show(replace(request, device=device or request.device), output, service)
 
 
+def takes(*, run: Run, frame: Annotated[int, Argument("FRAME")] | None = None) -> int:
+    """List the pictures that were painted for the scenes of a run.
+
+    Lists every finished picture of a run by the scene it was painted for, with its seed. The one in
+    frames/ is marked; the others lie in frames/takes.
+
+    Args:
+        run: the run folder
+        frame: of this frame only, numbered as in frames/
+    """
+    from ..runs.folder import RunFolder
+    from ..runs.request import recorded
+    from ..runs.takes import takes_of
+
+    for n, scene in enumerate(recorded(run).story.scenes):
+        if frame is None or n == frame:
+            print(f"frame {n}: {scene.text}")
+            for number, take in enumerate(takes_of(RunFolder(run), scene.text), 1):
+                mark = "*" if take.chosen else " "
+                print(f"  {mark} take {number}: seed {take.seed}, {take.path}")
+    return 0
+
+
+def choose(
+    *,
+    run: Run,
+    frame: Annotated[int, Argument("FRAME")],
+    take: Annotated[int, Argument("TAKE")],
+    output: Output,
+    service: MakeService,
+) -> int:
+    """Make another take of a scene the picture of the run.
+
+    Puts a take, numbered as `identitystory takes` lists it, in frames/ in place of the picture that is
+    there, which becomes a take. It stays until the frame is painted anew with --only and --seed.
+
+    Args:
+        run: the run folder
+        frame: the frame, numbered as in frames/
+        take: the take's number
+    """
+    from ..runs import takes as kept
+    from ..runs.request import recorded
+
+    kept.choose(run, frame, take)
+    return _show(replace(recorded(run), only=(frame,)), output, service)
+
+
+def prune(*, run: Run, keep: int = 0) -> int:
+    """Delete the takes of a run that are not its pictures.
+
+    Deletes the takes of a run, and says what that frees. The pictures in frames/ stay.
+
+    Args:
+        run: the run folder
+        keep: of each scene this many of the newest takes
+    """
+    from ..runs import takes as kept
+
+    count, freed = kept.prune(run, keep)
+    print(f"{count} takes deleted, {freed / 2**20:.1f} MiB freed")
+    return 0
+
+
 def _request(
     story: str | None,
     inline: Inline,
@@ -126,9 +193,17 @@ def _request(
     **more: Any,
 ) -> RunRequest:
     from ..runs.options import again_request, new_request
+    from ..runs.request import recorded
     from ..story.file import inline_story
 
     where = model.where()
+    if story and (Path(story) / "run.json").is_file():
+        story, out = str(Path(story) / "run.json"), out or Path(story)
+    if story and Path(story).name == "run.json":
+        run = Path(story).parent
+        return new_request(
+            recorded(run).story, out or run, overrides, preset_name=model.preset, **where, **more
+        )
     if story and story.lower().endswith(".png"):
         if more.get("method") is not None:
             raise ConfigError("a frame is made again by its own method; leave --method out")
@@ -144,7 +219,8 @@ def _request(
                 'give a story file, or --character "Mara: a woman" --scene "{Mara} reads"'
             )
         told = inline_story(inline.character, inline.scene, style=inline.style or "")
-    return new_request(told, out, overrides, preset_name=model.preset, **where, **more)
+    more |= {"preset_name": model.preset, "file": story}
+    return new_request(told, out, overrides, **where, **more)
 
 
 def _from_file(story: str | None, inline: Inline) -> Story | None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, did_you_mean
+from ..extensions import Registry
 from . import scores
 from .evidence import Evidence, Instruments
 from .intervals import SAMPLES, Statistic, bootstrap, mean_of
@@ -163,9 +164,17 @@ MEASURES = (
 )
 
 
+REGISTRY = Registry(
+    "measure",
+    "identitystory.measures",
+    {measure.name: measure for measure in MEASURES},
+    needs=("name", "instrument", "unit", "better", "of", "pool"),
+)
+
+
 def measures() -> Mapping[str, Measure]:
-    """Every measure there is, by name, in the order of the tables."""
-    return {measure.name: measure for measure in MEASURES}
+    """Every measure there is, by name, in the order of the tables; other packages' come last."""
+    return {measure.name: measure for measure in MEASURES} | REGISTRY.others()
 
 
 def described(name: str) -> Measure:

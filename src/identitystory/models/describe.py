@@ -24,8 +24,8 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
         checkpoint.base,
         few_steps=content_hash(checkpoint.few_steps) if checkpoint.few_steps else "",
         max_steps=family.max_steps(checkpoint.base),
-        check_prompts=partial(family.check_prompts, checkpoint.base),
-        check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
         size=size,
         multiple=multiple,
+        check_prompts=partial(family.check_prompts, checkpoint.base),
+        check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
     )

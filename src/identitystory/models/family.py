@@ -16,8 +16,8 @@ from ..errors import ModelError
 from ..extensions import Registry
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
-    from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
     from ..sizes import Size
+from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
 
 
 def _any_prompts(folder: Path, prompts: Iterable[str]) -> None:
@@ -40,8 +40,8 @@ class Family:
         open: ``open(folder, *, sampler, num_steps, device, dtype, room, reuse, compiled)`` is the
             general generator G; a ModelError or ConfigError if it cannot be.
         max_steps: the most sampling steps that the base in a folder takes; None if not known.
-        size: what the base in a folder was made for, (width, height) in pixels, or None if that is not
-            known; and the number of which both must be multiples.
+        size: (width, height) that the base in a folder was made for, in pixels, and of which number
+            both must be multiples; None if it paints no other.
         check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
             for the base's text encoders. Opens no weights.
     """

@@ -10,6 +10,7 @@ from ..sizes import as_text, buckets, parse_size, size_of_aspect
 from ..story import vocabulary
 from ..story.file import advice
 from ..wording import phrases, search_prompt
+from . import takes
 from .folder import RunFolder
 from .plan import Plan
 from .request import RunRequest
@@ -76,10 +77,9 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
                     f"{request.model} was not made for pictures of {as_text(size)}, and people may "
                     f"come twice in them; {better} suits it better"
                 )
-    beyond = len(story.scenes)
-    if folder.frame(beyond).exists():
+    if (kept := takes.size(folder)) > takes.MANY:
         lines.append(
-            f"frames/{beyond:03d}.png and later belong to scenes that this story does not "
-            "have; they are left as they are"
+            f"{folder.takes} keeps {kept / 2**30:.1f} GiB of earlier pictures; "
+            f"identitystory prune {folder.root} frees them"
         )
     return lines

@@ -76,6 +76,11 @@ class RunFolder:
         """frames/000.masks.png."""
         return self.root / "frames" / f"{index:03d}.masks.png"
 
+    @property
+    def takes(self) -> Path:
+        """frames/takes: finished frames that are not the story's pictures now, see `takes`."""
+        return self.root / "frames" / "takes"
+
     def drop_chunks(self, name: str) -> None:
         """Removes cast/NAME.partial, if it is there."""
         shutil.rmtree(self.chunk(name, 0).parent, ignore_errors=True)

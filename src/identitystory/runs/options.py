@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import RunError
 from ..methods.registry import check_method
 from ..models.files.catalogue import DEFAULT_MODEL
 from ..models.files.suited import preset
@@ -18,13 +19,41 @@ from ..settings import Overrides, overridden
 from ..sizes import shape_of
 from ..story.file import slug
 from ..types import Story
+from .files import part_key
 from .folder import RunFolder
 from .request import RunRequest, from_picture, recorded
 
 
-def default_folder(story: Story) -> Path:
-    """``runs/<the title as a folder name>``."""
-    return Path("runs") / slug(story.title)
+def default_folder(story: Story, source: str = "") -> Path:
+    """``runs/<the title as a folder name>``, or with more letters if that is another story's.
+
+    Args:
+        story: whose pictures go there.
+        source: `source_of` its file; empty for a story that is typed.
+    """
+    folder = Path("runs") / slug(story.title)
+    if not RunFolder(folder).record.is_file():
+        return folder
+    there = recorded(folder)
+    same = source == there.source if source and there.source else _related(story, there.story)
+    if same:
+        return folder
+    more = part_key([source, [c.description for c in story.characters]])[:6]
+    return folder.with_name(f"{folder.name}-{more}")
+
+
+def source_of(file: str | Path) -> str:
+    """What tells a story's file from others of its name: a hash of where it lies, not the place."""
+    return part_key(["source", str(Path(file).resolve())])[:12]
+
+
+def _related(one: Story, other: Story) -> bool:
+    """Whether two stories have somebody or a scene in common."""
+    people = {(c.name, c.description) for c in one.characters}
+    scenes = {scene.text for scene in one.scenes}
+    return any((c.name, c.description) in people for c in other.characters) or any(
+        scene.text in scenes for scene in other.scenes
+    )
 
 
 def new_request(
@@ -39,6 +68,7 @@ def new_request(
     method: str | None = None,
     size: str | None = None,
     aspect: str | None = None,
+    file: str | Path | None = None,
     **where: str | None,
 ) -> RunRequest:
     """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
@@ -54,17 +84,25 @@ def new_request(
         method: see ``RunRequest``.
         size: ``1216x832``, of scenes that have no shape of their own.
         aspect: ``16:9``, likewise: the nearest size that the model was made for.
+        file: the story's, so that another of the same title has another folder.
         **where: ``model``, ``device``, ``dtype``.
 
     Raises:
         IdentityStoryError: a name or number that does not exist, or a folder of another format.
     """
-    out = out or default_folder(story)
+    source = "" if file is None else source_of(file)
+    out = out or default_folder(story, source)
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
     request = RunRequest(story, out, preset(DEFAULT_PRESET, given.get("model", DEFAULT_MODEL)))
     if out.is_dir() and RunFolder(out).record.is_file():
         before = recorded(out)
         whole = before.story if only and _begins(before.story, story) else story
+        same = source and source == before.source
+        if not same and not _related(story, before.story):
+            raise RunError(
+                f"{out} holds the run of another story, {before.story.title!r}; choose another "
+                "folder with --out"
+            )
         request = replace(before, story=whole)
     if preset_name is not None:
         request = replace(request, preset=preset(preset_name, given.get("model", request.model)))
@@ -73,6 +111,7 @@ def new_request(
         given["method"] = check_method(method)
     if shape := shape_of(size, aspect):
         given["shape"] = shape
+    given["source"] = source or request.source
     return replace(
         request, preset=configuration, notes=notes, seed=seed, only=only, paint=paint, **given
     )

@@ -7,7 +7,7 @@ is kept, anything else is made: resuming, re-rolling one frame and longer storie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..config import Preset
@@ -25,6 +25,7 @@ from ..wording import search_prompt
 from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
 from .files import part_key, versions
+from .places import places_of, seeds_of
 from .request import RunRequest, sized_story, story_to_dict
 
 RECIPE = 2  # counts up when the same inputs start to give other pictures
@@ -60,7 +61,10 @@ class Plan:
         frames: by scene, from 0.
         cast: names whose identities are asked for, in the story's order.
         wanted: frames asked for, ascending.
-        frame_seeds: seeds of single frames that stay in force.
+        places: of each scene, the number that its seed comes from: where it stood when the run
+            first had it. Seeds and chosen takes follow scenes, not their order.
+        frame_seeds: seeds of single frames that stay in force, by place.
+        chosen: keys of takes that were chosen, by place.
         method: what paints the frames.
         story: with the size of each scene in pixels as its shape; empty is the model's own.
     """
@@ -73,6 +77,8 @@ class Plan:
     wanted: tuple[int, ...]
     method: Method
     story: Story
+    places: tuple[int, ...]
+    chosen: dict[int, str]
 
 
 def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None) -> Plan:
@@ -87,7 +93,8 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     preset = request.preset
     _check(request, model)
     story = sized_story(request, model)
-    seed, frame_seeds = _seeds(request, record)
+    places = places_of(story, record or {})
+    seed, frame_seeds, chosen = seeds_of(request, record or {}, places)
     painter = method(request.method, preset)
     if painter.one_size and len({scene.shape for scene in story.scenes}) > 1:
         raise ConfigError(
@@ -97,16 +104,20 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     faces = painter.needs_identities or not request.paint
     identities = {c.name: _identity(request, c, model, seed) for c in story.characters if faces}
     seeds = tuple(
-        frame_seeds.get(n, painter.seed(seed, n, per_frame=preset.seed_per_frame))
-        for n in range(len(story.scenes))
+        frame_seeds.get(place, painter.seed(seed, place, per_frame=preset.seed_per_frame))
+        for place in places
     )
     keys = {name: part.key for name, part in identities.items()}
     frames = _frames(request, painter, Sources(story, model, seeds, keys), seed)
+    frames = [
+        replace(part, key=chosen.get(place, part.key))
+        for part, place in zip(frames, places, strict=True)
+    ]
     wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
     needed = {name for index in wanted for name in story.scenes[index].cast}
     cast = tuple(name for name in identities if not request.paint or name in needed)
     wanted = wanted if request.paint else ()
-    return Plan(seed, frame_seeds, identities, frames, cast, wanted, painter, story)
+    return Plan(seed, frame_seeds, identities, frames, cast, wanted, painter, story, places, chosen)
 
 
 def _check(request: RunRequest, model: ModelFacts) -> None:
@@ -130,18 +141,6 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
             f"models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder, or "
             "--no-distilled"
         )
-
-
-def _seeds(request: RunRequest, record: Mapping[str, Any] | None) -> tuple[int, dict[int, int]]:
-    stored = record or {}
-    seed = int(stored.get("seed", 0))
-    frame_seeds = {int(k): int(v) for k, v in stored.get("frame_seeds", {}).items()}
-    if request.seed is not None:
-        if rerolled := set(request.only) - set(request.frame_seeds):
-            frame_seeds |= dict.fromkeys(rerolled, request.seed)
-        elif request.seed != seed:
-            seed, frame_seeds = request.seed, {}
-    return seed, dict(sorted((frame_seeds | dict(request.frame_seeds)).items()))
 
 
 def _identity(request: RunRequest, character: Character, model: ModelFacts, seed: int) -> Part:
@@ -270,7 +269,7 @@ def make_record(
             "method": request.method,
             "only": list(request.only),
             "paint": request.paint,
-            **({"shape": request.shape} if request.shape else {}),
+            **{k: v for k in ("shape", "source") if (v := getattr(request, k))},
         },
         "story": story_to_dict(request.story),
         "configuration": to_dict(request.preset),
@@ -282,6 +281,8 @@ def make_record(
         "versions": versions(),
         "seed": plan.seed,
         "frame_seeds": {str(k): v for k, v in plan.frame_seeds.items()},
+        **({} if plan.places == tuple(range(len(plan.places))) else {"places": plan.places}),
+        **({"chosen": {str(k): v for k, v in plan.chosen.items()}} if plan.chosen else {}),
         "parts": {
             p.name: {"state": state.get(p.name, "to do"), "key": p.key, "seed": p.seed}
             for p in parts

@@ -44,6 +44,7 @@ class RunRequest:
             `sizes`; empty is the story's.
         fingerprint: the model's, where a picture is made again; the run warns of another. Empty
             takes any.
+        source: tells the story's file from others, see `options.source_of`; empty if there is none.
     """
 
     story: Story
@@ -61,6 +62,7 @@ class RunRequest:
     cache: Cache | None = None
     shape: str = ""
     fingerprint: str = ""
+    source: str = ""
 
 
 def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
@@ -112,6 +114,7 @@ def recorded(out: Path) -> RunRequest:
             dtype=asked["dtype"],
             method=asked.get("method", OURS),
             shape=asked.get("shape", ""),
+            source=str(asked.get("source", "")),
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None

@@ -13,7 +13,7 @@ import torch
 from ..models.describe import describe_model
 from ..protocols import Backend, ModelFacts
 from . import folder as runfolder
-from . import plan
+from . import plan, takes
 from .checks import check_prompts
 from .events import (
     Emit,
@@ -54,14 +54,19 @@ class Service:
 
     def _work(self, request: RunRequest, emit: Emit) -> None:
         model = self.describe(request.model, request.device, request.dtype)
-        record = None
-        if request.out.is_dir():
-            record = runfolder.read_record(RunFolder(request.out))
+        record = _record(RunFolder(request.out)) if request.out.is_dir() else None
         made = plan.make_plan(request, model, record)  # a mistake leaves no folder behind
         check_prompts(request, made, model)
         with runfolder.opened(request.out) as folder, torch.no_grad():
-            made = plan.make_plan(request, model, runfolder.read_record(folder))
+            made = plan.make_plan(request, model, _record(folder))
+            takes.settle(folder, [part.key for part in made.frames])
             Run(self.load, request, model, made, folder, emit).work()
+
+
+def _record(folder: RunFolder) -> dict[str, Any] | None:
+    """run.json, of the chosen takes those that are still there."""
+    record = runfolder.read_record(folder)
+    return record and {**record, "chosen": takes.chosen_keys(folder, record)}
 
 
 class Kept:

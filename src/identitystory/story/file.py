@@ -194,9 +194,20 @@ def file_stem(name: str) -> str:
 
 
 def slug(title: str) -> str:
-    """A title as a folder name: small letters, digits and -, at most 60; never empty."""
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or "story"
+    """A title as a folder name: small letters of any script, digits and -; never empty.
+
+    Latin letters lose their accents. At most 60 characters and 150 bytes.
+    """
+    kept = "".join(_plain_letter(ch) for ch in tidy(title))
+    name = re.sub(r"-+", "-", kept).strip("-")[:60]
+    return name.encode()[:150].decode("utf-8", "ignore").strip("-") or "story"
+
+
+def _plain_letter(ch: str) -> str:
+    base = unicodedata.normalize("NFKD", ch).encode("ascii", "ignore").decode().lower()
+    if base:
+        return re.sub(r"[^a-z0-9]+", "-", base)
+    return ch.casefold() if _in_word(ch) else "-"
 
 
 def make_character(name: str, description: str, noun: str | None, *, place: str) -> Character:

@@ -18,6 +18,7 @@ from ..errors import ModelError
 
 FILE = "vocabulary.json"
 CARD = "card.toml"
+LIMIT = ("data", "people_in_a_picture")
 MAX_NAMED = 12
 
 
@@ -31,13 +32,20 @@ def load_vocabulary(checkpoint: Path) -> frozenset[str] | None:
     return None if words is None else frozenset(str(word).lower() for word in words)
 
 
-def _stated(path: Path, parse: Callable[[str], Any], kind: type, *keys: str) -> Any:
-    """What a checkpoint's file says under ``keys``, a ``kind``; None if it has no such file."""
+def _stated(
+    path: Path, parse: Callable[[str], Any], kind: type, *keys: str, needed: bool = True
+) -> Any:
+    """What a checkpoint's file says under ``keys``, a ``kind``; None if it has no such file.
+
+    Unless it is ``needed`` there, None also if the file says nothing of it.
+    """
     if not path.is_file():
         return None
     try:
         value = parse(path.read_text(encoding="utf-8"))
         for key in keys:
+            if not needed and key not in value:
+                return None
             value = value[key]
         if not isinstance(value, kind):
             raise TypeError(f"{value!r} is not a {kind.__name__}")
@@ -109,7 +117,7 @@ def crowd_warning(checkpoint: Path, casts: Sequence[int]) -> str | None:
     Raises:
         ModelError: the card is there but broken.
     """
-    limit = _stated(checkpoint / CARD, tomllib.loads, int, "data", "people_in_a_picture")
+    limit = _stated(checkpoint / CARD, tomllib.loads, int, *LIMIT, needed=False)
     if limit is None or max(casts, default=0) <= limit:
         return None
     return (
