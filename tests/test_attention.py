@@ -5,7 +5,7 @@ import torch
 
 from identitystory.errors import ConfigError
 from identitystory.models.backend import load_backend
-from identitystory.models.sdxl.attention import attend, edited, observed, plain, sites
+from identitystory.models.sdxl.attention import attend, edited, observed, sites
 from tests.conftest import asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -15,6 +15,11 @@ STEPS = 4
 @pytest.fixture(scope="module")
 def backend(toy):
     return load_backend(toy, num_steps=STEPS, device="cpu", dtype="float32")
+
+
+def plain(site, q, k, v):
+    """The edit that changes nothing."""
+    return attend(q, k, v)
 
 
 @pytest.fixture

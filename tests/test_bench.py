@@ -17,9 +17,8 @@ from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, ModelError, RunError, StoryError
 from identitystory.experiments import batch, evaluate, instruments, table1
-from identitystory.experiments.batch import paint
+from identitystory.experiments.batch import note_peak, paint, read_peak
 from identitystory.experiments.evaluate import Evaluation
-from identitystory.experiments.memory import note_peak, read_peak
 from identitystory.experiments.table1 import chosen_methods, experiment, markdown, measured
 from identitystory.experiments.tables import Outcome, Row
 from identitystory.methods.registry import METHODS

@@ -35,8 +35,8 @@ def randn(*shape, seed=0):
 @pytest.fixture(scope="module", name="G")
 def general_generator(toy) -> LatentDiffusion:
     cpu = torch.device("cpu")
-    options = {"sampler_name": "ddim", "num_steps": 6, "device": cpu, "dtype": torch.float32}
-    return load_sdxl(toy, **options)[0]
+    options = {"sampler": "ddim", "num_steps": 6, "device": cpu, "dtype": torch.float32}
+    return load_sdxl(toy, **options)
 
 
 # --- samplers ----------------------------------------------------------------------------------
@@ -162,8 +162,9 @@ def test_guidance_one_leaves_the_negative_prompt_out(G):
     z = randn(1, *G.latent_shape)
     one = G.condition(asked(["a woman"], guidance=1.0))
     nearly = G.condition(asked(["a woman"], guidance=1.0 + 1e-7))
-    assert [len(part.hidden) for part in one.parts(3, G.num_steps, whole=False)] == [1]
-    assert [len(part.hidden) for part in nearly.parts(3, G.num_steps, whole=False)] == [2]
+    for cond, count in ((one, 1), (nearly, 2)):
+        kinds = cond.kinds(3, G.num_steps, whole=False).items()
+        assert [len(cond.rows(at, n, guided=w)[0]) for (n, w), at in kinds] == [count]
     torch.testing.assert_close(G.predict(z, 3, one), G.predict(z, 3, nearly), rtol=1e-4, atol=1e-4)
 
 

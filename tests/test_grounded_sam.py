@@ -10,11 +10,11 @@ from PIL import Image
 from transformers import GroundingDinoProcessor
 
 from identitystory.errors import ModelError, PromptError
-from identitystory.models.backend import load_backend, load_segmenter
+from identitystory.models.backend import load_backend
 from identitystory.models.device import Room
 from identitystory.models.files.checkpoint import Found, find_checkpoint, fingerprint
-from identitystory.models.segment.grounded_sam import assign, distinct, in_order, joined
-from identitystory.models.segment.parts import CLIPSEG, GROUNDED_SAM
+from identitystory.models.segment.grounded_sam import assign, distinct, in_order
+from identitystory.models.segment.parts import CLIPSEG, GROUNDED_SAM, joined
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
 GIRL, MAN = "a young woman with dark hair", "an old man with a grey beard"
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def loaded(folder):
     both = (folder / "detector", folder / "sam")
-    return load_segmenter(Found("grounded-sam", GROUNDED_SAM, both), room=Room(torch.device("cpu")))
+    return Found("grounded-sam", GROUNDED_SAM, both).open(room=Room(torch.device("cpu")))
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_a_checkpoint_with_detector_and_sam_paints(toy, folder, tmp_path):
     assert backend.fingerprint == fingerprint(find_checkpoint(whole))
     assert backend.fingerprint != fingerprint(find_checkpoint(toy))
     with pytest.raises(ModelError, match=r"holds a sam; CLIPSeg, or detector/ and sam/"):
-        load_segmenter(Found("clipseg", CLIPSEG, (folder / "sam",)), room=Room(torch.device("cpu")))
+        Found("clipseg", CLIPSEG, (folder / "sam",)).open(room=Room(torch.device("cpu")))
 
 
 def test_descriptions_longer_than_the_detector_reads_are_refused(segmenter, image):

@@ -35,13 +35,13 @@ def pictures(count, size=(40, 50)):
 
 
 def general(folder):
-    options = {"sampler_name": "ddim", "num_steps": 6}
+    options = {"sampler": "ddim", "num_steps": 6}
     return load_sdxl(folder, **options, device=torch.device("cpu"), dtype=torch.float32)
 
 
 @pytest.fixture(scope="module", name="G_id")
 def identity_generator(toy):
-    return load_photomaker(toy / "photomaker.safetensors", *general(toy))
+    return load_photomaker(toy / "photomaker.safetensors", general(toy))
 
 
 @pytest.fixture(scope="module")
@@ -153,13 +153,13 @@ def test_other_checkpoints_are_refused(toy, tensors, tmp_path):
         identity_encoder({**state, "qformer_perceiver.token_norm.weight": randn(3)}, {})
     file = tmp_path / "photomaker.safetensors"
     with pytest.raises(ModelError, match="is missing"):
-        load_photomaker(file, *general(toy))
+        load_photomaker(file, general(toy))
     save_file({**tensors, "stray.weight": randn(2)}, file)
     with pytest.raises(ModelError, match=r"'stray\.weight'"):
-        load_photomaker(file, *general(toy))
+        load_photomaker(file, general(toy))
     file.write_bytes(b"not safetensors")
     with pytest.raises(ModelError, match="cannot be read"):
-        load_photomaker(file, *general(toy))
+        load_photomaker(file, general(toy))
 
 
 # --- the class word ----------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_without_identities_it_is_plain_text(G_id):
 
 
 def test_the_general_generator_never_feels_the_lora(toy, G_id):
-    alone, _ = general(toy)
+    alone = general(toy)
     cond = alone.condition(asked([PROMPT], guidance=5.0))
     z = alone.noise(0)[None]
     expected = alone.step(z, 6, cond)
@@ -284,7 +284,7 @@ def test_the_general_generator_never_feels_the_lora(toy, G_id):
 
 def test_the_lora_is_w_plus_b_a(toy, G_id, tensors):
     """Parity with a U-Net whose weights had the product added by hand."""
-    merged, _ = general(toy)
+    merged = general(toy)
     lora = group(tensors, "lora_weights.unet")
     for key in lora:
         if key.endswith("lora_A.weight"):
@@ -350,10 +350,10 @@ def test_a_file_of_kohyas_trainer_is_the_same_lora_at_its_alpha(toy, tensors, tm
     of = [k for k in state if k.endswith("lora_down.weight")]
     alphas = {k.replace("lora_down.weight", "alpha"): torch.tensor(rank / 2) for k in of}
     save_file(state | alphas, tmp_path / "kohya.safetensors")
-    G, _ = general(toy)
+    G = general(toy)
     read = read_lora(tmp_path / "kohya.safetensors", G.unet, "few_steps")
     halved = {k: 0.5 * v if "lora_A" in k else v for k, v in lora.items()}
-    expected = load_lora(general(toy)[0].unet, halved, "few_steps")
+    expected = load_lora(general(toy).unet, halved, "few_steps")
     assert len(read.layers) == len(lora) // 2
     for ours, theirs in zip(read.layers, expected.layers, strict=True):
         change = lambda layer: layer.lora_B["few_steps"].weight @ layer.lora_A["few_steps"].weight
@@ -361,7 +361,7 @@ def test_a_file_of_kohyas_trainer_is_the_same_lora_at_its_alpha(toy, tensors, tm
 
 
 def test_a_file_that_is_no_lora_is_named(toy, tmp_path):
-    G, _ = general(toy)
+    G = general(toy)
     (tmp_path / "broken.safetensors").write_bytes(b"not tensors")
     with pytest.raises(ModelError, match=r"broken\.safetensors cannot be read as a LoRA"):
         read_lora(tmp_path / "broken.safetensors", G.unet, "few_steps")
@@ -383,7 +383,7 @@ def test_older_names_of_the_lora_are_the_same_lora(toy, G_id, tensors, form, pre
     lora = group(tensors, "lora_weights.unet")
     renamed = {prefix + older(k, form): v for k, v in lora.items()}
     assert not any("lora_A" in k for k in renamed)
-    G, _ = general(toy)
+    G = general(toy)
     lora = load_lora(G.unet, renamed, LORA)
     cond = G.condition(asked([PROMPT], guidance=5.0))
     z = G.noise(0)[None]
@@ -393,7 +393,7 @@ def test_older_names_of_the_lora_are_the_same_lora(toy, G_id, tensors, form, pre
 
 def test_a_lora_for_another_unet_is_refused(toy, tensors):
     lora = group(tensors, "lora_weights")
-    G, _ = general(toy)
+    G = general(toy)
     with pytest.raises(ModelError, match=r"is not a LoRA weight"):
         load_lora(copy.deepcopy(G.unet), {**lora, "unet.mid_block.alpha": randn(1)}, LORA)
     stranger = {k.replace("mid_block", "down_blocks.9"): v for k, v in lora.items()}

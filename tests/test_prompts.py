@@ -10,7 +10,7 @@ import pytest
 from identitystory.cli.main import main
 from identitystory.errors import PromptError
 from identitystory.models.describe import describe_model
-from identitystory.models.sdxl.prompt_length import SHORT, check_lengths
+from identitystory.models.sdxl.tokens import SHORT, check_lengths
 from identitystory.models.segment.parts import check_phrases
 from identitystory.runs.service import Service
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401

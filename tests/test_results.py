@@ -2,12 +2,13 @@
 
 from identitystory.cli.main import main
 from identitystory.experiments.batch import paint
-from identitystory.experiments.table1 import measured, tables
-from identitystory.experiments.table1_page import (
+from identitystory.experiments.table1 import (
     apart,
     best,
+    measured,
     overlap,
     page,
+    tables,
     without_folders,
     write_page,
 )

@@ -11,7 +11,6 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from identitystory.errors import ModelError, PromptError
-from identitystory.models import parts
 from identitystory.models.device import Room
 from identitystory.models.files.checkpoint import find_folder
 from identitystory.models.parts import load_part
@@ -25,7 +24,7 @@ PROMPTS = ["a middle-aged woman reads a letter on the pier", "an old man"]
 
 
 def load(folder, name="ddim"):
-    options = {"sampler_name": name, "num_steps": 5, "device": CPU, "dtype": torch.float32}
+    options = {"sampler": name, "num_steps": 5, "device": CPU, "dtype": torch.float32}
     return load_sdxl(folder, **options)
 
 
@@ -44,7 +43,7 @@ def copy(toy, tmp_path):
 @pytest.mark.parametrize("negative", ["", None, "snow, grey"])
 @pytest.mark.parametrize("name", ["ddim", "euler"])
 def test_the_stock_pipeline_paints_the_same_picture(toy, stock, name, negative):
-    G, _ = load(toy, name)
+    G = load(toy, name)
     kind, options = {
         "ddim": (DDIMScheduler, {"clip_sample": False, "set_alpha_to_one": False}),
         "euler": (EulerDiscreteScheduler, {}),
@@ -71,7 +70,7 @@ def test_the_stock_pipeline_paints_the_same_picture(toy, stock, name, negative):
 
 
 def test_equal_prompts_share_an_encoding(toy):
-    _, text = load(toy)
+    text = load(toy).encode
     hidden = text.encode_prompts(["a boy", "a girl", "a boy"]).hidden
     assert hidden.shape == (3, 77, sum(text.widths))
     assert torch.equal(hidden[0], hidden[2])
@@ -81,7 +80,8 @@ def test_equal_prompts_share_an_encoding(toy):
 
 def test_a_long_prompt_is_read_in_chunks_that_end_before_words(toy):
     """Chunk by chunk it is the encoding of the pieces; the pooled vector is the first one's."""
-    G, text = load(toy)
+    G = load(toy)
+    text = G.encode
     words = ["a middle-aged woman with dark curly hair", "an old man", "a letter on the pier"] * 9
     prompt = ", ".join(words)
     count = text.chunks(prompt)
@@ -113,7 +113,7 @@ def test_a_long_prompt_is_read_in_chunks_that_end_before_words(toy):
 
 def test_every_token_of_a_long_prompt_has_its_row(toy):
     """The ids that stand in the rows are the prompt's own, in order, and every start is left out."""
-    _, text = load(toy)
+    text = load(toy).encode
     for tokenizer in text.tokenizers:
         for prompt in ("a woman reads", "a woman with dark curly hair on a pier " * 18):
             rows = token_rows(tokenizer, prompt, 77)
@@ -123,7 +123,7 @@ def test_every_token_of_a_long_prompt_has_its_row(toy):
 
 
 def test_a_prompt_of_one_chunk_is_the_tokenizers_own(toy):
-    _, text = load(toy)
+    text = load(toy).encode
     for tokenizer in text.tokenizers:
         for prompt in ("", "an old man", " ".join(["a"] * 75)):
             own = tokenizer([prompt], padding="max_length", max_length=77, return_tensors="pt")
@@ -131,7 +131,7 @@ def test_a_prompt_of_one_chunk_is_the_tokenizers_own(toy):
 
 
 def test_a_prompt_without_end_is_refused_with_its_numbers(toy):
-    _, text = load(toy)
+    text = load(toy).encode
     assert text.chunks("a " * 600) == 8
     with pytest.raises(PromptError, match=r"has 601 tokens; about 600 are read at most"):
         text.encode_prompts(["a " * 601])
@@ -141,7 +141,7 @@ def test_half_precision_files_alone_will_do(toy, copy):
     for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
         (file,) = (copy / part).glob("*.safetensors")
         file.rename(file.with_name(f"{file.stem}.fp16.safetensors"))
-    (a, _), (b, _) = load(toy), load(copy)
+    a, b = load(toy), load(copy)
     z = a.noise(0)[None]
     cond = a.condition(asked(["a woman"], guidance=5.0))
     assert torch.equal(
@@ -217,7 +217,7 @@ def test_too_little_memory_to_open_a_file_is_no_broken_file(toy, monkeypatch, er
     def never(*_, **__):
         raise error
 
-    monkeypatch.setattr(parts, "load_file", never)
+    monkeypatch.setattr("identitystory.models.parts.load_file", never)
     with pytest.raises(type(error)) as raised:
         load_part(CLIPTextModel, toy / "text_encoder", dtype=torch.float32)
     assert raised.value is error
@@ -227,15 +227,15 @@ def test_too_little_memory_to_open_a_file_is_no_broken_file(toy, monkeypatch, er
 def test_in_float16_a_vae_that_overflows_is_kept_in_float32(copy, overflows, wanted):
     config = json.loads((copy / "vae" / "config.json").read_text())
     (copy / "vae" / "config.json").write_text(json.dumps({**config, "force_upcast": overflows}))
-    half = {"sampler_name": "ddim", "num_steps": 5, "device": CPU}
-    G, text = load_sdxl(copy, **half, dtype=torch.float16)
+    half = {"sampler": "ddim", "num_steps": 5, "device": CPU}
+    G = load_sdxl(copy, **half, dtype=torch.float16)
     assert (G.vae.dtype, G.unet.dtype) == (wanted, torch.float16)
-    assert {model.dtype for model in text.models} == {torch.float16}
-    assert load_sdxl(copy, **half, dtype=torch.bfloat16)[0].vae.dtype == torch.bfloat16
+    assert {model.dtype for model in G.encode.models} == {torch.float16}
+    assert load_sdxl(copy, **half, dtype=torch.bfloat16).vae.dtype == torch.bfloat16
 
 
 def test_attention_is_torchs_own_fused_one(toy):
-    G, _ = load(toy)
+    G = load(toy)
     sites = [m for m in G.unet.modules() if isinstance(m, Attention)]
     assert sites
     assert {type(site.processor) for site in sites} == {AttnProcessor2_0}
@@ -247,8 +247,8 @@ def test_little_memory_decodes_the_models_own_size_in_tiles(toy, monkeypatch):
         "identitystory.models.sdxl.load.decode_in_tiles", lambda vae: tiled(vae, 32)
     )
     tiled, seen = decode_in_tiles, []
-    options = {"sampler_name": "ddim", "num_steps": 5, "device": CPU, "dtype": torch.float32}
-    G, _ = load_sdxl(toy, **options, room=Room(CPU, one_at_a_time=True))
+    options = {"sampler": "ddim", "num_steps": 5, "device": CPU, "dtype": torch.float32}
+    G = load_sdxl(toy, **options, room=Room(CPU, one_at_a_time=True))
     G.vae.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-2:]))
     (image,) = G.decode(G.noise(0)[None])
     assert image.size == (64, 64)
@@ -258,6 +258,6 @@ def test_little_memory_decodes_the_models_own_size_in_tiles(toy, monkeypatch):
 
 
 def test_tiles_are_smaller_than_sdxls_pictures(toy):
-    G, _ = load(toy)
+    G = load(toy)
     decode_in_tiles(G.vae)
     assert (G.vae.tile_sample_min_size, G.vae.tile_latent_min_size) == (512, 64)

@@ -13,7 +13,7 @@ from identitystory.methods.plain import General
 from identitystory.methods.story_adapter import GlobalReference, StoryAdapter
 from identitystory.models.sdxl.attention import edited
 from identitystory.models.sdxl.family import ADAPTER, adapter_fingerprint
-from identitystory.models.sdxl.ip_adapter import embeddings_of, load_ip_adapter
+from identitystory.models.sdxl.ip_adapter import load_ip_adapter
 from identitystory.models.sdxl.photomaker import load_identity_encoder
 from identitystory.runs.files import FolderNotes
 from identitystory.sampling import sample
@@ -41,7 +41,7 @@ def test_several_pictures_are_seen_as_the_stock_ip_adapter_sees_them(backend, fo
     G = backend.general
     adapter = load_ip_adapter(folder, G.unet)
     pictures = list(paint(General(), backend, story=SHORT).values())
-    seen = embeddings_of(adapter, pictures)
+    seen = torch.stack([adapter.embed(picture) for picture in pictures])
     cond = G.condition(asked(["an old man"], guidance=5.0))
     z = G.noise(7)[None]
     with torch.no_grad(), edited(G.unet, GlobalReference(adapter, seen, 0.4, guided=True)):
@@ -99,7 +99,7 @@ def test_without_rounds_it_is_plain_sdxl_and_rounds_look_at_all_of_the_last_one(
     one = paint(replace(QUICK, rounds=1), backend, story=SHORT, folder=folder)
     G = backend.general
     adapter = load_ip_adapter(folder, G.unet)
-    seen = embeddings_of(adapter, [zero[0], zero[1]])  # both pictures of round 0
+    seen = torch.stack([adapter.embed(zero[0]), adapter.embed(zero[1])])  # both pictures of round 0
     cond = G.condition(asked([SHORT.scenes[1].prompt], guidance=5.0, negative=QUICK.negative))
     with torch.no_grad(), edited(G.unet, GlobalReference(adapter, seen, 0.3, guided=True)):
         expected = G.decode(sample(G, G.noise(3)[None], cond))[0]

@@ -14,13 +14,14 @@ from torch.testing import assert_close
 from identitystory.errors import ConfigError
 from identitystory.experiments.tables import percent
 from identitystory.metrics import measures as measures_
-from identitystory.metrics.crops import GREY, cut_out
 from identitystory.metrics.evidence import (
+    GREY,
     Evidence,
     Instruments,
     MeasuredStory,
     Member,
     Picture,
+    cut_out,
     look,
     rate,
 )
@@ -348,7 +349,7 @@ def test_a_measure_is_a_row_that_everything_reads(tmp_path, with_faces, monkeypa
     """Added as a row, it is scored, chosen, shown in its unit and named with its instrument."""
     of = lambda evidence, instruments: len(evidence.story.pictures) / 10
     row = Measure("length", "pictures", "1-5", "less", of)
-    monkeypatch.setattr(measures_, "MEASURES", (*MEASURES, row))
+    monkeypatch.setitem(measures_.REGISTRY.own, "length", row)
     seen = looked(tmp_path, with_faces, (ANN, (RED, RED)))
     found = table(seen, with_faces)
     assert (found["length"].value, found["length"].stories) == (0.2, 1)

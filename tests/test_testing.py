@@ -13,7 +13,7 @@ from identitystory.methods.plain import General
 from identitystory.methods.registry import METHODS, REGISTRY
 from identitystory.metrics.evidence import Evidence, MeasuredStory
 from identitystory.metrics.measures import MEASURES, Measure
-from identitystory.models.backend import load_backend, load_segmenter
+from identitystory.models.backend import load_backend
 from identitystory.models.device import Room
 from identitystory.models.files.checkpoint import Found
 from identitystory.models.sdxl.family import SDXL
@@ -58,7 +58,7 @@ def test_our_segmenters_keep_their_contract(toys, tmp_path):
         torch.manual_seed(1)
         folder = write_toy_grounded(tmp_path)
     found = Found("grounded-sam", GROUNDED_SAM, (folder / "detector", folder / "sam"))
-    check_segmenter(load_segmenter(found, room=Room(torch.device("cpu")), thresholds=(0.0,)))
+    check_segmenter(found.open(room=Room(torch.device("cpu")), thresholds=(0.0,)))
 
 
 def test_sdxl_keeps_its_contract(toy):

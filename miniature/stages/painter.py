@@ -99,7 +99,7 @@ class Painter(nn.Module):
         calm_attention(self.unet)
         add_lora(self.unet)
         self.unet.requires_grad_(True)
-        self.fuse = FuseModule(sum(WIDTHS), sum(WIDTHS), sum(WIDTHS))
+        self.fuse = FuseModule(sum(WIDTHS))
         speak_up(self.fuse)
         self._switches = [m for m in self.unet.modules() if isinstance(m, BaseTunerLayer)]
 

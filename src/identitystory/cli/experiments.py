@@ -47,7 +47,7 @@ def bench(
         results: also write the page of results here
         json: print the table as JSON
     """
-    from ..experiments import table1, table1_page, workers
+    from ..experiments import table1, workers
     from ..experiments.instruments import EvaluationRequest
     from ..runs.files import check_writable
     from ..story import sets
@@ -74,7 +74,7 @@ def bench(
         given = {"stories": runs.stories, "methods": methods, "limit": limit, "scenes": scenes}
         given |= {"seed": runs.seed, **asdict(model), "offline": False, **asdict(overrides)}
         line = _command_line("bench", {**given, **asdict(measured), "qalign": qalign})
-        files.append(table1_page.write_page(request, outcome, results, f"{line} --out DIR"))
+        files.append(table1.write_page(request, outcome, results, f"{line} --out DIR"))
     if json:
         say(to_json.dumps(table1.as_json(request, outcome), ensure_ascii=False))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
@@ -13,7 +12,7 @@ from .. import wording
 from ..config import Preset
 from ..errors import ConfigError
 from ..metrics.intervals import HOW, SAMPLES
-from ..runs.files import versions, write_whole
+from ..runs.files import versions
 from ..runs.service import Service
 from ..settings import to_dict
 from ..story.sets import shortened
@@ -23,7 +22,7 @@ from .ablations import ABLATIONS, Ablation
 from .evaluate import scorer
 from .experiment import Experiment, Say, Variant, measure, write_sheets
 from .instruments import EvaluationRequest
-from .tables import Outcome, Row, Table
+from .tables import Outcome, Row, Table, write_files
 from .workers import Engine
 
 _FIELDS = [field.name for field in fields(Row) if field.name != "group"]
@@ -51,7 +50,8 @@ def compare(
     if tools is None:
         clouds = identity_space.clouds(request)
         outcome = identity_space.measure_space(clouds)
-        files = [*write(request, outcome), identity_space.write_points(request, clouds)]
+        points = {request.out / f"{request.name}.points.csv": identity_space.points_csv(clouds)}
+        files = [*write(request, outcome), *write_files(points)]
         draw = partial(figures.draw_space, request, clouds)
     else:
         outcome = measure(request, scorer(asked, tools), say)
@@ -159,8 +159,6 @@ def markdown(request: Experiment, outcome: Outcome) -> str:
 def write(request: Experiment, outcome: Outcome) -> list[Path]:
     """NAME.csv, NAME.json and a sheet for each story with a row a variant; whole or not at all."""
     name, out = request.name, request.out
-    text = json.dumps(as_json(request, outcome), indent=1, ensure_ascii=False) + "\n"
-    files = {out / f"{name}.csv": as_csv(request, outcome), out / f"{name}.json": text}
-    for file, content in files.items():
-        write_whole(file, content.encode())
+    texts = {"csv": as_csv(request, outcome), "json": as_json(request, outcome)}
+    files = write_files({out / f"{name}.{kind}": text for kind, text in texts.items()})
     return [*files, *(write_sheets(request, name) if request.paint else [])]

@@ -1,18 +1,18 @@
-"""What each ablation of the paper compares: a table of variants of a configuration."""
+"""What each ablation of the paper compares, by the table data/ablations.toml."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
 
 from ..config import Preset
 from ..errors import ConfigError, did_you_mean
 from ..methods.registry import OURS
+from ..settings import settings, with_settings
 from ..story.file import slug
-from .experiment import DIRECT, Variant
-
-Change = Callable[[Preset], Preset]
+from .experiment import Variant
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,12 @@ class Ablation:
         name: what the command calls it.
         figure: of the paper.
         measures: what the figure shows; the CSV has all that could be measured.
-        variants: (label, number or None, change, method) of each, made for a preset.
-        axis: what the numbers are, or None.
+        variants: label -> the settings that are ``set``, and the ``method`` if it is another;
+            ``{grown}`` stands for the margin that masks have grown to in the end.
+        setting: instead of them, the one that takes ``values`` and the preset's own; those of a
+            step are of 50. ``label`` names each.
+        axis: what the values are, or None.
+        method: of the variants.
         faces: paint only portraits, of single descriptions, with the identity generator alone.
         paint: False stops after the portraits.
         sets: stories, or descriptions, by default.
@@ -33,104 +37,28 @@ class Ablation:
 
     name: str
     figure: str
-    measures: tuple[str, ...]
-    variants: Callable[[Preset], list[tuple[str, float | None, Change, str]]]
+    measures: Sequence[str]
+    variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    setting: str = ""
+    values: Sequence[int] = ()
+    label: str = ""
     axis: str | None = None
+    method: str = OURS
     faces: bool = False
     paint: bool = True
     sets: int = 10
     scenes: int = 10
 
-
-def _same(base: Preset) -> Preset:
-    return base
-
-
-def _discovery(**changes: Any) -> Change:
-    return lambda base: replace(base, discovery=replace(base.discovery, **changes))
+    @property
+    def of_steps(self) -> bool:
+        """Whether the values are steps, which go from noise to clean."""
+        return self.setting == "injection.start"
 
 
-def _injection(**changes: Any) -> Change:
-    return lambda base: replace(base, injection=replace(base.injection, **changes))
-
-
-def _space(base: Preset) -> list[tuple[str, float | None, Change, str]]:
-    return [("portraits", None, _same, OURS)]
-
-
-def _selections(base: Preset) -> list[tuple[str, float | None, Change, str]]:
-    labels = {"mean": "naive mean", "random": "random", "trim": "trim", "svd": "SVD"}
-    return [
-        (label, None, _discovery(selection=name), DIRECT) for name, label in labels.items()
-    ]  # fmt: skip
-
-
-def _iterations(base: Preset) -> list[tuple[str, float | None, Change, str]]:
-    values = sorted({0, 1, 2, 3, base.discovery.iterations})
-    return [(f"p = {p}", p, _discovery(iterations=p), DIRECT) for p in values]
-
-
-def _ranks(base: Preset) -> list[tuple[str, float | None, Change, str]]:
-    values = sorted({1, 2, 5, 10, 20, base.discovery.rank})
-    return [(f"k = {k}", k, _discovery(rank=k), DIRECT) for k in values]
-
-
-def _starts(base: Preset) -> list[tuple[str, float | None, Change, str]]:
-    t = base.num_steps
-    values = {round(share * t / 50) for share in (50, 40, 30, 20, 10)} | {base.injection.start}
-    ordered = sorted(values - {0}, reverse=True)
-    return [(f"t' = {start}", start, _injection(start=start), OURS) for start in ordered]
-
-
-def _masks(base: Preset) -> list[tuple[str, float | None, Change, str]]:
-    grown = base.injection.margin + base.injection.k_max
-    return [
-        ("K_max = 0", None, _injection(k_max=0.0), OURS),
-        ("fixed", None, _injection(k_max=0.0, margin=grown), OURS),
-        ("progressive", None, _same, OURS),
-    ]
-
-
-def _components(base: Preset) -> list[tuple[str, float | None, Change, str]]:
-    return [
-        ("no discovery", None, _discovery(selection="mean"), OURS),
-        ("no injection", None, _same, DIRECT),
-        ("IdentityStory", None, _same, OURS),
-    ]
-
-
-def _mechanisms(base: Preset) -> list[tuple[str, float | None, Change, str]]:
-    return [
-        ("no layout", None, _injection(layout=False), OURS),
-        ("layout", None, _same, OURS),
-    ]
-
-
-_FACES = ("Face-Sim", "AUC")
-_STORY = ("CLIP-T", "CLIP-T-C", "CLIP-I", "Face-Sim")
-_FACE_SETS: dict[str, Any] = {"faces": True, "sets": 20, "scenes": 15}
-
+_FILE = resources.files("identitystory") / "data" / "ablations.toml"
 ABLATIONS: Mapping[str, Ablation] = {
-    made.name: made
-    for made in (
-        Ablation(
-            "space",
-            "Fig. 2a",
-            ("nearest to own mean", "cosine to own", "cosine to others"),
-            _space,
-            faces=True,
-            paint=False,
-            sets=6,
-            scenes=1,
-        ),
-        Ablation("discovery", "Fig. 2b", _FACES, _selections, **_FACE_SETS),
-        Ablation("start", "Fig. 5a", _STORY, _starts, axis="t'"),
-        Ablation("masking", "Fig. 5b", _STORY, _masks),
-        Ablation("components", "Fig. 7", _STORY, _components),
-        Ablation("iterations", "Fig. 8a", _FACES, _iterations, axis="iterations p", **_FACE_SETS),
-        Ablation("mechanism", "Fig. 8b", _STORY, _mechanisms),
-        Ablation("rank", "Eq. 2, k", _FACES, _ranks, axis="rank k", **_FACE_SETS),
-    )
+    name: Ablation(name, **row)
+    for name, row in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
 }
 
 
@@ -156,10 +84,10 @@ def variants(made: Ablation, base: Preset) -> tuple[list[Variant], list[str]]:
     """
     found: list[Variant] = []
     notes: list[str] = []
-    wanted = made.variants(base)
-    for label, number, change, method in wanted:
+    wanted = _wanted(made, base)
+    for label, number, words, method in wanted:
         try:
-            preset = change(base)
+            preset = with_settings(base, words.split())
         except ConfigError as error:
             notes.append(f"{label} is left out: {error}")
             continue
@@ -170,3 +98,21 @@ def variants(made: Ablation, base: Preset) -> tuple[list[Variant], list[str]]:
             f"{made.name} has nothing to compare: {notes[0]} Give more --portraits or --steps"
         )
     return found, notes
+
+
+def _wanted(made: Ablation, base: Preset) -> list[tuple[str, int | None, str, str]]:
+    """Label, number, settings and method of each variant."""
+    if made.setting:
+        steps = base.num_steps if made.of_steps else 50
+        values = {round(value * steps / 50) for value in made.values}
+        ordered = sorted(values | {settings(base)[made.setting]}, reverse=made.of_steps)
+        return [
+            (made.label.format(value), value, f"{made.setting}={value}", made.method)
+            for value in ordered
+            if value or not made.of_steps
+        ]
+    grown = base.injection.margin + base.injection.k_max
+    return [
+        (label, None, row.get("set", "").format(grown=grown), row.get("method", made.method))
+        for label, row in made.variants.items()
+    ]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import resource
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError, IdentityStoryError, RunError, is_out_of_memory
 from ..methods.registry import method
@@ -15,6 +20,7 @@ from ..protocols import ModelFacts
 from ..runs import plan, request
 from ..runs.cache import is_there, shared_files
 from ..runs.events import Finished, Warned
+from ..runs.files import canonical, write_whole
 from ..runs.folder import RunFolder, read_record
 from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
@@ -22,7 +28,6 @@ from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
 from ..settings import settings
 from .experiment import Experiment, Say, silent
-from .memory import note_peak, peak_mib, reset_peak
 from .workers import Engine, Local
 
 KNOWN = 0.05  # of the work that must be done before anybody is told how long the rest takes
@@ -207,3 +212,48 @@ def work(service: Service, say: Say, unit: Unit) -> str:
             raise
         return f"out of memory ({(str(error).splitlines() or [''])[0]})"
     return ""
+
+
+def reset_peak() -> None:
+    """Starts measuring anew, where the system can: Linux, and any GPU."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_mib() -> float:
+    """Most memory in use since ``reset_peak``, MiB: of the GPU if there is one, else resident."""
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated()) / 2**20
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return float(line.split()[1]) / 2**10
+    except (OSError, StopIteration, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def note_peak(file: Path, run: Path, peak: float) -> None:
+    """Notes MiB for the frames of ``run`` as they are now; the more of two, if it took several turns."""
+    parts = (read_record(RunFolder(run)) or {})["parts"]
+    keys = [part["key"] for name, part in parts.items() if name.startswith("frames/")]
+    before = _note(file)
+    if before.get("frames") == keys:
+        peak = max(peak, before["peak_mib"])
+    write_whole(file, (canonical({"peak_mib": peak, "frames": keys}) + "\n").encode())
+
+
+def read_peak(file: Path) -> float | None:
+    """MiB noted in ``file``; None if there is no such note."""
+    return _note(file).get("peak_mib")
+
+
+def _note(file: Path) -> dict[str, Any]:
+    try:
+        note = json.loads(file.read_text(encoding="utf-8"))
+        return {**note, "peak_mib": float(note["peak_mib"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

@@ -115,11 +115,9 @@ def _folders(paths: Sequence[Path]) -> list[Path]:
     """
     roots: dict[Path, Path] = {}
     for path in paths:
-        found = find_runs([path], "make some with identitystory bench")
-        if (path / "runs").is_dir():
-            found = [root for root in found if root.parent.name in METHODS]
-        for root in found:
-            roots.setdefault(root.resolve(), root)
+        for root in find_runs([path], "make some with identitystory bench"):
+            if root.parent.name in METHODS or not (path / "runs").is_dir():
+                roots.setdefault(root.resolve(), root)
     return list(roots.values())
 
 

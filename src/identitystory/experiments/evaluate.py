@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,7 +22,7 @@ from ..runs.files import canonical
 from ..runs.folder import RunFolder, find_runs
 from ..runs.request import recorded
 from .instruments import EvaluationRequest, Tools, open_tools
-from .tables import Table, percent, plain
+from .tables import Table, percent, plain, write_files
 
 
 @dataclass(frozen=True)
@@ -222,11 +221,8 @@ def write(evaluation: Evaluation, out: Path) -> list[Path]:
     Raises:
         RunError: ``out`` cannot be written.
     """
-    content = json.dumps(as_json(evaluation), indent=2, ensure_ascii=False) + "\n"
-    texts = {out / "metrics.json": content, out / "metrics.csv": as_csv(evaluation)}
-    for path, text in texts.items():
-        files.write_whole(path, text.encode())
-    return list(texts)
+    texts = {out / "metrics.json": as_json(evaluation), out / "metrics.csv": as_csv(evaluation)}
+    return write_files(texts, indent=2)
 
 
 def show(e: Evaluation, out: TextIO, *, width: int | None = None) -> None:

@@ -136,19 +136,6 @@ class Experiment:
         return groups
 
 
-def check_finished(experiment: Experiment) -> None:
-    """Refuses runs that lack a frame.
-
-    Raises:
-        RunError: says which run, and to give the same command again.
-    """
-    for run in experiment.runs():
-        frames = [RunFolder(run.out).frame(n) for n in range(len(run.story.scenes))]
-        if run.paint and not all(frame.is_file() for frame in frames):
-            again = f"give the same {experiment.command} command again"
-            raise RunError(f"{run.out} is not finished; {again}")
-
-
 def measure(experiment: Experiment, score: Scorer, say: Say = silent) -> Outcome:
     """The scores of every variant over all stories, and over those of each number of characters.
 
@@ -158,9 +145,13 @@ def measure(experiment: Experiment, score: Scorer, say: Say = silent) -> Outcome
         say: hears which variant is measured.
 
     Raises:
-        RunError: a run is not finished.
+        RunError: a run lacks a frame; says which, and to give the same command again.
     """
-    check_finished(experiment)
+    for run in experiment.runs():
+        frames = [RunFolder(run.out).frame(n) for n in range(len(run.story.scenes))]
+        if run.paint and not all(frame.is_file() for frame in frames):
+            again = f"give the same {experiment.command} command again"
+            raise RunError(f"{run.out} is not finished; {again}")
     rows: list[Row] = []
     notes: list[str] = []
     for variant in experiment.variants:

@@ -40,7 +40,7 @@ def draw(request: Experiment, outcome: Outcome) -> list[Path]:
     """NAME.png and NAME.svg of an ablation that painted pictures."""
     from matplotlib.figure import Figure
 
-    measures = [m for m in ABLATIONS[request.name].measures if _measured(request, outcome, m)]
+    measures = [m for m in ABLATIONS[request.name].measures if m in outcome.measured()]
     scenes = min(SHOWN, min(len(story.scenes) for story in request.stories))
     columns = len(request.variants)
     wide = max(3.4 * len(measures), 1.7 * columns, 5.0)
@@ -60,10 +60,6 @@ def draw(request: Experiment, outcome: Outcome) -> list[Path]:
     return _save(figure, request)
 
 
-def _measured(request: Experiment, outcome: Outcome, name: str) -> bool:
-    return any(outcome.row(variant.label, name) for variant in request.variants)
-
-
 def _chart(axis: Any, request: Experiment, outcome: Outcome, name: str) -> None:
     """One measure: a point with its interval for each variant, a pale dot for each story."""
     places = [
@@ -80,14 +76,15 @@ def _chart(axis: Any, request: Experiment, outcome: Outcome, name: str) -> None:
         if row.low is not None and row.high is not None:
             axis.vlines(x, row.low, row.high, color=colour, linewidth=2, zorder=2)
         axis.scatter([x], [row.value], s=36, color=colour, zorder=3)
-    if ABLATIONS[request.name].axis is not None:
+    made = ABLATIONS[request.name]
+    if made.axis is not None:
         axis.plot([x for x, _, _ in there], [r.value for _, _, r in there], color=PALE, zorder=1)
-        axis.set_xlabel(ABLATIONS[request.name].axis)
+        axis.set_xlabel(made.axis)
         axis.set_xticks(places)
     else:
         axis.set_xticks(places, [fill(v.label, LETTERS) for v in request.variants])
         axis.set_xlim(-0.5, len(places) - 0.5)
-    if request.name == "start":
+    if made.of_steps:
         axis.invert_xaxis()  # from noise to clean, as in Fig. 5a
     _plain(axis)
     axis.set_title(name, fontsize=10)
@@ -96,8 +93,7 @@ def _chart(axis: Any, request: Experiment, outcome: Outcome, name: str) -> None:
 def _picture(axis: Any, file: Path, framed: bool) -> None:
     with Image.open(file) as opened:
         axis.imshow(np.asarray(opened.convert("RGB")))
-    axis.set_xticks([])
-    axis.set_yticks([])
+    axis.set(xticks=[], yticks=[])
     for side in axis.spines.values():
         side.set(color=BLUE if framed else "white", linewidth=3 if framed else 0)
 

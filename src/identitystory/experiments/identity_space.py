@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from math import nan
 from typing import Any
 
 import torch
@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..discovery import cohesion
-from ..metrics.intervals import bootstrap, mean_of
-from ..runs.files import read_tensors, write_whole
+from ..metrics.intervals import mean_over
+from ..runs.files import read_tensors
 from ..runs.folder import RunFolder
 from .experiment import Experiment
 from .tables import Outcome, Row, Table, compared
@@ -67,32 +67,19 @@ def nearest_own(groups: Sequence[Tensor]) -> list[float]:
     means = torch.stack([g.double().mean(dim=0) for g in groups])
     shares = []
     for number, group in enumerate(groups):
-        n, rows = len(group), group.double()
-        if n < 2:
-            shares.append(float("nan"))
-            continue
-        distances = torch.cdist(rows, means)
-        without = (means[number] * n - rows) / (n - 1)
-        distances[:, number] = (rows - without).norm(dim=1)
-        shares.append(float((distances.argmin(dim=1) == number).double().mean()))
+        n, distances = len(group), torch.cdist(group.double(), means)
+        distances[:, number] *= n / (n - 1) if n > 1 else nan  # the mean without the row itself
+        nearest = (distances.argmin(dim=1) == number).double()
+        shares.append(float(nearest.mean()) if n > 1 else nan)
     return shares
 
 
 def to_others(groups: Sequence[Tensor]) -> list[float]:
     """For each group the mean cosine of its rows and those of the others; nan where it is alone."""
-    units = [normalize(g.double(), dim=1).mean(dim=0) for g in groups]
-    sizes = [len(g) for g in groups]
-    found = []
-    for number, unit in enumerate(units):
-        rest = [
-            (u * n, n) for k, (u, n) in enumerate(zip(units, sizes, strict=True)) if k != number
-        ]
-        if not rest:
-            found.append(float("nan"))
-            continue
-        total = torch.stack([u for u, _ in rest]).sum(dim=0) / sum(n for _, n in rest)
-        found.append(float(unit @ total))
-    return found
+    sums = torch.stack([normalize(g.double(), dim=1).sum(dim=0) for g in groups])
+    sizes = torch.tensor([len(g) for g in groups], dtype=torch.float64)
+    products = (sums * (sums.sum(dim=0) - sums)).sum(dim=1)
+    return (products / sizes / (sizes.sum() - sizes)).tolist()
 
 
 def measure_space(found: Sequence[Cloud]) -> Outcome:
@@ -105,15 +92,11 @@ def measure_space(found: Sequence[Cloud]) -> Outcome:
         groups = [c.E if label == ALL else c.E[c.kept] for c in found]
         measures = {
             "nearest to own mean": nearest_own(groups),
-            "cosine to own": [cohesion(g) if len(g) > 1 else float("nan") for g in groups],
+            "cosine to own": [cohesion(g) if len(g) > 1 else nan for g in groups],
             "cosine to others": to_others(groups),
         }
         for name, each in measures.items():
-            values = torch.tensor(each, dtype=torch.float64)
-            known = values[~values.isnan()]
-            value = float(known.mean()) if len(known) else float("nan")
-            low, high = bootstrap(mean_of(known), len(known)) or (None, None)
-            rows.append(Row(label, None, name, value, low, high, len(known), each=tuple(each)))
+            rows.append(Row(label, None, name, *mean_over(each), each=tuple(each)))
     return Outcome(compared(rows, ALL), ALL)
 
 
@@ -127,10 +110,3 @@ def points_csv(found: Sequence[Cloud]) -> str:
         rows += [[c.name, n, int(n in kept), *place(row)] for n, row in enumerate(c.E)]
         rows.append([c.name, "identity", "", *place(c.identity)])
     return Table(["character", "portrait", "kept", "x", "y"], rows).csv()
-
-
-def write_points(request: Experiment, found: Sequence[Cloud]) -> Path:
-    """``points_csv`` as space.points.csv."""
-    file = request.out / f"{request.name}.points.csv"
-    write_whole(file, points_csv(found).encode())
-    return file

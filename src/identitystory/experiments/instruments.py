@@ -9,8 +9,7 @@ from typing import Any
 
 from ..errors import ConfigError, IdentityStoryError
 from ..metrics.attributes import FOLDER, load_reader
-from ..metrics.crops import HOW
-from ..metrics.evidence import Instruments
+from ..metrics.evidence import CUT, Instruments
 from ..metrics.faces import load_recogniser
 from ..metrics.intervals import SAMPLES
 from ..metrics.measures import measures
@@ -59,10 +58,6 @@ class Tools:
     not_measured: dict[str, str]
 
 
-class _NotHereError(Exception):
-    """An instrument is not here, and nobody asked for it by name; says why."""
-
-
 def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
     """What the measures of ``request`` need to measure pictures of ``models``, opened.
 
@@ -76,19 +71,19 @@ def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
     missing: dict[str, str] = {}
     for name, (place, opener) in _OPENERS.items():
         if name in needed or (name == "CLIP" and "masks" in needed):
-            try:
-                opened[place], used[name] = opener(request, models)
-            except _NotHereError as why:
-                missing[name] = str(why)
+            found = opener(request, models)
+            if isinstance(found, str):
+                missing[name] = found
+            else:
+                opened[place], used[name] = found
     if "encoder" in opened or "recogniser" in opened:
-        opened["segmenter"], found = _segmenter(request, models)
-        used["masks"] = {"name": found}
+        opened["segmenter"], told = _segmenter(request, models)
+        used["masks"] = {"name": told}
     return Tools(Instruments(**opened), used, missing)
 
 
 def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segmenter | None, str]:
     """The checkpoint's own, which looks for the characters in every picture; and what it is."""
-    from ..models.backend import load_segmenter
     from ..models.device import Room, resolve_device
     from ..models.files.checkpoint import find_checkpoint, short_digest
 
@@ -96,14 +91,15 @@ def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segme
         return None, f"those of the runs, which are of different models ({', '.join(models)})"
     try:
         there = find_checkpoint(models[0]).segmenter
-        found = load_segmenter(there, room=Room(resolve_device(request.device)))
+        found = there.open(room=Room(resolve_device(request.device)))
     except IdentityStoryError as error:
         return None, f"those of the runs, for {models[0]} has no segmenter here ({error})"
     names, weights = " and ".join(f.name for f in there.files), short_digest(*there.files)
     return found, f"found in each picture by {models[0]}/{names} (sha256 {weights})"
 
 
-Opened = tuple[Any, dict[str, Any]]  # an instrument, and what it is
+# An instrument, and what it is; or why it is not here, where nobody asked for it by name.
+Opened = tuple[Any, dict[str, Any]] | str
 
 
 def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
@@ -112,7 +108,7 @@ def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     from ..models.files.checkpoint import find_checkpoint, find_folder
 
     if request.clip == NONE:
-        raise _NotHereError("--clip none")
+        return "--clip none"
     if request.clip != AUTO:
         folder, name = find_folder(request.clip, role="clip"), request.clip
     elif len(models) > 1:
@@ -130,7 +126,7 @@ def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
         else:
             folder, name = _cached_clip(models[0])
     encoder = load_clip(folder, name=name, device=resolve_device(request.device))
-    return encoder, {"name": encoder.name, "characters": HOW}
+    return encoder, {"name": encoder.name, "characters": CUT}
 
 
 def _cached_clip(model: str) -> tuple[Path, str]:
@@ -151,14 +147,14 @@ def _cached_clip(model: str) -> tuple[Path, str]:
 
 def _recogniser(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     if request.faces == NONE:
-        raise _NotHereError("--faces none")
+        return "--faces none"
     try:
         name = "dlib" if request.faces == AUTO else request.faces
         found = load_recogniser(name, request.face_models)
     except ConfigError as error:
         if request.faces != AUTO:
             raise
-        raise _NotHereError(str(error)) from None
+        return str(error)
     return found, {fact: getattr(found, fact) for fact in ("name", "licence", "scale")}
 
 
@@ -168,15 +164,15 @@ def _reader(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     try:
         found = load_reader(find_checkpoint(models[0]).base / FOLDER) if len(models) == 1 else None
     except IdentityStoryError as error:
-        raise _NotHereError(str(error)) from None
+        return str(error)
     if found is None:
-        raise _NotHereError("the checkpoint has no attribute reader")
+        return "the checkpoint has no attribute reader"
     return found, {"name": found.name, "held-out accuracy": dict(found.accuracy)}
 
 
 def _judge(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     if not request.qalign:
-        raise _NotHereError("no --qalign given")
+        return "no --qalign given"
     found = QAlign(request.qalign)
     return found, {"name": found.name, "scale": "1 to 5"}
 

@@ -21,8 +21,9 @@ from typing import Any
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
 from ..metrics.intervals import holm, sign_flip, wilson
-from ..runs.files import part_key, write_whole
+from ..runs.files import part_key
 from .cases import Case, data_url
+from .tables import write_files
 
 FORMAT = 1
 CRITERIA: Mapping[str, str] = {
@@ -83,9 +84,7 @@ def make(
         "groups": {f"g{n}": {token(c, m): m for m in c.methods} for n, c in enumerate(drawn)},
         "titles": {f"g{n}": c.title for n, c in enumerate(drawn)},
     }
-    write_whole(key_file, (json.dumps(key, indent=1, ensure_ascii=False) + "\n").encode())
-    write_whole(out, page.encode())
-    return key_file
+    return write_files({key_file: key, out: page})[0]
 
 
 def _salt(key_file: Path) -> str:
@@ -131,10 +130,8 @@ class Rate:
 
     Attributes:
         method: its name.
-        chosen: times; ``asked``: of how many.
-        asked: see above.
-        low: of Wilson's 95 % interval; ``high`` likewise. Choices count as independent.
-        high: see above.
+        chosen: times, of ``asked``.
+        low, high: Wilson's 95 % interval. Choices count as independent.
         p: of a two-sided sign-flip test over participants that it is chosen as often as the
             reference, Holm-corrected over the methods; None for the reference itself.
     """

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from pathlib import Path
 from typing import Any, TextIO
 
 from ..metrics.intervals import difference
 from ..metrics.measures import Score, described
+from ..runs.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,19 @@ class Table:
         console.print(drawn, markup=False)
         for line in below:
             console.print(line, markup=False, soft_wrap=True)
+
+
+def write_files(contents: Mapping[Path, Any], indent: int = 1) -> list[Path]:
+    """The paths, each written whole or not at all: a text as it is, anything else as JSON.
+
+    Raises:
+        RunError: one cannot be written.
+    """
+    for file, content in contents.items():
+        if not isinstance(content, str):
+            content = json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
+        write_whole(file, content.encode())
+    return list(contents)
 
 
 def plain(value: Any) -> Any:
@@ -174,12 +191,6 @@ class Outcome:
         here = (r for r in self.rows if (r.variant, r.measure, r.group) == wanted)
         return next((r for r in here if r.stories), None)
 
-    def most(self, measure: str, group: str = "all") -> int:
-        """The most stories of a group that any variant has a value of ``measure`` on."""
-        return max(
-            (r.stories for r in self.rows if (r.measure, r.group) == (measure, group)), default=0
-        )
-
     def table(
         self, head: Mapping[str, str], first: str, group: str = "all", *, gains: bool = False
     ) -> Table:
@@ -189,25 +200,22 @@ class Outcome:
             head: measure -> its heading.
             first: heading of the variants.
             group: of stories.
-            gains: see above.
+            gains: what it gains.
         """
-
-        def numbers(r: Row) -> tuple[float | None, float | None, float | None, int]:
-            gained = (r.gain, r.gain_low, r.gain_high, r.pairs)
-            return gained if gains else (r.value, r.low, r.high, r.stories)
-
+        names = ("gain", "gain_low", "gain_high", "pairs")
+        numbers = attrgetter(*names) if gains else attrgetter("value", "low", "high", "stories")
         here = {(r.variant, r.measure): numbers(r) for r in self.rows if r.group == group}
         most = {m: max((n[3] for (_, of), n in here.items() if of == m), default=0) for m in head}
         form = "+.3f" if gains else ".3f"
         rows = [
-            [label, *(cell(*here.get((label, m), _NOTHING), most[m], form) for m in head)]
+            [
+                label,
+                *(cell(*here.get((label, m), (None, None, None, 0)), most[m], form) for m in head),
+            ]
             for label in self.labels
             if not gains or label != self.reference
         ]
         return Table([first, *head.values()], rows)
-
-
-_NOTHING = (None, None, None, 0)
 
 
 def compared(rows: Sequence[Row], reference: str) -> list[Row]:

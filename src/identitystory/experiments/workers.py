@@ -173,7 +173,7 @@ def engine(name: str, workers: int = 1) -> Engine:
     """The engine called ``local`` or ``ray``.
 
     Args:
-        name: see above.
+        name: of it.
         workers: processes of the local one; Ray's cluster has its own.
 
     Raises:

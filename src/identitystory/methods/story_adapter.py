@@ -76,7 +76,7 @@ class StoryAdapter(BaseMethod):
             ConfigError: there is no checkpoint folder to read an IP-Adapter from.
             ModelError: the checkpoint holds none, or one that does not fit.
         """
-        from ..models.sdxl.ip_adapter import embeddings_of, load_ip_adapter
+        from ..models.sdxl.ip_adapter import load_ip_adapter
 
         G = editable(backend, self.name)
         if work.folder is None:
@@ -89,7 +89,7 @@ class StoryAdapter(BaseMethod):
             found = work.notes.read(name)
             if found is None:
                 frames = (self._frame(G, adapter, work, n, seen, round_) for n in everyone)
-                found = torch.cat([embeddings_of(adapter, [image]) for image in frames])
+                found = torch.stack([adapter.embed(image) for image in frames])
                 work.notes.write(name, found)
             seen = found
         for n in work.wanted:

@@ -84,12 +84,17 @@ def difference(
 
     Only stories that have both count; (None, None, None, 0) without any.
     """
-    pairs = torch.tensor(values, dtype=torch.float64) - torch.tensor(reference, dtype=torch.float64)
-    known = pairs[~pairs.isnan()]
-    if not len(known):
-        return None, None, None, 0
-    low, high = bootstrap(mean_of(known), len(known)) or (None, None)
-    return float(known.mean()), low, high, len(known)
+    gains = [value - other for value, other in zip(values, reference, strict=True)]
+    mean, low, high, stories = mean_over(gains)
+    return mean if stories else None, low, high, stories
+
+
+def mean_over(values: Sequence[float]) -> tuple[float, float | None, float | None, int]:
+    """(mean, low, high, stories) of those of a value a story that are not nan; nan without any."""
+    known = [value for value in values if value == value]
+    statistic, count = mean_of(torch.tensor(known, dtype=torch.float64)), len(known)
+    low, high = bootstrap(statistic, count) or (None, None)
+    return statistic(torch.ones(count, dtype=torch.float64)), low, high, count
 
 
 def mean_of(values: Tensor) -> Statistic:

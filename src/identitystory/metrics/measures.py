@@ -7,13 +7,12 @@ and the similarity of different characters need several characters and pool the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError, did_you_mean
 from ..extensions import Registry
 from . import scores
 from .evidence import Evidence, Instruments
@@ -76,19 +75,21 @@ def _mean(values: Tensor | Sequence[bool]) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def _pairs(n: int) -> int:
-    return n * (n - 1) // 2
+def _over_pairs(values: Iterable[tuple[float, int]]) -> float:
+    """The mean of characters' values, each of so many pictures and weighing as their pairs."""
+    known = [(value, n * (n - 1) // 2) for value, n in values if n > 1]
+    total = sum(pairs for _, pairs in known)
+    return sum(value * pairs for value, pairs in known) / total if total else float("nan")
+
+
+def _of(identity: str, who: Sequence[str]) -> Tensor:
+    return torch.tensor([k for k, w in enumerate(who) if w == identity], dtype=torch.long)
 
 
 def _each(who: Sequence[str], measure: Callable[[Tensor], float]) -> float:
-    """The mean over all pairs of all characters: a character's mean weighs as its pairs."""
-    total, count = 0.0, 0
-    for identity in dict.fromkeys(who):
-        rows = torch.tensor([k for k, w in enumerate(who) if w == identity])
-        pairs = _pairs(len(rows))
-        if pairs:
-            total, count = total + measure(rows) * pairs, count + pairs
-    return total / count if count else float("nan")
+    """The mean over all pairs of all characters: ``measure`` takes the rows of one."""
+    rows = [_of(identity, who) for identity in dict.fromkeys(who)]
+    return _over_pairs((measure(some), len(some)) for some in rows)
 
 
 def _similarity(faces: Tensor, instruments: Instruments) -> Tensor:
@@ -103,13 +104,11 @@ def _face_sim(e: Evidence, instruments: Instruments) -> float:
 
 
 def _face_sim_strict(e: Evidence, instruments: Instruments) -> float:
-    total, count = 0.0, 0
-    for identity, wanted in e.wanted.items():
-        rows = [k for k, w in enumerate(e.face_who) if w == identity]
-        value = scores.face_sim_strict(_similarity(e.faces[rows], instruments), wanted)
-        if wanted > 1:
-            total, count = total + value * _pairs(wanted), count + _pairs(wanted)
-    return total / count if count else float("nan")
+    of_one = lambda identity: _similarity(e.faces[_of(identity, e.face_who)], instruments)
+    return _over_pairs(
+        (scores.face_sim_strict(of_one(identity), wanted), wanted)
+        for identity, wanted in e.wanted.items()
+    )
 
 
 def _nearest_own(e: Evidence, instruments: Instruments) -> float:
@@ -174,7 +173,7 @@ REGISTRY = Registry(
 
 def measures() -> Mapping[str, Measure]:
     """Every measure there is, by name, in the order of the tables; other packages' come last."""
-    return {measure.name: measure for measure in MEASURES} | REGISTRY.others()
+    return {**REGISTRY.own, **REGISTRY.others()}
 
 
 def described(name: str) -> Measure:
@@ -188,15 +187,8 @@ def chosen_measures(text: str) -> tuple[str, ...]:
     Raises:
         ConfigError: one does not exist; says which there are.
     """
-    known = measures()
-    names = known if text == "all" else [part.strip() for part in text.split(",")]
-    for name in names:
-        if name not in known:
-            raise ConfigError(
-                f"no measure is called {name!r}.{did_you_mean(name, known)} There are: "
-                f"{', '.join(known)}"
-            )
-    return tuple(dict.fromkeys(names))
+    names = REGISTRY.names() if text == "all" else [part.strip() for part in text.split(",")]
+    return tuple(dict.fromkeys(map(REGISTRY.check, names)))
 
 
 def score(

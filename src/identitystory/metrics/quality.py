@@ -1,9 +1,9 @@
 """Q-Align through pyiqa, in a Python environment of its own.
 
 pyiqa pins old packages, its weights take 16 GB, and both are under non-commercial terms, so neither
-is ever imported here: the environment's own interpreter runs ``FIND`` when the judge is opened, and
-``RATE`` on the pictures' files. Each prints one line of JSON behind ``MARK``; whatever the libraries
-print before and after it is passed over.
+is ever imported here: the environment's own interpreter runs templates/qalign.txt, to ``find`` pyiqa
+when the judge is opened, and to ``rate`` the pictures' files. It prints one line of JSON behind
+``MARK``; whatever the libraries print before and after it is passed over.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +29,6 @@ RECIPE = (
 MARK = "identitystory's answer: "
 FIND_SECONDS = 60  # a Python starts in far less, also from a cold disk
 MAX_WORDS = 200  # letters of a failure's last words
-
-FIND = f"""
-import json
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
-try:
-    number = version("pyiqa")
-except PackageNotFoundError:
-    number = "of unknown version"
-print("\\n" + {MARK!r} + json.dumps(number if find_spec("pyiqa") else None), flush=True)
-"""
-
-RATE = f"""
-import json, sys
-try:
-    import pyiqa
-    files = json.load(sys.stdin)
-    judge = pyiqa.create_metric("qalign")
-    rates = [[float(judge(f, task_=task)) for task in ("aesthetic", "quality")] for f in files]
-except ImportError as error:
-    sys.exit(f"{{error.name or error}} is not installed")
-print("\\n" + {MARK!r} + json.dumps(rates), flush=True)
-"""
 
 
 class QAlign:
@@ -69,7 +47,7 @@ class QAlign:
             ConfigError: it is not there, is no Python, or finds no pyiqa.
         """
         self.interpreter = str(interpreter)
-        version = self._answer(FIND, seconds=FIND_SECONDS)
+        version = self._answer("find", seconds=FIND_SECONDS)
         if version is None:
             raise ConfigError(f"{self.interpreter}: pyiqa is not installed there; {RECIPE}")
         self.name = f"Q-Align (pyiqa {version})"
@@ -84,14 +62,16 @@ class QAlign:
         keys = [hashlib.sha256(p.read_bytes()).hexdigest() for p in pictures]
         new = {k: p for k, p in zip(keys, pictures, strict=True) if k not in self._rates}
         if new:
-            rates = self._answer(RATE, json.dumps([str(p.resolve()) for p in new.values()]))
+            rates = self._answer("rate", json.dumps([str(p.resolve()) for p in new.values()]))
             self._rates |= dict(zip(new, rates, strict=True))
         rated = torch.tensor([self._rates[k] for k in keys], dtype=torch.float64)  # (n, 2)
         aesthetic, quality = rated.reshape(-1, 2).unbind(1)
         return aesthetic, quality
 
-    def _answer(self, code: str, asked: str = "", *, seconds: float | None = None) -> Any:
-        """What ``code`` prints behind ``MARK`` in the other interpreter, within ``seconds``."""
+    def _answer(self, what: str, asked: str = "", *, seconds: float | None = None) -> Any:
+        """What the other interpreter prints behind ``MARK`` within ``seconds``."""
+        template = resources.files("identitystory") / "templates" / "qalign.txt"
+        code = f"what = {what!r}\n{template.read_text(encoding='utf-8')}"
         try:
             done = subprocess.run(
                 [self.interpreter, "-c", code],

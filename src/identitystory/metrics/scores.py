@@ -15,6 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def _pairs(count: int) -> Tensor:
+    """(2, p): i and j of the pairs i < j."""
+    return torch.triu_indices(count, count, offset=1)
+
+
 def cosine(a: Tensor, b: Tensor) -> Tensor:
     """(n, m) cosines in [-1, 1] of every row of (n, d) with every row of (m, d)."""
     return F.normalize(a.double(), dim=1) @ F.normalize(b.double(), dim=1).mT
@@ -28,12 +33,6 @@ def clip_t(pictures: Tensor, prompts: Tensor) -> Tensor:
     return F.cosine_similarity(pictures.double(), prompts.double(), dim=1)
 
 
-def pairs(count: int) -> tuple[Tensor, Tensor]:
-    """(p,) i and (p,) j of the count·(count-1)/2 pairs i < j."""
-    i, j = torch.triu_indices(count, count, offset=1)
-    return i, j
-
-
 def clip_i(characters: Tensor) -> float:
     """CLIP-I: the mean cosine over pairs of (n, d) pictures of one segmented character."""
     return face_sim(cosine(characters, characters))
@@ -41,7 +40,7 @@ def clip_i(characters: Tensor) -> float:
 
 def face_sim(similarity: Tensor) -> float:
     """Face-Sim of one character: the mean over pairs of (n, n) similarities of its n found faces."""
-    i, j = pairs(len(similarity))
+    i, j = _pairs(len(similarity))
     return float(similarity[i, j].mean())
 
 
@@ -52,7 +51,7 @@ def face_sim_strict(similarity: Tensor, wanted: int) -> float:
         similarity: (n, n) of the faces found.
         wanted: pictures that should show the character, at least n.
     """
-    i, j = pairs(len(similarity))
+    i, j = _pairs(len(similarity))
     total = wanted * (wanted - 1) / 2
     return float(similarity[i, j].sum()) / total if total else float("nan")
 
@@ -75,7 +74,7 @@ def different(
     Returns:
         similarities (p,), and the faces' numbers i (p,) and j (p,).
     """
-    i, j = pairs(len(similarity))
+    i, j = _pairs(len(similarity))
     keep = numbers(who)[i] != numbers(who)[j]
     if alike is not None:
         keep &= numbers(alike)[i] == numbers(alike)[j]
@@ -90,7 +89,7 @@ def same(similarity: Tensor, who: Sequence[str], story: Tensor) -> tuple[Tensor,
         who: the character of each face.
         story: (n,) the number of its story.
     """
-    i, j = pairs(len(similarity))
+    i, j = _pairs(len(similarity))
     person = numbers(who)
     keep = (person[i] == person[j]) & (story[i] == story[j])
     return similarity[i[keep], j[keep]], i[keep]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..errors import ModelError
-from ..protocols import Backend, Segmenter
+from ..protocols import Backend
 from .device import Room, resolve_device, resolve_dtype
-from .family import SegmenterPart
-from .files.checkpoint import Found, find_checkpoint, fingerprint
+from .files.checkpoint import find_checkpoint, fingerprint
 
 
 def load_backend(
@@ -60,7 +58,7 @@ def load_backend(
         reuse=reuse,
         compiled=compiled,
     )
-    identity: Any = checkpoint.identity.part.open(checkpoint.identity.files, general)
+    identity = checkpoint.identity.open(general)
     search = identity.with_steps(search_steps or num_steps)
     if distilled:
         if checkpoint.few_steps is None:
@@ -70,16 +68,7 @@ def load_backend(
         name=str(model),
         general=general,
         identity=identity,
-        segmenter=load_segmenter(checkpoint.segmenter, room=room),
+        segmenter=checkpoint.segmenter.open(room=room),
         fingerprint=fingerprint(checkpoint),
         search=search,
     )
-
-
-def load_segmenter(found: Found[SegmenterPart], *, room: Room, **options: Any) -> Segmenter:
-    """The segmenter of a checkpoint, opened; ``options`` are its class's.
-
-    Raises:
-        ModelError: a file is missing, broken, or another model's.
-    """
-    return found.part.open(found.files, room=room, **options)

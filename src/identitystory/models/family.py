@@ -20,14 +20,6 @@ if TYPE_CHECKING:  # so that presets and cards are read without torch
 from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
 
 
-def _any_prompts(folder: Path, prompts: Iterable[str]) -> None:
-    """Every prompt can be read."""
-
-
-def _any_phrases(files: tuple[Path, ...], scenes: Iterable[Sequence[str]]) -> None:
-    """Every phrase can be read."""
-
-
 @dataclass(frozen=True)
 class Family:
     """A kind of base checkpoint: everything about it that is not the same for all.
@@ -53,7 +45,7 @@ class Family:
     open: Callable[..., ImageGenerator]
     max_steps: Callable[[Path], int | None] = lambda folder: None
     size: Callable[[Path], tuple[Size | None, int]] = lambda folder: (None, 1)
-    check_prompts: Callable[[Path, Iterable[str]], None] = _any_prompts
+    check_prompts: Callable[[Path, Iterable[str]], None] = lambda folder, prompts: None
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,9 @@ class SegmenterPart:
     title: str
     places: tuple[str, ...]
     open: Callable[..., Segmenter]
-    check_phrases: Callable[[tuple[Path, ...], Iterable[Sequence[str]]], None] = _any_phrases
+    check_phrases: Callable[[tuple[Path, ...], Iterable[Sequence[str]]], None] = (
+        lambda files, scenes: None
+    )
 
 
 FAMILIES = Registry(

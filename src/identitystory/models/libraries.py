@@ -208,21 +208,3 @@ with _alone():
     from transformers.models.clip.tokenization_clip import CLIPTokenizer
     from transformers.models.clipseg.modeling_clipseg import CLIPSegForImageSegmentation
     from transformers.utils import logging as transformers_logging
-
-__all__ = [
-    "AutoencoderKL",
-    "CLIPModel",
-    "CLIPSegForImageSegmentation",
-    "CLIPTextModel",
-    "CLIPTextModelWithProjection",
-    "CLIPTokenizer",
-    "CLIPVisionConfig",
-    "CLIPVisionModel",
-    "CLIPVisionModelWithProjection",
-    "DDIMScheduler",
-    "EulerDiscreteScheduler",
-    "UNet2DConditionModel",
-    "diffusers_logging",
-    "no_init_weights",
-    "transformers_logging",
-]

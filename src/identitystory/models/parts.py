@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import Tensor
 
 from ..errors import ModelError, is_out_of_memory
 from .libraries import diffusers_logging, no_init_weights, transformers_logging
@@ -65,6 +66,20 @@ def _read(kind: Any, folder: Path, file: str, dtype: torch.dtype) -> Any:
         return None
     network.load_state_dict(state, assign=True)
     return network.eval()
+
+
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What a safetensors file holds by name, and its metadata.
+
+    Raises:
+        ModelError: it is missing or broken.
+    """
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+            return tensors, opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{file} cannot be read: {error}") from error
 
 
 @contextmanager

@@ -89,14 +89,6 @@ class Sampler:
     prediction_type: str = "epsilon"
     schedule: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    def with_steps(self, num_steps: int) -> Sampler:
-        """The same rule over the same schedule in another number of steps.
-
-        Raises:
-            ConfigError: the number does not fit the schedule.
-        """
-        return sampler(self.name, self.schedule, num_steps)
-
     @property
     def num_steps(self) -> int:
         """t."""

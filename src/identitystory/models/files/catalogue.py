@@ -1,26 +1,16 @@
-"""The full-size models: where each comes from, how large it is, and what its licence allows.
-
-Everything that is true of a model before it is fetched stands in this table and nowhere else. The
-hub could not be reached where it was written, so no commit is written into it: the first fetch pins
-the commit that it got (``hub.read_lock``), and from then on nothing else is opened. A size follows
-from the number of parameters, which a test counts in the published configuration.
-"""
+"""The full-size models of ``data/models.toml``: all that is true of a model before it is fetched."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
 
 from ...errors import ModelError
 from ...presets import Suits
 
 DEFAULT_MODEL = "miniature"  # comes with the package
-OPENRAIL = (
-    "CreativeML Open RAIL++-M",
-    True,
-    "commercial use allowed; its use restrictions go on to whoever gets the model or a derivative",
-)
-APACHE = ("Apache-2.0", True, "commercial use allowed; keep the notice")
-UNKNOWN = ("not known here", False, "read the model's page before you use it")
 
 
 @dataclass(frozen=True)
@@ -70,76 +60,21 @@ class Entry:
         return self.parameters * self.width
 
 
-ENTRIES = {
-    entry.name: entry
-    for entry in (
-        Entry(
-            "sdxl-base",
-            "base",
-            "stabilityai/stable-diffusion-xl-base-1.0",
-            *OPENRAIL,
-            # U-Net, two text encoders, VAE
-            parameters=2_567_463_684 + 123_060_480 + 694_659_840 + 83_653_863,
-            width=2,
-            suits=Suits(guidance=5.0, steps=50, sampler="ddim", stories="consistory_human"),
-        ),
-        Entry(
-            "photomaker",
-            "identity",
-            "TencentARC/PhotoMaker",
-            *APACHE,
-            # the encoder; a LoRA of rank 64 on every attention projection
-            parameters=326_273_024 + 92_897_280,
-            width=2,
-            file="photomaker-v1.bin",
-            part="photomaker",
-            place="photomaker.safetensors",
-            converter="identitystory.models.sdxl.convert",
-            converted="photomaker-v1.safetensors",
-        ),
-        Entry(
-            "grounding-dino",
-            "segmenter",
-            "IDEA-Research/grounding-dino-base",
-            *APACHE,
-            parameters=232_315_264,
-            part="grounded-sam",
-            place="segmenter/detector",
-        ),
-        Entry(
-            "sam",
-            "segmenter",
-            "facebook/sam-vit-huge",
-            *APACHE,
-            parameters=641_090_864,
-            part="grounded-sam",
-            place="segmenter/sam",
-        ),
-        Entry(
-            "clipseg",
-            "segmenter",
-            "CIDAS/clipseg-rd64-refined",
-            *APACHE,
-            parameters=152_504_162,
-            part="clipseg",
-            place="segmenter",
-        ),
-        # A LoRA with which SDXL needs eight steps and no guidance; only `--distilled` wants it.
-        Entry(
-            "sdxl-lightning",
-            "few-steps",
-            "ByteDance/SDXL-Lightning",
-            *OPENRAIL,
-            file="sdxl_lightning_8step_lora.safetensors",
-        ),
-    )
-}
+_TABLES = tomllib.loads(
+    (resources.files("identitystory") / "data" / "models.toml").read_text(encoding="utf-8")
+)
 
-OPTIONAL = ("sdxl-lightning",)  # serve any SDXL base; fetched by name
-BUNDLES = {
-    "sdxl": ("sdxl-base", "photomaker", "grounding-dino", "sam"),
-    "sdxl-light": ("sdxl-base", "photomaker", "clipseg"),
-}
+
+def _entry(name: str, licence: str, suits: dict[str, Any] | None = None, **values: Any) -> Entry:
+    terms = _TABLES["licences"][licence]
+    return Entry(name=name, suits=Suits(**suits or {}), **values, **terms)
+
+
+ENTRIES = {name: _entry(name, **values) for name, values in _TABLES["models"].items()}
+OPTIONAL = tuple(  # serve any SDXL base; fetched by name
+    name for name, entry in ENTRIES.items() if entry.role == "few-steps"
+)
+BUNDLES: dict[str, list[str]] = _TABLES["bundles"]
 
 
 def is_hub_id(name: str) -> bool:
@@ -159,7 +94,7 @@ def entry_of(name: str, role: str = "base") -> Entry:
         if entry.repo == name:
             return entry
     if is_hub_id(name):
-        return Entry(name, role, name, *UNKNOWN)
+        return _entry(name, "unknown", role=role, repo=name)
     raise ModelError(
         f"no model is called {name!r}; there are {', '.join([*BUNDLES, *ENTRIES])}, "
         "and hub ids like owner/name"

@@ -36,7 +36,7 @@ from .catalogue import (
     is_hub_id,
     split_name,
 )
-from .store import content_hash, located
+from .store import content_hash, located, sha256
 
 INDEX = "model_index.json"
 FEW_STEPS = "few_steps.safetensors"  # a distilled LoRA of the U-Net; a checkpoint may do without
@@ -52,6 +52,10 @@ class Found(Generic[_Part]):
     name: str
     part: _Part
     files: tuple[Path, ...]
+
+    def open(self, *given: Any, **options: Any) -> Any:
+        """What ``part.open`` makes of the files."""
+        return self.part.open(self.files, *given, **options)
 
 
 @dataclass(frozen=True)
@@ -215,8 +219,7 @@ def short_digest(*folders: Path, files: str = "*.safetensors") -> str:
     """12 hex digits of the sha256 over the weights in ``folders``: a version, for results."""
     digest = hashlib.sha256()
     for file in (file for folder in folders for file in sorted(folder.glob(files))):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(bytes.fromhex(sha256(file)))
     return digest.hexdigest()[:12]
 
 

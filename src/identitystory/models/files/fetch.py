@@ -195,26 +195,21 @@ def _told(entry: Entry, revision: str | None) -> Iterator[None]:
         RevisionNotFoundError,
     )
 
+    mendable: dict[type[Exception], str] = {
+        OfflineModeIsEnabled: f"{entry.repo} is not on this machine, and the network may not be used "
+        "(--offline or HF_HUB_OFFLINE); fetch it without",
+        GatedRepoError: f"{entry.repo} is gated: accept its terms on the hub, then log in with "
+        "'hf auth login'",
+        RepositoryNotFoundError: f"the hub has no public model {entry.repo!r}; look at the spelling, "
+        "or log in with 'hf auth login' if it is private",
+        RevisionNotFoundError: f"{entry.repo} has no commit or branch {revision!r}",
+        HFValidationError: f"{entry.repo!r} is not a hub id; it has the form owner/name",
+    }
     try:
         yield
-    except OfflineModeIsEnabled:
-        raise ModelError(
-            f"{entry.repo} is not on this machine, and the network may not be used "
-            "(--offline or HF_HUB_OFFLINE); fetch it without"
-        ) from None
-    except GatedRepoError:
-        raise ModelError(
-            f"{entry.repo} is gated: accept its terms on the hub, then log in with 'hf auth login'"
-        ) from None
-    except RepositoryNotFoundError:
-        raise ModelError(
-            f"the hub has no public model {entry.repo!r}; look at the spelling, "
-            "or log in with 'hf auth login' if it is private"
-        ) from None
-    except RevisionNotFoundError:
-        raise ModelError(f"{entry.repo} has no commit or branch {revision!r}") from None
-    except HFValidationError:
-        raise ModelError(f"{entry.repo!r} is not a hub id; it has the form owner/name") from None
+    except tuple(mendable) as error:
+        told = next(told for kind, told in mendable.items() if isinstance(error, kind))
+        raise ModelError(told) from None
     except LocalEntryNotFoundError as error:
         raise _unreachable(entry, error) from None
     except EntryNotFoundError as error:

@@ -51,7 +51,7 @@ def read_lock() -> dict[str, Any]:
 
 def revision_of(entry: Entry) -> str:
     """The commit that is opened: the one that was fetched, else the table's, else the cache's main."""
-    return str(_locked(entry).get("revision") or entry.revision or "main")
+    return pinned(entry) or "main"
 
 
 def pinned(entry: Entry) -> str:
@@ -88,7 +88,7 @@ def located(entry: Entry) -> Path:
     if entry.file:
         return Path(found)
     folder = Path(found).parent
-    known = read_lock().get(entry.repo, {}).get("files", {})
+    known = _locked(entry).get("files", {})
     lacking = [name for name in known if not (folder / name).is_file()]
     weights = "*.safetensors" if entry.role != "base" else "*/*.safetensors"
     if not known and not list(folder.glob(weights)):

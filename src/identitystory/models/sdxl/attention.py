@@ -58,11 +58,6 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
-def plain(site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """The edit that changes nothing."""
-    return attend(q, k, v)
-
-
 @contextmanager
 def edited(unet: Any, edit: Edit) -> Iterator[None]:
     """``edit`` in every attention layer of ``unet``; afterwards what was there before."""

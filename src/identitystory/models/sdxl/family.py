@@ -14,7 +14,8 @@ from ...protocols import IdentityGenerator, ImageGenerator
 from ...sizes import Size
 from ..family import Family, IdentityPart
 from ..files.checkpoint import read_json
-from .prompt_length import check_lengths
+from ..files.store import sha256
+from .tokens import check_lengths
 
 PHOTOMAKER_FILE = "photomaker.safetensors"
 # As in the hub's h94/IP-Adapter; a checkpoint may do without.
@@ -23,9 +24,9 @@ ADAPTER_ENCODER = "sdxl_models/image_encoder"
 
 
 def _open(folder: Path, **how: Any) -> ImageGenerator:
-    from .load import open_sdxl
+    from .load import load_sdxl
 
-    return open_sdxl(folder, **how)
+    return load_sdxl(folder, **how)
 
 
 def _max_steps(folder: Path) -> int:
@@ -43,7 +44,7 @@ def _size(folder: Path) -> tuple[Size, int]:
 def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
     from .photomaker import load_photomaker
 
-    return load_photomaker(files[0], general, general.encode)
+    return load_photomaker(files[0], general)
 
 
 SDXL = Family(
@@ -95,7 +96,5 @@ def adapter_fingerprint(folder: Path) -> str:
         )
     digest = hashlib.sha256()
     for file in [weights, *sorted(encoder.glob("*.safetensors")), *sorted(encoder.glob("*.json"))]:
-        with file.open("rb") as stream:
-            inner = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(folder).as_posix()} {inner}\n".encode())
+        digest.update(f"{file.relative_to(folder).as_posix()} {sha256(file)}\n".encode())
     return digest.hexdigest()

@@ -21,9 +21,9 @@ from ...sampling import step_noise
 from ...sizes import Size, as_text
 from ...types import Prompt
 from ..device import Room, free_memory, rows_that_fit
-from ..samplers import Sampler
+from ..samplers import Sampler, sampler
 from .attention import is_edited
-from .conditioning import Conditioning, Encoding, Part
+from .conditioning import Conditioning, Encoding
 from .feature_cache import DeepFeatures
 
 
@@ -91,11 +91,10 @@ class LatentDiffusion:
         self.most = rows_that_fit(device, width * side * side * self.dtype.itemsize) // 2
 
     def with_steps(self, num_steps: int) -> LatentDiffusion:
-        """This generator with another number of steps, on the same networks."""
         if num_steps == self.num_steps:
             return self
         other = copy.copy(self)
-        other.sampler = self.sampler.with_steps(num_steps)
+        other.sampler = sampler(self.sampler.name, self.sampler.schedule, num_steps)
         other.num_steps = num_steps
         return other
 
@@ -141,18 +140,16 @@ class LatentDiffusion:
         )
 
     def noise(self, seed: int) -> Tensor:
-        """z_t, (C, h, w) float32 on the CPU, scaled for the sampler."""
         rng = torch.Generator().manual_seed(seed)
         return torch.randn(self.latent_shape, generator=rng) * self.sampler.init_noise_sigma
 
     def calls(self, i: int, cond: Conditioning) -> int:
-        """Calls of the U-Net in step ``i``, a picture: 2, or 1 without guidance."""
         return sum(1 if p.guidance_at(i, self.num_steps) == 1 else 2 for p in cond.prompts)
 
     def predict(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """The U-Net's guided prediction at step ``i``, (B, C, h, w) float32 on z's device.
 
-        Pictures that cannot be one batch (`Conditioning.parts`) go through it one kind after the
+        Pictures that cannot be one batch (`Conditioning.kinds`) go through it one kind after the
         other, and a batch that does not fit into the accelerator's memory is halved until it does;
         never under an edit of the attention, in which the pictures of a batch look at one another.
 
@@ -162,42 +159,36 @@ class LatentDiffusion:
         if len(z) != cond.batch:
             raise ValueError(f"{len(z)} latents for {cond.batch} prompts")
         whole = is_edited(self.unet)
-        parts = cond.parts(i, self.num_steps, whole=whole)
-        if len(parts) == 1:
-            return self._fitting(z, i, cond, parts[0], whole=whole)
-        made = [self._fitting(z[part.at], i, cond, part, whole=whole) for part in parts]
-        order = torch.tensor([b for part in parts for b in part.at]).argsort()
-        return torch.cat(made)[order]
+        made = torch.empty_like(z, dtype=torch.float32)
+        for kind, left in cond.kinds(i, self.num_steps, whole=whole).items():
+            while left:
+                at = left if whole else left[: max(1, self.most)]
+                try:
+                    with torch.inference_mode(), self.room.holding(self.unet):
+                        made[at] = self._predict(z[at], i, cond, at, *kind)
+                except torch.OutOfMemoryError as error:
+                    if len(at) == 1:
+                        raise
+                    if whole:
+                        raise torch.OutOfMemoryError(
+                            f"out of memory: {len(z)} pictures that look at one another must be "
+                            "painted at once, and do not fit; try --dtype bfloat16, --preset "
+                            "low-vram, another --method, or stories of fewer characters"
+                        ) from error
+                    self.most = len(at) // 2
+                else:
+                    left = left[len(at) :]
+                    continue
+                free_memory()  # after the exception, which holds what was computed
+        return made
 
-    def _fitting(self, z: Tensor, i: int, cond: Conditioning, part: Part, *, whole: bool) -> Tensor:
-        """The prediction for a part's pictures, as many at once as fit; all if ``whole``."""
-        while True:
-            most = len(z) if whole else min(len(z), max(1, self.most))
-            try:
-                with torch.inference_mode(), self.room.holding(self.unet):
-                    some = zip(z.split(most), part.split(most), strict=True)
-                    made = [self._predict(z_n, i, cond, rows) for z_n, rows in some]
-                    return made[0] if len(made) == 1 else torch.cat(made)
-            except torch.OutOfMemoryError as error:
-                if most > 1 and whole:
-                    raise torch.OutOfMemoryError(
-                        f"out of memory: {len(z)} pictures that look at one another must be painted "
-                        "at once, and do not fit; try --dtype bfloat16, --preset low-vram, another "
-                        "--method, or stories of fewer characters"
-                    ) from error
-                if most == 1:
-                    raise
-                self.most = most // 2
-            free_memory()
-
-    def _predict(self, z: Tensor, i: int, cond: Conditioning, part: Part) -> Tensor:
-        hidden, pooled, time_ids = (
-            x.flatten(0, 1) for x in (part.hidden, part.pooled, part.time_ids)
-        )
+    def _predict(
+        self, z: Tensor, i: int, cond: Conditioning, at: list[int], length: int, guided: bool
+    ) -> Tensor:
+        hidden, pooled, time_ids = cond.rows(at, length, guided=guided)
         shown = self.sampler.scale_input(z, i).to(self.device, self.dtype)
         shown = shown.repeat(len(hidden) // len(z), 1, 1, 1)  # (B or 2B, C, h, w)
-        reused = self.deep.at(i, cond, tuple(part.at), len(hidden)) if self.deep else nullcontext()
-        with reused:
+        with self.deep.at(i, cond, tuple(at), len(hidden)) if self.deep else nullcontext():
             prediction = self.unet(
                 shown.contiguous(memory_format=torch.channels_last),
                 self.sampler.timestep(i).to(self.device),
@@ -206,10 +197,11 @@ class LatentDiffusion:
                 return_dict=False,
             )[0]
         prediction = prediction.to(z.device, torch.float32)
-        if part.guidance is None:
+        if not guided:
             return prediction
+        w = torch.tensor([cond.prompts[b].guidance_at(i, self.num_steps) for b in at])
         without, given = prediction.chunk(2)
-        return without + part.guidance.to(z.device) * (given - without)
+        return without + w.view(-1, 1, 1, 1).to(z.device) * (given - without)
 
     def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure, unless deep features are kept.

@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import json
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from ...errors import ModelError
 from ..libraries import CLIPVisionConfig, CLIPVisionModel, no_init_weights
-from ..pixels import CLIP_MEAN, CLIP_STD, normalised, square
+from ..pixels import CLIP_MEAN, CLIP_STD, Preprocessing
 from .sizes import CLIP_VIT_L, PHOTOMAKER_WIDTHS
 
 
-class FuseMLP(nn.Module):
-    """LayerNorm, Linear, GELU, Linear."""
-
-    def __init__(self, width_in: int, width: int, width_out: int) -> None:
-        super().__init__()
-        self.layernorm = nn.LayerNorm(width_in)
-        self.fc1 = nn.Linear(width_in, width)
-        self.fc2 = nn.Linear(width, width_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., width_in) -> (..., width_out)."""
-        return self.fc2(nn.functional.gelu(self.fc1(self.layernorm(x))))
+def fuse_mlp(width_in: int, width: int) -> nn.Sequential:
+    """(..., width_in) -> (..., width), its parameters named as in PhotoMaker's checkpoint."""
+    return nn.Sequential(
+        OrderedDict(
+            layernorm=nn.LayerNorm(width_in),
+            fc1=nn.Linear(width_in, width),
+            gelu=nn.GELU(),
+            fc2=nn.Linear(width, width),
+        )
+    )
 
 
 class FuseModule(nn.Module):
     """A class word's embedding and an identity's, merged into one row of the same width D."""
 
-    def __init__(self, width: int, mlp1: int, mlp2: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.mlp1 = FuseMLP(2 * width, mlp1, width)
-        self.mlp2 = FuseMLP(width, mlp2, width)
+        self.mlp1 = fuse_mlp(2 * width, width)
+        self.mlp2 = fuse_mlp(width, width)
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, class_rows: Tensor, identities: Tensor) -> Tensor:
@@ -52,8 +50,8 @@ class IdentityEncoder(nn.Module):
     ``config`` is the tower's ``CLIPVisionConfig``.
 
     Attributes:
-        image_size: side of the square picture that the tower reads.
-        shortest_edge: to which a picture's shorter side is resized before that is cut out.
+        pixels: makes pictures ready for the tower: shorter side resized (bicubic), middle square
+            cut out, normalised.
         widths: (d1, d2), the text encoders' widths; an embedding has d = d1 + d2 numbers.
     """
 
@@ -62,27 +60,17 @@ class IdentityEncoder(nn.Module):
         config: Any,
         widths: tuple[int, int],
         *,
-        fuse_widths: tuple[int, int] | None = None,
         mean: Sequence[float] = CLIP_MEAN,
         std: Sequence[float] = CLIP_STD,
         shortest_edge: int | None = None,
     ) -> None:
         super().__init__()
-        width = sum(widths)
         self.vision_model = CLIPVisionModel(config)
         self.visual_projection = nn.Linear(config.hidden_size, widths[0], bias=False)
         self.visual_projection_2 = nn.Linear(config.hidden_size, widths[1], bias=False)
-        self.fuse_module = FuseModule(width, *(fuse_widths or (width, width)))
-        self.image_size = int(config.image_size)
+        self.fuse_module = FuseModule(sum(widths))
         self.widths = widths
-        self.mean = tuple(mean)
-        self.std = tuple(std)
-        self.shortest_edge = shortest_edge or self.image_size
-
-    def pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        """(m, 3, S, S): shorter side resized (bicubic), centre crop, normalised."""
-        middles = [square(im, self.image_size, self.shortest_edge) for im in images]
-        return normalised(middles, self.mean, self.std)
+        self.pixels = Preprocessing(int(config.image_size), mean, std, shorter=shortest_edge or 0)
 
     def embed(self, pixels: Tensor) -> Tensor:
         """(m, d1 + d2): the pooled class token under both projections, side by side."""
@@ -120,17 +108,29 @@ def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
         mlp = len(state["vision_model.encoder.layers.0.mlp.fc1.weight"])
         first = len(state["visual_projection.weight"])
         second = len(state["visual_projection_2.weight"])
-        fuse_widths = tuple(len(state[f"fuse_module.{m}.fc1.weight"]) for m in ("mlp1", "mlp2"))
     except KeyError as error:
         raise ModelError(f"not a PhotoMaker v1 identity encoder: {error} is missing") from error
+    heads = int(metadata.get("num_attention_heads", max(1, hidden // 64)))
+    if heads < 1 or hidden % heads:
+        raise ModelError(
+            f"{heads} attention heads do not divide a width of {hidden}; "
+            "say num_attention_heads in the metadata of photomaker.safetensors"
+        )
+    side = math.isqrt(positions - 1) * patch
+    edge = int(metadata.get("shortest_edge", side))
+    if edge < side:
+        raise ModelError(
+            f"{edge} pixels are too few for a tower that reads {side}; "
+            "correct shortest_edge in the metadata of photomaker.safetensors"
+        )
     config = CLIPVisionConfig(
         hidden_size=hidden,
         intermediate_size=mlp,
         projection_dim=first,
         num_hidden_layers=len(layers),
-        num_attention_heads=_heads(metadata, hidden),
+        num_attention_heads=heads,
         num_channels=channels,
-        image_size=math.isqrt(positions - 1) * patch,
+        image_size=side,
         patch_size=patch,
         hidden_act=metadata.get("hidden_act", "quick_gelu").strip('"'),
     )
@@ -138,33 +138,12 @@ def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
         encoder = IdentityEncoder(
             config,
             (first, second),
-            fuse_widths=(fuse_widths[0], fuse_widths[1]),
             mean=json.loads(metadata.get("image_mean", json.dumps(CLIP_MEAN))),
             std=json.loads(metadata.get("image_std", json.dumps(CLIP_STD))),
-            shortest_edge=_shortest_edge(metadata, math.isqrt(positions - 1) * patch),
+            shortest_edge=edge,
         )
     try:
         encoder.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
         raise ModelError(f"not a PhotoMaker v1 identity encoder: {error}") from error
     return encoder.eval().requires_grad_(False)
-
-
-def _heads(metadata: Mapping[str, str], hidden: int) -> int:
-    heads = int(metadata.get("num_attention_heads", max(1, hidden // 64)))
-    if heads < 1 or hidden % heads:
-        raise ModelError(
-            f"{heads} attention heads do not divide a width of {hidden}; "
-            "say num_attention_heads in the metadata of photomaker.safetensors"
-        )
-    return heads
-
-
-def _shortest_edge(metadata: Mapping[str, str], size: int) -> int:
-    edge = int(metadata.get("shortest_edge", size))
-    if edge < size:
-        raise ModelError(
-            f"{edge} pixels are too few for a tower that reads {size}; "
-            "correct shortest_edge in the metadata of photomaker.safetensors"
-        )
-    return edge

@@ -11,22 +11,19 @@ checkpoint need not hold the same tower twice. Sizes come from the files.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import ModelError
-from ..files.checkpoint import read_json
 from ..libraries import CLIPVisionConfig, CLIPVisionModelWithProjection
-from ..parts import load_part
-from ..pixels import CLIP_MEAN, CLIP_STD, normalised, square
+from ..parts import load_part, read_tensors
+from ..pixels import Preprocessing, preprocessing
 from .attention import sites
 from .family import ADAPTER, ADAPTER_ENCODER, PHOTOMAKER_FILE, adapter_fingerprint
 from .identity_encoder import IdentityEncoder
@@ -39,9 +36,7 @@ class IPAdapter:
 
     Attributes:
         encoder: ``CLIPVisionModelWithProjection``, float32.
-        mean: of the pictures it reads, a channel.
-        std: likewise.
-        shortest_edge: to which their shorter side is resized before the middle is cut out.
+        read: what is done to pictures before it.
         projection: weight (n * D, E) and bias (n * D,) of the linear layer.
         norm: weight and bias (D,) of the layer norm.
         keys: (inner, D), by the name of the attention layer; cross-attention only.
@@ -49,9 +44,7 @@ class IPAdapter:
     """
 
     encoder: Any
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    shortest_edge: int
+    read: Preprocessing
     projection: tuple[Tensor, Tensor]
     norm: tuple[Tensor, Tensor]
     keys: dict[str, Tensor]
@@ -60,9 +53,9 @@ class IPAdapter:
     @torch.inference_mode()
     def embed(self, image: Image.Image) -> Tensor:
         """(E,) float32 on the CPU, of the picture's centre at the encoder's size."""
-        picture = square(image, self.encoder.config.image_size, self.shortest_edge)
-        pixels = normalised([picture], self.mean, self.std).to(self.encoder.device)
-        return self.encoder(pixels).image_embeds[0].float().cpu()
+        return (
+            self.encoder(self.read([image]).to(self.encoder.device)).image_embeds[0].float().cpu()
+        )
 
     @torch.inference_mode()
     def tokens(self, embeddings: Tensor) -> Tensor:
@@ -81,12 +74,7 @@ def load_ip_adapter(folder: Path, unet: Any) -> IPAdapter:
     """
     adapter_fingerprint(folder)  # whether it is there
     file = folder / ADAPTER
-    try:
-        with safe_open(str(file), framework="pt") as opened:
-            state = {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} cannot be read: {error}") from error
-    state = {k: v.to(unet.device, unet.dtype) for k, v in state.items()}
+    state = {k: v.to(unet.device, unet.dtype) for k, v in read_tensors(file)[0].items()}
     try:
         projection = state["image_proj.proj.weight"], state["image_proj.proj.bias"]
         norm = state["image_proj.norm.weight"], state["image_proj.norm.bias"]
@@ -96,28 +84,25 @@ def load_ip_adapter(folder: Path, unet: Any) -> IPAdapter:
             "the 'plus' and 'face' variants are not supported"
         ) from error
     keys, values = _by_site(state, unet, file)
-    encoder, mean, std, shortest_edge = _picture_encoder(folder)
+    encoder, read = _picture_encoder(folder)
     encoder = encoder.to(unet.device).eval().requires_grad_(False)
     if encoder.config.projection_dim != projection[0].shape[1]:
         raise ModelError(
             f"{file} reads embeddings of {projection[0].shape[1]} numbers, "
             f"the encoder beside it gives {encoder.config.projection_dim}"
         )
-    how = tuple(mean), tuple(std), shortest_edge
-    return IPAdapter(encoder, *how, projection, norm, keys, values)
+    return IPAdapter(encoder, read, projection, norm, keys, values)
 
 
-def _picture_encoder(folder: Path) -> tuple[Any, Sequence[float], Sequence[float], int]:
-    """The tower, float32, and the pictures it reads: mean and deviation, and the shorter side."""
+def _picture_encoder(folder: Path) -> tuple[Any, Preprocessing]:
+    """The tower, float32, and what is done to pictures before it."""
     own = folder / ADAPTER_ENCODER
     if not own.is_dir():
         identity = load_identity_encoder(folder / PHOTOMAKER_FILE)
-        return tower(identity), identity.mean, identity.std, identity.shortest_edge
+        return tower(identity), identity.pixels
     encoder = load_part(CLIPVisionModelWithProjection, own, dtype=torch.float32)
-    processor = own / "preprocessor_config.json"
-    said = read_json(processor) if processor.is_file() else {}
-    size = encoder.config.image_size
-    return encoder, said.get("image_mean", CLIP_MEAN), said.get("image_std", CLIP_STD), size
+    side = encoder.config.image_size
+    return encoder, replace(preprocessing(own, Preprocessing(side)), size=side)
 
 
 def tower(encoder: IdentityEncoder) -> CLIPVisionModelWithProjection:
@@ -162,8 +147,3 @@ def _by_site(
         if tensors.keys() != cross or any(t.shape[1] != width for t in tensors.values()):
             raise ModelError(f"{file} belongs to another U-Net than the one in this checkpoint")
     return found["k"], found["v"]
-
-
-def embeddings_of(adapter: IPAdapter, images: Sequence[Image.Image]) -> Tensor:
-    """(N, E) of as many pictures, one by one, so that none depends on its neighbours."""
-    return torch.stack([adapter.embed(image) for image in images])

@@ -22,47 +22,26 @@ from ..libraries import (
     UNet2DConditionModel,
 )
 from ..parts import load_part
-from ..samplers import sampler
+from ..samplers import sampler as make_sampler
 from .feature_cache import DeepFeatures
 from .generator import LatentDiffusion
 from .text import TextEncoders
 
-# --- Opening a folder -----------------------------------------------------------------------------
-
 TILE = 512  # pixels of a tile's side where memory is short
-
-
-def load_text_encoders(folder: Path, *, room: Room, dtype: torch.dtype) -> TextEncoders:
-    """Both tokenizers and text encoders of the checkpoint in ``folder``."""
-    index = read_json(folder / "model_index.json")
-    models = (
-        load_part(CLIPTextModel, folder / "text_encoder", dtype=dtype),
-        load_part(CLIPTextModelWithProjection, folder / "text_encoder_2", dtype=dtype),
-    )
-    return TextEncoders(
-        tokenizers=(
-            load_part(CLIPTokenizer, folder / "tokenizer"),
-            load_part(CLIPTokenizer, folder / "tokenizer_2"),
-        ),
-        models=(
-            room.place(models[0]).eval().requires_grad_(False),
-            room.place(models[1]).eval().requires_grad_(False),
-        ),
-        zeros_for_none=bool(index.get("force_zeros_for_empty_prompt", True)),
-        room=room,
-    )
 
 
 def load_sdxl(
     folder: Path,
     *,
-    sampler_name: str,
+    sampler: str,
     num_steps: int,
     device: torch.device,
     dtype: torch.dtype,
     room: Room | None = None,
-) -> tuple[LatentDiffusion, TextEncoders]:
-    """G and its text encoders, from a folder in SDXL's layout.
+    reuse: int = 1,
+    compiled: bool | str = False,
+) -> LatentDiffusion:
+    """G from a folder in SDXL's layout, as `models.family.Family.open` wants it.
 
     In float16 the VAE is kept in float32 if its configuration says that it overflows
     (``force_upcast``), as SDXL's own does. A room that holds one network at a time also decodes
@@ -70,13 +49,31 @@ def load_sdxl(
 
     Raises:
         ModelError: a part is missing, broken or of another kind.
-        ConfigError: the sampler or the number of steps does not fit.
+        ConfigError: the sampler or the number of steps does not fit, or features are reused in a
+            compiled U-Net.
     """
+    if reuse != 1 and compiled:
+        raise ConfigError("a compiled U-Net keeps no features; leave out --compile or --reuse")
     check_layout(folder)
-    schedule = read_json(folder / "scheduler" / "scheduler_config.json")
-    rule = sampler(sampler_name, schedule, num_steps)
+    rule = make_sampler(
+        sampler, read_json(folder / "scheduler" / "scheduler_config.json"), num_steps
+    )
     room = room or Room(device)
-    text = load_text_encoders(folder, room=room, dtype=dtype)
+    models = (
+        load_part(CLIPTextModel, folder / "text_encoder", dtype=dtype),
+        load_part(CLIPTextModelWithProjection, folder / "text_encoder_2", dtype=dtype),
+    )
+    first, second = (room.place(model).eval().requires_grad_(False) for model in models)
+    index = read_json(folder / "model_index.json")
+    text = TextEncoders(
+        (
+            load_part(CLIPTokenizer, folder / "tokenizer"),
+            load_part(CLIPTokenizer, folder / "tokenizer_2"),
+        ),
+        (first, second),
+        zeros_for_none=bool(index.get("force_zeros_for_empty_prompt", True)),
+        room=room,
+    )
     unet = load_part(UNet2DConditionModel, folder / "unet", dtype=dtype)
     if unet.config["addition_embed_type"] != "text_time":
         raise ModelError(f"{folder / 'unet'} is not SDXL's: addition_embed_type is not text_time")
@@ -90,39 +87,11 @@ def load_sdxl(
     vae = load_part(AutoencoderKL, folder / "vae", dtype=vae_dtype)
     if room.one_at_a_time:
         decode_in_tiles(vae)
-    return LatentDiffusion(unet, vae, rule, text, device=device, room=room), text
-
-
-def open_sdxl(
-    folder: Path,
-    *,
-    sampler: str,
-    num_steps: int,
-    device: torch.device,
-    dtype: torch.dtype,
-    room: Room,
-    reuse: int = 1,
-    compiled: bool | str = False,
-) -> LatentDiffusion:
-    """G as `models.family.Family.open` wants it, from a folder in SDXL's layout.
-
-    Raises:
-        ModelError, ConfigError: as ``load_sdxl``; features are reused in a compiled U-Net.
-    """
-    if reuse != 1 and compiled:
-        raise ConfigError("a compiled U-Net keeps no features; leave out --compile or --reuse")
-    general, _ = load_sdxl(
-        folder,
-        sampler_name=sampler,
-        num_steps=num_steps,
-        device=device,
-        dtype=dtype,
-        room=room,
-    )
+    general = LatentDiffusion(unet, vae, rule, text, device=device, room=room)
     if reuse != 1:
-        general.deep = DeepFeatures(general.unet, reuse)
+        general.deep = DeepFeatures(unet, reuse)
     if compiled:
-        compile_unet(general.unet, compiled if isinstance(compiled, str) else "inductor")
+        compile_unet(unet, compiled if isinstance(compiled, str) else "inductor")
     return general
 
 

@@ -93,14 +93,13 @@ class Lora:
     @contextmanager
     def on(self) -> Iterator[None]:
         """The LoRA on, and as it was again whatever happens."""
-        before = [layer.wanted for layer in self.layers]
-        for layer, names in zip(self.layers, before, strict=True):
-            layer.wanted = (*names, self.name)
+        for layer in self.layers:
+            layer.wanted = (*layer.wanted, self.name)
         try:
             yield
         finally:
-            for layer, names in zip(self.layers, before, strict=True):
-                layer.wanted = names
+            for layer in self.layers:
+                layer.wanted = layer.wanted[:-1]
 
 
 def load_lora(

@@ -13,7 +13,6 @@ G_id shares G's U-Net: the LoRA is never merged, and is on only inside ``PhotoMa
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,18 +21,17 @@ from typing import Any
 
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import ModelError
 from ...sizes import Size
 from ...types import Prompt
+from ..parts import read_tensors
 from ..samplers import sampler
 from .conditioning import Conditioning
 from .generator import LatentDiffusion
 from .identity_encoder import IdentityEncoder, identity_encoder
 from .lora import Lora, load_lora, read_lora
-from .text import TextEncoders
 from .tokens import class_word, token_rows
 
 LORA = "photomaker"
@@ -84,13 +82,8 @@ class PhotoMaker:
         multiple: as G's.
     """
 
-    def __init__(
-        self,
-        general: LatentDiffusion,
-        text: TextEncoders,
-        encoder: IdentityEncoder,
-        *loras: Lora,
-    ) -> None:
+    def __init__(self, general: LatentDiffusion, encoder: IdentityEncoder, *loras: Lora) -> None:
+        text: Any = general.encode
         if encoder.widths != text.widths:
             raise ModelError(
                 f"the identity encoder speaks to text encoders of widths {encoder.widths}, "
@@ -106,25 +99,13 @@ class PhotoMaker:
 
     @property
     def unet(self) -> Any:
-        """The U-Net, G's own."""
         return self.general.unet
 
     def with_steps(self, num_steps: int) -> PhotoMaker:
-        """This generator with another number of steps, on the same networks."""
-        if num_steps == self.num_steps:
-            return self
-        other = copy.copy(self)
-        other.general = self.general.with_steps(num_steps)
-        other.num_steps = num_steps
-        return other
+        return self._over(self.general.with_steps(num_steps))
 
     def with_size(self, size: Size) -> PhotoMaker:
-        """This generator for pictures of another size, on the same networks."""
-        if size == self.size:
-            return self
-        other = copy.copy(self)
-        other.general, other.size = self.general.with_size(size), size
-        return other
+        return self._over(self.general.with_size(size))
 
     def distilled(self, file: Path, num_steps: int) -> PhotoMaker:
         """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught.
@@ -132,18 +113,20 @@ class PhotoMaker:
         Raises:
             ModelError: the file is missing or broken, or does not fit.
         """
-        other = copy.copy(self)
-        other.general = copy.copy(self.general)
-        rule = self.general.sampler
-        schedule = {**rule.schedule, "timestep_spacing": "trailing"}
-        name = "euler" if rule.name == "euler" else "ddim"  # few steps leave no room for new noise
-        other.general.sampler = sampler(name, schedule, num_steps)
-        other.general.num_steps = other.num_steps = num_steps
-        other.loras = (*self.loras, read_lora(file, self.unet, "few_steps"))
-        return other
+        general = copy.copy(self.general)
+        schedule = {**general.sampler.schedule, "timestep_spacing": "trailing"}
+        # Few steps leave no room for new noise.
+        name = "euler" if general.sampler.name == "euler" else "ddim"
+        general.sampler, general.num_steps = sampler(name, schedule, num_steps), num_steps
+        return self._over(general, read_lora(file, self.unet, "few_steps"))
+
+    def _over(self, general: LatentDiffusion, *more: Lora) -> PhotoMaker:
+        """The same encoder with another G, and with more LoRAs."""
+        if general is self.general:
+            return self
+        return PhotoMaker(general, self.encoder, *self.loras, *more)
 
     def calls(self, i: int, cond: Conditioning) -> int:
-        """As G's."""
         return self.general.calls(i, cond)
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
@@ -174,8 +157,7 @@ class PhotoMaker:
         cond = self.general.condition([replace(prompt, face=None) for prompt in prompts])
         if not faced:
             return cond
-        fields = {f.name: getattr(cond, f.name) for f in dataclasses.fields(cond)}
-        fields["prompts"] = tuple(prompts)
+        fields = {**vars(cond), "prompts": tuple(prompts)}
         return self.fuse_again(Fused(**fields, places=(faced, first, second)))
 
     def fuse_again(self, cond: Conditioning) -> Conditioning:
@@ -198,7 +180,6 @@ class PhotoMaker:
         return replace(cond, hidden=hidden)
 
     def noise(self, seed: int) -> Tensor:
-        """As G's."""
         return self.general.noise(seed)
 
     def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
@@ -209,11 +190,10 @@ class PhotoMaker:
             return self.general.step(z, i, cond)
 
     def decode(self, z: Tensor) -> list[Image.Image]:
-        """As G's."""
         return self.general.decode(z)
 
 
-def load_photomaker(file: Path, general: LatentDiffusion, text: TextEncoders) -> PhotoMaker:
+def load_photomaker(file: Path, general: LatentDiffusion) -> PhotoMaker:
     """G_id on ``general``'s U-Net, from a safetensors file in PhotoMaker v1's layout.
 
     Raises:
@@ -222,7 +202,7 @@ def load_photomaker(file: Path, general: LatentDiffusion, text: TextEncoders) ->
     groups, metadata = _read(file)
     encoder = identity_encoder(groups["id_encoder"], metadata)
     lora = load_lora(general.unet, groups["lora_weights"], LORA, file=file.name)
-    return PhotoMaker(general, text, encoder, lora)
+    return PhotoMaker(general, encoder, lora)
 
 
 def load_identity_encoder(file: Path) -> IdentityEncoder:
@@ -239,14 +219,10 @@ def _read(file: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
     if not file.is_file():
         raise ModelError(f"{file} is missing; G_id needs PhotoMaker v1's weights as safetensors")
     groups: dict[str, dict[str, Tensor]] = {"id_encoder": {}, "lora_weights": {}}
-    try:
-        with safe_open(str(file), framework="pt") as tensors:
-            metadata = tensors.metadata() or {}
-            for key in tensors.keys():  # noqa: SIM118  (not a mapping)
-                group, _, name = key.partition(".")
-                if group not in groups:
-                    raise ModelError(f"{file}: {key!r} is in neither id_encoder nor lora_weights")
-                groups[group][name] = tensors.get_tensor(key)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} cannot be read: {error}") from error
+    tensors, metadata = read_tensors(file)
+    for key, tensor in tensors.items():
+        group, _, name = key.partition(".")
+        if group not in groups:
+            raise ModelError(f"{file}: {key!r} is in neither id_encoder nor lora_weights")
+        groups[group][name] = tensor
     return groups, metadata

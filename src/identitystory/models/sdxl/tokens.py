@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...errors import PromptError
+from ..files.checkpoint import read_json
 
 MAX_CHUNKS = 8
+LIMIT = 77  # what CLIP's text encoders read at once
+# A token is a byte at least, and two chunks in a row hold more tokens than one could.
+SHORT = MAX_CHUNKS // 2 * (LIMIT - 2)
 
 
 def chunk_starts(tokenizer: Any, prompt: str, limit: int) -> list[int]:
@@ -87,3 +93,27 @@ def token_ids(tokenizer: Any, prompt: str, limit: int, chunks: int = 1) -> Tenso
     pad = tokenizer.pad_token_id
     rows = [[first, *piece, last] for piece in pieces]
     return torch.tensor([row + [pad] * (limit - len(row)) for row in rows])
+
+
+def check_lengths(folder: Path, prompts: Iterable[str]) -> None:
+    """Nothing, if both text encoders of the checkpoint in ``folder`` can read every prompt.
+
+    Opens no weights, and no file at all where all prompts have at most ``SHORT`` bytes.
+
+    Raises:
+        PromptError: one has too many tokens.
+        ModelError: a tokenizer or a configuration is missing or broken.
+    """
+    long = [prompt for prompt in dict.fromkeys(prompts) if len(prompt.lower().encode()) > SHORT]
+    if not long:
+        return
+    from transformers import CLIPTokenizer
+
+    from ..parts import load_part
+
+    for name, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2")):
+        config = read_json(folder / encoder / "config.json")
+        limit = int(config.get("max_position_embeddings", LIMIT))
+        tokenizer = load_part(CLIPTokenizer, folder / name)
+        for prompt in long:
+            chunk_starts(tokenizer, prompt, min(limit, tokenizer.model_max_length))

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, interpolate
 
 from ...masks import largest_component
 from ...types import Segmentation
+from ..clip import text_vectors
 from ..device import Room
-from ..files.checkpoint import read_json
 from ..libraries import CLIPSegForImageSegmentation, CLIPTokenizer
 from ..parts import load_part
-from ..pixels import normalised
+from ..pixels import Preprocessing, preprocessing
 
 logger = logging.getLogger(__name__)
 
@@ -66,67 +67,46 @@ def left_to_right(mask: Tensor, count: int, min_pixels: float) -> list[Tensor]:
     return pieces + [torch.zeros_like(mask)] * (count - len(pieces))
 
 
+@dataclass(eq=False)
 class ClipSegmenter:
     """Finds characters by phrase with CLIPSeg; phrases compete for every pixel.
 
     Attributes:
+        read: what is done to a picture before.
+        room: brings the model to the device.
         threshold: the probability that a phrase has to beat at a pixel, in (0, 1).
         reach: how far around a pixel phrases are compared, as a share of the picture's side.
         min_area: the share of the picture that a mask must cover to count as found.
         min_score: the mean probability inside a mask that it must reach to count as found.
     """
 
-    def __init__(
-        self,
-        model: CLIPSegForImageSegmentation,
-        tokenizer: Any,
-        *,
-        image_size: tuple[int, int],
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
-        resample: int = Image.Resampling.BILINEAR,
-        threshold: float = 0.5,
-        reach: float = 1 / 16,
-        min_area: float = 0.005,
-        min_score: float = 0.5,
-        room: Room | None = None,
-    ) -> None:
-        self.room = room or Room(model.device)
-        self.model = model.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.image_size = image_size
-        self.mean = tuple(mean)
-        self.std = tuple(std)
-        self.resample = Image.Resampling(resample)
-        self.threshold = threshold
-        self.reach = reach
-        self.min_area = min_area
-        self.min_score = min_score
+    model: CLIPSegForImageSegmentation
+    tokenizer: Any
+    read: Preprocessing
+    room: Room
+    threshold: float = 0.5
+    reach: float = 1 / 16
+    min_area: float = 0.005
+    min_score: float = 0.5
+
+    def __post_init__(self) -> None:
+        self.model.eval().requires_grad_(False)
 
     @torch.inference_mode()
     def logits(self, image: Image.Image, phrases: Sequence[str]) -> Tensor:
         """(n, H, W) float32 at the picture's size on the CPU; the picture is looked at once."""
         model = self.model
-        height, width = self.image_size
-        resized = image.convert("RGB").resize((width, height), self.resample)
-        pixels = normalised([resized], self.mean, self.std).to(model.dtype)
         with self.room.holding(model):
-            return self._logits(pixels, image, phrases)
-
-    def _logits(self, pixels: Tensor, image: Image.Image, phrases: Sequence[str]) -> Tensor:
-        model = self.model
-        pixels = pixels.to(self.room.device)
-        seen = model.clip.vision_model(pixels, output_hidden_states=True).hidden_states
-        activations = tuple(
-            seen[layer + 1].expand(len(phrases), -1, -1) for layer in model.extract_layers
-        )
-        logits = model.decoder(activations, self._embed(phrases)).logits.float()
-        logits = logits.reshape(len(phrases), 1, *logits.shape[-2:])
-        size = (image.height, image.width)
-        upsampled = torch.nn.functional.interpolate(
-            logits, size=size, mode="bilinear", align_corners=False
-        )
-        return upsampled[:, 0].cpu()
+            pixels = self.read([image]).to(model.device, model.dtype)
+            seen = model.clip.vision_model(pixels, output_hidden_states=True).hidden_states
+            activations = tuple(
+                seen[layer + 1].expand(len(phrases), -1, -1) for layer in model.extract_layers
+            )
+            texts = text_vectors(model.clip, self.tokenizer, phrases, who="the segmenter")
+            logits = model.decoder(activations, texts).logits.float()
+            logits = logits.reshape(len(phrases), 1, *logits.shape[-2:])
+            size = (image.height, image.width)
+            return interpolate(logits, size=size, mode="bilinear", align_corners=False)[:, 0].cpu()
 
     def segment(
         self, image: Image.Image, phrases: Sequence[str], *, fallbacks: Sequence[str] | None = None
@@ -160,15 +140,11 @@ class ClipSegmenter:
         handed: dict[str, list[Tensor]] = {}
         for phrase in unique:
             count = list(phrases).count(phrase)
+            handed[phrase] = [won[phrase]]
             if count > 1:
-                logger.warning(
-                    "%d characters are described as %r: told apart from left to right",
-                    count,
-                    phrase,
-                )
-            handed[phrase] = (
-                left_to_right(won[phrase], count, min_pixels) if count > 1 else [won[phrase]]
-            )
+                told = "%d characters are described as %r: told apart from left to right"
+                logger.warning(told, count, phrase)
+                handed[phrase] = left_to_right(won[phrase], count, min_pixels)
         masks, scores, hits = [], [], []
         for phrase in phrases:
             mask = handed[phrase].pop(0)
@@ -178,19 +154,6 @@ class ClipSegmenter:
             scores.append(score)
             hits.append(hit)
         return Segmentation(masks=torch.stack(masks), scores=tuple(scores), found=tuple(hits))
-
-    def _embed(self, phrases: Sequence[str]) -> Tensor:
-        limit = self.model.config.text_config.max_position_embeddings
-        for phrase in phrases:
-            if len(self.tokenizer(phrase, verbose=False).input_ids) > limit:
-                logger.warning("the segmenter reads %d tokens of %r", limit, phrase)
-        tokens = self.tokenizer(
-            list(phrases), padding=True, truncation=True, max_length=limit, return_tensors="pt"
-        ).to(self.room.device)
-        features = self.model.clip.get_text_features(
-            tokens.input_ids, attention_mask=tokens.attention_mask
-        )
-        return features.pooler_output
 
 
 def load_clipseg(folder: Path, *, room: Room, **options: Any) -> ClipSegmenter:
@@ -203,18 +166,12 @@ def load_clipseg(folder: Path, *, room: Room, **options: Any) -> ClipSegmenter:
         ModelError: the folder is missing or does not hold them.
     """
     model = room.place(load_part(CLIPSegForImageSegmentation, folder, dtype=torch.float32))
-    tokenizer = load_part(CLIPTokenizer, folder)
-    file = folder / "preprocessor_config.json"
-    config = read_json(file) if file.is_file() else {}
-    size = config.get("size", model.config.vision_config.image_size)
-    height, width = (size["height"], size["width"]) if isinstance(size, dict) else (size, size)
+    side = model.config.vision_config.image_size
+    read = Preprocessing((side, side), IMAGENET_MEAN, IMAGENET_STD, Image.Resampling.BILINEAR)
     return ClipSegmenter(
         model,
-        tokenizer,
-        image_size=(height, width),
-        mean=config.get("image_mean", IMAGENET_MEAN),
-        std=config.get("image_std", IMAGENET_STD),
-        resample=config.get("resample", Image.Resampling.BILINEAR),
+        load_part(CLIPTokenizer, folder),
+        read=preprocessing(folder, read),
         room=room,
         **options,
     )

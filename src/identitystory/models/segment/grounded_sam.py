@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image
@@ -25,11 +26,11 @@ from transformers import (
     SamProcessor,
 )
 
-from ...errors import PromptError
 from ...masks import exclusive
 from ...types import Outcome, Segmentation
 from ..device import Room
 from ..parts import load_part
+from .parts import check_tokens, joined
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ def distinct(corners: Tensor, strength: Tensor, overlap: float = OVERLAP) -> lis
 # --- The segmenter --------------------------------------------------------------------------------
 
 
+@dataclass(eq=False)
 class GroundedSegmenter:
     """Finds characters by phrase with Grounding DINO and outlines them with SAM.
 
@@ -118,41 +120,26 @@ class GroundedSegmenter:
         room: brings the two models to the device.
     """
 
-    uses_nouns = True
+    detector: GroundingDinoForObjectDetection
+    tokenizer: Any
+    detector_images: Any
+    sam: SamModel
+    sam_images: Any
+    room: Room
+    thresholds: Sequence[float] = THRESHOLDS
+    uses_nouns: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        detector: GroundingDinoForObjectDetection,
-        tokenizer: Any,
-        detector_images: Any,
-        sam: SamModel,
-        sam_images: Any,
-        *,
-        room: Room,
-        thresholds: Sequence[float] = THRESHOLDS,
-    ) -> None:
-        self.detector = detector.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.detector_images = detector_images
-        self.sam = sam.eval().requires_grad_(False)
-        self.sam_images = SamProcessor(image_processor=sam_images)
-        self.room = room
-        self.thresholds = tuple(thresholds)
+    def __post_init__(self) -> None:
+        for model in (self.detector, self.sam):
+            model.eval().requires_grad_(False)
 
     def segment(
         self, image: Image.Image, phrases: Sequence[str], *, fallbacks: Sequence[str] | None = None
     ) -> Segmentation:
-        """One exclusive mask a phrase, all False where nobody was found.
+        """Masks with scores and, for each phrase, how it was found; see `protocols.Segmenter`.
 
         Phrases said twice are told apart from left to right, in their order, with a logged warning.
-
-        Args:
-            image: RGB.
-            phrases: one a character.
-            fallbacks: a noun for each phrase, looked for where the phrase is not found.
-
-        Returns:
-            Masks with scores and, for each phrase, how it was found.
+        ``fallbacks`` are nouns, one a phrase, looked for where the phrase is not found.
 
         Raises:
             PromptError: the phrases together have more tokens than the detector reads.
@@ -160,18 +147,14 @@ class GroundedSegmenter:
         image = image.convert("RGB")
         if not phrases:
             return Segmentation(torch.zeros(0, image.height, image.width, dtype=torch.bool))
-        corners, mean, best = self.boxes(image, phrases)
+        seen = self.boxes(image, phrases)
+        how: Outcome = "found"
         found: list[int | None] = [None] * len(phrases)
         outcomes: list[Outcome] = ["missing"] * len(phrases)
-        for number, threshold in enumerate(self.thresholds):
-            found = in_order(phrases, *_best_boxes(corners, mean, best, threshold))
-            if number == 0:
-                outcomes = ["missing" if box is None else "found" for box in found]
-            else:
-                outcomes = [
-                    "missing" if box is None else "found" if was == "found" else "weak"
-                    for box, was in zip(found, outcomes, strict=True)
-                ]
+        for threshold in self.thresholds:
+            found = _best_boxes(phrases, *seen, threshold)
+            outcomes = _outcomes(found, outcomes, how)
+            how = "weak"
             if None not in found:
                 break
         if fallbacks is not None and None in found:
@@ -179,17 +162,11 @@ class GroundedSegmenter:
                 noun if box is None else phrase
                 for phrase, noun, box in zip(phrases, fallbacks, found, strict=True)
             ]
-            again, mean_again, best_again = self.boxes(image, words)
-            second = in_order(
-                words, *_best_boxes(again, mean_again, best_again, self.thresholds[-1])
-            )
-            if sum(box is not None for box in second) > sum(box is not None for box in found):
-                outcomes = [
-                    "missing" if box is None else "noun" if was == "missing" else was
-                    for box, was in zip(second, outcomes, strict=True)
-                ]
-                corners, mean, found = again, mean_again, second
-        return self._outlined(image, corners, mean, found, outcomes)
+            again = self.boxes(image, words)
+            second = _best_boxes(words, *again, self.thresholds[-1])
+            if second.count(None) < found.count(None):
+                seen, found, outcomes = again, second, _outcomes(second, outcomes, "noun")
+        return self._outlined(image, seen[0], seen[1], found, outcomes)
 
     @torch.inference_mode()
     def boxes(self, image: Image.Image, phrases: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
@@ -253,41 +230,21 @@ class GroundedSegmenter:
 
 
 def _best_boxes(
-    corners: Tensor, mean: Tensor, best: Tensor, threshold: float
-) -> tuple[list[int | None], Tensor]:
-    """A box's number for each phrase at a threshold, and the corners of all boxes."""
+    phrases: Sequence[str], corners: Tensor, mean: Tensor, best: Tensor, threshold: float
+) -> list[int | None]:
+    """A box's number for each phrase at a threshold."""
     strong = (best >= threshold).any(dim=0).nonzero().flatten()
     kept = strong[distinct(corners[strong], best[:, strong].amax(dim=0))]
     chosen = assign(mean[:, kept], best[:, kept] >= threshold)
-    return [None if n is None else int(kept[n]) for n in chosen], corners
+    return in_order(phrases, [None if n is None else int(kept[n]) for n in chosen], corners)
 
 
-def check_tokens(count: int, limit: int) -> None:
-    """Nothing, if the detector can read a caption of ``count`` tokens.
-
-    Raises:
-        PromptError: it reads ``limit`` at most.
-    """
-    if count > limit:
-        raise PromptError(
-            f"the descriptions of a scene have {count} tokens together; "
-            f"the detector reads {limit}. Shorten them"
-        )
-
-
-def joined(phrases: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """The caption ``a woman. an old man.`` and where each phrase stands in it, (start, end).
-
-    Small letters, each phrase closed by a stop, as Grounding DINO was trained; stops inside a
-    phrase become commas.
-    """
-    caption, spans = "", []
-    for phrase in phrases:
-        clean = " ".join(phrase.lower().replace(".", ",").split()).strip(" ,")
-        caption += " " if caption else ""
-        spans.append((len(caption), len(caption) + len(clean)))
-        caption += clean + "."
-    return caption, spans
+def _outcomes(
+    found: Sequence[int | None], before: Sequence[Outcome], how: Outcome
+) -> list[Outcome]:
+    """How each was found: as before, or in the way ``how`` if it was missing."""
+    pairs = zip(found, before, strict=True)
+    return ["missing" if box is None else how if was == "missing" else was for box, was in pairs]
 
 
 def load_grounded_sam(
@@ -305,7 +262,7 @@ def load_grounded_sam(
         load_part(AutoTokenizer, detector),
         load_part(GroundingDinoImageProcessorPil, detector),
         room.place(load_part(SamModel, sam, dtype=torch.float32)),
-        load_part(SamImageProcessorPil, sam),
-        room=room,
+        SamProcessor(image_processor=load_part(SamImageProcessorPil, sam)),
+        room,
         **options,
     )

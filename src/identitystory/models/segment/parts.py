@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError
+from ...errors import ModelError, PromptError
 from ...protocols import Segmenter
 from ..family import SegmenterPart
 from ..files.checkpoint import read_json
@@ -50,11 +50,38 @@ def check_phrases(files: tuple[Path, ...], scenes: Iterable[Sequence[str]]) -> N
     from transformers import AutoTokenizer
 
     from ..parts import load_part
-    from .grounded_sam import check_tokens, joined
 
     tokenizer = load_part(AutoTokenizer, detector)
     for phrases in long:
         check_tokens(len(tokenizer(joined(phrases)[0], verbose=False).input_ids), limit)
+
+
+def check_tokens(count: int, limit: int) -> None:
+    """Nothing, if the detector can read a caption of ``count`` tokens.
+
+    Raises:
+        PromptError: it reads ``limit`` at most.
+    """
+    if count > limit:
+        raise PromptError(
+            f"the descriptions of a scene have {count} tokens together; "
+            f"the detector reads {limit}. Shorten them"
+        )
+
+
+def joined(phrases: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The caption ``a woman. an old man.`` and where each phrase stands in it, (start, end).
+
+    Small letters, each phrase closed by a stop, as Grounding DINO was trained; stops inside a
+    phrase become commas.
+    """
+    caption, spans = "", []
+    for phrase in phrases:
+        clean = " ".join(phrase.lower().replace(".", ",").split()).strip(" ,")
+        caption += " " if caption else ""
+        spans.append((len(caption), len(caption) + len(clean)))
+        caption += clean + "."
+    return caption, spans
 
 
 CLIPSEG = SegmenterPart(title="CLIPSeg", places=("segmenter",), open=_open_clipseg)
