@@ -177,10 +177,10 @@ def test_dropout_drops_its_share_inside_the_mask_and_anew_at_each_step():
     edit.maps[0].append(torch.zeros(1, 1000))
     edit.maps[1].append(torch.zeros(1, 1000))
     edit.i = 10
-    once, other = edit.dropped(0, 1000), edit.dropped(1, 1000)
-    assert torch.equal(once, edit.dropped(0, 1000))
+    once, other = edit.sample(0, 1000), edit.sample(1, 1000)
+    assert torch.equal(once, edit.sample(0, 1000))
     edit.i = 9
-    again = edit.dropped(0, 1000)
+    again = edit.sample(0, 1000)
     assert not torch.equal(once, again)
     assert not torch.equal(once, other)
     for kept in (once, again, other):

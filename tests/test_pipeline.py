@@ -7,7 +7,8 @@ from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
 from identitystory.errors import ConfigError
 from identitystory.injection import make_template
-from identitystory.methods.plain import direct_identity
+from identitystory.methods.method import Work
+from identitystory.methods.plain import DirectIdentity
 from identitystory.pipeline import (
     find_identity,
     find_template,
@@ -182,9 +183,10 @@ def test_painting_somebody_undiscovered_is_refused(story, backend):
 # --- ablations ---------------------------------------------------------------------------------
 
 
-def test_the_identity_generator_alone_is_plain_sampling(story):
-    G_id, scene = FakeIdentityGenerator(), story.scenes[0]
-    frame = direct_identity(G_id, story, scene, faces(2.0), PRESET.injection, seed=3)
+def test_the_identity_generator_alone_is_plain_sampling(story, backend):
+    G_id, scene = backend.identity, story.scenes[0]
+    work = Work(story, (3,) * len(story.scenes), (0,), faces(2.0))
+    ((_, frame),) = DirectIdentity(guidance=7).paint(backend, work)
     face = faces(2.0)["Mara"].embedding
     said = Prompt(scene.prompt, guidance=7, seed=3, face=face, noun="woman")
     cond = G_id.condition([said])

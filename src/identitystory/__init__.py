@@ -21,27 +21,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "Backend": "protocols",
-    "Character": "types",
-    "DiscoveryConfig": "config",
-    "Frame": "types",
-    "Identity": "types",
-    "IdentityStory": "api",
-    "IdentityStoryError": "errors",
-    "InjectionConfig": "config",
-    "Person": "api",
-    "Preset": "config",
-    "Scene": "types",
-    "Story": "types",
-    "Template": "types",
-    "discover": "discovery",
-    "find_identity": "pipeline",
-    "make_template": "injection",
-    "paint": "pipeline",
-    "preset": "models.files.suited",
-    "redenoise": "injection",
+_NAMES = {
+    "api": ("IdentityStory", "Person"),
+    "config": ("DiscoveryConfig", "InjectionConfig", "Preset"),
+    "discovery": ("discover",),
+    "errors": ("IdentityStoryError",),
+    "injection": ("make_template", "redenoise"),
+    "models.files.suited": ("preset",),
+    "pipeline": ("find_identity", "paint"),
+    "protocols": ("Backend",),
+    "types": ("Character", "Frame", "Identity", "Scene", "Story", "Template"),
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "Backend",
     "Character",

@@ -6,13 +6,13 @@ Configurations are checked when they are made: one that exists is valid.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from .errors import ConfigError
+from .errors import ConfigError, did_you_mean
 from .types import WHOLE, Interval
 
 Rounding = Literal["floor", "round", "ceil"]
@@ -25,22 +25,91 @@ Memory = Literal["all", "low"]
 _LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
 
 
+def whole(default: int | None, low: int, advice: str, *, later: bool = False) -> Any:
+    """A field that takes whole numbers from ``low`` on."""
+
+    def check(name: str, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+            raise ConfigError(
+                f"{name} is {value!r}; it must be a whole number of at least {low} ({advice})."
+            )
+
+    return field(default=default, metadata={"check": check, "later": later})
+
+
+def number(default: float, *bounds: Any, low_open: bool = False, later: bool = False) -> Any:
+    """A field that takes numbers within ``bounds``: the least, the largest, and advice."""
+    check = lambda name, value: _number(name, value, *bounds, low_open=low_open)
+    return field(default=default, metadata={"check": check, "later": later})
+
+
+_kinds = lru_cache(maxsize=None)(get_type_hints)
+
+
+class Checked:
+    """A dataclass that refuses, when it is made, a value that its field does not take."""
+
+    def __post_init__(self) -> None:
+        """ConfigError unless every field takes its value; an interval becomes a pair of floats."""
+        for f in fields(self):  # type: ignore[arg-type]
+            kind, value = _kinds(type(self))[f.name], getattr(self, f.name)  # type: ignore[arg-type]
+            if get_origin(kind) is Literal:
+                if value not in get_args(kind):
+                    told = meant(str(value), get_args(kind))
+                    raise ConfigError(f"{f.name} is {value!r}.{told}")
+            elif kind == Interval:
+                object.__setattr__(self, f.name, _interval(value))
+            elif "check" in f.metadata and not (value is None and f.default is None):
+                f.metadata["check"](f.name, value)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What else was probably meant, with a leading blank, and what there is."""
+    return f"{did_you_mean(name, known)} There are: {', '.join(sorted(known))}."
+
+
+def _number(
+    name: str, value: object, low: float, high: float, advice: str, *, low_open: bool = False
+) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not low <= value <= high  # refuses nan too
+        or (low_open and value == low)
+    ):
+        over = f"above {low:g}" if low_open else f"at least {low:g}"
+        raise ConfigError(
+            f"{name} is {value!r}; it must be a number {over} and at most {high:g} ({advice})."
+        )
+
+
+def _interval(value: object) -> Interval:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ConfigError(f"guidance_interval is {value!r}; it must be two numbers, (0, 1) is all.")
+    low, high = value
+    _number("guidance_interval", low, 0.0, 1.0, "0 is the first step")
+    _number("guidance_interval", high, 0.0, 1.0, "1 is the last step")
+    if low > high:
+        raise ConfigError(f"guidance_interval is {value!r}; the first number must be the smaller.")
+    return float(low), float(high)
+
+
 def survivors(n: int, keep_ratio: float, rounding: Rounding = "floor") -> int:
     """How many of ``n`` rows one round of the filter keeps: r·n as a whole number, at least one.
 
     The paper's (1-r)·m is read as a share of the rows *still present*: 64 become 38, 22, 13.
     """
     share = n * keep_ratio
-    whole = {
+    counts = {
         "floor": math.floor(share + 1e-9),  # 100 * 0.29 is 28.999999999999996
         "round": math.floor(share + 0.5 + 1e-9),
         "ceil": math.ceil(share - 1e-9),
     }[rounding]
-    return max(1, whole)
+    return max(1, counts)
 
 
 @dataclass(frozen=True)
-class DiscoveryConfig:
+class DiscoveryConfig(Checked):
     """Iterative Identity Discovery, Sec. 3.1.
 
     Attributes:
@@ -65,35 +134,25 @@ class DiscoveryConfig:
             than this cosine distance since the last batch of portraits; 0 always paints m.
     """
 
-    num_portraits: int = 64
-    keep_ratio: float = 0.6
-    iterations: int = 3
-    rank: int = 10
+    num_portraits: int = whole(64, 1, "64 is the paper's")
+    keep_ratio: float = number(0.6, 0.0, 1.0, "0.6 is the paper's", low_open=True)
+    iterations: int = whole(3, 0, "3 is the paper's, 0 averages every portrait")
+    rank: int = whole(10, 1, "10 is the release's")
     rounding: Rounding = "floor"
     selection: Selection = "svd"
     center: bool = False
     normalize: bool = False
     search_prompt: str = "{description}"
-    guidance: float = 5.0
+    guidance: float = number(5.0, 1.0, 100.0, "5 is usual, 1 turns guidance off")
     negative: str | None = ""
-    search_steps: int | None = field(default=None, metadata=_LATER)
+    search_steps: int | None = whole(None, 1, "None takes as many as a frame", later=True)
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
-    settle: float = field(default=0.0, metadata=_LATER)
+    settle: float = number(0.0, 0.0, 2.0, "0 paints all portraits", later=True)
     distilled: bool = field(default=False, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed, before an hour of portraits is painted."""
-        if self.search_steps is not None:
-            _whole("search_steps", self.search_steps, 1, "None takes as many as a frame")
-        object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
-        _number("settle", self.settle, 0.0, 2.0, "0 paints all portraits")
-        _whole("num_portraits", self.num_portraits, 1, "64 is the paper's")
-        _number("keep_ratio", self.keep_ratio, 0.0, 1.0, "0.6 is the paper's", low_open=True)
-        _whole("iterations", self.iterations, 0, "3 is the paper's, 0 averages every portrait")
-        _whole("rank", self.rank, 1, "10 is the release's")
-        _one_of("rounding", self.rounding, get_args(Rounding))
-        _one_of("selection", self.selection, get_args(Selection))
-        _number("guidance", self.guidance, 1.0, 100.0, "5 is usual, 1 turns guidance off")
+        super().__post_init__()
         if "{description}" not in self.search_prompt:
             raise ConfigError(
                 f"search_prompt is {self.search_prompt!r}; it must contain '{{description}}', "
@@ -124,7 +183,7 @@ class DiscoveryConfig:
 
 
 @dataclass(frozen=True)
-class InjectionConfig:
+class InjectionConfig(Checked):
     """Re-denoising Identity Injection, Sec. 3.2.
 
     Attributes:
@@ -150,31 +209,19 @@ class InjectionConfig:
             c_j), or the whole prompt of the ``scene`` where they are alone in it.
     """
 
-    start: int = 40
-    k_max: float = 50.0
-    reference_size: int = 1024
-    margin: float = 0.0
+    start: int = whole(40, 0, "40 of 50 steps is the paper's, 0 keeps the template")
+    k_max: float = number(50.0, 0.0, 1e6, "50 is the paper's, 0 fixes the masks")
+    reference_size: int = whole(1024, 1, "k_max is meant for 1024")
+    margin: float = number(0.0, 0.0, 1e6, "10 is the release's, 0 leaves the masks")
     downsample: Downsampling = "nearest"
-    guidance_template: float = 7.0
-    guidance_identity: float = 7.0
+    guidance_template: float = number(7.0, 1.0, 100.0, "7 is usual, 1 turns guidance off")
+    guidance_identity: float = number(7.0, 1.0, 100.0, "7 is usual, 1 turns guidance off")
     negative: str | None = ""
     refuse_every_step: bool = False
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     fallback_nouns: bool = field(default=False, metadata=_LATER)
     layout: bool = field(default=True, metadata=_LATER)
     identity_words: IdentityWords = field(default="description", metadata=_LATER)
-
-    def __post_init__(self) -> None:
-        """Refuse numbers out of range."""
-        object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
-        _whole("start", self.start, 0, "40 of 50 steps is the paper's, 0 keeps the template")
-        _number("k_max", self.k_max, 0.0, 1e6, "50 is the paper's, 0 fixes the masks")
-        _whole("reference_size", self.reference_size, 1, "k_max is meant for 1024")
-        _number("margin", self.margin, 0.0, 1e6, "10 is the release's, 0 leaves the masks")
-        _one_of("downsample", self.downsample, get_args(Downsampling))
-        _one_of("identity_words", self.identity_words, get_args(IdentityWords))
-        for name in ("guidance_template", "guidance_identity"):
-            _number(name, getattr(self, name), 1.0, 100.0, "7 is usual, 1 turns guidance off")
 
     def k_max_at(self, size: int) -> float:
         """K_max in pixels of a picture whose shorter side is ``size`` pixels."""
@@ -186,7 +233,7 @@ class InjectionConfig:
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(Checked):
     """A named, complete configuration; a run records the one it was made with.
 
     Attributes:
@@ -209,24 +256,19 @@ class Preset:
 
     name: str
     sampler: Sampler = "ddim"
-    num_steps: int = 50
+    num_steps: int = whole(50, 1, "50 is the paper's")
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     injection: InjectionConfig = field(default_factory=InjectionConfig)
     seed_per_frame: bool = True
-    attempts: int = 3
+    attempts: int = whole(3, 1, "3 is usual")
     memory: Memory = field(default="all", metadata=_LATER)
     compiled: bool = field(default=False, metadata=_LATER)
-    reuse: int = field(default=1, metadata=_LATER)
-    batch: int = field(default=1, metadata=_LATER)
+    reuse: int = whole(1, 1, "1 computes everything at every step", later=True)
+    batch: int = whole(1, 1, "1 paints each frame by itself", later=True)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""
-        _one_of("sampler", self.sampler, get_args(Sampler))
-        _whole("num_steps", self.num_steps, 1, "50 is the paper's")
-        _whole("attempts", self.attempts, 1, "3 is usual")
-        _one_of("memory", self.memory, get_args(Memory))
-        _whole("reuse", self.reuse, 1, "1 computes everything at every step")
-        _whole("batch", self.batch, 1, "1 paints each frame by itself")
+        super().__post_init__()
         if self.injection.start > self.num_steps:
             raise ConfigError(
                 f"start is {self.injection.start}, but there are only {self.num_steps} steps; "
@@ -237,48 +279,3 @@ class Preset:
     def portrait_steps(self) -> int:
         """Steps of a portrait: the search's own, or as many as a frame takes."""
         return self.discovery.search_steps or self.num_steps
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{hint}There are: {', '.join(known)}."
-
-
-def _whole(name: str, value: object, low: int, advice: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ConfigError(
-            f"{name} is {value!r}; it must be a whole number of at least {low} ({advice})."
-        )
-
-
-def _number(
-    name: str, value: object, low: float, high: float, advice: str, *, low_open: bool = False
-) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not low <= value <= high  # refuses nan too
-        or (low_open and value == low)
-    ):
-        over = f"above {low:g}" if low_open else f"at least {low:g}"
-        raise ConfigError(
-            f"{name} is {value!r}; it must be a number {over} and at most {high:g} ({advice})."
-        )
-
-
-def _interval(value: object) -> Interval:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise ConfigError(f"guidance_interval is {value!r}; it must be two numbers, (0, 1) is all.")
-    low, high = value
-    _number("guidance_interval", low, 0.0, 1.0, "0 is the first step")
-    _number("guidance_interval", high, 0.0, 1.0, "1 is the last step")
-    if low > high:
-        raise ConfigError(f"guidance_interval is {value!r}; the first number must be the smaller.")
-    return float(low), float(high)
-
-
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ConfigError(f"{name} is {value!r}. {_meant(str(value), known)}")

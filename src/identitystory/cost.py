@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .config import Preset
 from .types import WHOLE, Interval, guided
 
@@ -38,12 +40,11 @@ def frame_evaluations(preset: Preset, characters_found: int, *, templates: int =
     Guidance of 1 is none: such a step costs one evaluation, wherever the interval lies.
     """
     config, steps = preset.injection, preset.num_steps
-    within_, nowhere = config.guidance_interval, (0.0, 0.0)
-    painted = within_ if config.guidance_template > 1 else nowhere
-    injected = within_ if config.guidance_identity > 1 else nowhere
-    return count_evaluations(
-        steps, config.start, 0, templates=templates, interval=painted
-    ) + count_evaluations(steps, config.start, characters_found, templates=0, interval=injected)
+    count = partial(count_evaluations, steps, config.start)
+    within = lambda guidance: config.guidance_interval if guidance > 1 else (0.0, 0.0)
+    painted = count(0, templates=templates, interval=within(config.guidance_template))
+    injected = within(config.guidance_identity)
+    return painted + count(characters_found, templates=0, interval=injected)
 
 
 def search_evaluations(preset: Preset) -> int:

@@ -138,14 +138,3 @@ def _features(E: Tensor, config: DiscoveryConfig) -> Tensor:
     if config.normalize:
         E = torch.nn.functional.normalize(E, dim=1)
     return E - E.mean(dim=0) if config.center else E
-
-
-__all__ = [
-    "cohesion",
-    "discover",
-    "distance_to_mean",
-    "mean",
-    "reconstruction_error",
-    "settled",
-    "survivors",
-]

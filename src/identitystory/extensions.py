@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -19,6 +20,7 @@ from .errors import ConfigError, IdentityStoryError, did_you_mean
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Registry:
     """The parts of one kind.
 
@@ -28,19 +30,15 @@ class Registry:
         own: ``module:attribute``, or the part itself, by name and in the order of lists.
         needs: attributes that each has.
         error: what is raised.
+        told: what was warned of.
     """
 
-    def __init__(
-        self,
-        what: str,
-        group: str,
-        own: Mapping[str, Any],
-        *,
-        needs: tuple[str, ...],
-        error: type[IdentityStoryError] = ConfigError,
-    ) -> None:
-        self.what, self.group, self.own, self.needs, self.error = what, group, own, needs, error
-        self.told: list[Any] = []  # what was warned of
+    what: str
+    group: str
+    own: Mapping[str, Any]
+    needs: tuple[str, ...]
+    error: type[IdentityStoryError] = ConfigError
+    told: list[Any] = field(default_factory=list)
 
     def names(self) -> tuple[str, ...]:
         """All of them, ours first. Nothing is imported."""

@@ -90,24 +90,20 @@ def find_template(
     nouns = [story.character(name).noun for name in scene.cast]
     by_noun = config.fallback_nouns or getattr(segmenter, "uses_nouns", False)
 
-    def attempt(number: int) -> Template:
-        return make_template(
+    attempts: list[Template] = []
+    while len(attempts) < preset.attempts and all(found.missing for found in attempts):
+        found = make_template(
             G,
             segmenter,
-            template_prompt(scene, attempt_seed(seed, number), config),
+            template_prompt(scene, attempt_seed(seed, len(attempts)), config),
             scene.cast,
             phrases(story, scene),
             margin=config.margin_at(min(G.size)),
             fallbacks=nouns if by_noun else None,
-            latents=None if number else latents,
+            latents=None if attempts else latents,
         )
-
-    best = attempt(0)
-    for number in range(1, preset.attempts):
-        if not best.missing:
-            break
-        best = min(best, attempt(number), key=lambda template: len(template.missing))
-    return best
+        attempts.append(found)
+    return min(attempts, key=lambda template: len(template.missing))
 
 
 def template_prompt(scene: Scene, seed: int, config: InjectionConfig) -> Prompt:

@@ -173,22 +173,6 @@ class Backend:
     search: IdentityGenerator | None = None  # paints the portraits; None is ``identity``
 
 
-__all__ = [
-    "Backend",
-    "Conditioning",
-    "Editable",
-    "EditableGenerator",
-    "FaceRecogniser",
-    "FusesAgain",
-    "IdentityGenerator",
-    "ImageGenerator",
-    "PictureEncoder",
-    "QualityJudge",
-    "Respaced",
-    "Segmenter",
-]
-
-
 @dataclass(frozen=True)
 class ModelFacts:
     """What is known of a model without loading it.

@@ -85,6 +85,12 @@ class Watched:
         evaluations: network calls so far.
     """
 
+    condition: Callable[[Sequence[Prompt]], Conditioning]  # this and the next are the wrapped one's
+    calls: Callable[[int, Conditioning], int]
+    noise: Callable[[int], Tensor]
+    decode: Callable[[Tensor], list[Image.Image]]
+    embed: Callable[[Sequence[Image.Image]], Tensor]
+
     def __init__(self, G: Any, on_step: Callable[[int], None] | None = None) -> None:
         self.wrapped, self.on_step = G, on_step
         self.num_steps: int = G.num_steps
@@ -107,26 +113,6 @@ class Watched:
     def with_size(self, size: Size) -> Watched:
         """The wrapped one's, watched by the same ``on_step``; it counts for itself."""
         return self if size == self.size else Watched(self.wrapped.with_size(size), self.on_step)
-
-    def condition(self, prompts: Sequence[Prompt]) -> Conditioning:
-        """As the wrapped one's."""
-        return self.wrapped.condition(prompts)
-
-    def calls(self, i: int, cond: Conditioning) -> int:
-        """As the wrapped one's."""
-        return self.wrapped.calls(i, cond)
-
-    def noise(self, seed: int) -> Tensor:
-        """As the wrapped one's."""
-        return self.wrapped.noise(seed)
-
-    def decode(self, z: Tensor) -> list[Image.Image]:
-        """As the wrapped one's."""
-        return self.wrapped.decode(z)
-
-    def embed(self, images: Sequence[Image.Image]) -> Tensor:
-        """As the wrapped one's; AttributeError if it is a general generator."""
-        return self.wrapped.embed(images)
 
 
 def sized(G: GeneratorT, scene: Scene) -> GeneratorT:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from .config import DiscoveryConfig, InjectionConfig, Preset, _meant
+from .config import DiscoveryConfig, InjectionConfig, Preset, meant
 from .errors import ConfigError, did_you_mean
 from .presets import with_distilled, with_guidance, with_steps
 
@@ -59,14 +61,10 @@ def overridden(base: Preset, given: Overrides) -> tuple[Preset, tuple[str, ...]]
     notes: list[str] = []
     if given.guidance is not None:
         base = with_guidance(base, given.guidance)
-    if given.compile is not None:
-        base = replace(base, compiled=given.compile)
-    if given.reuse is not None:
-        base = replace(base, reuse=given.reuse)
+    own: dict[str, Any] = {"compiled": given.compile, "reuse": given.reuse, "batch": given.batch}
+    base = replace(base, **{name: value for name, value in own.items() if value is not None})
     if given.distilled is not None and given.distilled != base.discovery.distilled:
         base = replace(base, discovery=with_distilled(base.discovery, given.distilled))
-    if given.batch is not None:
-        base = replace(base, batch=given.batch)
     if given.steps is not None and given.steps != base.num_steps:
         base = with_steps(base, given.steps)
     if given.portraits is not None and given.portraits != base.discovery.num_portraits:
@@ -135,12 +133,9 @@ def _fewer(config: DiscoveryConfig, portraits: int) -> tuple[DiscoveryConfig, li
     except ConfigError:
         if portraits < 1:
             raise
-    for rounds in range(config.iterations, 0, -1):
-        for rank in range(config.rank, 0, -1):
-            try:
-                changed = replace(config, num_portraits=portraits, iterations=rounds, rank=rank)
-            except ConfigError:
-                continue
+    for rounds, rank in product(range(config.iterations, 0, -1), range(config.rank, 0, -1)):
+        with suppress(ConfigError):
+            changed = replace(config, num_portraits=portraits, iterations=rounds, rank=rank)
             return changed, [
                 f"{portraits} portraits are few: the filter runs {rounds} rounds at rank {rank} "
                 f"instead of {config.iterations} at {config.rank}"
@@ -153,11 +148,7 @@ def settings(config: Preset) -> dict[str, Any]:
     """Every setting by name, those of its parts as ``injection.start``; to compare two by."""
     found: dict[str, Any] = {}
     for name, value in dataclasses.asdict(config).items():
-        found |= (
-            {f"{name}.{k}": v for k, v in value.items()}
-            if isinstance(value, dict)
-            else {name: value}
-        )
+        found |= {f"{name}.{k}": v for k, v in value.items()} if name in PARTS else {name: value}
     return found
 
 
@@ -183,10 +174,9 @@ def preset_from_dict(values: Mapping[str, Any]) -> Preset:
         ConfigError: a field that does not exist, or a value out of range.
     """
     values = dict(values)
-    if not isinstance(values.get("discovery", DiscoveryConfig()), DiscoveryConfig):
-        values["discovery"] = _build(DiscoveryConfig, values["discovery"])
-    if not isinstance(values.get("injection", InjectionConfig()), InjectionConfig):
-        values["injection"] = _build(InjectionConfig, values["injection"])
+    for part, kind in PARTS.items():
+        if part in values and not isinstance(values[part], kind):
+            values[part] = _build(kind, values[part])
     return _build(Preset, values)
 
 
@@ -196,7 +186,7 @@ def _build(kind: type[_T], values: Any) -> _T:
     names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in names:
-            raise ConfigError(f"{kind.__name__} has no field {name!r}. {_meant(str(name), names)}")
+            raise ConfigError(f"{kind.__name__} has no field {name!r}.{meant(str(name), names)}")
     if kind is Preset and "name" not in values:
         raise ConfigError("a preset needs a name; add a field 'name'.")
     return kind(**values)

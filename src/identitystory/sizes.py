@@ -28,8 +28,7 @@ def parse_size(text: str) -> Size:
     Raises:
         ConfigError: it is not two whole numbers of pixels.
     """
-    width, height = _pair(text, "xX\u00d7", "size", "1216x832: width x height in pixels")
-    return width, height
+    return _pair(text, "xX\u00d7", "size", "1216x832: width x height in pixels")
 
 
 def parse_aspect(text: str) -> Size:

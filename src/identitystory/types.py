@@ -8,7 +8,7 @@ H x W an image in pixels.
 from __future__ import annotations
 
 import io
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # so that a configuration is read without torch
@@ -167,9 +167,9 @@ class Segmentation:
     """
 
     masks: Tensor
-    scores: tuple[float, ...] = field(default=())
-    found: tuple[bool, ...] = field(default=())
-    outcomes: tuple[Outcome, ...] = field(default=())
+    scores: tuple[float, ...] = ()
+    found: tuple[bool, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True)

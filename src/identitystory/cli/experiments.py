@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as to_json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from ..settings import Overrides
 from .commands import Argument
-from .options import Folder, Instruments, MakeService, ManyRuns, Model, say, tell
+from .options import Folder, Instruments, MakeService, ManyRuns, Model, answer, tell
 
 Python = Annotated[str, "PYTHON"]
 
@@ -75,12 +74,8 @@ def bench(
         given |= {"seed": runs.seed, **asdict(model), "offline": False, **asdict(overrides)}
         line = _command_line("bench", {**given, **asdict(measured), "qalign": qalign})
         files.append(table1.write_page(request, outcome, results, f"{line} --out DIR"))
-    if json:
-        say(to_json.dumps(table1.as_json(request, outcome), ensure_ascii=False))
-    else:
-        say(table1.markdown(request, outcome))
-        say("\n".join(map(str, files)))
-    return 0
+    plain, text = table1.as_json(request, outcome), table1.markdown(request, outcome)
+    return answer(json, plain, text, *files)
 
 
 def _command_line(name: str, given: Mapping[str, Any]) -> str:
@@ -148,12 +143,8 @@ def ablate(
     asked = EvaluationRequest((), device=request.device, **vars(measured))
     by = engine("local", runs.workers)
     outcome, files = ablating.compare(request, service(), asked, by, tell)
-    if json:
-        say(to_json.dumps(ablating.as_json(request, outcome), ensure_ascii=False))
-    else:
-        say(ablating.markdown(request, outcome))
-        say("\n".join(map(str, files)))
-    return 0
+    plain, text = ablating.as_json(request, outcome), ablating.markdown(request, outcome)
+    return answer(json, plain, text, *files)
 
 
 def evaluate(
@@ -201,10 +192,6 @@ def evaluate(
     )
     result = evaluating.evaluate(asked, lambda line: None if quiet or json else tell(line))
     files = evaluating.write(result, out)
-    if json:
-        say(to_json.dumps(evaluating.as_json(result), ensure_ascii=False))
-        return 0
-    if not quiet:
+    if not quiet and not json:
         evaluating.show(result, sys.stdout)
-    say("\n".join(map(str, files)))
-    return 0
+    return answer(json, evaluating.as_json(result), "\n".join(map(str, files)))

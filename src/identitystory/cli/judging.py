@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as to_json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 
 from ..errors import ConfigError
 from .commands import Argument
-from .options import Folder, say, tell
+from .options import Folder, answer, say, tell
 
 Runs = Annotated[Path, Argument("RUNS")]
 
@@ -57,11 +56,7 @@ def judge(
         tell_or_say("nothing was sent; give --send to ask")
         return 0
     found = judging.ask(cases, asked, out, tell)
-    if json:
-        say(to_json.dumps(judging.averages(found), ensure_ascii=False))
-    else:
-        say(judging.table(found))
-    return 0
+    return answer(json, judging.averages(found), judging.table(found))
 
 
 def study_make(
@@ -113,12 +108,8 @@ def study_tally(
     from ..experiments import study
 
     people, found = study.tally(key, answers, against)
-    if json:
-        plain = {name: [asdict(rate) for rate in some] for name, some in found.items()}
-        say(to_json.dumps({"participants": people, "rates": plain}, ensure_ascii=False))
-    else:
-        say(study.table(people, found))
-    return 0
+    plain = {name: [asdict(rate) for rate in some] for name, some in found.items()}
+    return answer(json, {"participants": people, "rates": plain}, study.table(people, found))
 
 
 def _cases(paths: tuple[Path, ...]) -> Any:

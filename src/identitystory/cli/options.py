@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -162,6 +163,16 @@ def say(text: str) -> None:
     """A command's result, on standard output."""
     sys.stdout.write(text.rstrip("\n") + "\n")
     sys.stdout.flush()
+
+
+def answer(as_json: bool, value: Any, text: str, *files: Path) -> int:
+    """A command's result: ``value`` as JSON, or ``text`` and the files it wrote; exit code 0."""
+    say(
+        json.dumps(value, ensure_ascii=False)
+        if as_json
+        else "\n".join([text.rstrip("\n"), *map(str, files)])
+    )
+    return 0
 
 
 def tell(text: str) -> None:

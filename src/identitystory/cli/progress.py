@@ -9,53 +9,43 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
-from ..runs.events import (
-    Event,
-    Finished,
-    FrameReady,
-    IdentityFound,
-    Loaded,
-    PartKept,
-    PortraitsReady,
-    Started,
-    StepDone,
-    Warned,
-    event_json,
-)
+from ..runs import events as told
 
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def show_json(events: Iterable[Event], out: TextIO) -> None:
+def show_json(events: Iterable[told.Event], out: TextIO) -> None:
     """One JSON object a line, every event but the single steps (one a second of those)."""
     last = 0.0
     for event in events:
-        if isinstance(event, StepDone):
+        if isinstance(event, told.StepDone):
             now = time.monotonic()
             if now - last < 1.0:
                 continue
             last = now
-        out.write(json.dumps(event_json(event), ensure_ascii=False) + "\n")
+        out.write(json.dumps(told.event_json(event), ensure_ascii=False) + "\n")
         out.flush()
 
 
-def show_plain(events: Iterable[Event], out: TextIO, err: TextIO, *, quiet: bool = False) -> None:
+def show_plain(
+    events: Iterable[told.Event], out: TextIO, err: TextIO, *, quiet: bool = False
+) -> None:
     """A line for what is finished, and one every few seconds in between."""
     rate, last = _Rate(), time.monotonic()
     for event in events:
-        if isinstance(event, Warned):
+        if isinstance(event, told.Warned):
             print(f"warning: {event.message}", file=err, flush=True)
-        elif isinstance(event, StepDone):
+        elif isinstance(event, told.StepDone):
             rate.saw(event)
             if time.monotonic() - last >= SECONDS_BETWEEN_LINES and not quiet:
                 last = time.monotonic()
                 print(f"{event.part}: {rate.line(event)}", file=out, flush=True)
-        elif (line := line_of(event)) and (not quiet or isinstance(event, Finished)):
+        elif (line := line_of(event)) and (not quiet or isinstance(event, told.Finished)):
             last = time.monotonic()
             print(line, file=out, flush=True)
 
 
-def show_rich(events: Iterable[Event], out: TextIO, err: TextIO) -> None:
+def show_rich(events: Iterable[told.Event], out: TextIO, err: TextIO) -> None:
     """A bar over all evaluations of the run with rate and time left, lines above it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -74,9 +64,9 @@ def show_rich(events: Iterable[Event], out: TextIO, err: TextIO) -> None:
     with holding:
         task = None
         for event in events:
-            if isinstance(event, Started) and event.evaluations:
+            if isinstance(event, told.Started) and event.evaluations:
                 task = bars.add_task("loading the model", total=event.evaluations, rate="")
-            if isinstance(event, StepDone) and task is not None:
+            if isinstance(event, told.StepDone) and task is not None:
                 rate.saw(event)
                 bars.update(
                     task,
@@ -85,43 +75,42 @@ def show_rich(events: Iterable[Event], out: TextIO, err: TextIO) -> None:
                     total=event.total,
                     rate=f"{event.evaluations:,} of {event.total:,}, {rate.value:.0f}/s",
                 )
-            elif isinstance(event, Warned):
+            elif isinstance(event, told.Warned):
                 bars.console.print(f"warning: {event.message}", style="yellow")
-            elif isinstance(event, Finished):
+            elif isinstance(event, told.Finished):
                 bars.stop()
                 console.print(line_of(event))
             elif line := line_of(event):
                 bars.console.print(line)
 
 
-def line_of(event: Event) -> str | None:
+_LINES: dict[type, str] = {
+    told.Loaded: "{model}: loaded in {seconds:.1f} s",
+    told.PortraitsReady: "{name}: {done} of {total} portraits",
+    told.IdentityFound: "{name}: identity found, {kept} of {portraits} portraits kept, "
+    "{seconds:.1f} s",
+    told.FrameReady: "{part}.png: {seconds:.1f} s",
+    told.PartKept: "{part}: kept",
+}
+
+
+def line_of(event: told.Event) -> str | None:
     """What is said about an event, or None if nothing is."""
-    match event:
-        case Started(title=title, out=out, parts=parts, to_do=to_do, evaluations=cost):
-            work = f"{len(to_do)} of {len(parts)} parts to make" if to_do else "all parts are there"
-            return f"{title} -> {out}: {work}" + (f", {cost:,} evaluations" if cost else "")
-        case Loaded(model=model, seconds=seconds):
-            return f"{model}: loaded in {seconds:.1f} s"
-        case PortraitsReady(name=name, done=done, total=total):
-            return f"{name}: {done} of {total} portraits"
-        case IdentityFound(name=name, kept=kept, portraits=portraits, seconds=seconds):
-            return f"{name}: identity found, {kept} of {portraits} portraits kept, {seconds:.1f} s"
-        case FrameReady(part=part, seconds=seconds):
-            return f"{part}.png: {seconds:.1f} s"
-        case PartKept(part=part):
-            return f"{part}: kept"
-        case Finished():
-            return _end(event)
-    return None
-
-
-def _end(event: Finished) -> str:
-    made, kept = len(event.made), len(event.kept)
-    did = f"{made} parts made, {kept} kept" if made else f"nothing to do, {kept} parts were there"
-    cost = f"{event.seconds:.1f} s, {event.evaluations:,} U-Net evaluations"
-    if event.sheet is None:
-        return f"{did}: {cost}\nidentities: {event.out / 'cast'}"
-    return f"{did}: {cost}\npictures: {event.out / 'frames'}\nall on one page: {event.sheet}"
+    if isinstance(event, told.Started):
+        parts, to_do, cost = len(event.parts), len(event.to_do), event.evaluations
+        work = f"{to_do} of {parts} parts to make" if to_do else "all parts are there"
+        more = f", {cost:,} evaluations" if cost else ""
+        return f"{event.title} -> {event.out}: {work}{more}"
+    if isinstance(event, told.Finished):
+        made, kept = len(event.made), len(event.kept)
+        did = f"{made} parts made, {kept} kept"
+        did = did if made else f"nothing to do, {kept} parts were there"
+        did += f": {event.seconds:.1f} s, {event.evaluations:,} U-Net evaluations\n"
+        if event.sheet is None:
+            return f"{did}identities: {event.out / 'cast'}"
+        return f"{did}pictures: {event.out / 'frames'}\nall on one page: {event.sheet}"
+    line = _LINES.get(type(event))
+    return line and line.format(**vars(event))
 
 
 class _Rate:
@@ -131,7 +120,7 @@ class _Rate:
         self.first: tuple[float, int] | None = None
         self.value = 0.0
 
-    def saw(self, event: StepDone) -> None:
+    def saw(self, event: told.StepDone) -> None:
         now = time.monotonic()
         if self.first is None:
             self.first = (now, event.evaluations)
@@ -139,7 +128,7 @@ class _Rate:
         if passed > 0:
             self.value = (event.evaluations - self.first[1]) / passed
 
-    def line(self, event: StepDone) -> str:
+    def line(self, event: told.StepDone) -> str:
         left = (event.total - event.evaluations) / self.value if self.value else 0.0
         return (
             f"{event.evaluations:,} of {event.total:,} evaluations, "
@@ -147,7 +136,7 @@ class _Rate:
         )
 
 
-def show(events: Iterable[Event], *, as_json: bool = False, quiet: bool = False) -> None:
+def show(events: Iterable[told.Event], *, as_json: bool = False, quiet: bool = False) -> None:
     """Shows events on standard output in the way that fits it."""
     if as_json:
         show_json(events, sys.stdout)

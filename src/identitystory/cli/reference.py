@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..config import DiscoveryConfig, InjectionConfig, Preset
-from ..settings import setting_types
+from ..config import Preset
+from ..settings import PARTS, setting_types
 from ..story.schema import json_schema
 from .commands import Command, Group, options, told
 from .main import COMMANDS
@@ -49,14 +49,11 @@ def _flat() -> Iterator[tuple[str, Command | Group]]:
 def _settings() -> str:
     """Every setting that ``--set`` takes, as its dataclass tells of it."""
     helps = {
-        prefix + name: words
-        for prefix, config in _CONFIGS.items()
+        f"{part}.{name}" if part else name: words
+        for part, config in {"": Preset, **PARTS}.items()
         for name, words in told(config)[2].items()
     }
     return _list((f"`{name}`", helps[name].rstrip(".")) for name in setting_types())
-
-
-_CONFIGS = {"": Preset, "discovery.": DiscoveryConfig, "injection.": InjectionConfig}
 
 
 def _list(items: Iterator[tuple[str, str]]) -> str:

@@ -7,14 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 from ..config import Preset
-from ..protocols import ModelFacts
-from ..seeds import frame_seed
 from ..types import Prompt, Story, plain
-from .method import Sources, Work
+from .method import Method, Sources, Work
 
 
 @dataclass(frozen=True)
-class BaseMethod:
+class BaseMethod(Method):
     """What a method is unless it says otherwise: every frame painted from its prompt, by itself.
 
     Attributes:
@@ -22,10 +20,6 @@ class BaseMethod:
         negative: negative prompt; None is SDXL's "no negative prompt".
     """
 
-    name: ClassVar[str]
-    needs_identities: ClassVar[bool] = False
-    has_templates: ClassVar[bool] = False
-    one_size: ClassVar[bool] = False
     recipe: ClassVar[int] = 1  # counts up when the same settings start to give other pictures
 
     guidance: float = 5.0
@@ -48,14 +42,6 @@ class BaseMethod:
         """Its fields as plain values, as a run records them; part of a frame's key."""
         return asdict(self) | ({"recipe": self.recipe} if self.recipe > 1 else {})
 
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
-        """As the preset wishes."""
-        return frame_seed(seed, index, per_frame=per_frame)
-
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """No other frame."""
-        return ()
-
     def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
         """The scene's, those of the frames it looks at, and the first of the cast with its face."""
         scene = story.scenes[index]
@@ -63,10 +49,6 @@ class BaseMethod:
             yield story.scenes[n].prompt, ""
         if self.needs_identities and scene.cast:
             yield scene.prompt, story.character(scene.cast[0]).noun
-
-    def weights(self, model: ModelFacts) -> str:
-        """The checkpoint's."""
-        return model.fingerprint
 
     def inputs(self, sources: Sources, index: int) -> dict[str, Any]:
         """Its settings, the frame, and the frames that it looks at."""
@@ -101,10 +83,6 @@ class BaseMethod:
             "index": index,
             "frame_seeds": {str(n): sources.seeds[n] for n in frames},
         }
-
-    def template(self, sources: Sources, index: int) -> tuple[dict[str, Any], int] | None:
-        """There is none."""
-        return None
 
     @property
     def per_step(self) -> int:

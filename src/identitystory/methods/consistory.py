@@ -16,7 +16,7 @@ for all frames after the anchors (here each has its own).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,22 +24,19 @@ import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited, observed
-from ..protocols import Backend, Conditioning, EditableGenerator
-from ..sampling import sized
-from ..seeds import derived_seed, frame_seed
-from ..types import Frame, Story
+from ..protocols import Conditioning, EditableGenerator
+from ..seeds import frame_seed
+from ..types import Story
 from . import subject
-from .anchors import Anchors, anchors, groups, in_step, others
-from .base import BaseMethod
-from .method import Work, editable
+from .anchors import AnchoredEdit, AnchoredMethod, Anchors, Conditions, groups, in_step
+from .method import Work
 
 
 @dataclass(frozen=True)
-class ConsiStory(BaseMethod):
+class ConsiStory(AnchoredMethod):
     """Subject-driven shared attention over a story, with feature injection.
 
     Attributes:
-        anchors: frames of each character that the others look at.
         dropout: the share of a subject mask that is dropped, anew at each step and grid.
         remembered: steps whose attention maps are averaged to a mask.
         blend_first: weight of the plain query at the first step; falls to ``blend_last`` at the end.
@@ -49,11 +46,10 @@ class ConsiStory(BaseMethod):
     """
 
     name: ClassVar[str] = "consistory"
-    one_size: ClassVar[bool] = True
+    alone_first: ClassVar[bool] = False
     recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
 
     negative: str | None = None
-    anchors: int = 2
     dropout: float = 0.5
     remembered: int = 20
     blend_first: float = 0.9
@@ -65,14 +61,6 @@ class ConsiStory(BaseMethod):
         """Another noise for every frame."""
         return frame_seed(seed, index, per_frame=True)
 
-    def found(self, story: Story) -> Anchors:
-        """The anchors of ``story``."""
-        return anchors(story, self.anchors, alone=False)
-
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """Every anchor, unless the frame shows nobody."""
-        return others(story, self.found(story), index)
-
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame and pass, and 2 more for each step whose queries are blended."""
         found, total = self.found(story), 0
@@ -82,48 +70,32 @@ class ConsiStory(BaseMethod):
                 total += len(group) * (steps + blended)
         return 2 * self.per_step * total
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
-        """Portion by portion, two passes each; see ``method.in_step``."""
-        G = sized(editable(backend, self.name), work.story.scenes[0])
-        found, told = self.found(work.story), set[int]()
-        tokenizer, scenes = G.encode.tokenizers[0], work.story.scenes
-        for portion in groups(found, work.wanted):
-            frames = [n for group in portion for n in group]
-            conds = {group: G.condition(self.said(work, group)) for group in portion}
-            concepts = {
-                n: subject.concept_tokens(
-                    tokenizer,
-                    scenes[n].prompt,
-                    [work.story.character(name).noun for name in scenes[n].cast],
-                    G.encode.limits[0],
-                )
-                for n in frames
-            }
-            first = SharedSubject(self, G, found, work.seeds, concepts)
-            self._run(G, first, conds, work.seeds)
-            second = SharedSubject(self, G, found, work.seeds, concepts, first)
-            del first
-            z = self._run(G, second, conds, work.seeds)
-            for n in sorted(set(frames) & set(work.wanted) - told):
-                told.add(n)
-                yield n, Frame(scenes[n], G.decode(z[n][None])[0])
-
-    def _run(
-        self,
-        G: EditableGenerator,
-        edit: SharedSubject,
-        conds: dict[tuple[int, ...], Conditioning],
-        seeds: Sequence[int],
+    def stepped(
+        self, G: EditableGenerator, work: Work, found: Anchors, conds: Conditions
     ) -> dict[int, Tensor]:
-        z = {n: G.noise(seeds[n]) for group in conds for n in group}
-        with edited(G.unet, edit), observed(G.unet.up_blocks[0], edit.see):
-            for _ in in_step(G, edit, z, conds):
-                pass
-        edit.settle(list(z))
+        """z_0 of every frame of one portion, (C, h, w), after two passes from the same noise."""
+        scenes, edit = work.story.scenes, None
+        frames = [n for group in conds for n in group]
+        concepts = {
+            n: subject.concept_tokens(
+                G.encode.tokenizers[0],
+                scenes[n].prompt,
+                [work.story.character(name).noun for name in scenes[n].cast],
+                G.encode.limits[0],
+            )
+            for n in frames
+        }
+        for _ in ("masks and correspondences", "pictures"):
+            edit = SharedSubject(self, G, found, work.seeds, concepts, edit)
+            z = {n: G.noise(work.seeds[n]) for n in frames}
+            with edited(G.unet, edit), observed(G.unet.up_blocks[0], edit.see):
+                for _ in in_step(G, edit, z, conds):
+                    pass
+            edit.settle(frames)
         return z
 
 
-class SharedSubject:
+class SharedSubject(AnchoredEdit):
     """The edit of one pass; given the first pass it is the second, and injects."""
 
     def __init__(
@@ -135,9 +107,9 @@ class SharedSubject:
         concepts: dict[int, list[int]],
         first: SharedSubject | None = None,
     ) -> None:
-        self.settings, self.G, self.found, self.seeds = settings, G, found, seeds
+        super().__init__(found, seeds, G.num_steps)
+        self.settings, self.G = settings, G
         self.concepts, self.match = concepts, first.matches() if first else None
-        self.steps = G.num_steps
         timesteps = G.sampler.timesteps.double()
         self.feature_i = self.steps - int((timesteps - settings.feature_timestep).abs().argmin())
         self.maps = {n: deque[Tensor](maxlen=settings.remembered) for n in concepts}
@@ -146,23 +118,16 @@ class SharedSubject:
         self.fine: int = first.fine if first else 0
         self.masks: dict[tuple[int, int], Tensor] = {}  # (frame, tokens) -> bool (tokens,)
         self.features: dict[int, Tensor] = {}
-        self.bank: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
         self.outputs: dict[tuple[str, int], Tensor] = {}
         self.queries: dict[str, Tensor] = {}
-        self.i, self.group, self.plain_pass = self.steps, tuple[int, ...](), False
-
-    @property
-    def done(self) -> int:
-        """Steps already made."""
-        return self.steps - self.i
+        self.plain_pass = False
 
     def begin(self, i: int, group: tuple[int, ...], z: Tensor, cond: Conditioning) -> None:
         """Makes the masks of the last step, and the plain queries of this one."""
-        self.i, self.group = i, group
+        super().begin(i, group, z, cond)
         self.settle(group)
         self.queries.clear()
         if group == self.found.frames:
-            self.bank.clear()
             self.outputs.clear()
         if 1 <= self.done <= self.steps // 10 and any(self.found.seen[n] for n in group):
             self.plain_pass = True
@@ -189,13 +154,10 @@ class SharedSubject:
             self.masks[n, tokens] = subject.subject_mask(maps, tokens, self.G.size)
         return self.masks[n, tokens]
 
-    def dropped(self, n: int, tokens: int) -> Tensor:
+    def sample(self, anchor: int, tokens: int) -> Tensor:
         """An anchor's mask with a part of it dropped, another at each step."""
-        place = self.found.frames.index(n)
-        rng = torch.Generator().manual_seed(
-            derived_seed("dropout", self.seeds[n], place, self.i, tokens)
-        )
-        return self.mask(n, tokens) & (torch.rand(tokens, generator=rng) >= self.settings.dropout)
+        kept = self.drawn("dropout", anchor, tokens) >= self.settings.dropout
+        return self.mask(anchor, tokens) & kept
 
     def see(self, features: Tensor) -> None:
         """What the first up block gives; kept at one step of the first pass."""
@@ -218,9 +180,9 @@ class SharedSubject:
 
     def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Reads maps at cross sites; shares, blends and injects at self sites."""
-        q_b, k_b, v_b = (x.unflatten(0, (-1, len(self.group))) for x in (q, k, v))
         tokens = q.shape[2]
         if not site.is_self:
+            q_b, k_b = (x.unflatten(0, (-1, len(self.group))) for x in (q, k))
             if not self.plain_pass and (not self.coarse or tokens == self.coarse):
                 for b, n in enumerate(self.group):
                     if self.concepts[n]:
@@ -234,25 +196,18 @@ class SharedSubject:
             self.queries[site.name] = q
             h = attend(q, k, v)
         else:
-            if self.group == self.found.frames:
-                for b, n in enumerate(self.group):
-                    kept = self.dropped(n, tokens).to(k.device)
-                    self.bank[site.name, n] = k_b[:, b, :, kept], v_b[:, b, :, kept]
-            if site.name in self.queries:
-                q_b = self._blended(site, q).unflatten(0, q_b.shape[:2])
-            h = torch.stack(
-                [self._shared(site, n, q_b[:, b], k_b[:, b], v_b[:, b])
-                 for b, n in enumerate(self.group)], dim=1
-            ).flatten(0, 1)  # fmt: skip
+            h = self.shared(site, self._blended(site, q), k, v)
         return h if self.plain_pass or site.part == "mid" else self._injected(site, h)
 
     def _blended(self, site: Site, q: Tensor) -> Tensor:
+        if site.name not in self.queries:
+            return q
         s = self.settings
         share = self.done / max(1, self.steps - 1)
         weight = s.blend_first + (s.blend_last - s.blend_first) * share
         return weight * self.queries[site.name] + (1 - weight) * q
 
-    def _shared(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def one(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """One frame's attention to itself and to its anchors' subjects, (halves, heads, N, d)."""
         banked = [self.bank[site.name, a] for a in self.found.seen[n]]
         k = torch.cat([k, *(k_a for k_a, _ in banked)], dim=2)

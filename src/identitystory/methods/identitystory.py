@@ -16,16 +16,15 @@ from torch import Tensor
 from ..config import Preset
 from ..cost import frame_evaluations
 from ..pipeline import find_template, first_latents, inject_together
-from ..protocols import Backend, ModelFacts
-from ..seeds import frame_seed
+from ..protocols import Backend
 from ..settings import to_dict
 from ..types import Frame, Story, Template, plain
 from ..wording import identity_prompt, phrases
-from .method import Sources, Work
+from .method import Method, Sources, Work
 
 
 @dataclass(frozen=True)
-class IdentityStory:
+class IdentityStory(Method):
     """Re-denoising Identity Injection over the general generator's templates.
 
     Attributes:
@@ -35,7 +34,6 @@ class IdentityStory:
     name: ClassVar[str] = "identitystory"
     needs_identities: ClassVar[bool] = True
     has_templates: ClassVar[bool] = True
-    one_size: ClassVar[bool] = False
 
     preset: Preset
 
@@ -44,14 +42,6 @@ class IdentityStory:
         """As ``preset`` says, whichever it is."""
         return cls(preset)
 
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
-        """As the preset wishes."""
-        return frame_seed(seed, index, per_frame=per_frame)
-
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """No other frame."""
-        return ()
-
     def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
         """The template's, the negative one, and one for the face of each of the cast."""
         scene, config = story.scenes[index], self.preset.injection
@@ -59,10 +49,6 @@ class IdentityStory:
         yield config.negative or "", ""
         for character in map(story.character, scene.cast):
             yield identity_prompt(story, scene, character, config), character.noun
-
-    def weights(self, model: ModelFacts) -> str:
-        """The checkpoint's."""
-        return model.fingerprint
 
     def inputs(self, sources: Sources, index: int) -> dict[str, Any]:
         """Words, identities, seed and settings; names and the other scenes play no part."""

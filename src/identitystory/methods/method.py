@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import torch
 from PIL import Image
@@ -19,43 +19,28 @@ from ..errors import ConfigError
 from ..masks import clean
 from ..protocols import Backend, Editable, EditableGenerator, ModelFacts, Segmenter
 from ..sampling import unwatched
+from ..seeds import frame_seed
 from ..types import Frame, Identity, Scene, Story, Template
 from ..wording import phrases
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
-class Notes:
-    """Tensors that a method keeps on the way to its frames, so that a run that was cut off goes on.
 
-    This one keeps nothing; `runs.files.FolderNotes` keeps them beside a run.
-    """
+class Kept(Generic[Key, Value]):
+    """What a method keeps on the way to its frames. This one keeps nothing."""
 
-    def read(self, name: str) -> Tensor | None:
-        """The tensor written as ``name``, on the CPU; None if there is none."""
+    def read(self, key: Key, /) -> Value | None:
+        """What was written as ``key``, on the CPU; None if there is nothing."""
         return None
 
-    def write(self, name: str, tensor: Tensor) -> None:
-        """Keeps ``tensor`` as ``name``, whole or not at all."""
+    def write(self, key: Key, value: Value, /) -> None:
+        """Keeps ``value`` as ``key``, whole or not at all."""
 
 
-class Templates:
-    """Templates that other runs may have painted already, by the number of their frame.
-
-    This one keeps nothing; `runs.cache.CachedTemplates` keeps them for other runs.
-    """
-
-    def read(self, index: int) -> Template | None:
-        """The template of frame ``index``; None if there is none."""
-        return None
-
-    def write(self, index: int, template: Template) -> None:
-        """Keeps the template of frame ``index``, whole or not at all."""
-
-
+Notes = Kept[str, Tensor]  # so that a run that was cut off goes on: `runs.files.FolderNotes`
+Templates = Kept[int, Template]  # by frame, shared by runs: `runs.cache.CachedTemplates`
 NO_NOTES, NO_TEMPLATES = Notes(), Templates()
-
-
-def _nobody(index: int, template: Template) -> None:
-    """Hears of a template and does nothing."""
 
 
 @dataclass(frozen=True)
@@ -100,16 +85,19 @@ class Work:
     notes: Notes = NO_NOTES
     asked: tuple[int, ...] = ()
     templates: Templates = NO_TEMPLATES
-    on_template: Callable[[int, Template], None] = _nobody
+    on_template: Callable[[int, Template], None] = lambda index, template: None
 
 
 class Method(Protocol):
-    """A way to paint a story. Frozen; its fields are its settings."""
+    """A way to paint a story. Frozen; its fields are its settings.
+
+    What has a value or a body here is what a method is unless it says otherwise.
+    """
 
     name: ClassVar[str]
-    needs_identities: ClassVar[bool]
-    has_templates: ClassVar[bool]  # whether its frames have one, see `types.Frame`
-    one_size: ClassVar[bool]  # whether all frames of a story must have the same size
+    needs_identities: ClassVar[bool] = False
+    has_templates: ClassVar[bool] = False  # whether its frames have one, see `types.Frame`
+    one_size: ClassVar[bool] = False  # whether all frames of a story must have the same size
 
     @classmethod
     def of(cls, preset: Preset) -> Self:
@@ -118,11 +106,11 @@ class Method(Protocol):
 
     def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
         """The seed of frame ``index`` in a run of ``seed``; ``per_frame`` is the preset's wish."""
-        ...
+        return frame_seed(seed, index, per_frame=per_frame)
 
     def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """The other frames that frame ``index`` looks at, in the order that matters."""
-        ...
+        """The other frames that frame ``index`` looks at, in the order that matters; none."""
+        return ()
 
     def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
         """Each prompt that frame ``index`` is painted from, and the noun that a face is put into.
@@ -132,12 +120,12 @@ class Method(Protocol):
         ...
 
     def weights(self, model: ModelFacts) -> str:
-        """The fingerprint of all weights that it paints with.
+        """The fingerprint of all weights that it paints with: the checkpoint's.
 
         Raises:
             ModelError: the model does not hold them.
         """
-        ...
+        return model.fingerprint
 
     def inputs(self, sources: Sources, index: int) -> dict[str, Any]:
         """What frame ``index`` is made from, plain values: all of it goes into the frame's key.
@@ -159,7 +147,7 @@ class Method(Protocol):
 
         None if there is no template that another run could use.
         """
-        ...
+        return None
 
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """Network calls that painting ``wanted`` takes, if everybody is found at once.

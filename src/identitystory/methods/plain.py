@@ -14,14 +14,14 @@ gets its face, for a prompt of PhotoMaker's takes one; the others are painted fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ..config import InjectionConfig, Preset
-from ..protocols import Backend, IdentityGenerator
+from ..config import Preset
+from ..protocols import Backend, ImageGenerator
 from ..sampling import painted, sized
-from ..types import Frame, Identity, Prompt, Scene, Story
+from ..types import Frame, Prompt
 from .base import BaseMethod
 from .method import Work
 
@@ -34,10 +34,7 @@ class General(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself."""
-        for n in work.wanted:
-            G = sized(backend.general, work.story.scenes[n])
-            z_0 = painted(G, self.said(work, [n]))
-            yield n, Frame(work.story.scenes[n], G.decode(z_0)[0])
+        return _one_by_one(self, backend.general, work)
 
 
 @dataclass(frozen=True)
@@ -52,37 +49,22 @@ class DirectIdentity(BaseMethod):
         """With the guidance of whoever paints faces."""
         return {"guidance": preset.injection.guidance_identity}
 
+    def said(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
+        """Each scene's prompt, with the face of the first of its cast."""
+        prompts = super().said(work, frames)
+        for k, n in enumerate(frames):
+            if cast := work.story.scenes[n].cast:
+                face, noun = work.identities[cast[0]].embedding, work.story.character(cast[0]).noun
+                prompts[k] = replace(prompts[k], face=face, noun=noun)
+        return prompts
+
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
-        """Each frame by itself."""
-        config = InjectionConfig(guidance_identity=self.guidance, negative=self.negative)
-        for n in work.wanted:
-            scene, seed = work.story.scenes[n], work.seeds[n]
-            yield (
-                n,
-                direct_identity(
-                    backend.identity, work.story, scene, work.identities, config, seed=seed
-                ),
-            )
+        """Each frame by itself, T_i from noise."""
+        return _one_by_one(self, backend.identity, work)
 
 
-def direct_identity(
-    G_id: IdentityGenerator,
-    story: Story,
-    scene: Scene,
-    identities: Mapping[str, Identity],
-    config: InjectionConfig,
-    *,
-    seed: int = 0,
-) -> Frame:
-    """Without Re-denoising Identity Injection: the identity generator paints T_i from noise.
-
-    One prompt takes one face: of a cast of several only the first gets its identity.
-    """
-    prompt = Prompt(scene.prompt, config.negative, config.guidance_identity, seed=seed)
-    if scene.cast:
-        first = story.character(scene.cast[0])
-        face = identities[first.name].embedding
-        prompt = replace(prompt, face=face, noun=first.noun)
-    G_id = sized(G_id, scene)
-    z_0 = painted(G_id, [prompt])
-    return Frame(scene, G_id.decode(z_0)[0])
+def _one_by_one(method: BaseMethod, G: ImageGenerator, work: Work) -> Iterator[tuple[int, Frame]]:
+    for n in work.wanted:
+        scene = work.story.scenes[n]
+        G_n = sized(G, scene)
+        yield n, Frame(scene, G_n.decode(painted(G_n, method.said(work, [n])))[0])

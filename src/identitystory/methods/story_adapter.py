@@ -24,7 +24,7 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..models.sdxl.attention import Site, attend, edited
 from ..models.sdxl.family import adapter_fingerprint
-from ..protocols import Backend, EditableGenerator, ModelFacts
+from ..protocols import Backend, ModelFacts
 from ..sampling import painted, sized
 from ..types import Frame, Story
 from .base import BaseMethod
@@ -82,19 +82,25 @@ class StoryAdapter(BaseMethod):
         if work.folder is None:
             raise ConfigError(f"{self.name} reads an IP-Adapter from a checkpoint folder")
         adapter = load_ip_adapter(work.folder, G.unet)
-        everyone = range(len(work.story.scenes))
-        seen: Tensor | None = None
+        scenes, seen = work.story.scenes, None
+
+        def frame(n: int, seen: Tensor | None, round_: int) -> Image.Image:
+            G_n = sized(G, scenes[n])
+            edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
+            with edited(G_n.unet, edit):
+                z = painted(G_n, self.said(work, [n]))
+            return G_n.decode(z)[0]
+
         for round_ in range(self.rounds):
             name = f"round-{round_:02d}"
             found = work.notes.read(name)
             if found is None:
-                frames = (self._frame(G, adapter, work, n, seen, round_) for n in everyone)
+                frames = (frame(n, seen, round_) for n in range(len(scenes)))
                 found = torch.stack([adapter.embed(image) for image in frames])
                 work.notes.write(name, found)
             seen = found
         for n in work.wanted:
-            image = self._frame(G, adapter, work, n, seen, self.rounds)
-            yield n, Frame(work.story.scenes[n], image)
+            yield n, Frame(scenes[n], frame(n, seen, self.rounds))
 
     def scale(self, round_: int) -> float:
         """Weight of the pictures in round 1 to ``rounds``; 0 in round 0."""
@@ -102,21 +108,6 @@ class StoryAdapter(BaseMethod):
             return 0.0
         share = (round_ - 1) / max(1, self.rounds - 1)
         return self.scale_first + (self.scale_last - self.scale_first) * share
-
-    def _frame(
-        self,
-        G: EditableGenerator,
-        adapter: Any,
-        work: Work,
-        n: int,
-        seen: Tensor | None,
-        round_: int,
-    ) -> Image.Image:
-        G = sized(G, work.story.scenes[n])
-        edit = GlobalReference(adapter, seen, self.scale(round_), guided=self.guidance != 1)
-        with edited(G.unet, edit):
-            z = painted(G, self.said(work, [n]))
-        return G.decode(z)[0]
 
 
 class GlobalReference:

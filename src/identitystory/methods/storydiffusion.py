@@ -13,7 +13,7 @@ lay-out, the semantic motion predictor for video.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,23 +21,18 @@ import torch
 from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited
-from ..protocols import Backend, Conditioning
-from ..sampling import sized
+from ..protocols import EditableGenerator
 from ..seeds import derived_seed, frame_seed
-from ..types import Frame, Story
-from .anchors import Anchors, anchors, groups, in_step, others
-from .base import BaseMethod
-from .method import Work, editable
-
-Bank = dict[tuple[str, int], tuple[Tensor, Tensor]]  # (site, anchor) -> sampled k and v
+from ..types import Story
+from .anchors import AnchoredEdit, AnchoredMethod, Anchors, Conditions, groups, in_step
+from .method import Work
 
 
 @dataclass(frozen=True)
-class StoryDiffusion(BaseMethod):
+class StoryDiffusion(AnchoredMethod):
     """Consistent self-attention over a story.
 
     Attributes:
-        anchors: frames of each character that the others look at; those where it is alone first.
         keep: the share of an anchor's tokens that others see, drawn anew at each step and grid.
         warm_up: first steps, with plain attention.
         skip_early: chance that a layer is left plain before ``early`` of 50 steps are done.
@@ -47,9 +42,8 @@ class StoryDiffusion(BaseMethod):
     """
 
     name: ClassVar[str] = "storydiffusion"
-    one_size: ClassVar[bool] = True
+    alone_first: ClassVar[bool] = True
 
-    anchors: int = 2
     keep: float = 0.5
     warm_up: int = 1
     skip_early: float = 0.3
@@ -61,66 +55,39 @@ class StoryDiffusion(BaseMethod):
         """The story's own, as ``same_noise`` says."""
         return frame_seed(seed, index, per_frame=not self.same_noise)
 
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """Every anchor, unless the frame shows nobody."""
-        return others(story, self.found(story), index)
-
-    def found(self, story: Story) -> Anchors:
-        """The anchors of ``story``."""
-        return anchors(story, self.anchors, alone=True)
-
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame, the anchors' counted in every portion."""
         made = groups(self.found(story), wanted)
         return self.per_step * steps * sum(len(group) for portion in made for group in portion)
 
-    def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
-        """Portion by portion; see ``method.in_step``."""
-        G = sized(editable(backend, self.name), work.story.scenes[0])
-        found, told = self.found(work.story), set[int]()
-        for portion in groups(found, work.wanted):
-            conds = {group: G.condition(self.said(work, group)) for group in portion}
-            z = {n: G.noise(work.seeds[n]) for group in portion for n in group}
-            edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
-            with edited(G.unet, edit):
-                for _ in in_step(G, edit, z, conds):
-                    pass
-            for n in sorted(set(z) & set(work.wanted) - told):
-                told.add(n)
-                yield n, Frame(work.story.scenes[n], G.decode(z[n][None])[0])
+    def stepped(
+        self, G: EditableGenerator, work: Work, found: Anchors, conds: Conditions
+    ) -> dict[int, Tensor]:
+        z = {n: G.noise(work.seeds[n]) for group in conds for n in group}
+        edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
+        with edited(G.unet, edit):
+            for _ in in_step(G, edit, z, conds):
+                pass
+        return z
 
 
-class ConsistentSelfAttention:
+class ConsistentSelfAttention(AnchoredEdit):
     """The edit: k and v of the anchors' sampled tokens, joined to a frame's own."""
 
     def __init__(
         self, settings: StoryDiffusion, found: Anchors, seeds: Sequence[int], steps: int
     ) -> None:
-        self.settings, self.found, self.seeds, self.steps = settings, found, seeds, steps
-        self.bank: Bank = {}
-        self.i, self.group = steps, tuple[int, ...]()
-
-    def begin(self, i: int, group: tuple[int, ...], z: Tensor, cond: Conditioning) -> None:
-        """``group`` is next; the anchors come first, and leave their samples for the others."""
-        self.i, self.group = i, group
-        if group == self.found.frames:
-            self.bank.clear()
+        super().__init__(found, seeds, steps)
+        self.settings = settings
 
     def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Consistent self-attention in the up path, plain attention elsewhere."""
-        done = self.steps - self.i
-        if not site.is_self or site.part != "up" or done < self.settings.warm_up:
+        if not site.is_self or site.part != "up" or self.done < self.settings.warm_up:
             return attend(q, k, v)
-        q_b, k_b, v_b = (x.unflatten(0, (-1, len(self.group))) for x in (q, k, v))
-        if self.group == self.found.frames:
-            for b, n in enumerate(self.group):
-                drawn = self.sample(n, k.shape[2]).to(k.device)
-                self.bank[site.name, n] = k_b[:, b, :, drawn], v_b[:, b, :, drawn]
-        h = [self._one(site, n, q_b[:, b], k_b[:, b], v_b[:, b]) for b, n in enumerate(self.group)]
-        return torch.stack(h, dim=1).flatten(0, 1)
+        return self.shared(site, q, k, v)
 
-    def _one(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """One frame's attention, (halves, heads, N, d); each half sees its own kind only."""
+    def one(self, site: Site, n: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """One frame's attention to the samples of its anchors and to itself."""
         seen = self.found.seen[n]
         if not seen or self.skips(site, n):
             return attend(q, k, v)
@@ -130,14 +97,11 @@ class ConsistentSelfAttention:
         return attend(q, k, v)
 
     def sample(self, anchor: int, tokens: int) -> Tensor:
-        """Which of an anchor's tokens the others see at this step: bool (tokens,)."""
-        place = self.found.frames.index(anchor)
-        seed = derived_seed("tokens", self.seeds[anchor], place, self.i, tokens)
-        drawn = torch.rand(tokens, generator=torch.Generator().manual_seed(seed))
-        return drawn < self.settings.keep
+        """A share of its tokens, ``keep``."""
+        return self.drawn("tokens", anchor, tokens) < self.settings.keep
 
     def skips(self, site: Site, n: int) -> bool:
         """Whether this layer stays plain at this step, by a coin that depends on the seed alone."""
         coin = derived_seed("coin", self.seeds[n], self.i, site.name) / 2**48
-        early = (self.steps - self.i) * 50 < self.settings.early * self.steps
+        early = self.done * 50 < self.settings.early * self.steps
         return coin < (self.settings.skip_early if early else self.settings.skip_late)

@@ -19,9 +19,8 @@ from ..models.sdxl.tokens import token_rows
 
 FAR = 2.0  # the largest cosine distance
 
-Match = tuple[
-    Tensor, Tensor, Tensor
-]  # which source (T,), which patch (T,), whether to take it (T,)
+# which source (T,), which patch (T,), whether to take it (T,)
+Match = tuple[Tensor, Tensor, Tensor]
 
 
 def concept_tokens(tokenizer: Any, prompt: str, nouns: Sequence[str], limit: int) -> list[int]:
@@ -117,9 +116,9 @@ def patches(features: Tensor, tokens: int) -> Tensor:
     return F.normalize(grid.flatten(1).mT, dim=-1)
 
 
-def nearest(target: Tensor, sources: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[
-    Tensor, Tensor, Tensor
-]:  # fmt: skip
+def nearest(
+    target: Tensor, sources: Sequence[Tensor], masks: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
     """For each target patch the nearest source patch inside its source's mask.
 
     Args:

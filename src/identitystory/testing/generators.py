@@ -23,7 +23,7 @@ TEXTS = ("a woman with long red hair by the sea", "a man")  # of other lengths
 def check_generator(
     G: ImageGenerator, *, texts: Sequence[str] = TEXTS, guidance: float = 3.0, network: Any = None
 ) -> None:
-    """Nothing if G keeps the contract of a general generator.
+    """Raises ContractError unless G keeps the contract of a general generator.
 
     Args:
         G: with a few steps, for all checks together take about twenty.
@@ -31,9 +31,6 @@ def check_generator(
         guidance: that it can heed.
         network: the torch module whose rows are counted and held against ``calls``; ``G.unet`` if it
             has one, otherwise ``calls`` is only asked.
-
-    Raises:
-        ContractError: it does not.
     """
     prompts = [Prompt(text, guidance=guidance, seed=n + 1) for n, text in enumerate(texts)]
     _noise(G)
@@ -62,7 +59,7 @@ def check_identity_generator(
     guidance: float = 3.0,
     general: ImageGenerator | None = None,
 ) -> None:
-    """Nothing if G_id keeps the contract of an identity generator, which is a generator's and more.
+    """Raises ContractError unless G_id keeps an identity generator's contract, a generator's and more.
 
     Args:
         G_id: as for `check_generator`.
@@ -71,9 +68,6 @@ def check_identity_generator(
         nouns: the class word in each text.
         guidance: as for `check_generator`.
         general: G, if both share networks: G_id's steps must leave no trace in it.
-
-    Raises:
-        ContractError: it does not.
     """
     plain = [Prompt(text, guidance=guidance, seed=7) for text in texts]
     with torch.no_grad():

@@ -43,15 +43,12 @@ class _Stripes:
 
 
 def check_method(kind: type[Method], backend: Backend, *, story: Story = STORY) -> None:
-    """Nothing if a method keeps its contract.
+    """Raises ContractError unless a method keeps its contract.
 
     Args:
         kind: the class.
         backend: with a few steps; its segmenter is not asked.
         story: three scenes, with names in their casts.
-
-    Raises:
-        ContractError: it does not.
     """
     t = backend.general.num_steps
     preset = Preset("check", num_steps=t, injection=InjectionConfig(start=max(1, t - 1)))
@@ -148,14 +145,11 @@ def _paints(method: Method, backend: Backend, story: Story, seeds: tuple[int, ..
 
 
 def check_measure(measure: Measure, evidence: Evidence | None = None) -> None:
-    """Nothing if a measure keeps its contract.
+    """Raises ContractError unless a measure keeps its contract.
 
     Args:
         measure: a row of the table.
         evidence: of a story that it can measure; without it only what holds for none is checked.
-
-    Raises:
-        ContractError: it does not.
     """
     rule("name", bool(measure.name.strip()), f"{measure.name!r}")
     rule("better", measure.better in ("more", "less", ""), f"{measure.better!r}")

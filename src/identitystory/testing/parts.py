@@ -24,15 +24,12 @@ PHRASES = ("a woman with long red hair", "a man")
 def check_segmenter(
     segmenter: Segmenter, *, images: Sequence[Image.Image] = (), phrases: Sequence[str] = PHRASES
 ) -> None:
-    """Nothing if a segmenter keeps its contract.
+    """Raises ContractError unless a segmenter keeps its contract.
 
     Args:
         segmenter: it need not find anybody.
         images: RGB; drawn ones of several forms if empty.
         phrases: two.
-
-    Raises:
-        ContractError: it does not.
     """
     for image in images or [drawn(64, 64, 1), drawn(72, 48, 2), drawn(40, 64, 3)]:
         before = image.tobytes()
@@ -65,11 +62,7 @@ def _segmentation(found: Segmentation, image: Image.Image, phrases: Sequence[str
 
 
 def check_family(family: Family, folder: Path, *, texts: Sequence[str] = TEXTS) -> None:
-    """Nothing if a family keeps its contract on the base in ``folder``, a small one.
-
-    Raises:
-        ContractError: it does not.
-    """
+    """Raises ContractError unless a family keeps its contract on the small base in ``folder``."""
     pipeline = str(read_json(folder / INDEX).get("_class_name", ""))
     known = bool(family.pipeline) and pipeline.startswith(family.pipeline)
     rule("pipeline", known, f"{INDEX} says {pipeline!r}, the family {family.pipeline!r}")

@@ -17,21 +17,13 @@ class ContractError(AssertionError):
 
 
 def rule(name: str, kept: bool, otherwise: str) -> None:
-    """Nothing if the rule is kept.
-
-    Raises:
-        ContractError: it is not.
-    """
+    """Raises ContractError unless the rule is kept."""
     if not kept:
         raise ContractError(f"{name}: {otherwise}")
 
 
 def refuses(name: str, kind: type[Exception], call: Callable[[], Any], what: str) -> None:
-    """Nothing if ``call`` raises ``kind``.
-
-    Raises:
-        ContractError: it raises nothing, or something else.
-    """
+    """Raises ContractError unless ``call`` raises ``kind``."""
     try:
         call()
     except kind:

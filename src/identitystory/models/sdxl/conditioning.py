@@ -71,4 +71,6 @@ class Conditioning:
             x.unflatten(0, (2, self.batch))[first:, at].flatten(0, 1)
             for x in (self.hidden, self.pooled, self.time_ids)
         )
-        return hidden[:, :length], pooled, time_ids
+        if len(set(self.lengths)) > 1:  # a method may have put more behind prompts of one length
+            hidden = hidden[:, :length]
+        return hidden, pooled, time_ids
