@@ -31,7 +31,6 @@ from typing import Any
 
 import torch
 from diffusers import DDIMScheduler, StableDiffusionXLPipeline
-from peft.tuners.tuners_utils import BaseTunerLayer
 from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -44,7 +43,7 @@ from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.samplers import sampler
 from identitystory.models.sdxl.conditioning import Encoding
 from identitystory.models.sdxl.generator import LatentDiffusion
-from identitystory.models.sdxl.lora import load_lora
+from identitystory.models.sdxl.lora import LoraLayer, load_lora
 from identitystory.models.sdxl.photomaker import LORA
 from identitystory.models.sdxl.sizes import sdxl_unet, sdxl_vae
 from identitystory.sampling import Watched
@@ -239,7 +238,7 @@ class Bench:
 @contextmanager
 def without_lora(unet: Any) -> Iterator[None]:
     """The U-Net with its own layers where the LoRA's stand, which cost a little even when off."""
-    wrapped = {name: m for name, m in unet.named_modules() if isinstance(m, BaseTunerLayer)}
+    wrapped = {name: m for name, m in unet.named_modules() if isinstance(m, LoraLayer)}
     for name, layer in wrapped.items():
         unet.set_submodule(name, layer.base_layer)
     try:

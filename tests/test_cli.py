@@ -174,6 +174,7 @@ def test_any_setting_is_set_by_its_name_recorded_and_kept(call, tmp_path):
     assert found == {"settle": 1.0, "normalize": True, "search_steps": None}
     assert made["discovery"]["search_prompt"] == "{description}, 1=1"
     assert made["attempts"] == 2
+    assert type(made["discovery"]["settle"]) is float  # as a preset has it: the same key
     assert call(*command)[0] == 0  # the folder's own
     assert configuration(tmp_path / "r") == made
     assert call(*command, "--set", "injection.start=10")[0] == 0

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 
 from benchmarks import cost
-from identitystory.models.sdxl.lora import load_lora
+from identitystory.models.sdxl.lora import LoraLayer, load_lora
 from identitystory.models.sdxl.photomaker import LORA
 from tests.toy import make_toy_pipeline
 
@@ -38,7 +37,7 @@ def test_every_schedule_is_counted_and_timed_in_turns(bench, monkeypatch):
 
 
 def test_the_plain_pipeline_runs_without_a_trace_of_the_lora(bench):
-    wrapped = lambda: [m for m in bench.G.unet.modules() if isinstance(m, BaseTunerLayer)]
+    wrapped = lambda: [m for m in bench.G.unet.modules() if isinstance(m, LoraLayer)]
     before = wrapped()
     assert before
     with cost.without_lora(bench.G.unet):

@@ -6,6 +6,8 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 import identitystory
 
 SRC = Path(identitystory.__file__).parent
@@ -116,18 +118,26 @@ def test_only_models_know_diffusers_and_transformers():
     assert bad == set()
 
 
-def test_importing_the_package_brings_neither_diffusers_nor_transformers():
-    code = (
-        "import sys, identitystory; print(sorted({'diffusers', 'transformers'} & set(sys.modules)))"
-    )
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import identitystory; dir(identitystory)",
+        "from identitystory.cli.main import main; main(['--version'])",
+        "from identitystory.cli.main import main; main(['--help'])",
+        "from identitystory.cli.main import main; main(['generate', '--help'])",
+    ],
+)
+def test_the_package_and_its_help_come_without_torch(code):
+    heavy = "{'torch', 'diffusers', 'transformers', 'numpy', 'pydantic', 'rich'}"
+    told = f"import atexit, sys\natexit.register(lambda: print(sorted({heavy} & set(sys.modules))))"
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"{told}\n{code}"],
         capture_output=True,
         text=True,
         check=True,
         cwd=SRC.parent,
     )
-    assert done.stdout.strip() == "[]"
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("[]", "")
 
 
 def test_what_is_public_exists_and_has_a_docstring():

@@ -7,14 +7,16 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import CLIPImageProcessorPil, CLIPVisionModelWithProjection
 
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.sdxl.identity_encoder import identity_encoder, photomaker_v1_shapes
 from identitystory.models.sdxl.load import load_sdxl
-from identitystory.models.sdxl.lora import load_lora, read_lora
+from identitystory.models.sdxl.lora import LoraLayer, load_lora, read_lora
 from identitystory.models.sdxl.photomaker import LORA, class_token, load_photomaker
 from tests.conftest import asked
 from tests.toy import WIDTHS, toy_checkpoint, toy_encoder, toy_vision_config  # noqa: F401
@@ -295,24 +297,28 @@ def test_the_lora_is_w_plus_b_a(toy, G_id, tensors):
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_its_short_forward_is_pefts_bit_for_bit(toy, scale):
-    G = general(toy)
-    G_id = load_photomaker(toy / "photomaker.safetensors", G)
-    e = randn(1, sum(WIDTHS))
-    cond = G_id.condition(asked([PROMPT], guidance=2.0, faces=e, nouns=["woman"]))
-    z, layers = G.noise(0)[None], G_id.loras[0].layers
-    for layer in layers:
-        layer.scaling[LORA] = scale
-    short = [g.step(z, 4, cond) for g in (G, G_id)]
-    for layer in layers:
-        del layer.forward
-        layer.set_adapter(LORA)
-        layer.enable_adapters(enabled=True)
-    assert torch.equal(G.step(z, 4, cond), short[1])
-    for layer in layers:
-        layer.enable_adapters(enabled=False)
-    assert torch.equal(G.step(z, 4, cond), short[0])
-    assert not torch.equal(*short)
+@pytest.mark.parametrize("kind", ["linear", "convolution"])
+def test_a_layer_with_a_lora_is_pefts_bit_for_bit(scale, kind):
+    torch.manual_seed(0)
+    base, x = nn.Linear(6, 5), torch.randn(2, 4, 6)
+    if kind == "convolution":
+        base, x = nn.Conv2d(6, 5, 3, stride=2, padding=1), torch.randn(2, 6, 8, 8)
+    network = nn.Sequential(copy.deepcopy(base))
+    theirs = get_peft_model(network, LoraConfig(r=3, lora_alpha=3 * scale, target_modules=["0"]))
+    layer = theirs.base_model.model[0]
+    A, B = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    ours = LoraLayer(base)
+    with torch.no_grad():
+        B.copy_(torch.randn_like(B))
+        ours.put("one", A.clone(), B.clone())
+        ours.scaling["one"] = scale
+        assert torch.equal(ours(x), base(x))
+        ours.wanted = ("one",)
+        assert torch.equal(ours(x), theirs(x))
+        assert not torch.equal(ours(x), base(x))
+    assert (ours.weight is base.weight, ours.bias is base.bias) == (True, True)
+    with pytest.raises(ValueError, match="beside"):
+        ours.put("two", A[:, :-1], B)
 
 
 def test_two_loras_add_up_and_go_off_one_by_one(toy, G_id, tensors):

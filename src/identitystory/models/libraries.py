@@ -1,9 +1,9 @@
 """The classes of diffusers and transformers that networks are opened with, and little else of them.
 
-Their modules import every other model, torch's compiler, half of scipy: more than twice what torch
-itself takes. A `Later` stands in ``sys.modules`` for such a package. Its submodules are imported as
-ever, and its own code runs when somebody asks for a name that only this code defines: whoever uses
-the package gets the package, and nothing has to be taken back.
+Their modules import every other model, torch's compiler and half of scipy: more than twice what
+torch itself takes. While they are imported here, a `_StandIn` holds the place of each such package:
+its submodules are imported as ever, its own code is not run. Afterwards the places are empty again,
+and whoever imports one of the packages gets it whole.
 """
 
 from __future__ import annotations
@@ -12,68 +12,94 @@ import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
-from threading import RLock
 from types import ModuleType
 from typing import Any
 
 import torch
 
-_LOCK = RLock()
 
+class _StandIn(ModuleType):
+    """A package in whose place it stands for a while; asked for anything else, it is the package."""
 
-class Later(ModuleType):
-    """A package whose own code runs when it is needed.
-
-    Args:
-        name: the package.
-        homes: names that it hands on, and the modules they come from; a module of that name itself
-            if it has no such name.
-        known: names that it has before its code runs.
-    """
-
-    def __init__(self, name: str, homes: Mapping[str, str], known: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, spec: ModuleSpec, homes: dict[str, str]) -> None:
         super().__init__(name)
-        spec = importlib.util.find_spec(name)
-        assert spec is not None  # noqa: S101
         self.__spec__, self.__file__ = spec, spec.origin
-        self.__path__ = list(spec.submodule_search_locations or ())
-        self.__dict__.update(known, _homes=homes, _known=known, _ran=False)
+        if spec.submodule_search_locations is not None:
+            self.__path__ = list(spec.submodule_search_locations)
+        vars(self)["homes"] = homes
 
     def __getattr__(self, name: str) -> Any:
-        """The name from its home, or from the package's own code, which runs for it."""
-        if name.startswith("__") and name != "__all__":
+        """The name from its home, or the package's own."""
+        if name.startswith("__"):
             raise AttributeError(name)
-        with _LOCK:
-            if not self._ran and name in self._homes:
-                home = importlib.import_module(self._homes[name])
-                return getattr(home, name, home)
-            if not self._ran:
-                self._run()
-        real = sys.modules[self.__name__]  # transformers puts another module in its place
-        if real is self:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        return getattr(real, name)
+        if name in self.homes and sys.modules.get(self.__name__) is self:
+            home = importlib.import_module(self.homes[name])
+            return getattr(home, name, home)
+        self.leave()
+        return getattr(importlib.import_module(self.__name__), name)
 
-    def _run(self) -> None:
-        self.__dict__["_ran"] = True
-        for name in self._known:
-            self.__dict__.pop(name, None)
-        self.__spec__.loader.exec_module(self)  # type: ignore[union-attr]
-        if self.__name__ == "torch._dynamo":
-            for mark, marked in _MARKED:
-                getattr(self, mark)(marked)
+    def leave(self) -> None:
+        """Empties the place; the package is made aware of its submodules when it is imported."""
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+            parent, _, own = self.__name__.rpartition(".")
+            holder = sys.modules.get(parent)
+            if holder is not None and vars(holder).get(own) is self:
+                delattr(holder, own)
+            _FINDER.names.add(self.__name__)
 
 
-def later(name: str, homes: Mapping[str, str] = {}, known: Mapping[str, Any] = {}) -> None:
-    """Puts a `Later` in the place of a package that is installed and not imported yet."""
-    if name not in sys.modules and importlib.util.find_spec(name) is not None:
-        package = sys.modules[name] = Later(name, homes, known)
-        parent, _, own = name.rpartition(".")
-        if parent:
-            setattr(sys.modules[parent], own, package)
+class _Finder:
+    """Finds a package that was stood in for, once: its code runs, and what waited for it follows."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """The package's own, with the waiting things done after its code."""
+        if name not in self.names:
+            return None
+        self.names.remove(name)
+        spec: Any = importlib.util.find_spec(name)
+        run = spec.loader.exec_module
+
+        def run_and_follow(module: ModuleType) -> None:
+            run(module)
+            for inner in [each for each in sys.modules if each.rpartition(".")[0] == name]:
+                vars(module).setdefault(inner.rpartition(".")[2], sys.modules[inner])
+            for mark, marked in _MARKED if name == "torch._dynamo" else ():
+                getattr(module, mark)(marked)
+
+        spec.loader.exec_module = run_and_follow
+        return spec
+
+
+class _Named:
+    """A function or class of a package that is imported when it is called or asked for something.
+
+    Before that nothing is an instance of it.
+    """
+
+    def __init__(self, module: str, name: str) -> None:
+        self._place = module, name
+
+    def _real(self) -> Any:
+        return getattr(importlib.import_module(self._place[0]), self._place[1])
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._real()(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._real(), name)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return self._place[0] in sys.modules and isinstance(instance, self._real())
 
 
 def _marker(name: str) -> Callable[[Any], Any]:
@@ -93,66 +119,78 @@ def _disable(function: Any = None, *args: Any, **options: Any) -> Any:
 
     @functools.wraps(function)
     def disabled(*values: Any, **named: Any) -> Any:
-        compiler = torch._dynamo
-        if compiler.disable is _disable:
+        compiler: Any = sys.modules.get("torch._dynamo")
+        if compiler is None or isinstance(compiler, _StandIn):
             return function(*values, **named)
         return compiler.disable(function, *args, **options)(*values, **named)
 
     return disabled
 
 
-def _called_later(module: str, name: str) -> Callable[..., Any]:
-    """A function of ``module``, imported when it is called."""
-    return lambda *args, **options: getattr(sys.modules[module], name)(*args, **options)
+_MARKED: list[tuple[str, Any]] = []
+_FINDER = _Finder()
+_DECORATORS = {name: _marker(name) for name in ("allow_in_graph", "assume_constant_result")}
+_PEFT = "peft.tuners.tuners_utils"
+_PACKAGES: dict[str, dict[str, Any]] = {
+    "torch._dynamo": {"disable": _disable, **_DECORATORS},
+    "scipy.optimize": {"linear_sum_assignment": None},
+    "scipy.stats": {},
+    "scipy.integrate": {},
+    "peft": {},
+    "peft.tuners": {},
+    _PEFT: {"BaseTunerLayer": None},
+    "transformers": {"__version__": version("transformers"), "AutoImageProcessor": None},
+    "transformers.models": {},
+    "transformers.processing_utils": {},
+    "diffusers.models.transformers": {},
+    "diffusers.models.autoencoders": {},
+    "diffusers.models.unets": {},
+    "diffusers.hooks": {},
+}
+_HOMES = {
+    "transformers": {
+        "initialization": "transformers.initialization",
+        "PreTrainedModel": "transformers.modeling_utils",
+    },
+    "transformers.processing_utils": {"Unpack": "typing"},
+}
 
 
 @contextmanager
-def _without_distributed() -> Iterator[None]:
-    """transformers, imported here first, asks once whether torch is distributed, and is told no.
+def _alone() -> Iterator[None]:
+    """Imports without the packages above, torch's distributed half and made-up docstrings.
 
-    Who trains on several machines in the same process imports transformers or starts
-    torch.distributed before a model is opened.
+    transformers asks once whether torch is distributed, and is told no: who trains on several
+    machines in the same process starts torch.distributed, or imports transformers, before a model is
+    opened. Its docstrings are put together from tables of all its models.
     """
-    asked = torch.distributed.is_available
-    if "transformers" not in sys.modules and not (asked() and torch.distributed.is_initialized()):
+    asked, first = torch.distributed.is_available, "transformers" not in sys.modules
+    if first and not (asked() and torch.distributed.is_initialized()):
         torch.distributed.is_available = lambda: False
+    there = []
+    for name, known in _PACKAGES.items():
+        if name not in sys.modules and (spec := importlib.util.find_spec(name)) is not None:
+            package = sys.modules[name] = _StandIn(name, spec, _HOMES.get(name, {}))
+            parts = {k: _Named(name, k) if v is None else v for k, v in known.items()}
+            vars(package).update(parts)
+            parent, _, own = name.rpartition(".")
+            if parent:
+                setattr(sys.modules[parent], own, package)
+            there.append(package)
+    utils: Any = importlib.import_module("transformers.utils")
+    documented = utils.auto_docstring
+    utils.auto_docstring = lambda given=None, **_: given or (lambda undocumented: undocumented)
+    sys.meta_path.insert(0, _FINDER)
     try:
         yield
     finally:
+        for package in reversed(there):
+            package.leave()
         torch.distributed.is_available = asked
+        utils.auto_docstring = documented
 
 
-_TASKS = [
-    "CausalLM",
-    "QuestionAnswering",
-    "Seq2SeqLM",
-    "SequenceClassification",
-    "TokenClassification",
-]
-_AUTO = ("AutoModel", "AutoTokenizer", "AutoImageProcessor", *(f"AutoModelFor{t}" for t in _TASKS))
-_HOMES = {
-    "initialization": "transformers.initialization",
-    "PreTrainedModel": "transformers.modeling_utils",
-    "BloomPreTrainedModel": "transformers.models.bloom",
-    **dict.fromkeys(("Cache", "DynamicCache", "EncoderDecoderCache"), "transformers.cache_utils"),
-    **dict.fromkeys(_AUTO, "transformers.models.auto"),
-}
-_MARKED: list[tuple[str, Any]] = []
-_MARKERS = {name: _marker(name) for name in ("allow_in_graph", "assume_constant_result")}
-_ASSIGN = "linear_sum_assignment"
-
-with _without_distributed():
-    later("torch._dynamo", known={"disable": _disable, **_MARKERS})
-    later("transformers", _HOMES, {"__version__": version("transformers")})
-    later("transformers.models")
-    later("scipy.optimize", known={_ASSIGN: _called_later("scipy.optimize", _ASSIGN)})
-    later("scipy.stats")
-    later("scipy.integrate")
-    later("diffusers.models.transformers")
-    later("diffusers.models.autoencoders")
-    later("diffusers.models.unets")
-    later("diffusers.hooks")
-
+with _alone():
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 from diffusers.loaders.lora_pipeline import StableDiffusionXLLoraLoaderMixin
 from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
-from peft import get_peft_model_state_dict
-from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -21,21 +17,78 @@ from torch import Tensor, nn
 from ...errors import ModelError
 
 
+class LoraLayer(nn.Module):
+    """W x + scale B A x for each LoRA that is on, beside the layer whose W it is.
+
+    Attributes:
+        base_layer: the layer itself, linear or a convolution.
+        lora_A: A of each LoRA by its name; of a convolution it has the layer's kernel, and B is 1x1.
+        lora_B: B of each.
+        scaling: the scale of each.
+        wanted: names of those that are on.
+    """
+
+    def __init__(self, base_layer: nn.Module) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.lora_A, self.lora_B = nn.ModuleDict(), nn.ModuleDict()
+        self.scaling: dict[str, float] = {}
+        self.wanted: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        """What it has not is the layer's: ``weight``, ``in_features``."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("base_layer"), name)
+
+    def put(self, name: str, A: Tensor, B: Tensor) -> None:
+        """Puts a LoRA beside the layer, off.
+
+        Raises:
+            ValueError: its shapes are another layer's.
+        """
+        W: Tensor = self.base_layer.weight  # type: ignore[assignment]
+        fits = len(A) == B.shape[1] and A.shape[1:] == W.shape[1:] and len(B) == len(W)
+        if not fits or A.dim() != B.dim():
+            raise ValueError(f"{tuple(A.shape)} and {tuple(B.shape)} beside {tuple(W.shape)}")
+        self.scaling[name] = 1.0
+        self.lora_A[name], self.lora_B[name] = _like(self.base_layer, A), _like(None, B)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The layer's answer and the LoRAs'."""
+        result: Tensor = self.base_layer(x)
+        for name in self.wanted:
+            delta, scale = self.lora_B[name](self.lora_A[name](x)), self.scaling[name]
+            result = result + (delta if scale == 1 else delta * scale)
+        return result
+
+
+def _like(layer: nn.Module | None, weight: Tensor) -> nn.Module:
+    """A layer without bias that has ``weight``, and the stride and padding of ``layer``."""
+    made: nn.Module
+    if weight.dim() == 2:
+        made = nn.Linear(1, 1, bias=False, device="meta")
+    else:
+        how: dict[str, Any] = {"kernel_size": tuple(weight.shape[2:])}
+        how |= {k: getattr(layer, k) for k in ("stride", "padding", "dilation")} if layer else {}
+        made = nn.Conv2d(1, 1, bias=False, device="meta", **how)
+    made.weight = nn.Parameter(weight, requires_grad=False)
+    return made
+
+
 class Lora:
     """One LoRA of a U-Net: off, except inside ``with lora.on():``. Several may be on at once.
 
     Attributes:
-        name: peft's name of it.
+        name: what it is called in its layers.
         layers: what it changes.
     """
 
     def __init__(self, unet: nn.Module, name: str) -> None:
-        tuned = [m for m in unet.modules() if isinstance(m, BaseTunerLayer)]
+        changed = [m for m in unet.modules() if isinstance(m, LoraLayer)]
         self.name = name
-        self.layers: list[Any] = [m for m in tuned if name in m.lora_A]  # type: ignore[operator]
-        for layer in self.layers:
-            layer.wanted = ()
-            layer.forward = MethodType(_plus_loras, layer)
+        self.layers = [layer for layer in changed if name in layer.lora_A]
 
     @contextmanager
     def on(self) -> Iterator[None]:
@@ -47,22 +100,6 @@ class Lora:
         finally:
             for layer in self.layers:
                 layer.wanted = layer.wanted[:-1]
-
-
-def _plus_loras(layer: Any, x: Tensor) -> Tensor:
-    """W x + scale B A x for each LoRA that is on: peft's own forward, bit for bit, without its questions.
-
-    They cost as much as a small layer itself, and more than an accelerator takes for a large one.
-    """
-    result: Tensor = layer.base_layer(x)
-    for name in layer.wanted:
-        A, B, scale = layer.lora_A[name], layer.lora_B[name], layer.scaling[name]
-        if isinstance(A, nn.Linear):
-            delta = nn.functional.linear(nn.functional.linear(x, A.weight), B.weight)
-        else:
-            delta = B(A(x))
-        result = result + (delta if scale == 1 else delta * scale)
-    return result
 
 
 def load_lora(
@@ -92,22 +129,23 @@ def load_lora(
     strange = [k for k in state if not re.search(r"\.lora_[AB]\.weight$", k)]
     if strange:
         raise ModelError(f"{file}: {strange[0]!r} is not a LoRA weight of a U-Net")
-    if state:
-        try:
-            with warnings.catch_warnings():  # that the U-Net has another LoRA already
-                warnings.simplefilter("ignore", UserWarning)
-                unet.load_lora_adapter(dict(state), prefix=None, adapter_name=name)
-        except (ValueError, KeyError, IndexError, RuntimeError) as error:
-            raise ModelError(f"{file}: the LoRA does not fit: {error}") from error
-        placed = get_peft_model_state_dict(unet, adapter_name=name)
-        homeless = sorted(state.keys() - placed.keys())
-        if homeless:
-            raise ModelError(f"{file}: the U-Net has no place for {homeless[0]!r}")
-    lora = Lora(unet, name)
     device, dtype = unet.device, unet.dtype  # asked once: each walks through the whole U-Net
-    for layer in lora.layers:
-        layer.to(device, dtype).requires_grad_(False)
-    return lora
+    for place in dict.fromkeys(key.rsplit(".lora_", 1)[0] for key in state):
+        A, B = (state.get(f"{place}.lora_{letter}.weight") for letter in "AB")
+        try:
+            layer = unet.get_submodule(place)
+        except AttributeError:
+            layer = None
+        if not isinstance(layer, LoraLayer | nn.Linear | nn.Conv2d) or A is None or B is None:
+            raise ModelError(f"{file}: the U-Net has no place for {place + '.lora_A.weight'!r}")
+        if not isinstance(layer, LoraLayer):
+            layer = LoraLayer(layer)
+            unet.set_submodule(place, layer)
+        try:
+            layer.put(name, A.to(device, dtype), B.to(device, dtype))
+        except ValueError as error:
+            raise ModelError(f"{file}: the LoRA does not fit {place}: {error}") from None
+    return Lora(unet, name)
 
 
 def read_lora(file: Path, unet: Any, name: str) -> Lora:

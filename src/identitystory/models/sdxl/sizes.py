@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
-from typing import Any
-
-from transformers import GroundingDinoConfig, SamConfig, SwinConfig
+from typing import TYPE_CHECKING, Any
 
 from ..libraries import AutoencoderKL, UNet2DConditionModel
+
+if TYPE_CHECKING:
+    from transformers import GroundingDinoConfig, SamConfig
 
 _PUBLISHED: dict[str, dict[str, Any]] = tomllib.loads(
     (resources.files("identitystory") / "data" / "networks.toml").read_text(encoding="utf-8")
@@ -35,9 +36,13 @@ def sdxl_vae() -> AutoencoderKL:
 
 def grounding_dino_config() -> GroundingDinoConfig:
     """Grounding DINO base, the one with Swin-B."""
+    from transformers import GroundingDinoConfig, SwinConfig
+
     return GroundingDinoConfig(backbone_config=SwinConfig(**SWIN_B))
 
 
 def sam_config() -> SamConfig:
     """SAM with ViT-H."""
+    from transformers import SamConfig
+
     return SamConfig(vision_config=SAM_VIT_H)
