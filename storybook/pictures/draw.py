@@ -1,0 +1,102 @@
+"""Draws sets of pictures: ``python -m storybook.pictures.draw singles --count 20000``.
+
+A set is drawn in blocks of 64 pictures; a block that is there is not drawn again, so the command may
+be broken off and given again, with a larger ``--count`` too. ``--worker 0/2`` draws every other block.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import paths
+from ..world.picture import paint
+from ..world.pen import PARTS
+from ..world.records import Record
+from .recipe import KINDS, cast_of, record_of
+from .sets import BLOCK, PictureSet, packed
+
+HEIGHT = 256
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a picture shows: its record, the numbers of its people, and their key points."""
+
+    record: Record
+    people: tuple[int, ...]
+    keypoints: Any
+
+
+def prepare(kind: str, count: int) -> PictureSet:
+    """An empty set, or the one that is there made longer."""
+    folder = paths.pictures(kind)
+    (folder / "records").mkdir(parents=True, exist_ok=True)
+    count = -(-count // BLOCK) * BLOCK
+    spec = folder / "spec.json"
+    if spec.exists():
+        count = max(count, json.loads(spec.read_text())["count"])
+    width = round(HEIGHT * KINDS[kind].wide)
+    for name, channels in (("rgb.u8", 3), ("marks.u8", 1)):
+        with (folder / name).open("ab") as file:
+            file.truncate(count * HEIGHT * width * channels)
+    made = dict(kind=kind, count=count, height=HEIGHT, width=width, parts=list(PARTS))
+    spec.write_text(json.dumps(made), encoding="utf-8")
+    return PictureSet(folder)
+
+
+def draw_block(data: PictureSet, block: int) -> None:
+    """Draw one block; its records are written last."""
+    kind = data.spec["kind"]
+    rgb, marks = data._map("rgb.u8", (3,), "r+"), data._map("marks.u8", (), "r+")
+    shots = {}
+    for number in range(block * BLOCK, (block + 1) * BLOCK):
+        record = record_of(kind, number)
+        picture = paint(record, height=data.spec["height"])
+        rgb[number] = picture.rgb
+        marks[number] = packed(picture.part, picture.person, picture.head)
+        shots[number] = Shot(record, tuple(cast_of(kind, number)[0]), picture.keypoints)
+    file = data.folder / "records" / f"{block:05d}.pkl"
+    partial = file.with_suffix(".part")
+    partial.write_bytes(pickle.dumps(shots))
+    partial.rename(file)
+
+
+def draw(kind: str, count: int, worker: int = 0, workers: int = 1) -> int:
+    """Draw what is missing of this worker's blocks; how many pictures that were."""
+    data = prepare(kind, count)
+    there = set(data.blocks)
+    missing = [b for b in range(-(-count // BLOCK)) if b % workers == worker and b not in there]
+    began = told = time.time()
+    for done, block in enumerate(missing, 1):
+        draw_block(data, block)
+        if time.time() - told > 30 or done == len(missing):
+            rate = done * BLOCK / (time.time() - began)
+            print(f"{kind}: block {done} of {len(missing)}, {rate:.0f} pictures/s", flush=True)
+            told = time.time()
+    return len(missing) * BLOCK
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=list(KINDS))
+    parser.add_argument("--count", type=int, default=20000)
+    parser.add_argument("--worker", default="0/1", help="k/n: only every n-th block")
+    parser.add_argument("--state", type=Path)
+    options = parser.parse_args()
+    paths.use_state(options.state)
+    k, n = map(int, options.worker.split("/"))
+    np.seterr(all="ignore")
+    draw(options.kind, options.count, k, n)
+
+
+if __name__ == "__main__":
+    main()
