@@ -24,7 +24,7 @@ from .tokenizer import write_clip_tokenizer
 
 NAME = "text"
 WIDTHS = (128, 192)
-TOKENS, MAX_LENGTH, BATCH = 1100, 77, 160
+TOKENS, MAX_LENGTH, BATCH = 1400, 77, 160
 LONGEST = 60  # tokens of most captions; the rest of a row is padding, which is looked at now and then
 CLASS_WORDS = ("man", "woman", "boy", "girl", "teenager")
 POOL = 4000  # records that are drawn at a time
@@ -42,7 +42,7 @@ def make_tokenizers() -> list[CLIPTokenizer]:
     """Both tokenizers, trained on captions when they are not there; the second pads with "!"."""
     folders = tokenizer_folders()
     if not (folders[1] / "vocab.json").exists():
-        texts = [f"{w} {w} {w}" for w in VOCABULARY]
+        texts = [" ".join(10 * [w]) for w in VOCABULARY]  # so that each word is one token
         rng = np.random.default_rng(0)
         texts += [caption(record_of("singles", FIRST_RECORD + k), rng) for k in range(3000)]
         for folder, pad in zip(folders, ("<|endoftext|>", "!"), strict=True):

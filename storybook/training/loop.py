@@ -22,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from identitystory.models.hardware import resolve_dtype
+from ..package import resolve_dtype
 
 from .. import paths
 from .muon import all_summed
