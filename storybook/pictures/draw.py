@@ -10,29 +10,17 @@ import argparse
 import json
 import pickle
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from .. import paths
 from ..world.picture import paint
 from ..world.pen import PARTS
-from ..world.records import Record
 from .recipe import KINDS, cast_of, record_of
-from .sets import BLOCK, PictureSet, packed
+from .sets import BLOCK, PictureSet, Shot, packed
 
 HEIGHT = 256
-
-
-@dataclass(frozen=True)
-class Shot:
-    """What a picture shows: its record, the numbers of its people, and their key points."""
-
-    record: Record
-    people: tuple[int, ...]
-    keypoints: Any
 
 
 def prepare(kind: str, count: int) -> PictureSet:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import paths
+from ..world.records import Record
 
 BLOCK = 64  # pictures
 # Parts of a face, from the finest on; names that a world does not have are left out.
@@ -44,6 +45,15 @@ def person_of(marks: np.ndarray) -> np.ndarray:
 def head_of(marks: np.ndarray) -> np.ndarray:
     """Whether each pixel is of a head, hair included."""
     return marks >= 128
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a picture shows: its record, the numbers of its people, and their key points."""
+
+    record: Record
+    people: tuple[int, ...]
+    keypoints: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -85,9 +95,9 @@ class PictureSet:
         return np.memmap(self.folder / name, np.uint8, mode, shape=shape)
 
     @cached_property
-    def shots(self) -> dict[int, Any]:
+    def shots(self) -> dict[int, Shot]:
         """Number -> ``Shot`` of every picture that is drawn."""
-        found: dict[int, Any] = {}
+        found: dict[int, Shot] = {}
         for block in self.blocks:
             text = (self.folder / "records" / f"{block:05d}.pkl").read_bytes()
             found |= pickle.loads(text)  # our own file
