@@ -40,6 +40,7 @@ KINDS = {
     "singles": Kind(1, 0, 1, 1.0),
     "pairs": Kind(2, 0, 2, 1.5),
     "threes": Kind(3, 0, 3, 2.0),
+    "strangers": Kind(1, 2 * HELD_OUT, 6, 1.0),  # whom only the recogniser learns from
     "held_out": Kind(1, HELD_OUT, 4, 1.0),
     "held_out_pairs": Kind(2, HELD_OUT, 5, 1.5),
 }

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..pictures.keypoints import head_box
-from ..pictures.sets import PictureSet, open_set, open_there
+from ..pictures.sets import PictureSet, open_there
 from ..pictures.views import soften, to_tensor
 from ..training.loop import Run, load_trained, mixed, moved
 from ..training.muon import muon_and_adam
@@ -25,8 +25,7 @@ from ..training.options import stage_options
 NAME, SIZE, WIDTH, BATCH = "little_people", 96, 128, 64
 WIDTHS = (32, 64, 96, 144)
 MARGIN, SCALE = 0.35, 24.0
-FROM = 0.5  # it learns from the second half of the people; the tower's are the same ones, seen by
-# another network with another aim, so held-out people are what counts
+SET = "strangers"  # people whom no other network learns from
 
 
 class Stage(nn.Module):
@@ -77,17 +76,11 @@ def crop(x: Tensor, box: tuple[int, int, int, int], shake: np.ndarray | None = N
     return F.avg_pool2d(big, 2)[0]
 
 
-def heads_of(data: PictureSet, low: float, high: float) -> tuple[list, list[int]]:
-    """(number, place, person) of everybody in a set whose number among all people is in a share of
-    them; and the people."""
-    people = sorted({w for s in data.shots.values() for w in s.people})
-    people = people[int(low * len(people)) : int(high * len(people))]
-    known = set(people)
-    found = [
-        (n, k, who) for n, s in sorted(data.shots.items()) for k, who in enumerate(s.people)
-        if who in known
-    ]  # fmt: skip
-    return found, people
+def heads_of(data: PictureSet) -> tuple[list[tuple[int, int, int]], list[int]]:
+    """(number, place, person) of everybody in a set; and the people."""
+    shots = sorted(data.shots.items())
+    found = [(n, k, who) for n, s in shots for k, who in enumerate(s.people)]
+    return found, sorted({row[2] for row in found})
 
 
 def look_at(
@@ -111,8 +104,8 @@ def look_at(
 
 def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
     """Who is it, of thousands; the wrong answers get a margin for nothing."""
-    data = open_set("singles")
-    rows, people = heads_of(data, 0.0 if steps else FROM, 1.0)
+    (data, *_) = open_there(SET, "singles")
+    rows, people = heads_of(data)
     number_of = {w: k for k, w in enumerate(people)}
     by_person: dict[int, list] = {}
     for row in rows:
@@ -164,7 +157,7 @@ def report(count: int = 400) -> dict[str, float]:
     from .tower import verified
 
     sets = open_there("held_out") or open_there("singles")
-    rows, _ = heads_of(sets[0], 0.0, 1.0)
+    rows, _ = heads_of(sets[0])
     chosen = [(0, row) for row in rows[:count]]
     net, who = load_recogniser(), np.array([row[2] for _, row in chosen])
     x = look_at(sets, chosen, None)

@@ -2,8 +2,9 @@
 
 A plain ``AutoencoderKL`` of factor 16, held to L1, gradients, and to what the ``look`` sees. Its
 latents forgive: they are decoded with noise, at half their size, and now and then without their last
-channels, so that the first ones carry the structure and the others the detail. Trained at a constant
-rate; ``--cool`` goes on from a copy with the rate to zero, and that one is used.
+channels. The first half of the channels carry the structure: a linear layer must read off them each
+cell's mean colour and the shares of its parts. (Without it red and green are brown for half an hour.)
+Trained at a constant rate; ``--cool`` goes on from a copy with the rate to zero, and that one is used.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from ..pictures.sets import PictureSet, open_there
+from ..pictures.sets import PictureSet, open_there, part_of
 from ..pictures.views import windows
 from ..training.loop import DEVICE, Run, load_trained, mixed, moved, trained
-from ..training.losses import reconstruction
+from ..training.losses import opponent, reconstruction
 from ..training.muon import muon_and_adam
 from ..training.options import stage_options
 from .look import load_look
@@ -30,7 +31,9 @@ SETS, SHARES = ("singles", "pairs", "threes"), (0.75, 0.2, 0.05)
 NOISE = 0.2  # of a latent's spread, that the decoder forgives
 CUTS = (8, 12, 16, 20)  # channels that a picture is decoded from now and then
 CUT_SHARE = 0.25
-OUTER = ("conv_in", "conv_out", "quant", "norm")  # learned by AdamW
+TOLD, COLOURED, PARTED = CHANNELS // 2, 2.0, 0.1  # channels that tell structure, and what it weighs
+PARTS = 32
+OUTER = ("conv_in", "conv_out", "quant", "norm", "structure")  # learned by AdamW
 
 
 def new_vae() -> AutoencoderKL:
@@ -43,6 +46,27 @@ def new_vae() -> AutoencoderKL:
         up_block_types=("UpDecoderBlock2D",) * levels,
         mid_block_add_attention=False, scaling_factor=1.0, force_upcast=False,
     )  # fmt: skip
+
+
+class Taught(nn.Module):
+    """The autoencoder, and the layer that reads structure off its latents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vae = new_vae()
+        self.structure = nn.Conv2d(TOLD, 3 + PARTS, 1)
+
+    def untold(self, z: Tensor, x: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """How far colours of cells (of x) and shares of parts (B, 32, h, w) are from being told."""
+        colour, part = self.structure(z[:, :TOLD]).split([3, PARTS], 1)
+        wrong = (colour - F.avg_pool2d(opponent(x), FACTOR)).square().mean()
+        return wrong, -(shares * part.log_softmax(1)).sum(1).mean()
+
+
+def shares_of(marks: np.ndarray) -> Tensor:
+    """(B, 32, h, w) how much of each cell each part fills, of marks (B, H, W)."""
+    part = torch.from_numpy(part_of(marks)).long()
+    return F.avg_pool2d(F.one_hot(part, PARTS).permute(0, 3, 1, 2).float(), FACTOR)
 
 
 def optimizers_of(model: nn.Module, muon: float, adam: float) -> list[torch.optim.Optimizer]:
@@ -75,9 +99,10 @@ def train(
     window: int = WINDOW,
 ) -> None:  # fmt: skip
     """Encoder and decoder together."""
-    vae, look = new_vae(), load_look().to(DEVICE)
+    taught, look = Taught(), load_look().to(DEVICE)
+    vae = taught.vae
     run = Run(
-        COOLED if cool else NAME, vae, optimizers_of(vae, 0.02, 1.5e-3), minutes=minutes,
+        COOLED if cool else NAME, taught, optimizers_of(taught, 0.02, 1.5e-3), minutes=minutes,
         steps=steps, ema=0.99, decay_from=0.0 if cool else None, start=NAME if cool else None,
         warmup=1 if cool else 50,
     )  # fmt: skip
@@ -89,14 +114,16 @@ def train(
             sets = open_there(*SETS)
             shares = [SHARES[SETS.index(s.folder.name)] for s in sets]
         w = windows(sets, shares, batch, window, rng)
-        x, weight = moved(w.x, w.weight)
+        x, weight, parted = moved(w.x, w.weight, shares_of(w.marks))
         with mixed():
             mean = vae.encode(x).latent_dist.mean.float()
             z = noisy(mean, NOISE)
             y = vae.decode(cut(z, CUT_SHARE)).sample.float()
         rough, unlike = reconstruction(y, x, weight), look.unlike(y, x)
+        colour, parts = taught.untold(z, x, parted)
         loss = rough + 0.6 * unlike + 0.2 * (mean.square().mean((0, 2, 3)) - 1).relu().mean()
-        shown = dict(rough=rough, unlike=unlike, spread=mean.detach().std())
+        loss = loss + COLOURED * colour + PARTED * parts
+        shown = dict(rough=rough, unlike=unlike, colour=colour, parts=parts)
         if run.step % 2:
             loss = loss + 0.35 * (equal := unequal_when_smaller(vae, z, x))
             shown["equal"] = equal
@@ -115,7 +142,7 @@ def unequal_when_smaller(vae: AutoencoderKL, z: Tensor, x: Tensor) -> Tensor:
 
 def load_encoder_side() -> AutoencoderKL:
     """The trained autoencoder whose latents everything lives on: the cooled one, if there is one."""
-    return load_trained(COOLED if trained(COOLED) else NAME, new_vae())
+    return load_trained(COOLED if trained(COOLED) else NAME, Taught()).vae
 
 
 def load_vae() -> AutoencoderKL:

@@ -21,12 +21,14 @@ def opponent(x: Tensor) -> Tensor:
 def reconstruction(y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """L1 in opponent colours, gradients at three scales, and the colours of whole cells.
 
+    The last as a squared error: an L1 loss is content with brown where red and green are as many.
+
     Args:
         y, x: (B, 3, H, W) in [-1, 1].
         weight: (B, 1, H, W) of each pixel, of mean one.
     """
     d = opponent(y) - opponent(x)
-    loss = (d.abs() * weight).mean() + F.avg_pool2d(d, FACTOR).abs().mean()
+    loss = (d.abs() * weight).mean() + 2 * F.avg_pool2d(d, FACTOR).square().mean()
     d = (y - x) * weight.sqrt()
     for _ in range(3):
         loss = loss + 0.35 * (d.diff(dim=-1).abs().mean() + d.diff(dim=-2).abs().mean())
