@@ -84,16 +84,22 @@ def heads_of(data: PictureSet) -> tuple[list[tuple[int, int, int]], list[int]]:
 
 
 def look_at(
-    sets: list[PictureSet], chosen: list[tuple[int, tuple]], rng: np.random.Generator | None
-) -> Tensor:
-    """(n, 3, SIZE, SIZE) heads of (set, (number, place, person)); varied where ``rng`` is given."""
+    sets: list[PictureSet], chosen: list[tuple[int, tuple]], rng: np.random.Generator | None,
+    pictures: Tensor | None = None, *, turned: bool = True,
+) -> Tensor:  # fmt: skip
+    """(n, 3, SIZE, SIZE) heads of (set, (number, place, person)).
+
+    Args:
+        rng: varies them, where it is given; ``turned``: half of them mirrored then.
+        pictures: (n, 3, H, W) painted instead of those drawn, with the heads at the same place.
+    """
     views = []
-    for k, (number, place, _) in chosen:
+    for n, (k, (number, place, _)) in enumerate(chosen):
         data = sets[k]
         box = head_box(data, number, place) or (40, 200, 40, 200)
-        shake = rng.normal(0, 0.04, 3) if rng is not None else None
-        view = crop(to_tensor(data.rgb[number][None])[0], box, shake)
-        views.append(view.flip(2) if rng is not None and rng.random() < 0.5 else view)
+        whole = to_tensor(data.rgb[number][None])[0] if pictures is None else pictures[n]
+        view = crop(whole, box, rng.normal(0, 0.04, 3) if rng is not None else None)
+        views.append(view.flip(2) if rng is not None and turned and rng.random() < 0.5 else view)
     x = torch.stack(views)
     if rng is None:
         return x
