@@ -161,7 +161,9 @@ def _apple(pen: Pen, b: Body, s: int) -> None:
 
 
 def _cat(pen: Pen, b: Body, s: int) -> None:
-    fur = (lch(0.72, 0.12, 62), lch(0.40, 0.02, 60), lch(0.88, 0.02, 80), lch(0.66, 0.015, 80))[b.person.seed % 4]
+    furs = (lch(0.72, 0.12, 62), lch(0.36, 0.02, 60), lch(0.92, 0.02, 80), lch(0.64, 0.015, 250))
+    seen = [f for f in furs if math.dist(f, b.colour) > 0.17]  # never a cat that the clothes hide
+    fur = seen[b.person.seed % len(seen)]
     x, y = s * 0.10, b.top + 1.30
     _arm(pen, b, -s, (-s * (b.half + 0.10), b.top + 1.60), (-s * 0.72, y + 0.42))
     pen.line(spline([(x - s * 0.50, y + 0.40), (x - s * 0.98, y + 0.60), (x - s * 0.88, y + 1.0)]), fur, 0.17, part="thing")

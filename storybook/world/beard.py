@@ -9,7 +9,9 @@ from .head import Head
 from .paths import joined, shape, spline
 from .pen import INK, Pen, lin
 
-FRAMES = (lch(0.28, 0.03, 30), lch(0.44, 0.10, 42), lch(0.38, 0.08, 250))
+# The frames: dark ones on light skin, light ones on dark skin, so that they are seen.
+FRAMES = ((lch(0.28, 0.03, 30), lch(0.44, 0.10, 42), lch(0.38, 0.08, 250)),
+          (lch(0.20, 0.02, 30), lch(0.82, 0.10, 86), lch(0.72, 0.10, 240)))  # fmt: skip
 REACH = {"stubble": (0.0, 0.0), "short beard": (0.02, 0.06), "full beard": (0.09, 0.22)}
 
 
@@ -80,7 +82,7 @@ def draw_glasses(pen: Pen, h: Head, arms: bool = False) -> None:
     p = h.person
     if p.glasses == "none":
         return
-    colour, r = FRAMES[p.frame], p.eye_size * (1.16 + 0.26 * p.glasses_size)
+    colour, r = FRAMES[h.skin[0] < 0.66][p.frame], p.eye_size * (1.16 + 0.26 * p.glasses_size)
     r = min(r, p.eye_gap - 0.035)
     middle_y = p.eye_y + 0.02
     for s in (-1, 1):
@@ -97,9 +99,9 @@ def draw_glasses(pen: Pen, h: Head, arms: bool = False) -> None:
                        (0, 1), (0.6, 0.95), (0.92, 0.5))  # fmt: skip
             rim = [(x + s * r * 1.03 * a, middle_y + r * 0.80 * b) for a, b in corners]
         path = spline(h.all_at(*rim, forward=0.08), closed=True)
-        pen.fill(path, lch(0.97, 0.01, 220), 0.12)
-        pen.line(path, colour, 0.036, part="glasses")
+        pen.fill(path, lch(0.97, 0.01, 220), 0.07)
+        pen.line(path, colour, 0.031, part="glasses")
     if not arms:
         x = p.eye_gap - r + 0.012
         bridge = h.all_at((-x, p.eye_y - 0.02), (0, p.eye_y - 0.055), (x, p.eye_y - 0.02), forward=0.11)
-        pen.line(spline(bridge), colour, 0.036, part="glasses")
+        pen.line(spline(bridge), colour, 0.031, part="glasses")

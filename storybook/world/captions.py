@@ -28,6 +28,9 @@ from .things import things_of
 IRIS_WORDS = {"dark": "dark", "brown": "brown", "hazel": "hazel", "green": "green",
               "blue": "blue", "gray": "gray"}  # fmt: skip
 
+# Rooms where only a lit lamp tells the hour.
+WITHOUT_WINDOW = frozenset({"library", "cafe", "studio", "plain wall"})
+
 
 def _one(rng: np.random.Generator, options) -> str:
     return options[int(rng.integers(len(options)))]
@@ -113,8 +116,10 @@ def clothes(moment: Moment, rng: np.random.Generator) -> str:
 def _where(place: Place, rng: np.random.Generator, chance: float = 0.95) -> str:
     where = _one(rng, words.PLACE[place.name]) if rng.random() < chance else ""
     hours = list(words.HOUR[place.hour])
-    if place.name == "plain wall" or (place.name in INDOORS and place.hour == "day"):
-        hours = ["", "", *hours]
+    if place.name in WITHOUT_WINDOW and place.hour in ("dawn", "day"):
+        hours = [""]
+    elif place.name in INDOORS:
+        hours = ["", *hours]
     if place.name not in INDOORS:
         hours += words.OUTDOOR_HOUR.get(place.hour, ())
     hour = _one(rng, hours) if rng.random() < 0.85 else ""
@@ -166,7 +171,9 @@ def _empty(record: Record, rng: np.random.Generator) -> str:
     """A place with nobody: "a kitchen at night with a cat, nobody in it"."""
     place = record.place
     text = _one(rng, words.VIEW[place.name])
-    hour = _one(rng, [h for h in words.HOUR[place.hour]])
+    hour = _one(rng, words.HOUR[place.hour])
+    if place.name in WITHOUT_WINDOW and place.hour in ("dawn", "day"):
+        hour = ""
     things = [words.THING[t] for t in things_of(place)]
     text = " ".join(x for x in (text, hour) if x)
     if things and rng.random() < 0.85:

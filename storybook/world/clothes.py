@@ -179,8 +179,8 @@ def _cardigan(pen: Pen, b: Body) -> None:
     _under(pen, b)
     _halves(pen, b, 0.10, 0.95)
     for s in (-1, 1):
-        edge = [(s * (n + 0.17), y - 0.02), (s * (n + 0.04), y + 0.36), (s * 0.11, y + 0.98), (s * 0.11, BOTTOM)]
-        pen.line(spline(edge), shade(c, 0.05, 4) if c[0] < 0.85 else shade(c, -0.06), 0.11, part="cloth")
+        edge = [(s * (n + 0.16), y - 0.06), (s * (n * 0.5 + 0.15), y + 0.46), (s * 0.13, y + 0.95), (s * 0.12, BOTTOM)]
+        pen.line(spline(edge, tension=0.1), shade(c, 0.05, 4) if c[0] < 0.85 else shade(c, -0.06), 0.12, part="cloth")
     for i in range(4):
         pen.fill(oval(0.11, y + 1.10 + i * 0.5, 0.055), shade(c, 0.25 if c[0] < 0.6 else -0.28))
 
@@ -239,9 +239,8 @@ def _sports_top(pen: Pen, b: Body) -> None:
     path, line = torso(b, n + 0.14, y + 0.01, 0.34, v=True)
     cloth_fill(pen, b, path)
     pen.clip(path)
-    for s in (-1, 1):  # a stripe from the neck over each shoulder
-        pen.line(spline([(s * (n + 0.26), y - 0.05), (s * (half - 0.42), top + 0.24), (s * (half - 0.36), top + 1.2)]), b.second, 0.15)
-    pen.line(spline([(-half, top + 0.74), (half, top + 0.74)]), b.second, 0.20)
+    pen.line(spline([(-half - 0.3, top + 0.52), (0, top + 0.46), (half + 0.3, top + 0.52)]), b.second, 0.22)
+    pen.line(spline([(-half - 0.3, top + 0.72), (0, top + 0.66), (half + 0.3, top + 0.72)]), b.second, 0.055)
     pen.back()
     folds(pen, b, path)
     pen.line(spline(line, tension=0), b.second, 0.085, part="cloth")

@@ -53,7 +53,7 @@ def draw_eye(pen: Pen, h: Head, s: int) -> None:
     if lines > 0.2:
         for k in (-0.015, 0.045):
             crow = [turn(wide * 1.26, k), turn(wide * 1.55, k * 1.9)]
-            pen.line(spline(crow), h.deep, 0.018, 0.55 * lines)
+            pen.line(spline(crow), h.deep, 0.018, 0.8 * lines)
 
 
 def draw_brows(pen: Pen, h: Head) -> None:
@@ -61,15 +61,15 @@ def draw_brows(pen: Pen, h: Head) -> None:
     p = h.person
     colour = mix(h.hair, INK, 0.30)
     if p.hair == "bald" or p.grey > 0.45:
-        colour = mix(h.hair, h.deep, 0.30)
+        colour = mix(h.hair, h.deep, 0.60)
     elif h.hair[0] > 0.6:
         colour = mix(h.hair, h.deep, 0.55)
-    if abs(colour[0] - h.skin[0]) < 0.13:  # a brow must be seen
-        colour = shade(h.skin, -0.16 if p.grey < 0.45 else 0.2, 0, -0.01)
+    if abs(colour[0] - h.skin[0]) < 0.17:  # a brow must be seen
+        colour = shade(h.skin, -0.20, 0, -0.02)
     long, thick, y = p.eye_size * 1.16, p.brow_thick, p.eye_y - p.brow_y
     gap, rise, end = p.eye_gap, h.brow_in, h.brow_out
-    points = [(gap - long * 0.92, y + 0.022 - rise), (gap - long * 0.35, y - p.brow_arch * 0.55 - rise * 0.65),
-              (gap + long * 0.35, y - p.brow_arch - end * 0.7), (gap + long * 1.10, y + 0.030 - end * 0.9)]  # fmt: skip
+    points = [(gap - long * 0.92, y + 0.010 - rise), (gap - long * 0.35, y - p.brow_arch * (0.55 if rise > -0.03 else 0.2) - rise * (0.65 if rise > 0 else 0.4)),
+              (gap + long * 0.30, y - p.brow_arch - end * 0.7), (gap + long * 1.10, y + 0.046 - end * 0.9)]  # fmt: skip
     for s in (-1, 1):
         path = taper([h.at(s * a, b, 0.03) for a, b in points], [thick * 0.75, thick * 1.1, thick * 0.95, thick * 0.2])
         pen.fill(path, colour, 0.96, part="brow")
@@ -90,7 +90,7 @@ def draw_nose(pen: Pen, h: Head) -> None:
                  (s * 0.125, top - 0.10, 0.0)),
     )  # fmt: skip
     a, b = h.at(s * 0.03, tip_y, 0.1), h.at(s * w * 1.1, tip_y)
-    pen.fill(side, lin(a, b, (h.shadow, 0.75), (h.shadow, 0.35)), part="nose")
+    pen.fill(side, lin(a, b, (h.shadow, 1.0), (h.shadow, 0.6)), part="nose")
     ball = 0.055 + 0.035 * p.nose_round
     c = h.at(light * 0.012, tip_y - 0.035, out)
     pen.fill(oval(*c, ball * 1.25, ball), h.rosy, 0.18 + 0.22 * p.blush * 0.6)
@@ -100,14 +100,14 @@ def draw_nose(pen: Pen, h: Head) -> None:
                  (w * 0.62, tip_y + 0.050, 0.06), (w, tip_y, 0.03)),
         h.all_at((w * 0.55, tip_y + 0.016, 0.10), (0, tip_y + 0.026, out), (-w * 0.55, tip_y + 0.016, 0.10)),
     )  # fmt: skip
-    pen.fill(under, h.deep, 0.55 + 0.2 * p.tone, part="nose")
+    pen.fill(under, h.deep, 0.75 + 0.2 * p.tone, part="nose")
     for k in (-1, 1):
         c = h.at(k * w * 0.48, tip_y + 0.034, 0.09)
         pen.fill(oval(*c, 0.030 * (1.2 if k == s else 1) * h.cos_yaw, 0.016, k * 14), h.deep, 0.9)
         wing = h.all_at((k * w * 0.84, tip_y - 0.07, 0.05), (k * w * 1.06, tip_y - 0.02, 0.02), (k * w * 0.86, tip_y + 0.033, 0.03))
-        pen.line(spline(wing), h.deep, 0.021, 0.5)
+        pen.line(spline(wing), h.deep, 0.023, 0.65)
     bridge = h.all_at((light * 0.022, top + 0.06, 0.08), (light * 0.022, tip_y - 0.13, out))
-    pen.line(spline(bridge), h.bright, 0.038, 0.5)
+    pen.line(spline(bridge), h.bright, 0.042, 0.7)
     pen.fill(oval(*h.at(light * 0.03, tip_y - 0.055, out), ball * 0.48, ball * 0.36), shade(h.bright, 0.05), 0.7)
 
 
@@ -138,7 +138,7 @@ def draw_mouth(pen: Pen, h: Head) -> None:
     s, t, b = turned(seam), turned(top), turned(bottom)
     c = h.at(0, y + opening + lip_low + 0.075, 0.05)
     pen.fill(oval(*c, 0.12, 0.030), h.shadow, 0.6)
-    pen.fill(shape(s, t), shade(colour, -0.035), part="mouth")
+    pen.fill(shape(s, t), shade(colour, -0.06), part="mouth")
     pen.fill(shape(s, b), colour, part="mouth")
     if opening:
         inner = [right, (w * 0.60, y + opening * 0.78 - lift * 0.3), (0, y + opening + sag * 0.9),
@@ -161,7 +161,7 @@ def draw_mouth(pen: Pen, h: Head) -> None:
         pen.line(spline(shine), shade(colour, 0.09), 0.024, 0.5)
         pen.line(spline(s), mix(h.deep, INK, 0.5), 0.028, 0.95)
     for q in (left, right):
-        pen.fill(oval(*h.at(q[0] * 1.02, q[1], 0.05), 0.020), h.deep, 0.7)
+        pen.fill(oval(*h.at(q[0] * 1.02, q[1], 0.05), 0.024), h.deep, 0.8)
     if h.cheeks > 0.5:
         mark = 0.25 + 0.6 * p.dimples
         for k in (-1, 1):
@@ -177,11 +177,11 @@ def draw_lines(pen: Pen, h: Head) -> None:
     for s in (-1, 1):
         if strength > 0.05:
             smile = h.all_at((s * p.nose_w * 1.3, tip - 0.04), (s * (mouth * 0.95 + 0.02), tip + 0.10), (s * (mouth + 0.08), y - 0.02))
-            pen.line(spline(smile), h.deep, 0.020, strength * 0.6)
+            pen.line(spline(smile), h.deep, 0.021, strength * 0.85)
         if w > 0.5:
             chin = h.all_at((s * (mouth + 0.05), y + 0.07), (s * (mouth + 0.06), y + 0.15), (s * (mouth + 0.02), y + 0.21))
-            pen.line(spline(chin), h.deep, 0.02, w * 0.3)
+            pen.line(spline(chin), h.deep, 0.02, w * 0.5)
     if w > 0.2:
-        for i, level in enumerate((-0.42, -0.32)):
+        for i, level in enumerate((-0.46, -0.37, -0.28)[: 2 + (w > 0.6)]):
             brow = h.all_at((-0.26 + 0.04 * i, level + 0.012), (-0.1, level - 0.008), (0.1, level - 0.006), (0.25 - 0.03 * i, level + 0.014))
-            pen.line(spline(brow), h.deep, 0.018, w * 0.40)
+            pen.line(spline(brow), h.deep, 0.018, w * 0.6)

@@ -43,7 +43,7 @@ def _curtain(pen: Pen, h: Head, x: float) -> None:
         half = [(w * 0.7, -0.8), (w, -0.2), (w * 1.05, 0.5), (w * 0.9, y - 0.14), (w * 0.4, y)]
         points = [(x - a, b) for a, b in half] + [(x + a, b) for a, b in half[::-1]]
         curls = [(a, b, 0.15 + 0.03 * math.sin(i * 2.3)) for i, (a, b) in enumerate(evenly(points, 17))]
-        pen.fill(joined(spline(points, closed=True), ovals(curls)), h.hair_dark, part="hair")
+        pen.fill(joined(spline(points, closed=True), ovals(curls, clockwise=False)), h.hair_dark, part="hair")
         return
     wave = 0.06 if "wavy" in style else 0.0
     if y < 1.1:
@@ -109,7 +109,7 @@ def _afro_puffs(pen: Pen, h: Head, x: float) -> None:
 
 def _headscarf(pen: Pen, h: Head, x: float) -> None:
     c, w = cloth(h.person.accent), h.width + 0.14
-    half = [(w * 0.8, -0.8), (w * 1.02, 0.0), (w, 0.8), (w * 1.15, 1.40), (0.9, 1.78), (0, 1.90)]
+    half = [(w * 0.8, -0.8), (w * 1.02, 0.0), (w * 1.0, 0.7), (w * 1.06, 1.15), (w * 1.12, 1.50), (0.7, 1.72), (0, 1.80)]
     right = [(x * 0.5 * (1 - max(0.0, b) / 2) + a, b) for a, b in half]
     left = [(x * 0.5 * (1 - max(0.0, b) / 2) - a, b) for a, b in half[-2::-1]]
     pen.fill(spline([(x * 0.4, -1.14), *right, *left], closed=True), shade(c, -0.07, -6), part="headscarf")

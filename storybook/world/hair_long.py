@@ -50,7 +50,7 @@ def draw_falling(pen: Pen, h: Head) -> None:
         if style == "long curls":
             curls = [(a, b, 0.13 + 0.025 * math.sin(i * 2.1 + k)) for i, (a, b) in enumerate(evenly(half + outer, 12))]
             curls += [(a + k * 0.04, b, 0.095) for a, b in evenly(inner[:3], 5)]
-            path = joined(path, ovals(curls))
+            path = joined(path, ovals(curls, clockwise=k > 0))
         flow = []
         for t in (0.25, 0.5, 0.75):
             side = w * 0.90 + spread * (t - 0.2)
@@ -117,7 +117,8 @@ def draw_headscarf(pen: Pen, h: Head) -> None:
         s = 1 if p.parting > 0 else -1
         pen.line(spline([(s * -0.75, -0.55 + a), (s * -0.2, -1.0 + a * 0.6), (s * 0.6, -0.95 + a)]), shade(c, -0.08, -6), 0.035, 0.7)
     pen.back()
-    fold = shape([(-0.92, 1.40), (-0.4, 1.16), (0.3, 1.14), (0.92, 1.40)], [(0.80, 1.66), (0.2, 1.82), (-0.6, 1.74)])
+    reach = (w + 0.14) * 1.08
+    fold = shape([(-reach, 1.30), (-0.4, 1.14), (0.3, 1.12), (reach, 1.30)], [(reach * 0.96, 1.58), (0.2, 1.82), (-0.6, 1.76), (-reach * 0.98, 1.52)])
     pen.fill(fold, lin((0, 1.1), (0, 1.8), c, shade(c, -0.08, -6)), part="headscarf")
     pen.line(spline([(-0.7, 1.40), (-0.1, 1.54), (0.66, 1.38)]), shade(c, -0.12, -8), 0.035, 0.7)
 

@@ -73,7 +73,7 @@ def draw_quiff(pen: Pen, h: Head) -> None:
     line = half + [(-a, b) for a, b in half[-2::-1]]
     tall = 0.10 + 0.12 * p.volume
     lean = 0.10 * side_of(h)
-    cap = [(x + lean * max(0.0, -y - 0.6), y - tall * max(0, 1 - abs(x) * 1.3)) for x, y in h.cap(0.17, 0.05, 0.31)]
+    cap = [(x + lean * max(0.0, -y - 0.6), y - tall * max(0.0, 1 - (x / (w * 0.9)) ** 2) * (y < -0.5)) for x, y in h.cap(0.13, 0.05, 0.31)]
     flow = [h.all_at((a, -0.66, 0.06), (a * 1.1 - lean, -0.86, 0.20), (a * 0.95 + lean, -1.05, 0.10)) for a in (-0.45, -0.25, -0.05, 0.15, 0.36)]
     fill_hair(pen, h, shape(cap, h.all_at(*line, forward=0.03)), flow, sheen(h, -0.90, 0.40, 0.10))
 

@@ -22,12 +22,12 @@ UPPER = ((0, -1.0, -0.1, -0.1), (0.50, -0.945, 0.05, -0.25), (0.86, -0.66, 0.22,
          (0.985, -0.28, 0.24, -0.42), (1.0, 0.06, 0.22, -0.32))  # fmt: skip
 # brow inner up, brow outer up, lids, mouth corner up, mouth open, mouth wider, cheeks up
 EXPRESSION = {
-    "calm": (0.004, 0.0, 1.0, 0.42, 0.0, 0.0, 0.15),
+    "calm": (0.004, 0.0, 1.0, 0.56, 0.0, 0.0, 0.15),
     "smiling": (0.014, 0.014, 0.95, 0.95, 0.050, 0.050, 0.6),
-    "laughing": (0.030, 0.034, 0.78, 0.95, 0.150, 0.055, 1.0),
+    "laughing": (0.030, 0.034, 0.86, 0.95, 0.150, 0.055, 1.0),
     "sad": (0.070, -0.035, 0.86, -0.62, 0.0, -0.02, 0.0),
     "surprised": (0.085, 0.100, 1.20, 0.02, 0.130, -0.075, 0.0),
-    "angry": (-0.085, 0.035, 0.84, -0.50, 0.0, -0.015, 0.0),
+    "angry": (-0.066, 0.0, 0.86, -0.50, 0.0, -0.015, 0.0),
 }
 
 
@@ -35,7 +35,7 @@ def skin_colour(person: Person) -> Lab:
     """The skin: even steps of lightness from the palest (tone 0) to the darkest (1)."""
     t = person.tone
     chroma = 0.044 + 0.052 * math.sin(math.pi * min(1, 0.12 + 0.80 * t))
-    return lch(0.900 - 0.49 * t, chroma, 58 - 6 * t + 9 * person.under)
+    return lch(0.900 - 0.455 * t, chroma, 58 - 6 * t + 9 * person.under)
 
 
 def hair_colour_of(person: Person) -> Lab:
@@ -74,9 +74,9 @@ class Head:
     def _tones(self) -> None:
         p, t = self.person, self.person.tone
         self.skin = skin_colour(p)
-        self.shadow = shade(self.skin, -0.105 + 0.012 * t, -11 + 5 * t, 0.024 - 0.014 * t)
-        self.deep = shade(self.skin, -0.235 + 0.06 * t, -22 + 10 * t, 0.03 - 0.03 * t)
-        self.bright = shade(self.skin, 0.040 + 0.030 * t, 4, -0.008 + 0.012 * t)
+        self.shadow = shade(self.skin, -0.140 + 0.010 * t, -11 + 5 * t, 0.024 - 0.014 * t)
+        self.deep = shade(self.skin, -0.290 + 0.04 * t, -22 + 10 * t, 0.03 - 0.03 * t)
+        self.bright = shade(self.skin, 0.055 + 0.060 * t, 4, -0.008 + 0.012 * t)
         red = lch(0.62 - 0.20 * t, 0.165, 26)
         self.rosy = mix(shade(self.skin, -0.035), red, 0.55)
         self.hair = hair_colour_of(p)
@@ -130,7 +130,7 @@ class Head:
             for x, y, a, b in (*UPPER, (0.985, 0.23, 0.2, -0.2)):
                 if y > down + 0.01:
                     break
-                rise = top * max(0.0, -y) ** 0.8
+                rise = top * max(0.0, -y) ** 0.8 * (1.35 - 0.6 * x * x)
                 row.append(self.edge(s, x * self.width + side * min(1, x * 1.15), y - rise, a, b - 0.05))
             rows.append(row)
         return rows[0][:0:-1] + rows[1]
@@ -187,10 +187,10 @@ def draw_skull(pen: Pen, h: Head, hair_shadow: bool) -> None:
     c = h.at(light * 0.10, -0.36)
     pen.fill(oval(*c, 0.45), glow(c, 0.45, h.bright, 0.55))
     for s in (-1, 1):
-        c = h.at(s * p.eye_gap, p.eye_y + 0.02)
-        pen.fill(oval(*c, 0.26), glow(c, 0.26, h.shadow, 0.50))
-        c = h.at(s * 0.36, p.eye_y + 0.21)
-        pen.fill(oval(*c, 0.17), glow(c, 0.17, h.bright, 0.6))
+        c = h.at(s * p.eye_gap, p.eye_y - 0.03)
+        pen.fill(oval(*c, 0.30), glow(c, 0.30, h.shadow, 0.85))
+        c = h.at(s * 0.36, p.eye_y + 0.23)
+        pen.fill(oval(*c, 0.20, 0.15), glow(c, 0.20, h.bright, 0.9))
     if hair_shadow:
         top = h.at(0, -0.50)
         pen.fill(oval(top[0], -0.62, w * 1.0, 0.42), lin((0, -0.62), (0, -0.22), (h.shadow, 0.9), (h.shadow, 0.0)))

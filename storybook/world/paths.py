@@ -47,7 +47,7 @@ def taper(points, widths) -> skia.Path:
         k = widths[i] / 2 / (math.hypot(dx, dy) or 1)
         left.append((x - dy * k, y + dx * k))
         right.append((x + dy * k, y - dx * k))
-    return shape(left, right[::-1])
+    return shape(right, left[::-1])
 
 
 def oval(x: float, y: float, rx: float, ry: float | None = None, turn: float = 0.0) -> skia.Path:
@@ -60,12 +60,13 @@ def oval(x: float, y: float, rx: float, ry: float | None = None, turn: float = 0
     return path
 
 
-def ovals(circles) -> skia.Path:
-    """The union of (x, y, radius) circles."""
+def ovals(circles, clockwise: bool = True) -> skia.Path:
+    """The union of (x, y, radius) circles; all drawn one way round, for ``joined``."""
     path = skia.Path()
     path.setFillType(skia.PathFillType.kWinding)
+    way = skia.PathDirection.kCW if clockwise else skia.PathDirection.kCCW
     for x, y, r in circles:
-        path.addOval(skia.Rect(x - r, y - r, x + r, y + r))
+        path.addOval(skia.Rect(x - r, y - r, x + r, y + r), way)
     return path
 
 
@@ -92,7 +93,7 @@ def box(x0: float, y0: float, x1: float, y1: float, r: float = 0.0) -> skia.Path
 
 
 def joined(*parts) -> skia.Path:
-    """The union of several outlines as one."""
+    """The union of several outlines as one; all must be drawn the same way round (ovals: clockwise)."""
     path = skia.Path()
     path.setFillType(skia.PathFillType.kWinding)
     for part in parts:
