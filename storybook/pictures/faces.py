@@ -28,7 +28,7 @@ def normalized(x: Tensor) -> Tensor:
 
 def smaller(images: np.ndarray) -> Tensor:
     """(B, 3, PICTURE, PICTURE) in [-1, 1] of square pictures (B, H, H, 3) uint8."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
     return F.interpolate(x, (PICTURE, PICTURE), mode="area")
 
 

@@ -16,7 +16,7 @@ NEAR_A_FACE = 0.75  # share of windows
 
 def to_tensor(images: np.ndarray) -> Tensor:
     """(n, H, W, 3) uint8 to (n, 3, H, W) in [-1, 1]."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
     return (x.float() / 127.5 - 1).contiguous()
 
 

@@ -185,7 +185,7 @@ def main() -> None:
     if options.rank == 0:
         from ..checks.autoencoder import report
 
-        print(report("decoder", 8 if options.tiny else 48))
+        print(report("decoder", 4 if options.tiny else 48))
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def main() -> None:
     if options.rank == 0:
         from ..checks.autoencoder import report
 
-        print(report("vae_cool" if options.cool else "vae"))
+        print(report(COOLED if options.cool else NAME, 4 if options.tiny else 48))
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class Run:
         model: what is trained.
         optimizers: their rates warm up, stay, and fall as a cosine to zero where they shall.
         minutes: budget of training time.
-        steps: at most so many steps, for rehearsals.
+        steps: at most so many steps at this start, for rehearsals.
         ema: decay of the average of the weights, 0 for none.
         warmup: steps over which the rates rise, at every start anew.
         decay_from: share of the budget after which the rates fall; None for a constant rate.
@@ -150,11 +150,11 @@ class Run:
 
     def __iter__(self) -> Iterator[float]:
         saved = told = time.time()
-        while self.spent < self.budget and (self.limit is None or self.step < self.limit):
+        while self.spent < self.budget and not self._enough():
             began = time.time()
             fraction = self.spent / self.budget
             if self.limit is not None:
-                fraction = max(fraction, self.step / self.limit)
+                fraction = max(fraction, (self.step - self.first) / self.limit)
             for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
                 for group, rate in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * self.scale(fraction) + 1e-8
@@ -169,6 +169,9 @@ class Run:
         if not self.rank:
             self._tell()
         self.save()
+
+    def _enough(self) -> bool:
+        return self.limit is not None and self.step - self.first >= self.limit
 
     def _tell(self) -> None:
         text = " ".join(f"{k} {v:.4f}" for k, v in self.means.items())
