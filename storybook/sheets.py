@@ -28,7 +28,9 @@ def grid(pictures, columns: int, gap: int = 4) -> np.ndarray:
     return out
 
 
-def one(person, place=None, framing="portrait", height=256, style="storybook", **moment) -> np.ndarray:
+def one(
+    person, place=None, framing="portrait", height=256, style="storybook", **moment
+) -> np.ndarray:
     """One person in a fixed moment."""
     place = place or Place("plain wall", "day", 3)
     return paint(Record((person,), (Moment(**moment),), place, framing), height, style).rgb
@@ -37,7 +39,9 @@ def one(person, place=None, framing="portrait", height=256, style="storybook", *
 def random_people(count: int = 200, start: int = 0, framing=None, height: int = 256):
     """Random people in random pictures."""
     rng = np.random.default_rng(start)
-    return [paint(draw_record(rng, [draw_person(start + i)], framing), height).rgb for i in range(count)]
+    return [
+        paint(draw_record(rng, [draw_person(start + i)], framing), height).rgb for i in range(count)
+    ]
 
 
 def people() -> np.ndarray:
@@ -53,8 +57,14 @@ def people_large(start: int = 1000, count: int = 40, framing=None) -> np.ndarray
 def pairs() -> np.ndarray:
     """Pairs, then groups of three."""
     rng = np.random.default_rng(5)
-    two = [paint(draw_record(rng, [draw_person(3000 + 2 * i + k) for k in range(2)])).rgb for i in range(16)]
-    three = [paint(draw_record(rng, [draw_person(4000 + 3 * i + k) for k in range(3)])).rgb for i in range(9)]
+    two = [
+        paint(draw_record(rng, [draw_person(3000 + 2 * i + k) for k in range(2)])).rgb
+        for i in range(16)
+    ]
+    three = [
+        paint(draw_record(rng, [draw_person(4000 + 3 * i + k) for k in range(3)])).rgb
+        for i in range(9)
+    ]
     a, b = grid(two, 4), grid(three, 3)
     wide = max(a.shape[1], b.shape[1])
     pad = lambda x: np.pad(x, ((0, 0), (0, wide - x.shape[1]), (0, 0)), constant_values=250)
@@ -75,7 +85,10 @@ def expressions() -> np.ndarray:
     out = []
     for seed in range(8):
         person = draw_person(500 + seed, age=(28, 9, 70, 35, 16, 50, 23, 64)[seed], tone=seed / 7)
-        out += [one(person, expression=e, yaw=(-12, 0, 9)[seed % 3], colour="blue") for e in records.EXPRESSIONS]
+        out += [
+            one(person, expression=e, yaw=(-12, 0, 9)[seed % 3], colour="blue")
+            for e in records.EXPRESSIONS
+        ]
     return grid(out, 6)
 
 
@@ -89,7 +102,16 @@ def outfits() -> np.ndarray:
         out.append(one(woman, outfit=outfit, colour=colour, second=second))
         man = draw_person(700 + i, masc=0.9 if outfit not in ("dress", "blouse") else 0.1, age=35)
         gesture = records.GESTURES[i % 9]
-        out.append(one(man, framing="half-body", outfit=outfit, colour=records.COLOURS[(i + 5) % 12], second="white", gesture=gesture))
+        out.append(
+            one(
+                man,
+                framing="half-body",
+                outfit=outfit,
+                colour=records.COLOURS[(i + 5) % 12],
+                second="white",
+                gesture=gesture,
+            )
+        )
     return grid(out, 8)
 
 
@@ -100,7 +122,15 @@ def hair() -> np.ndarray:
         man = style in ("crop", "side part", "quiff", "buzz", "bald", "bowl")
         for k in range(3):
             tone = (0.15, 0.5, 0.85)[(i + k) % 3]
-            person = draw_person(800 + i * 3 + k, hair=style, masc=0.9 if man else 0.1, age=30, tone=tone, beard="none", glasses="none")
+            person = draw_person(
+                800 + i * 3 + k,
+                hair=style,
+                masc=0.9 if man else 0.1,
+                age=30,
+                tone=tone,
+                beard="none",
+                glasses="none",
+            )
             out.append(one(person, yaw=(-18, 0, 18)[k], colour="teal", height=192))
     return grid(out, 12)
 
@@ -108,11 +138,28 @@ def hair() -> np.ndarray:
 def ages() -> np.ndarray:
     """Six people growing old."""
     out = []
-    looks = ((0.1, 0.1, "bob"), (0.9, 0.35, "side part"), (0.1, 0.6, "long curls"), (0.9, 0.9, "crop"), (0.1, 0.3, "long straight"), (0.9, 0.15, "quiff"))
+    looks = (
+        (0.1, 0.1, "bob"),
+        (0.9, 0.35, "side part"),
+        (0.1, 0.6, "long curls"),
+        (0.9, 0.9, "crop"),
+        (0.1, 0.3, "long straight"),
+        (0.9, 0.15, "quiff"),
+    )
     for seed, (masc, tone, style) in enumerate(looks):
         for age in (5, 8, 12, 15, 18, 25, 36, 48, 60, 72, 84):
-            person = draw_person(11 + seed, age=age, masc=masc, tone=tone, hair=style, glasses="none", beard="none")
-            out.append(one(person, expression="smiling", yaw=-8, height=192, colour=records.COLOURS[seed * 2]))
+            person = draw_person(
+                11 + seed, age=age, masc=masc, tone=tone, hair=style, glasses="none", beard="none"
+            )
+            out.append(
+                one(
+                    person,
+                    expression="smiling",
+                    yaw=-8,
+                    height=192,
+                    colour=records.COLOURS[seed * 2],
+                )
+            )
     return grid(out, 11)
 
 
@@ -124,7 +171,14 @@ def skins() -> np.ndarray:
         out.append(one(person, expression="smiling", yaw=8, outfit="dress", colour="blue"))
     for k in range(18):
         beard = records.BEARDS[k % 6]
-        person = draw_person(204 + k // 6, beard=beard, masc=0.95, age=(38, 55, 74)[k // 6], hair="crop", tone=(0.3, 0.8, 0.1)[k // 6])
+        person = draw_person(
+            204 + k // 6,
+            beard=beard,
+            masc=0.95,
+            age=(38, 55, 74)[k // 6],
+            hair="crop",
+            tone=(0.3, 0.8, 0.1)[k // 6],
+        )
         out.append(one(person, expression=records.EXPRESSIONS[k % 6], colour="green"))
     return grid(out, 8)
 
@@ -161,10 +215,27 @@ def speed(count: int = 200) -> None:
         for i in range(count):
             paint(draw_record(rng, [draw_person(10 * i + k) for k in range(n)], framing))
         used, wall = time.process_time() - start, time.time() - wall
-        print(f"{framing}: {count / used:.0f} a second of processor time, {count / wall:.0f} of wall time")
+        print(  # noqa: T201
+            f"{framing}: {count / used:.0f} a second of processor time, {count / wall:.0f} of wall time"
+        )
 
 
-SHEETS = {f.__name__: f for f in (people, people_large, pairs, places, expressions, outfits, hair, ages, skins, masks, styles)}
+SHEETS = {
+    f.__name__: f
+    for f in (
+        people,
+        people_large,
+        pairs,
+        places,
+        expressions,
+        outfits,
+        hair,
+        ages,
+        skins,
+        masks,
+        styles,
+    )
+}
 
 if __name__ == "__main__":
     names = sys.argv[1:] or list(SHEETS)
@@ -174,4 +245,3 @@ if __name__ == "__main__":
             speed()
         else:
             Image.fromarray(SHEETS[name]()).save(OUT / f"{name}.png")
-

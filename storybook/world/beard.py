@@ -33,15 +33,25 @@ def draw_beard(pen: Pen, h: Head) -> None:
             t = min(1.0, max(0.0, v - 0.2) * 1.6)
             return x + (x - middle) * grow * t * 0.7, v + grow * t
 
-        left, right = [outer(i) for i in range(4, -1, -1)], [outer(i) for i in range(n - 1, n - 6, -1)]
-        half = [(h.width * 0.93, 0.12), (h.width * 0.88, 0.36), (w + 0.17, tip + 0.10), (w * 0.85, tip + 0.10)]
+        left, right = (
+            [outer(i) for i in range(4, -1, -1)],
+            [outer(i) for i in range(n - 1, n - 6, -1)],
+        )
+        half = [
+            (h.width * 0.93, 0.12),
+            (h.width * 0.88, 0.36),
+            (w + 0.17, tip + 0.10),
+            (w * 0.85, tip + 0.10),
+        ]
         inner = h.all_at(*half, (0, tip + 0.11), *[(-a, b) for a, b in half[::-1]])
         area = shape(left + right, inner)
         if kind == "stubble":
             pen.fill(area, mix(_colour(h), h.deep, 0.45), 0.30, part="beard")
         else:
             c = _colour(h)
-            pen.fill(area, lin((0, 0.25), (0, 1.1), shade(c, 0.02), c, shade(c, -0.04)), part="beard")
+            pen.fill(
+                area, lin((0, 0.25), (0, 1.1), shade(c, 0.02), c, shade(c, -0.04)), part="beard"
+            )
             pen.clip(area)
             for i in range(-4, 5):
                 x = i * 0.14
@@ -89,7 +99,16 @@ def draw_glasses(pen: Pen, h: Head, arms: bool = False) -> None:
         x = s * (p.eye_gap + 0.012)
         if arms:
             if s * h.sin_yaw < 0.1:
-                pen.line(spline([h.at(x + s * r * 0.95, middle_y - 0.05, 0.08), h.edge(s, h.width * 0.97, 0.05, 0, -0.12)]), colour, 0.034)
+                pen.line(
+                    spline(
+                        [
+                            h.at(x + s * r * 0.95, middle_y - 0.05, 0.08),
+                            h.edge(s, h.width * 0.97, 0.05, 0, -0.12),
+                        ]
+                    ),
+                    colour,
+                    0.034,
+                )
             continue
         if p.glasses == "round":
             turn = [math.pi * k / 4 for k in range(8)]
@@ -103,5 +122,7 @@ def draw_glasses(pen: Pen, h: Head, arms: bool = False) -> None:
         pen.line(path, colour, 0.031, part="glasses")
     if not arms:
         x = p.eye_gap - r + 0.012
-        bridge = h.all_at((-x, p.eye_y - 0.02), (0, p.eye_y - 0.055), (x, p.eye_y - 0.02), forward=0.11)
+        bridge = h.all_at(
+            (-x, p.eye_y - 0.02), (0, p.eye_y - 0.055), (x, p.eye_y - 0.02), forward=0.11
+        )
         pen.line(spline(bridge), colour, 0.031, part="glasses")

@@ -50,7 +50,8 @@ def _hair(person: Person, rng: np.random.Generator) -> str:
     if person.hair == "headscarf":
         return _one(rng, words.HAIR["headscarf"]).format(person.accent)
     if person.hair == "bald":
-        return _one(rng, words.HAIR["bald"])
+        rim = person.age > 40 and person.masc > 0.5
+        return "a bald head" if rim else _one(rng, words.HAIR["bald"])
     colour = _one(rng, words.HAIR_COLOUR[hair_colour(person)])
     chance = rng.random()
     if chance < 0.10:
@@ -94,9 +95,9 @@ def describe(person: Person, rng: np.random.Generator) -> str:
     absent = []
     if person.glasses == "none" and rng.random() < 0.05:
         absent.append(_one(rng, ("without glasses", "no glasses")))
-    if person.beard == "none" and sex == "man" and group not in ("child", "teenager"):
-        if rng.random() < 0.07:
-            absent.append(_one(rng, ("without a beard", "no beard")))
+    grown = group not in ("child", "teenager")
+    if person.beard == "none" and sex == "man" and grown and rng.random() < 0.07:
+        absent.append(_one(rng, ("without a beard", "no beard")))
     if not traits:
         traits.append(_hair(person, rng))
     rng.shuffle(traits)
@@ -156,7 +157,9 @@ def _company(record: Record, rng: np.random.Generator) -> str:
         if dress:
             text += f" {_one(rng, ('in', 'wearing'))} {clothes(moment, rng)}"
         people.append(text)
-    joined = " and ".join(people) if len(people) == 2 else f"{people[0]}, {people[1]} and {people[2]}"
+    joined = (
+        " and ".join(people) if len(people) == 2 else f"{people[0]}, {people[1]} and {people[2]}"
+    )
     action = _one(rng, words.EXPRESSION[moments[0].expression]) if alike else ""
     parts = [" ".join(x for x in (action, _where(record.place, rng)) if x)]
     if same and rng.random() < 0.7:
@@ -175,6 +178,11 @@ def _empty(record: Record, rng: np.random.Generator) -> str:
     if place.name in WITHOUT_WINDOW and place.hour in ("dawn", "day"):
         hour = ""
     things = [words.THING[t] for t in things_of(place)]
+    if place.hour in ("sunset", "night") and place.name in words.LIT and rng.random() < 0.5:
+        things.append(words.LIT[place.name])
+    elif words.FEATURE[place.name] and rng.random() < 0.45:
+        things.append(_one(rng, words.FEATURE[place.name]))
+    rng.shuffle(things)
     text = " ".join(x for x in (text, hour) if x)
     if things and rng.random() < 0.85:
         joiner = " and " if " with " in text else " with "
@@ -212,7 +220,7 @@ def _vocabulary() -> tuple[str, ...]:
                 take(v)
 
     tables = ("NOUNS", "SKIN", "HAIR_COLOUR", "HAIR", "BEARD", "GLASSES", "EXPRESSION", "GESTURE",
-              "PLACE", "HOUR", "OUTDOOR_HOUR", "FRAMING", "NOBODY", "VIEW", "THING", "JOINING")  # fmt: skip
+              "PLACE", "HOUR", "OUTDOOR_HOUR", "FRAMING", "NOBODY", "VIEW", "THING", "FEATURE", "LIT", "JOINING")  # fmt: skip
     for name in tables:
         take(getattr(words, name))
     for phrases in words.OUTFIT.values():

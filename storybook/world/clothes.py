@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .body import BOTTOM, Body, cloth_fill, draw_neck, folds, garment, torso
+from .clothes_dress import draw_blouse, draw_dress
+from .clothes_open import draw_cardigan, draw_coat, draw_jacket, draw_suit
 from .colour import lch, shade
 from .paths import box, oval, poly, shape, spline
 from .pen import Pen, lin
@@ -11,7 +13,7 @@ BARE_ARMS = frozenset({"t-shirt", "dress", "sports top", "vest", "overalls"})  #
 
 
 def _t_shirt(pen: Pen, b: Body) -> None:
-    path, line = garment(pen, b, b.neck + 0.14, b.base + 0.02, 0.26)
+    _, line = garment(pen, b, b.neck + 0.14, b.base + 0.02, 0.26)
     pen.line(spline(line), shade(b.colour, -0.06, -8), 0.085, part="cloth")
 
 
@@ -32,9 +34,20 @@ def _placket(pen: Pen, b: Body) -> None:
 def _collar(pen: Pen, b: Body) -> None:
     n, y, c = b.neck, b.base, b.colour
     for s in (-1, 1):
-        wing = poly((s * (n + 0.02), y - 0.20), (s * (n + 0.19), y), (s * (n + 0.06), y + 0.42), (s * 0.01, y + 0.40), (s * (n - 0.10), y + 0.02))
+        wing = poly(
+            (s * (n + 0.02), y - 0.20),
+            (s * (n + 0.19), y),
+            (s * (n + 0.06), y + 0.42),
+            (s * 0.01, y + 0.40),
+            (s * (n - 0.10), y + 0.02),
+        )
         pen.fill(wing, shade(c, 0.045, 4) if s == b.light else shade(c, 0.015), part="cloth")
-        pen.line(spline([(s * (n + 0.17), y + 0.04), (s * (n + 0.05), y + 0.42), (s * 0.02, y + 0.41)]), b.line_of(c), 0.03, 0.7)
+        pen.line(
+            spline([(s * (n + 0.17), y + 0.04), (s * (n + 0.05), y + 0.42), (s * 0.02, y + 0.41)]),
+            b.line_of(c),
+            0.03,
+            0.7,
+        )
 
 
 def _striped_shirt(pen: Pen, b: Body) -> None:
@@ -43,7 +56,13 @@ def _striped_shirt(pen: Pen, b: Body) -> None:
     pen.clip(path)
     for i in range(9):
         y = b.top + 0.16 + i * 0.30
-        stripe = [(-b.half - 0.4, y + 0.10), (-b.half * 0.5, y), (0, y + 0.06), (b.half * 0.5, y), (b.half + 0.4, y + 0.10)]
+        stripe = [
+            (-b.half - 0.4, y + 0.10),
+            (-b.half * 0.5, y),
+            (0, y + 0.06),
+            (b.half * 0.5, y),
+            (b.half + 0.4, y + 0.10),
+        ]
         pen.line(spline(stripe), b.second, 0.125)
     pen.back()
     folds(pen, b, path)
@@ -58,7 +77,12 @@ def _sweater(pen: Pen, b: Body) -> None:
     for row in range(7):  # a knitted yoke of small v's
         for i in range(-9, 10):
             x, v = i * 0.20 + 0.10 * (row % 2), b.top + 0.22 + row * 0.36
-            pen.line(spline([(x - 0.05, v - 0.04), (x, v + 0.03), (x + 0.05, v - 0.04)], tension=0), light if row % 2 else dark, 0.026, 0.7)
+            pen.line(
+                spline([(x - 0.05, v - 0.04), (x, v + 0.03), (x + 0.05, v - 0.04)], tension=0),
+                light if row % 2 else dark,
+                0.026,
+                0.7,
+            )
     pen.back()
     band = shape([(-n - 0.12, y - 0.08), (-n * 0.6, y + 0.09), (0, y + 0.14), (n * 0.6, y + 0.09), (n + 0.12, y - 0.08)],
                  [(n + 0.20, y + 0.05), (n * 0.66, y + 0.24), (0, y + 0.30), (-n * 0.66, y + 0.24), (-n - 0.20, y + 0.05)])  # fmt: skip
@@ -66,17 +90,36 @@ def _sweater(pen: Pen, b: Body) -> None:
     for i in range(-3, 4):
         t = i / 3.4
         dip = 0.16 * (1 - t * t)
-        pen.line(spline([(t * (n + 0.08), y - 0.04 + dip), (t * (n + 0.16), y + 0.08 + dip)]), dark, 0.024, 0.8)
+        pen.line(
+            spline([(t * (n + 0.08), y - 0.04 + dip), (t * (n + 0.16), y + 0.08 + dip)]),
+            dark,
+            0.024,
+            0.8,
+        )
 
 
 def _turtleneck(pen: Pen, b: Body) -> None:
     n, y, c = b.neck, b.base, b.colour
     garment(pen, b, n + 0.12, y - 0.02, 0.1)
-    roll = shape([(-n - 0.07, y - 0.30), (0, y - 0.20), (n + 0.07, y - 0.30)], [(n + 0.15, y + 0.06), (0, y + 0.22), (-n - 0.15, y + 0.06)])
-    pen.fill(roll, lin((b.light * 0.5, 1), (-b.light * 0.5, 1.2), shade(c, 0.045, 4), c, shade(c, -0.07, -8)), part="cloth")
+    roll = shape(
+        [(-n - 0.07, y - 0.30), (0, y - 0.20), (n + 0.07, y - 0.30)],
+        [(n + 0.15, y + 0.06), (0, y + 0.22), (-n - 0.15, y + 0.06)],
+    )
+    pen.fill(
+        roll,
+        lin((b.light * 0.5, 1), (-b.light * 0.5, 1.2), shade(c, 0.045, 4), c, shade(c, -0.07, -8)),
+        part="cloth",
+    )
     for x in (-0.30, -0.15, 0, 0.15, 0.30):
-        pen.line(spline([(x * 0.95, y - 0.19), (x * 1.1, y + 0.10)]), shade(c, -0.07, -8), 0.025, 0.8)
-    pen.line(spline([(-n - 0.15, y + 0.06), (0, y + 0.22), (n + 0.15, y + 0.06)]), b.line_of(c), 0.035, 0.6)
+        pen.line(
+            spline([(x * 0.95, y - 0.19), (x * 1.1, y + 0.10)]), shade(c, -0.07, -8), 0.025, 0.8
+        )
+    pen.line(
+        spline([(-n - 0.15, y + 0.06), (0, y + 0.22), (n + 0.15, y + 0.06)]),
+        b.line_of(c),
+        0.035,
+        0.6,
+    )
 
 
 def _hoodie(pen: Pen, b: Body) -> None:
@@ -86,133 +129,37 @@ def _hoodie(pen: Pen, b: Body) -> None:
         hood = shape([(s * (n + 0.02), y - 0.24), (s * (n + 0.40), y + 0.02), (s * (n + 0.20), y + 0.34), (s * 0.03, y + 0.54)],
                      [(s * 0.02, y + 0.34), (s * n * 0.75, y + 0.14)])  # fmt: skip
         pen.fill(hood, shade(c, 0.045, 4) if s == b.light else shade(c, 0.015), part="cloth")
-        pen.line(spline([(s * (n + 0.38), y + 0.06), (s * (n + 0.20), y + 0.34), (s * 0.05, y + 0.53)]), b.line_of(c), 0.028, 0.6)
-        pen.line(spline([(s * 0.16, y + 0.46), (s * 0.18, y + 0.74), (s * 0.16, y + 0.92)]), shade(c, 0.18 if c[0] < 0.75 else -0.2), 0.042)
+        pen.line(
+            spline([(s * (n + 0.38), y + 0.06), (s * (n + 0.20), y + 0.34), (s * 0.05, y + 0.53)]),
+            b.line_of(c),
+            0.028,
+            0.6,
+        )
+        pen.line(
+            spline([(s * 0.16, y + 0.46), (s * 0.18, y + 0.74), (s * 0.16, y + 0.92)]),
+            shade(c, 0.18 if c[0] < 0.75 else -0.2),
+            0.042,
+        )
     if b.arms:
-        pocket = shape([(-0.55, b.top + 1.25), (0.55, b.top + 1.25)], [(0.80, b.top + 2.0), (-0.80, b.top + 2.0)])
+        pocket = shape(
+            [(-0.55, b.top + 1.25), (0.55, b.top + 1.25)],
+            [(0.80, b.top + 2.0), (-0.80, b.top + 2.0)],
+        )
         pen.line(pocket, b.line_of(c), 0.03, 0.6)
 
 
 def _hood_behind(pen: Pen, b: Body) -> None:
     n, y = b.neck, b.base
-    hood = [(-n - 0.42, y + 0.28), (-n - 0.40, y - 0.26), (-0.25, y - 0.42), (0.25, y - 0.42), (n + 0.40, y - 0.26), (n + 0.42, y + 0.28), (0, y + 0.5)]
+    hood = [
+        (-n - 0.42, y + 0.28),
+        (-n - 0.40, y - 0.26),
+        (-0.25, y - 0.42),
+        (0.25, y - 0.42),
+        (n + 0.40, y - 0.26),
+        (n + 0.42, y + 0.28),
+        (0, y + 0.5),
+    ]
     pen.fill(spline(hood, closed=True), shade(b.colour, -0.075, -8), part="cloth")
-
-
-def _halves(pen: Pen, b: Body, gap: float, deep: float) -> None:
-    """The two fronts of something open: from the shoulders to ``deep`` below the neck, ``gap`` apart."""
-    n, y, top, half = b.neck, b.base, b.top, b.half
-    for s in (-1, 1):
-        outer = [(n + 0.18, y - 0.04), (n + (half - n) * 0.55, (y + top) / 2 - 0.04)]
-        if b.arms:
-            waist = half * (0.82 + 0.12 * b.person.build)
-            outer += [(half - 0.08, top - 0.01), (half, top + 0.3), (half - 0.08, top + 0.9), (waist, BOTTOM)]
-        else:
-            outer += [(half - 0.04, top - 0.02), (half + 0.10, top + 0.3), (half + 0.18, top + 1.9), (half, BOTTOM)]
-        front = shape([(s * x, v) for x, v in outer], [(s * gap, BOTTOM), (s * gap, y + deep)])
-        cloth_fill(pen, b, front)
-        folds(pen, b, front)
-        pen.line(spline([(s * gap, y + deep), (s * gap, BOTTOM)]), b.line_of(b.colour), 0.035, 0.6)
-
-
-def _under(pen: Pen, b: Body, collar: bool = False, colour=None) -> None:
-    """What is worn below something open."""
-    c = colour or b.second
-    path, line = torso(b, b.neck + 0.12, b.base + 0.01, 0.36 if collar else 0.24, v=collar)
-    pen.fill(path, c, part="cloth")
-    pen.clip(path)
-    pen.fill(spline([(a, v + 0.36) for a, v in b.head.base], closed=True), shade(c, -0.085, -9), 0.6)
-    pen.back()
-    if not collar:
-        pen.line(spline(line), shade(c, -0.07, -8), 0.06)
-
-
-def _jacket(pen: Pen, b: Body) -> None:
-    n, y, c = b.neck, b.base, b.colour
-    _under(pen, b)
-    _halves(pen, b, 0.30, 0.30)
-    for s in (-1, 1):
-        collar = shape([(s * (n + 0.06), y - 0.24), (s * (n + 0.34), y - 0.02), (s * (n + 0.30), y + 0.28)], [(s * 0.30, y + 0.44), (s * (n + 0.02), y + 0.02)])
-        pen.fill(collar, shade(c, 0.05, 4) if s == b.light else shade(c, 0.02), part="cloth")
-        pen.line(spline([(s * (n + 0.34), y), (s * (n + 0.30), y + 0.28), (s * 0.31, y + 0.44)]), b.line_of(c), 0.03, 0.7)
-        pen.line(spline([(s * 0.34, y + 0.46), (s * 0.34, BOTTOM)]), shade(c, 0.20 if c[0] < 0.6 else -0.22), 0.035, 0.8)
-
-
-def _coat(pen: Pen, b: Body) -> None:
-    n, y, c, c2, s = b.neck, b.base, b.colour, b.second, 1 if b.person.parting > 0 else -1
-    garment(pen, b, n + 0.16, y - 0.02, 0.30, wider=0.07)
-    pen.line(spline([(0.1, y + 0.5), (0.14, 6)]), b.line_of(c), 0.035, 0.7)
-    for i in range(4):
-        pen.fill(oval(0.32, b.top + 0.48 + i * 0.62, 0.065), b.line_of(c))
-    for k in (-1, 1):
-        lapel = poly((k * (n + 0.12), y), (k * (n + 0.55), y + 0.30), (k * (n + 0.25), y + 0.78), (k * 0.1, y + 0.5))
-        pen.fill(lapel, shade(c, 0.045, 4) if k == b.light else shade(c, -0.03), part="cloth")
-    tail = shape([(s * 0.10, y + 0.18), (s * 0.42, y + 0.13), (s * 0.52, y + 1.15)], [(s * 0.16, y + 1.20)])
-    scarf = shape([(-n - 0.20, y - 0.24), (-0.1, y - 0.16), (n + 0.20, y - 0.24), (n + 0.32, y + 0.08)],
-                  [(n + 0.22, y + 0.27), (0, y + 0.40), (-n - 0.22, y + 0.27), (-n - 0.32, y + 0.08)])  # fmt: skip
-    cloth_fill(pen, b, tail, shade(c2, -0.03))
-    cloth_fill(pen, b, scarf, c2)
-    for v in (0.05, 0.18):
-        pen.line(spline([(-n - 0.25, y - 0.08 + v), (0, y + 0.08 + v), (n + 0.25, y - 0.06 + v)]), b.line_of(c2), 0.028, 0.7)
-
-
-def _suit(pen: Pen, b: Body) -> None:
-    n, y, c = b.neck, b.base, b.colour
-    white = lch(0.955, 0.012, 80) if b.moment.colour != "white" else lch(0.86, 0.02, 240)
-    _under(pen, b, collar=True, colour=white)
-    for s in (-1, 1):
-        wing = poly((s * (n - 0.02), y - 0.16), (s * (n + 0.14), y + 0.04), (s * (n - 0.04), y + 0.36), (s * 0.02, y + 0.32))
-        pen.fill(wing, shade(white, 0.01), part="cloth")
-        pen.line(spline([(s * (n + 0.13), y + 0.05), (s * (n - 0.04), y + 0.36), (s * 0.03, y + 0.32)]), shade(white, -0.13), 0.025)
-    tie = poly((-0.10, y + 0.28), (0.10, y + 0.28), (0.07, y + 0.44), (0.17, y + 2.2), (0, y + 2.5), (-0.17, y + 2.2), (-0.07, y + 0.44))
-    pen.fill(tie, b.second, part="cloth")
-    pen.line(spline([(-0.07, y + 0.44), (0.07, y + 0.44)]), b.line_of(b.second), 0.03)
-    _halves(pen, b, 0.04, 1.55)
-    for s in (-1, 1):
-        lapel = poly((s * (n + 0.10), y - 0.12), (s * (n + 0.46), y + 0.36), (s * (n + 0.33), y + 0.47), (s * (n + 0.41), y + 0.58), (s * 0.03, y + 1.60), (s * (n - 0.02), y + 0.48))
-        pen.fill(lapel, shade(c, 0.045, 4) if s == b.light else shade(c, 0.018), part="cloth")
-        pen.line(spline([(s * (n + 0.41), y + 0.58), (s * 0.04, y + 1.58)]), b.line_of(c), 0.03, 0.6)
-
-
-def _cardigan(pen: Pen, b: Body) -> None:
-    n, y, c = b.neck, b.base, b.colour
-    _under(pen, b)
-    _halves(pen, b, 0.10, 0.95)
-    for s in (-1, 1):
-        edge = [(s * (n + 0.16), y - 0.06), (s * (n * 0.5 + 0.15), y + 0.46), (s * 0.13, y + 0.95), (s * 0.12, BOTTOM)]
-        pen.line(spline(edge, tension=0.1), shade(c, 0.05, 4) if c[0] < 0.85 else shade(c, -0.06), 0.12, part="cloth")
-    for i in range(4):
-        pen.fill(oval(0.11, y + 1.10 + i * 0.5, 0.055), shade(c, 0.25 if c[0] < 0.6 else -0.28))
-
-
-def _dress(pen: Pen, b: Body) -> None:
-    path, line = garment(pen, b, b.neck + 0.30, b.base + 0.09, 0.34)
-    pen.clip(path)
-    for i in range(72):
-        x, y = (i % 9 - 4) * 0.40 + 0.20 * (i // 9 % 2), b.top + 0.16 + (i // 9) * 0.32
-        pen.fill(oval(x, y, 0.062), b.second, 0.95)
-    if b.arms:
-        pen.line(spline([(-b.half, b.top + 1.80), (0, b.top + 1.88), (b.half, b.top + 1.80)]), b.second, 0.16)
-    pen.back()
-    pen.line(spline(line), b.second, 0.07, part="cloth")
-
-
-def _blouse(pen: Pen, b: Body) -> None:
-    n, y, c = b.neck, b.base, b.colour
-    path, _ = garment(pen, b, n + 0.12, y - 0.02, 0.24)
-    pen.clip(path)
-    for x in (-0.75, -0.45, 0.45, 0.75):  # gathers
-        pen.line(spline([(x * 0.75, b.top - 0.02), (x, b.top + 0.5), (x * 1.1, b.top + 1.2)]), shade(c, -0.05, -8), 0.03, 0.7)
-    pen.back()
-    frill = [(-n - 0.14, y - 0.06)] + [((t - 4) / 4 * (n + 0.1), y + 0.20 - 0.20 * ((t - 4) / 4) ** 2 + 0.03 * (t % 2)) for t in range(9)] + [(n + 0.14, y - 0.06)]
-    pen.line(spline(frill), shade(c, 0.03), 0.13, part="cloth")
-    for s in (-1, 1):
-        loop = spline([(0, y + 0.30), (s * 0.30, y + 0.16), (s * 0.36, y + 0.36), (s * 0.06, y + 0.36)], closed=True)
-        end = shape([(s * 0.02, y + 0.36), (s * 0.13, y + 0.36), (s * 0.24, y + 0.90)], [(s * 0.09, y + 0.86)])
-        pen.fill(end, shade(c, -0.02, -4), part="cloth")
-        pen.fill(loop, shade(c, 0.045, 4) if s == b.light else c, part="cloth")
-        pen.line(loop, b.line_of(c), 0.022, 0.6)
-    pen.fill(oval(0, y + 0.33, 0.075), shade(c, -0.05, -6))
 
 
 def _overalls(pen: Pen, b: Body) -> None:
@@ -223,10 +170,16 @@ def _overalls(pen: Pen, b: Body) -> None:
         strap = spline([(s * (n + 0.34), y + 0.07), (s * 0.56, top + 0.16), (s * 0.46, top + 0.42)])
         pen.line(strap, c, 0.21, part="cloth", butt=True)
     edge = [(0.60, top + 1.3), (half * 0.80, top + 1.9), (half * 0.84, BOTTOM)]
-    bib = shape([(-0.56, top + 0.30), (0, top + 0.33), (0.56, top + 0.30)], edge, [(-a, v) for a, v in edge[::-1]])
+    bib = shape(
+        [(-0.56, top + 0.30), (0, top + 0.33), (0.56, top + 0.30)],
+        edge,
+        [(-a, v) for a, v in edge[::-1]],
+    )
     cloth_fill(pen, b, bib)
     folds(pen, b, bib)
-    pen.line(spline([(-0.52, top + 0.36), (0, top + 0.39), (0.52, top + 0.36)]), b.line_of(c), 0.03, 0.7)
+    pen.line(
+        spline([(-0.52, top + 0.36), (0, top + 0.39), (0.52, top + 0.36)]), b.line_of(c), 0.03, 0.7
+    )
     pocket = box(-0.26, top + 0.62, 0.26, top + 1.05, 0.05)
     pen.fill(pocket, shade(c, -0.05, -6))
     pen.line(pocket, b.line_of(c), 0.025, 0.6)
@@ -239,8 +192,16 @@ def _sports_top(pen: Pen, b: Body) -> None:
     path, line = torso(b, n + 0.14, y + 0.01, 0.34, v=True)
     cloth_fill(pen, b, path)
     pen.clip(path)
-    pen.line(spline([(-half - 0.3, top + 0.52), (0, top + 0.46), (half + 0.3, top + 0.52)]), b.second, 0.22)
-    pen.line(spline([(-half - 0.3, top + 0.72), (0, top + 0.66), (half + 0.3, top + 0.72)]), b.second, 0.055)
+    pen.line(
+        spline([(-half - 0.3, top + 0.52), (0, top + 0.46), (half + 0.3, top + 0.52)]),
+        b.second,
+        0.22,
+    )
+    pen.line(
+        spline([(-half - 0.3, top + 0.72), (0, top + 0.66), (half + 0.3, top + 0.72)]),
+        b.second,
+        0.055,
+    )
     pen.back()
     folds(pen, b, path)
     pen.line(spline(line, tension=0), b.second, 0.085, part="cloth")
@@ -250,17 +211,32 @@ def _vest(pen: Pen, b: Body) -> None:
     h, n, top, half = b.head, b.neck, b.top, b.half
     if not b.arms:
         shoulders, _ = torso(b, n + 0.1, b.base + 0.05, 0.3)
-        pen.fill(shoulders, lin((b.light * half, 0), (-b.light * half, 0), h.skin, shade(h.skin, -0.05, -5, 0.01)), part="hand")
+        pen.fill(
+            shoulders,
+            lin((b.light * half, 0), (-b.light * half, 0), h.skin, shade(h.skin, -0.05, -5, 0.01)),
+            part="hand",
+        )
     strap = half - 0.34
     right = [(n + 0.20, b.base + 0.10), (strap - 0.06, (b.base + top) / 2 + 0.10), (strap, top + 0.20), (half - 0.22, top + 0.75),
              (half * 0.92, top + 1.3), (half * 0.94, BOTTOM)]  # fmt: skip
-    line = [(-n - 0.20, b.base + 0.10), (-n * 0.62, b.base + 0.32), (0, b.base + 0.38), (n * 0.62, b.base + 0.32), (n + 0.20, b.base + 0.10)]
+    line = [
+        (-n - 0.20, b.base + 0.10),
+        (-n * 0.62, b.base + 0.32),
+        (0, b.base + 0.38),
+        (n * 0.62, b.base + 0.32),
+        (n + 0.20, b.base + 0.10),
+    ]
     path = shape(line, right, [(-x, y) for x, y in right[::-1]])
     cloth_fill(pen, b, path)
     folds(pen, b, path)
     pen.line(spline(line), shade(b.colour, -0.07, -8), 0.07, part="cloth")
     for s in (-1, 1):
-        pen.line(spline([(s * x, y) for x, y in right[1:5]]), shade(b.colour, -0.07, -8), 0.055, part="cloth")
+        pen.line(
+            spline([(s * x, y) for x, y in right[1:5]]),
+            shade(b.colour, -0.07, -8),
+            0.055,
+            part="cloth",
+        )
 
 
 def _work_shirt(pen: Pen, b: Body) -> None:
@@ -272,7 +248,13 @@ def _work_shirt(pen: Pen, b: Body) -> None:
         x, y = s * 0.62, top + 0.42
         pen.fill(box(x - 0.27, y, x + 0.27, y + 0.60, 0.05), shade(c, -0.035, -4))
         pen.line(box(x - 0.27, y, x + 0.27, y + 0.60, 0.05), seam, 0.028, 0.8)
-        flap = poly((x - 0.29, y - 0.03), (x + 0.29, y - 0.03), (x + 0.27, y + 0.13), (x, y + 0.21), (x - 0.27, y + 0.13))
+        flap = poly(
+            (x - 0.29, y - 0.03),
+            (x + 0.29, y - 0.03),
+            (x + 0.27, y + 0.13),
+            (x, y + 0.21),
+            (x - 0.27, y + 0.13),
+        )
         pen.fill(flap, shade(c, 0.03))
         pen.line(flap, seam, 0.026, 0.8)
         pen.fill(oval(x, y + 0.12, 0.035), lch(0.86, 0.10, 90))
@@ -280,8 +262,8 @@ def _work_shirt(pen: Pen, b: Body) -> None:
 
 DRAW = {
     "t-shirt": _t_shirt, "shirt": _shirt, "striped shirt": _striped_shirt, "sweater": _sweater,
-    "turtleneck": _turtleneck, "hoodie": _hoodie, "jacket": _jacket, "coat": _coat, "suit": _suit,
-    "cardigan": _cardigan, "dress": _dress, "blouse": _blouse, "overalls": _overalls,
+    "turtleneck": _turtleneck, "hoodie": _hoodie, "jacket": draw_jacket, "coat": draw_coat, "suit": draw_suit,
+    "cardigan": draw_cardigan, "dress": draw_dress, "blouse": draw_blouse, "overalls": _overalls,
     "sports top": _sports_top, "vest": _vest, "work shirt": _work_shirt,
 }  # fmt: skip
 
@@ -297,5 +279,3 @@ def draw_clothes(pen: Pen, b: Body) -> None:
 def sleeve_colour(b: Body):
     """The sleeves' colour."""
     return b.second if b.moment.outfit == "overalls" else b.colour
-
-

@@ -17,13 +17,26 @@ def draw_eye(pen: Pen, h: Head, s: int) -> None:
     turn = lambda a, b: h.at(
         s * (p.eye_gap + a), p.eye_y + b - p.eye_tilt * (a + 0.05) * (1.6 if a > 0 else 1.0)
     )
-    inner, outer = (-wide, 0.032), (wide, 0.0)
-    upper = [inner, (-0.54 * wide, -0.72 * tall), (0.04 * wide, -tall), (0.60 * wide, -0.74 * tall), outer]
+    inner, outer = (-wide, 0.032 + 0.016 * (1 - p.fold)), (wide, 0.0)
+    upper = [
+        inner,
+        (-0.54 * wide, -0.72 * tall),
+        (0.04 * wide, -tall),
+        (0.60 * wide, -0.74 * tall),
+        outer,
+    ]
     low = 0.66 - 0.30 * h.cheeks
-    lower = [outer, (0.55 * wide, low * tall * 0.86), (0, low * tall), (-0.58 * wide, low * tall * 0.80), inner]
+    lower = [
+        outer,
+        (0.55 * wide, low * tall * 0.86),
+        (0, low * tall),
+        (-0.58 * wide, low * tall * 0.80),
+        inner,
+    ]
     up, down = [turn(*q) for q in upper], [turn(*q) for q in lower]
-    fold = [(-wide * 0.95, -0.01), (-0.5 * wide, -tall * 0.85 - 0.045), (0.1 * wide, -tall - 0.058),
-            (0.65 * wide, -tall * 0.78 - 0.045), (wide * 1.08, -0.02)]  # fmt: skip
+    high = 0.012 + 0.062 * p.fold
+    fold = [(-wide * 0.95, -0.01), (-0.5 * wide, -tall * 0.85 - high * 0.75), (0.1 * wide, -tall - high),
+            (0.65 * wide, -tall * 0.78 - high * 0.8), (wide * 1.08, -0.02)]  # fmt: skip
     lid = [turn(*q) for q in fold]
     pen.fill(shape(lid, up[::-1]), h.shadow, 0.55)
     white = shape(up, down)
@@ -43,11 +56,18 @@ def draw_eye(pen: Pen, h: Head, s: int) -> None:
     wing = (wide * (1.05 + 0.14 * p.lash), -0.020 - 0.035 * p.lash)
     line = [turn(*q) for q in [inner, *upper[1:4], (wide * 0.98, -0.005), wing]]
     ink = mix(INK, h.hair, 0.18)
-    pen.fill(taper(line, [0.014, thick * 0.8, thick, thick * 1.1, thick * 0.75, 0.006]), ink, part="eye")
+    pen.fill(
+        taper(line, [0.014, thick * 0.8, thick, thick * 1.1, thick * 0.75, 0.006]), ink, part="eye"
+    )
     pen.line(spline(down[1:-1]), h.deep, 0.018, 0.5)
-    pen.line(spline(lid[1:-1]), h.deep, 0.018, 0.5)
+    if p.fold > 0.25:
+        pen.line(spline(lid[1:-1]), h.deep, 0.019, 0.65)
     if p.bags > 0.15:
-        below = [(-0.6 * wide, tall * 0.72 + 0.035), (0.0, tall * 0.8 + 0.075), (0.75 * wide, tall * 0.55 + 0.055)]
+        below = [
+            (-0.6 * wide, tall * 0.72 + 0.035),
+            (0.0, tall * 0.8 + 0.075),
+            (0.75 * wide, tall * 0.55 + 0.055),
+        ]
         pen.line(spline([turn(*q) for q in below]), h.deep, 0.020, 0.60 * p.bags)
     lines = max(p.wrinkles, 0.35 * (h.cheeks > 0.8) * (p.age > 30))
     if lines > 0.2:
@@ -71,7 +91,10 @@ def draw_brows(pen: Pen, h: Head) -> None:
     points = [(gap - long * 0.92, y + 0.010 - rise), (gap - long * 0.35, y - p.brow_arch * (0.55 if rise > -0.03 else 0.2) - rise * (0.65 if rise > 0 else 0.4)),
               (gap + long * 0.30, y - p.brow_arch - end * 0.7), (gap + long * 1.10, y + 0.046 - end * 0.9)]  # fmt: skip
     for s in (-1, 1):
-        path = taper([h.at(s * a, b, 0.03) for a, b in points], [thick * 0.75, thick * 1.1, thick * 0.95, thick * 0.2])
+        path = taper(
+            [h.at(s * a, b, 0.03) for a, b in points],
+            [thick * 0.75, thick * 1.1, thick * 0.95, thick * 0.2],
+        )
         pen.fill(path, colour, 0.96, part="brow")
 
 
@@ -91,12 +114,12 @@ def draw_nose(pen: Pen, h: Head) -> None:
     )  # fmt: skip
     a, b = h.at(s * 0.03, tip_y, 0.1), h.at(s * w * 1.1, tip_y)
     pen.fill(side, lin(a, b, (h.shadow, 1.0), (h.shadow, 0.6)), part="nose")
-    ball = 0.055 + 0.035 * p.nose_round
+    ball = 0.045 + 0.055 * p.nose_round
     c = h.at(light * 0.012, tip_y - 0.035, out)
     pen.fill(oval(*c, ball * 1.25, ball), h.rosy, 0.18 + 0.22 * p.blush * 0.6)
     under = shape(
         h.all_at((-w, tip_y, 0.03), (-w * 0.62, tip_y + 0.050, 0.06), (-w * 0.25, tip_y + 0.048, out * 0.7),
-                 (0, tip_y + 0.064 + 0.02 * p.nose_round, out * 0.8), (w * 0.25, tip_y + 0.048, out * 0.7),
+                 (0, tip_y + 0.052 + 0.04 * p.nose_round, out * 0.8), (w * 0.25, tip_y + 0.048, out * 0.7),
                  (w * 0.62, tip_y + 0.050, 0.06), (w, tip_y, 0.03)),
         h.all_at((w * 0.55, tip_y + 0.016, 0.10), (0, tip_y + 0.026, out), (-w * 0.55, tip_y + 0.016, 0.10)),
     )  # fmt: skip
@@ -104,11 +127,19 @@ def draw_nose(pen: Pen, h: Head) -> None:
     for k in (-1, 1):
         c = h.at(k * w * 0.48, tip_y + 0.034, 0.09)
         pen.fill(oval(*c, 0.030 * (1.2 if k == s else 1) * h.cos_yaw, 0.016, k * 14), h.deep, 0.9)
-        wing = h.all_at((k * w * 0.84, tip_y - 0.07, 0.05), (k * w * 1.06, tip_y - 0.02, 0.02), (k * w * 0.86, tip_y + 0.033, 0.03))
+        wing = h.all_at(
+            (k * w * 0.84, tip_y - 0.07, 0.05),
+            (k * w * 1.06, tip_y - 0.02, 0.02),
+            (k * w * 0.86, tip_y + 0.033, 0.03),
+        )
         pen.line(spline(wing), h.deep, 0.023, 0.65)
     bridge = h.all_at((light * 0.022, top + 0.06, 0.08), (light * 0.022, tip_y - 0.13, out))
-    pen.line(spline(bridge), h.bright, 0.042, 0.7)
-    pen.fill(oval(*h.at(light * 0.03, tip_y - 0.055, out), ball * 0.48, ball * 0.36), shade(h.bright, 0.05), 0.7)
+    pen.line(spline(bridge), h.bright, 0.042, 0.7 - 0.3 * p.tone)
+    pen.fill(
+        oval(*h.at(light * 0.03, tip_y - 0.055, out), ball * 0.48, ball * 0.36),
+        shade(h.bright, 0.04),
+        0.7 - 0.3 * p.tone,
+    )
 
 
 def lip_colour(h: Head):
@@ -129,7 +160,13 @@ def draw_mouth(pen: Pen, h: Head) -> None:
     colour = lip_colour(h)
     left, right = (-w, y - lift), (w, y - lift)
     sag = 0.30 * lift if h.corner > 0.7 else 0.12 * lift
-    seam = [left, (-w * 0.5, y + 0.004 - lift * 0.22), (0, y + 0.010 + sag), (w * 0.5, y + 0.004 - lift * 0.22), right]
+    seam = [
+        left,
+        (-w * 0.5, y + 0.004 - lift * 0.22),
+        (0, y + 0.010 + sag),
+        (w * 0.5, y + 0.004 - lift * 0.22),
+        right,
+    ]
     top = [right, (w * 0.55, y - lip_up * 0.72 - lift * 0.28), (w * 0.20, y - lip_up), (0, y - lip_up * 0.72),
            (-w * 0.20, y - lip_up), (-w * 0.55, y - lip_up * 0.72 - lift * 0.28), left]  # fmt: skip
     bottom = [right, (w * 0.62, y + opening * 0.70 + lip_low * 0.62 - lift * 0.3), (0, y + opening + lip_low + sag),
@@ -154,10 +191,14 @@ def draw_mouth(pen: Pen, h: Head) -> None:
             q = turned(teeth)
             pen.fill(shape(q[:2], q[2:]), lch(0.97, 0.008, 80))
         if opening > 0.08:
-            pen.fill(oval(*h.at(0, y + opening + 0.045, 0.05), w * 0.52, 0.070), lch(0.60, 0.13, 20))
+            pen.fill(
+                oval(*h.at(0, y + opening + 0.045, 0.05), w * 0.52, 0.070), lch(0.60, 0.13, 20)
+            )
         pen.back()
     else:
-        shine = turned([(-w * 0.25, y + lip_low * 0.55 + sag), (w * 0.18, y + lip_low * 0.58 + sag)])
+        shine = turned(
+            [(-w * 0.25, y + lip_low * 0.55 + sag), (w * 0.18, y + lip_low * 0.58 + sag)]
+        )
         pen.line(spline(shine), shade(colour, 0.09), 0.024, 0.5)
         pen.line(spline(s), mix(h.deep, INK, 0.5), 0.028, 0.95)
     for q in (left, right):
@@ -165,7 +206,11 @@ def draw_mouth(pen: Pen, h: Head) -> None:
     if h.cheeks > 0.5:
         mark = 0.25 + 0.6 * p.dimples
         for k in (-1, 1):
-            fold = [(k * (w + 0.075), y - lift - 0.06), (k * (w + 0.095), y - lift + 0.01), (k * (w + 0.07), y - lift + 0.06)]
+            fold = [
+                (k * (w + 0.075), y - lift - 0.06),
+                (k * (w + 0.095), y - lift + 0.01),
+                (k * (w + 0.07), y - lift + 0.06),
+            ]
             pen.line(spline(turned(fold)), h.deep, 0.020, mark)
 
 
@@ -176,12 +221,25 @@ def draw_lines(pen: Pen, h: Head) -> None:
     strength = max(w * 0.7, 0.22 * h.cheeks * (p.age > 19))
     for s in (-1, 1):
         if strength > 0.05:
-            smile = h.all_at((s * p.nose_w * 1.3, tip - 0.04), (s * (mouth * 0.95 + 0.02), tip + 0.10), (s * (mouth + 0.08), y - 0.02))
-            pen.line(spline(smile), h.deep, 0.021, strength * 0.85)
+            smile = h.all_at(
+                (s * p.nose_w * 1.3, tip - 0.04),
+                (s * (mouth * 0.95 + 0.02), tip + 0.10),
+                (s * (mouth + 0.08), y - 0.02),
+            )
+            pen.line(spline(smile), h.deep, 0.021, strength * 0.75)
         if w > 0.5:
-            chin = h.all_at((s * (mouth + 0.05), y + 0.07), (s * (mouth + 0.06), y + 0.15), (s * (mouth + 0.02), y + 0.21))
-            pen.line(spline(chin), h.deep, 0.02, w * 0.5)
+            chin = h.all_at(
+                (s * (mouth + 0.05), y + 0.07),
+                (s * (mouth + 0.06), y + 0.15),
+                (s * (mouth + 0.02), y + 0.21),
+            )
+            pen.line(spline(chin), h.deep, 0.02, w * 0.35)
     if w > 0.2:
         for i, level in enumerate((-0.46, -0.37, -0.28)[: 2 + (w > 0.6)]):
-            brow = h.all_at((-0.26 + 0.04 * i, level + 0.012), (-0.1, level - 0.008), (0.1, level - 0.006), (0.25 - 0.03 * i, level + 0.014))
+            brow = h.all_at(
+                (-0.26 + 0.04 * i, level + 0.012),
+                (-0.1, level - 0.008),
+                (0.1, level - 0.006),
+                (0.25 - 0.03 * i, level + 0.014),
+            )
             pen.line(spline(brow), h.deep, 0.018, w * 0.6)

@@ -28,7 +28,9 @@ def side_of(h: Head) -> int:
     return 1 if h.person.parting >= 0 else -1
 
 
-def fill_hair(pen: Pen, h: Head, path, flow=(), sheen=None, strand: float = 0.055, part="hair") -> None:
+def fill_hair(
+    pen: Pen, h: Head, path, flow=(), sheen=None, strand: float = 0.055, part="hair"
+) -> None:
     """A mass of hair: a gentle gradient, strands along ``flow``, a sheen."""
     light = h.light
     top, low = (light * 0.6, -1.0), (-light * 0.7, 1.0)
@@ -48,7 +50,12 @@ def sheen(h: Head, y: float = -0.78, w: float = 0.42, thick: float = 0.10):
     """The light on the crown."""
     s = h.light
     a = h.all_at((s * (w + 0.12), y + 0.16), (s * w * 0.5, y), (-s * 0.12, y + 0.01), forward=0.12)
-    b = h.all_at((-s * 0.10, y + thick * 0.45), (s * w * 0.5, y + thick), (s * (w + 0.10), y + 0.16 + thick * 0.5), forward=0.12)
+    b = h.all_at(
+        (-s * 0.10, y + thick * 0.45),
+        (s * w * 0.5, y + thick),
+        (s * (w + 0.10), y + 0.16 + thick * 0.5),
+        forward=0.12,
+    )
     return shape(a, b)
 
 
@@ -65,6 +72,8 @@ def front_line(h: Head, level: float | None = None, receding: bool = False):
     return half + [(-a, b) for a, b in half[-2::-1]]
 
 
-def tie(pen: Pen, h: Head, x: float, y: float, rx: float = 0.10, ry: float = 0.055, turn: float = 0.0) -> None:
+def tie(
+    pen: Pen, h: Head, x: float, y: float, rx: float = 0.10, ry: float = 0.055, turn: float = 0.0
+) -> None:
     """A hair tie in the person's accent colour."""
     pen.fill(oval(x, y, rx, ry, turn), cloth(h.person.accent), part="hair")

@@ -131,7 +131,9 @@ class Head:
                 if y > down + 0.01:
                     break
                 rise = top * max(0.0, -y) ** 0.8 * (1.35 - 0.6 * x * x)
-                row.append(self.edge(s, x * self.width + side * min(1, x * 1.15), y - rise, a, b - 0.05))
+                row.append(
+                    self.edge(s, x * self.width + side * min(1, x * 1.15), y - rise, a, b - 0.05)
+                )
             rows.append(row)
         return rows[0][:0:-1] + rows[1]
 
@@ -167,18 +169,35 @@ def draw_ear(pen: Pen, h: Head, side: int) -> None:
     path = spline(edge, closed=True)
     pen.fill(path, h.skin if side == h.light else mix(h.skin, h.shadow, 0.55), part="ear")
     pen.fill(path, h.rosy, 0.25)
-    inner = [e(w + out * 0.45, -0.6, -0.14), e(w + out * 0.85, -0.3, -0.17), e(w + out * 0.4, 0.25, -0.12)]
+    inner = [
+        e(w + out * 0.45, -0.6, -0.14),
+        e(w + out * 0.85, -0.3, -0.17),
+        e(w + out * 0.4, 0.25, -0.12),
+    ]
     pen.line(spline(inner), h.shadow, 0.042, 0.9)
 
 
 def draw_skull(pen: Pen, h: Head, hair_shadow: bool) -> None:
     """The face without features: skin, soft shade on the side away from the light, rosy cheeks."""
     p, light, w = h.person, h.light, h.width
-    pen.fill(h.face_path, lin((light * w, -0.7), (-light * w, 0.8), h.bright, h.skin, h.skin), part="skin")
+    pen.fill(
+        h.face_path,
+        lin((light * w, -0.7), (-light * w, 0.8), h.bright, h.skin, h.skin),
+        part="skin",
+    )
     pen.clip(h.face_path)
     # The side away from the light, and below the cheekbone, in two soft steps.
     far = (h.shadow, 0.0)
-    pen.fill(h.face_path, lin((light * w * 0.1, 0.0), (-light * w * 1.05, 0.16), far, (h.shadow, 0.22), (h.shadow, 0.85)))
+    pen.fill(
+        h.face_path,
+        lin(
+            (light * w * 0.1, 0.0),
+            (-light * w * 1.05, 0.16),
+            far,
+            (h.shadow, 0.22),
+            (h.shadow, 0.85),
+        ),
+    )
     pen.fill(h.face_path, lin((0, 0.62), (0, 1.12), far, (h.shadow, 0.5)))
     for s in (-1, 1):
         c = h.at(s * 0.43, 0.40)
@@ -193,7 +212,10 @@ def draw_skull(pen: Pen, h: Head, hair_shadow: bool) -> None:
         pen.fill(oval(*c, 0.20, 0.15), glow(c, 0.20, h.bright, 0.9))
     if hair_shadow:
         top = h.at(0, -0.50)
-        pen.fill(oval(top[0], -0.62, w * 1.0, 0.42), lin((0, -0.62), (0, -0.22), (h.shadow, 0.9), (h.shadow, 0.0)))
+        pen.fill(
+            oval(top[0], -0.62, w * 1.0, 0.42),
+            lin((0, -0.62), (0, -0.22), (h.shadow, 0.9), (h.shadow, 0.0)),
+        )
     _spots(pen, h)
     pen.back()
 
@@ -205,7 +227,9 @@ def _spots(pen: Pen, h: Head) -> None:
         for i in range(int(10 + 18 * p.freckles)):
             s = -1 if i % 2 else 1
             x, y = s * abs(rng.normal(0.30, 0.13)), p.eye_y + 0.26 + rng.normal(0, 0.07)
-            pen.fill(oval(*h.at(x, y), 0.012 + 0.009 * rng.random()), h.deep, 0.35 + 0.30 * p.freckles)
+            pen.fill(
+                oval(*h.at(x, y), 0.012 + 0.009 * rng.random()), h.deep, 0.35 + 0.30 * p.freckles
+            )
     if p.mole:
         x, y = ((-0.34, 0.48), (0.36, 0.45), (0.24, 0.74), (-0.22, 0.55))[p.mole - 1]
         pen.fill(oval(*h.at(x, y), 0.022), h.deep, 0.9)

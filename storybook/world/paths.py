@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import skia
 
 
-def spline(points, closed: bool = False, path: skia.Path | None = None, tension: float = 1 / 6) -> skia.Path:
+def spline(
+    points, closed: bool = False, path: skia.Path | None = None, tension: float = 1 / 6
+) -> skia.Path:
     """A smooth curve through the points; with ``path`` it goes on from there, meeting it in a corner."""
     n = len(points)
     if path is None:
@@ -113,7 +116,7 @@ def ring(outer: skia.Path, inner: skia.Path) -> skia.Path:
 def evenly(points, n: int) -> list[tuple[float, float]]:
     """``n`` points at even distances along a polyline."""
     way = [0.0]
-    for a, b in zip(points, points[1:], strict=False):
+    for a, b in pairwise(points):
         way.append(way[-1] + math.hypot(b[0] - a[0], b[1] - a[1]))
     out, j = [], 0
     for i in range(n):

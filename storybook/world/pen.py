@@ -70,15 +70,21 @@ class Style:
             return skia.Paint(AntiAlias=True, Shader=shader)
         if isinstance(ink, Radial):
             colours = [self._argb(c, alpha) for c in ink.colours]
-            shader = skia.GradientShader.MakeRadial(center=ink.centre, radius=ink.radius, colors=colours)
+            shader = skia.GradientShader.MakeRadial(
+                center=ink.centre, radius=ink.radius, colors=colours
+            )
             return skia.Paint(AntiAlias=True, Shader=shader)
         return skia.Paint(AntiAlias=True, Color=self._argb(ink, alpha))
 
-    def fill(self, canvas: skia.Canvas, path: skia.Path, ink, alpha: float, part: str | None) -> None:
+    def fill(
+        self, canvas: skia.Canvas, path: skia.Path, ink, alpha: float, part: str | None
+    ) -> None:
         """Fill an outline. ``part`` names the label, None for mere shading."""
         canvas.drawPath(path, self.ink(ink, alpha))
 
-    def line(self, canvas: skia.Canvas, path: skia.Path, ink, alpha: float, stroke: skia.Paint) -> None:
+    def line(
+        self, canvas: skia.Canvas, path: skia.Path, ink, alpha: float, stroke: skia.Paint
+    ) -> None:
         """Draw along a path; ``stroke`` carries the width and the ends."""
         paint = self.ink(ink, alpha)
         paint.setStyle(skia.Paint.kStroke_Style)
@@ -98,7 +104,8 @@ class InkLine(Style):
 
     def fill(self, canvas, path, ink, alpha, part):
         canvas.drawPath(path, self.ink(ink, alpha))
-        if part:
+        if part and part != "nose":
+            path = skia.Simplify(path)  # one outline round overlapping pieces
             edge = skia.Paint(AntiAlias=True, Color=argb(INK, 0.85), Style=skia.Paint.kStroke_Style)
             edge.setStrokeWidth(1.3 / max(1e-6, abs(canvas.getTotalMatrix().getScaleX())))
             canvas.drawPath(path, edge)
@@ -130,11 +137,20 @@ STYLES: dict[str, Style] = {s.name: s for s in (Style(), InkLine(), CutPaper())}
 class Pen:
     """Draws on a canvas and, with ``labels``, writes person and part numbers on a second one."""
 
-    def __init__(self, canvas: skia.Canvas, labels: skia.Canvas | None = None, style: Style | None = None):
-        self.canvas, self.labels, self.style, self.who = canvas, labels, style or STYLES["storybook"], 0
+    def __init__(
+        self, canvas: skia.Canvas, labels: skia.Canvas | None = None, style: Style | None = None
+    ):
+        self.canvas, self.labels, self.style, self.who = (
+            canvas,
+            labels,
+            style or STYLES["storybook"],
+            0,
+        )
 
     def _label(self, part: str) -> skia.Paint:
-        return skia.Paint(AntiAlias=False, Color=0xFF000000 | self.who << 16 | PART_NUMBER[part] << 8)
+        return skia.Paint(
+            AntiAlias=False, Color=0xFF000000 | self.who << 16 | PART_NUMBER[part] << 8
+        )
 
     def fill(self, path: skia.Path, ink, alpha: float = 1.0, part: str | None = None) -> None:
         """Fill an outline with an ink; ``part`` also labels it."""
@@ -142,7 +158,15 @@ class Pen:
         if part and self.labels:
             self.labels.drawPath(path, self._label(part))
 
-    def line(self, path, ink, width: float, alpha: float = 1.0, part: str | None = None, butt: bool = False):
+    def line(
+        self,
+        path,
+        ink,
+        width: float,
+        alpha: float = 1.0,
+        part: str | None = None,
+        butt: bool = False,
+    ):
         """Draw along a path, ``width`` wide, with round ends unless ``butt``."""
         stroke = skia.Paint(AntiAlias=False, Style=skia.Paint.kStroke_Style, StrokeWidth=width)
         if not butt:
@@ -160,7 +184,9 @@ class Pen:
                 c.save()
                 c.clipPath(path, skia.ClipOp.kIntersect, c is self.canvas)
 
-    def move(self, x: float, y: float, scale: float = 1.0, turn: float = 0.0, flip: bool = False) -> None:
+    def move(
+        self, x: float, y: float, scale: float = 1.0, turn: float = 0.0, flip: bool = False
+    ) -> None:
         """A new frame until ``back``: shifted, scaled, turned by degrees, mirrored."""
         for c in (self.canvas, self.labels):
             if c:

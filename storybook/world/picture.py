@@ -24,7 +24,12 @@ from .things import draw_things
 
 WIDTH = {"portrait": 1.0, "half-body": 1.0, "nobody": 1.0, "pair": 1.5, "three": 2.0}
 # Size of the unit (half a head, crown to chin) and height of the head's middle, as shares of the height.
-SIZE = {"portrait": (0.275, 0.455), "half-body": (0.200, 0.350), "pair": (0.265, 0.465), "three": (0.250, 0.475)}
+SIZE = {
+    "portrait": (0.275, 0.455),
+    "half-body": (0.200, 0.350),
+    "pair": (0.265, 0.465),
+    "three": (0.250, 0.475),
+}
 # The light on people: colours to multiply by, from the lit side to the far side.
 AIR = {
     ("out", "dawn"): ((1.0, 0.96, 0.93), (0.93, 0.88, 0.93)), ("out", "sunset"): ((1.0, 0.94, 0.82), (0.92, 0.77, 0.78)),
@@ -42,7 +47,9 @@ class Picture:
     rgb: np.ndarray  # uint8 (H, W, 3)
     person: np.ndarray  # uint8 (H, W): 0 nobody, 1 the leftmost person, 2 the next
     part: np.ndarray  # uint8 (H, W): the number of a name in PARTS
-    head: np.ndarray  # uint8 (H, W): the person where it is part of a head (hair and scarf too), else 0
+    head: (
+        np.ndarray
+    )  # uint8 (H, W): the person where it is part of a head (hair and scarf too), else 0
     keypoints: np.ndarray  # float32 (people, len(KEY_POINTS), 2): x and y in pixels
 
 
@@ -81,14 +88,17 @@ def draw_person(pen: Pen, head: Head, arms: bool) -> None:
     pen.turn(roll, 0.0, 1.0)
     draw_back(pen, head)
     pen.back()
-    pen.turn(-0.30 * roll, 0.0, 1.2)
+    tilt = 0.11 * head.moment.yaw - 0.35 * roll  # the shoulders answer the head
+    pen.turn(tilt, 0.0, 1.2)
     draw_clothes(pen, body)
     pen.back()
     pen.turn(roll, 0.0, 1.0)
     draw_head(pen, head)
     pen.back()
     if arms:
+        pen.turn(tilt, 0.0, 1.2)
         draw_arms(pen, body)
+        pen.back()
 
 
 def _air(canvas: skia.Canvas, record: Record, light: int, x: float, y: float, s: float) -> None:

@@ -1,10 +1,12 @@
-"""Nine rooms."""
+"""Rooms: six here, the studios and the plain wall in ``places_studio``."""
 
 from __future__ import annotations
 
-from .colour import hexlab, lch, mix, shade
-from .paths import box, joined, oval, poly, segment, shape, spline
+from .colour import hexlab, lch, shade
+from .furniture import lamp, picture_frame, plant, table_lamp, window
+from .paths import box, joined, oval, segment, shape, spline
 from .pen import lin
+from .places_studio import art_studio, plain_wall, studio
 from .scenery import Scene
 
 
@@ -12,7 +14,19 @@ def library(s: Scene) -> None:
     """Shelves full of books and a lamp."""
     pen, w, u = s.pen, s.w, s.u
     s.room("#c99d6e", "#8d5f45")
-    colours = [s.tint(c) for c in ("#b6533f", "#dba545", "#5f8a7c", "#3d5a7d", "#efe0c4", "#8a5068", "#7e9a62", "#d98a63")]
+    colours = [
+        s.tint(c)
+        for c in (
+            "#b6533f",
+            "#dba545",
+            "#5f8a7c",
+            "#3d5a7d",
+            "#efe0c4",
+            "#8a5068",
+            "#7e9a62",
+            "#d98a63",
+        )
+    ]
     for row in range(4):
         y0, y1 = 0.02 + row * 0.225, 0.215 + row * 0.225
         pen.fill(box(0, y0 - 0.02, w, y1 + 0.02), s.tint("#86583f"))
@@ -26,11 +40,14 @@ def library(s: Scene) -> None:
             c = s.one(colours)
             pen.fill(box(x, y1 - 0.012 - h, x + b, y1 - 0.012), c)
             if u() < 0.4:
-                pen.fill(box(x + 0.004, y1 - 0.012 - h * 0.78, x + b - 0.004, y1 - 0.012 - h * 0.70), shade(c, 0.14))
+                pen.fill(
+                    box(x + 0.004, y1 - 0.012 - h * 0.78, x + b - 0.004, y1 - 0.012 - h * 0.70),
+                    shade(c, 0.14),
+                )
             x += b + 0.003
     pen.fill(box(0, 0.90, w, 1), s.tint("#8d5f45"))
-    for x in ((0.16, w - 0.16) if w > 1.2 else (s.one((0.15, w - 0.15)),)):
-        s.lamp(x, 0.14)
+    for x in (0.16, w - 0.16) if w > 1.2 else (s.one((0.15, w - 0.15)),):
+        lamp(s, x, 0.14)
 
 
 def kitchen(s: Scene) -> None:
@@ -40,15 +57,23 @@ def kitchen(s: Scene) -> None:
     white, green = s.tint("#fbf2e0"), s.tint("#9cc4b4")
     for i in range(int(12 * w)):
         for j in range(3):
-            pen.fill(box(i / 12 + 0.004, 0.46 + j * 0.075, (i + 1) / 12 - 0.004, 0.53 + j * 0.075, 0.006), white if (i + j) % 3 else green)
+            pen.fill(
+                box(
+                    i / 12 + 0.004, 0.46 + j * 0.075, (i + 1) / 12 - 0.004, 0.53 + j * 0.075, 0.006
+                ),
+                white if (i + j) % 3 else green,
+            )
     left = u() < 0.5
     x = u(0.03, 0.08) if left else w - u(0.36, 0.40)
-    s.window(x, 0.08, 0.32, 0.32)
+    window(s, x, 0.08, 0.32, 0.32)
     shelf = w - 0.40 if left else 0.04
     pen.fill(box(shelf, 0.26, shelf + 0.36, 0.28), s.tint("#a9714d"))
     for i in range(4):
         a, c = shelf + 0.05 + i * 0.085, s.tint(("#d9694e", "#f3e7d0", "#5f8f86", "#e0a840")[i])
-        pen.fill(box(a - 0.028, 0.26 - 0.06 - 0.03 * (i % 2), a + 0.028, 0.26, 0.01), lin((a - 0.03, 0), (a + 0.03, 0), shade(c, 0.03), shade(c, -0.05)))
+        pen.fill(
+            box(a - 0.028, 0.26 - 0.06 - 0.03 * (i % 2), a + 0.028, 0.26, 0.01),
+            lin((a - 0.03, 0), (a + 0.03, 0), shade(c, 0.03), shade(c, -0.05)),
+        )
     pen.fill(box(0, 0.70, w, 0.735), s.tint("#d8a878"))
     for i in range(int(4 * w) + 1):
         c = s.tint("#6f9d92")
@@ -58,8 +83,8 @@ def kitchen(s: Scene) -> None:
     pen.line(oval(a + 0.085, 0.645, 0.03, 0.035), red, 0.016)
     pen.fill(joined(oval(a, 0.645, 0.075, 0.06), box(a - 0.03, 0.575, a + 0.03, 0.60, 0.01)), red)
     pen.line(spline([(a - 0.06, 0.65), (a - 0.11, 0.62), (a - 0.12, 0.59)]), red, 0.022)
-    s.plant(w - 0.30 if left else 0.30, 0.70, 0.7)
-    s.lamp(w * 0.5 + u(-0.22, 0.22), 0.09, "#cf6a4e")
+    plant(s, w - 0.30 if left else 0.30, 0.70, 0.7)
+    lamp(s, w * 0.5 + u(-0.22, 0.22), 0.09, "#cf6a4e")
 
 
 def cafe(s: Scene) -> None:
@@ -70,13 +95,21 @@ def cafe(s: Scene) -> None:
         for i in range(int(7 * w) + 2):
             x = (i - 0.5 * (j % 2)) / 7
             if u() < 0.30:
-                pen.fill(box(x + 0.004, j * 0.07 + 0.004, x + 1 / 7 - 0.004, j * 0.07 + 0.066, 0.004), s.tint("#cb8064" if u() < 0.5 else "#b0634e"))
+                pen.fill(
+                    box(x + 0.004, j * 0.07 + 0.004, x + 1 / 7 - 0.004, j * 0.07 + 0.066, 0.004),
+                    s.tint("#cb8064" if u() < 0.5 else "#b0634e"),
+                )
     left = u() < 0.5
     x = u(0.03, 0.06) if left else w - u(0.33, 0.36)
     pen.fill(box(x, 0.14, x + 0.28, 0.48, 0.01), s.tint("#6b4434"))
     pen.fill(box(x + 0.015, 0.155, x + 0.265, 0.465), s.tint("#33413f"))
     for i in range(4):
-        pen.line(segment((x + 0.05, 0.21 + i * 0.06), (x + u(0.13, 0.22), 0.21 + i * 0.06)), s.tint("#f0e6d2"), 0.010, 0.9)
+        pen.line(
+            segment((x + 0.05, 0.21 + i * 0.06), (x + u(0.13, 0.22), 0.21 + i * 0.06)),
+            s.tint("#f0e6d2"),
+            0.010,
+            0.9,
+        )
     other = w - 0.40 if left else 0.04
     for y in (0.30, 0.50):
         pen.fill(box(other, y, other + 0.36, y + 0.02), s.tint("#d9a878"))
@@ -87,16 +120,19 @@ def cafe(s: Scene) -> None:
     pen.fill(box(0, 0.72, w, 0.755), s.tint("#e0b988"))
     a = w - 0.12 if left else 0.12
     pen.fill(oval(a, 0.715, 0.085, 0.014), s.tint("#f6efe0"))
-    pen.fill(shape([(a - 0.05, 0.655), (a + 0.05, 0.655)], [(a + 0.035, 0.71), (a - 0.035, 0.71)]), s.tint("#f6efe0"))
+    pen.fill(
+        shape([(a - 0.05, 0.655), (a + 0.05, 0.655)], [(a + 0.035, 0.71), (a - 0.035, 0.71)]),
+        s.tint("#f6efe0"),
+    )
     for i in range(int(3 * w)):
-        s.lamp((i + 0.5) / 3 + u(-0.03, 0.03), 0.10 + 0.03 * (i % 2), "#f0c060")
+        lamp(s, (i + 0.5) / 3 + u(-0.03, 0.03), 0.10 + 0.03 * (i % 2), "#f0c060")
 
 
 def office(s: Scene) -> None:
     """A wide window, a desk with a screen, a plant."""
     pen, w, u = s.pen, s.w, s.u
     s.room("#e2e2d8", "#a8937e", 0.88)
-    s.window(0.08, 0.08, w - 0.16, 0.46, "roofs")
+    window(s, 0.08, 0.08, w - 0.16, 0.46, "roofs")
     pen.fill(box(0, 0.70, w, 0.735), s.tint("#d6ac7e"))
     pen.fill(box(0, 0.735, w, 0.9), s.tint("#b78a62"))
     left = u() < 0.5
@@ -106,11 +142,15 @@ def office(s: Scene) -> None:
     pen.fill(box(x, 0.50, x + 0.24, 0.66, 0.012), s.tint("#3f4a5c"))
     pen.fill(box(x + 0.012, 0.512, x + 0.228, 0.648), hexlab("#a9dbe2"))
     for i in range(3):
-        pen.line(segment((x + 0.03, 0.545 + i * 0.03), (x + u(0.10, 0.19), 0.545 + i * 0.03)), lch(0.98, 0.01, 200), 0.008)
+        pen.line(
+            segment((x + 0.03, 0.545 + i * 0.03), (x + u(0.10, 0.19), 0.545 + i * 0.03)),
+            lch(0.98, 0.01, 200),
+            0.008,
+        )
     pen.fill(box(x + 0.10, 0.66, x + 0.14, 0.70), s.tint("#3f4a5c"))
-    s.plant(w - 0.13 if left else 0.13, 0.70, 1.0)
+    plant(s, w - 0.13 if left else 0.13, 0.70, 1.0)
     if s.lamps:
-        s.lamp(w * 0.5 + u(-0.15, 0.15), 0.06, "#f0c060")
+        lamp(s, w * 0.5 + u(-0.15, 0.15), 0.06, "#f0c060")
 
 
 def living_room(s: Scene) -> None:
@@ -118,12 +158,18 @@ def living_room(s: Scene) -> None:
     pen, w, u = s.pen, s.w, s.u
     s.room(s.one(("#e7c9a8", "#cfd6bf", "#e3c3b4")), "#a9754f", 0.86)
     left = u() < 0.5
-    s.window(0.06 if left else w - 0.36, 0.10, 0.30, 0.36)
-    s.picture_frame(w - 0.30 if left else 0.07, 0.14, 0.22, 0.24, int(u(0, 3)))
+    window(s, 0.06 if left else w - 0.36, 0.10, 0.30, 0.36)
+    picture_frame(s, w - 0.30 if left else 0.07, 0.14, 0.22, 0.24, int(u(0, 3)))
     for k in (-1, 1):  # curtains
         x = (0.06 if left else w - 0.36) + (0.30 if k > 0 else 0.0)
         c = s.tint("#c9705c")
-        pen.fill(shape([(x - 0.05, 0.06), (x + 0.05, 0.06)], [(x + 0.04 + 0.02 * k, 0.54), (x - 0.04 + 0.02 * k, 0.54)]), lin((x - 0.05, 0), (x + 0.05, 0), shade(c, 0.03), shade(c, -0.06)))
+        pen.fill(
+            shape(
+                [(x - 0.05, 0.06), (x + 0.05, 0.06)],
+                [(x + 0.04 + 0.02 * k, 0.54), (x - 0.04 + 0.02 * k, 0.54)],
+            ),
+            lin((x - 0.05, 0), (x + 0.05, 0), shade(c, 0.03), shade(c, -0.06)),
+        )
     sofa = s.tint(s.one(("#5f8f8a", "#7a86b0", "#b0795f")))
     a = w * 0.5 - 0.42
     pen.fill(box(a, 0.58, a + 0.84, 0.90, 0.06), sofa)
@@ -135,8 +181,8 @@ def living_room(s: Scene) -> None:
     lamp_x = w - 0.07 if left else 0.07
     pen.fill(box(lamp_x - 0.08, 0.74, lamp_x + 0.08, 0.77), s.tint("#8a5f45"))
     pen.line(segment((lamp_x, 0.76), (lamp_x, 0.95)), s.tint("#8a5f45"), 0.02)
-    s.table_lamp(lamp_x, 0.74)
-    s.plant(0.06 if left else w - 0.06, 0.94, 1.1)
+    table_lamp(s, lamp_x, 0.74)
+    plant(s, 0.06 if left else w - 0.06, 0.94, 1.1)
 
 
 def bedroom(s: Scene) -> None:
@@ -145,77 +191,35 @@ def bedroom(s: Scene) -> None:
     s.room(s.one(("#cdd9e4", "#e8d3dc", "#d9dcc4")), "#b98c68", 0.88)
     left = u() < 0.5
     x = 0.06 if left else w - 0.34
-    s.window(x, 0.08, 0.28, 0.36)
+    window(s, x, 0.08, 0.28, 0.36)
     c = s.tint("#e9d8a8")
     for k in (0, 1):
         a = x - 0.03 + k * 0.28
-        pen.fill(shape([(a - 0.03, 0.05), (a + 0.06, 0.05)], [(a + 0.05, 0.50), (a - 0.02, 0.50)]), lin((a - 0.03, 0), (a + 0.06, 0), shade(c, 0.02), shade(c, -0.06)))
-    s.picture_frame(w - 0.27 if left else 0.08, 0.12, 0.19, 0.21, int(u(0, 3)))
+        pen.fill(
+            shape([(a - 0.03, 0.05), (a + 0.06, 0.05)], [(a + 0.05, 0.50), (a - 0.02, 0.50)]),
+            lin((a - 0.03, 0), (a + 0.06, 0), shade(c, 0.02), shade(c, -0.06)),
+        )
+    picture_frame(s, w - 0.27 if left else 0.08, 0.12, 0.19, 0.21, int(u(0, 3)))
     bed = w * 0.5 - 0.38
     pen.fill(box(bed, 0.48, bed + 0.76, 0.90, 0.05), s.tint("#9a6a4c"))
     for a in (bed + 0.04, bed + 0.40):
         pen.fill(box(a, 0.58, a + 0.32, 0.76, 0.06), s.tint("#faf5ea"))
     blanket = s.tint(s.one(("#6f8fb8", "#c9806f", "#7fa58a")))
-    pen.fill(box(bed - 0.03, 0.72, bed + 0.79, 1.02, 0.05), lin((0, 0.72), (0, 1), blanket, shade(blanket, -0.06)))
+    pen.fill(
+        box(bed - 0.03, 0.72, bed + 0.79, 1.02, 0.05),
+        lin((0, 0.72), (0, 1), blanket, shade(blanket, -0.06)),
+    )
     for i in range(4):
-        pen.line(segment((bed + 0.05 + i * 0.22, 0.74), (bed + 0.03 + i * 0.22, 1.0)), shade(blanket, 0.08), 0.012, 0.8)
+        pen.line(
+            segment((bed + 0.05 + i * 0.22, 0.74), (bed + 0.03 + i * 0.22, 1.0)),
+            shade(blanket, 0.08),
+            0.012,
+            0.8,
+        )
     pen.fill(box(bed - 0.03, 0.72, bed + 0.79, 0.76, 0.02), s.tint("#faf5ea"))
     a = w - 0.06 if left else 0.06
     pen.fill(box(a - 0.09, 0.72, a + 0.09, 1.0, 0.01), s.tint("#a9754f"))
-    s.table_lamp(a, 0.72, "#f3d9a0")
-
-
-def studio(s: Scene) -> None:
-    """A photographer's studio: a paper backdrop and two soft boxes."""
-    pen, w, u = s.pen, s.w, s.u
-    s.room("#8f8a88", "#6d6460", 0.86)
-    c = s.tint(s.one(("#d9c3a6", "#a9bccb", "#c9a9a4", "#b6c2a4")))
-    a, b = w * 0.5 - 0.40, w * 0.5 + 0.40
-    pen.fill(box(a - 0.03, 0.03, b + 0.03, 0.075, 0.02), s.tint("#5a5350"))
-    pen.fill(shape([(a, 0.05), (b, 0.05)], [(b, 0.84), (b + 0.06, 1.05), (a - 0.06, 1.05), (a, 0.84)]), lin((a, 0), (b, 1), shade(c, 0.04), c, shade(c, -0.05)))
-    s.glow(w * 0.5, 0.35, 0.45, 0.45)
-    for k in (-1, 1):
-        x = 0.07 if k < 0 else w - 0.07
-        pen.line(segment((x, 0.30), (x, 0.95)), s.tint("#37343a"), 0.012)
-        pen.line(segment((x - 0.05, 0.99), (x, 0.90), (x + 0.05, 0.99)), s.tint("#37343a"), 0.012)
-        s.glow(x, 0.22, 0.22, 0.75, lch(0.97, 0.03, 90))
-        box_path = poly((x - 0.085, 0.12), (x + 0.085, 0.10 + 0.02 * (k < 0)), (x + 0.085, 0.33), (x - 0.085, 0.33))
-        pen.fill(box_path, lch(0.985, 0.012, 90))
-        pen.line(box_path, s.tint("#37343a"), 0.010)
-
-
-def art_studio(s: Scene) -> None:
-    """Paintings on easels below a high window."""
-    pen, w, u = s.pen, s.w, s.u
-    s.room("#efe0cc", "#b98d6c", 0.84)
-    s.window(w * 0.5 - 0.28, -0.08, 0.56, 0.46, "roofs")
-    spots = (0.02, w - 0.30) if w < 1.2 else (0.02, w * 0.5 - 0.14, w - 0.30)
-    for k, x in enumerate(spots):
-        y = 0.30 + u(0, 0.1)
-        for q in (-1, 1):
-            pen.line(segment((x + 0.14 + q * 0.03, y + 0.1), (x + 0.14 + q * 0.12, 0.98)), s.tint("#8a6248"), 0.016)
-        s.picture_frame(x, y, 0.28, 0.34, k + int(u(0, 3)))
-    for i in range(6):
-        x = w * 0.5 - 0.25 + i * 0.1
-        pen.fill(oval(x, 0.93 + 0.02 * (i % 2), 0.03, 0.017), s.tint(("#d9694e", "#e3aa3c", "#5f8f86", "#33476f", "#e08d95", "#7e9a62")[i]))
-    if s.lamps:
-        for x in (0.16, w - 0.16):
-            s.lamp(x, 0.08, "#5f8f86")
-
-
-def plain_wall(s: Scene) -> None:
-    """A wall in one colour with light on it; at night a wall lamp."""
-    pen, w, u = s.pen, s.w, s.u
-    c = s.tint(s.one(("#d8e0d2", "#ead9c2", "#c6d6e0", "#e8cfc8", "#d6cfe2", "#efe6cf", "#bcd2c8")))
-    pen.fill(box(0, 0, w, 1), lin((0, 0), (w, 1), shade(c, 0.03), c, shade(c, -0.04)))
-    x = w * u(0.25, 0.75)
-    if s.lamps:
-        x = s.one((0.10, w - 0.10))
-        s.glow(x, 0.24, 0.60, 0.85)
-        pen.fill(shape([(x - 0.03, 0.18), (x + 0.03, 0.18)], [(x + 0.05, 0.28), (x - 0.05, 0.28)]), lch(0.96, 0.08, 88))
-        pen.fill(box(x - 0.012, 0.28, x + 0.012, 0.33), mix(c, lch(0.4, 0.04, 50), 0.7))
-    else:
-        s.glow(x, 0.30, 0.65, 0.40 if s.hour == "day" else 0.6, lch(0.97, 0.02, 90) if s.hour == "day" else lch(0.92, 0.07, 60))
+    table_lamp(s, a, 0.72, "#f3d9a0")
 
 
 DRAW = {"library": library, "kitchen": kitchen, "cafe": cafe, "office": office, "living room": living_room,

@@ -20,6 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "eye_tilt": (-0.15, 0.25), "eye_y": (0.02, 0.26), "lash": (0, 1.2),
     "iris": (0, 1),  # dark brown, brown, amber, green, blue, gray
     "bags": (0, 1),
+    "fold": (0, 1),  # of the upper lid, none to high
     "brow_y": (0.20, 0.33), "brow_arch": (0, 0.10), "brow_thick": (0.02, 0.10),
     "nose_len": (0.24, 0.52), "nose_w": (0.07, 0.22), "nose_round": (0, 1),
     "mouth_w": (0.15, 0.32), "lip_up": (0.025, 0.10), "lip_low": (0.035, 0.13),
@@ -90,6 +91,7 @@ class Person:
     lash: float
     iris: float
     bags: float
+    fold: float
     brow_y: float
     brow_arch: float
     brow_thick: float

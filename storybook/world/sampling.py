@@ -54,7 +54,7 @@ def hair_choices(age: float, masc: float, tone: float) -> dict[str, float]:
     """The styles that somebody may wear, with weights."""
     curly = 1.0 + 1.6 * (tone > 0.45)
     if masc > 0.5:
-        out = {"crop": 2.4, "side part": 2.2, "quiff": 1.8, "buzz": 1.2, "short curls": curly,
+        out = {"crop": 2.4, "side part": 2.2, "quiff": 1.8, "buzz": 1.2, "short curls": 0.8 * curly,
                "bowl": 0.7, "wavy bob": 0.45, "long straight": 0.15, "low bun": 0.15}  # fmt: skip
         if age < 13:
             out |= {"bowl": 1.8, "crop": 2.4, "side part": 1.6}
@@ -66,15 +66,15 @@ def hair_choices(age: float, masc: float, tone: float) -> dict[str, float]:
             out |= {"afro": 0.9, "locs": 0.7 * (age > 12)}
         return out
     out = {"pixie": 1.0, "bob": 1.1, "bob with fringe": 1.1, "wavy bob": 1.1, "long straight": 1.1,
-           "long with fringe": 1.2, "long wavy": 1.2, "long curls": curly, "braids": 0.7,
-           "side braid": 1.0, "ponytail": 1.1, "top bun": 0.9, "low bun": 0.9, "headscarf": 0.9,
-           "short curls": 0.5 * curly}  # fmt: skip
+           "long with fringe": 1.4, "long wavy": 1.2, "long curls": curly, "braids": 0.7,
+           "side braid": 1.0, "ponytail": 1.4, "top bun": 0.9, "low bun": 0.9, "headscarf": 0.9,
+           "short curls": 0.35 * curly}  # fmt: skip
     if tone > 0.35:
-        out |= {"afro": 1.2, "locs": 1.0, "afro puffs": 1.5 * (age < 36)}
+        out |= {"afro": 1.2, "locs": 1.0, "afro puffs": 2.4 * (age < 38)}
     if age < 15:
         out |= {"pigtails": 2.6, "braids": 1.5, "headscarf": 0.0}
     if age > 62:
-        out |= {"braids": 0.0, "ponytail": 0.4, "low bun": 1.8, "pixie": 1.6, "short curls": 2.2,
+        out |= {"braids": 0.0, "ponytail": 0.4, "low bun": 1.5, "pixie": 1.5, "short curls": 1.6,
                 "top bun": 0.6, "long with fringe": 0.3}  # fmt: skip
     return out
 
@@ -86,42 +86,42 @@ def draw_person(seed: int, **fixed) -> Person:
     age = fixed.get("age", d.u(low, high))
     masc_draw = 0.5 + 0.5 * (1 if d.u() < 0.5 else -1) * d.u(0.4, 1)
     masc = fixed.get("masc", masc_draw)
-    tone, build = fixed.get("tone", d.u()), fixed.get("build", d.u())
+    tone, build = fixed.get("tone", d.u() ** 1.15), fixed.get("build", d.u())
     young = _clip((20 - age) / 14) ** 0.9  # 1 a small child, .4 a teenager, 0 grown up
     old = _clip((age - 42) / 38)
     m, dark = masc * (0.1 + 0.9 * _clip((age - 12) / 10)), max(0.0, (tone - 0.45) / 0.55)
     out = dict(
         age=age, masc=masc, tone=tone, build=build,
-        head_w=d.n(0.742, 0.036) + 0.035 * young + 0.05 * (build - 0.5),
-        jaw=d.n(0.57, 0.040) + 0.040 * m + 0.06 * (build - 0.5) + 0.01 * young + 0.025 * old,
+        head_w=d.n(0.738, 0.040) + 0.020 * young + 0.05 * (build - 0.5),
+        jaw=d.n(0.57, 0.044) + 0.040 * m + 0.06 * (build - 0.5) + 0.01 * young + 0.025 * old,
         square=_clip(d.n(0.22 + 0.42 * m, 0.22)),
         chin_w=d.n(0.240, 0.038) + 0.050 * m + 0.02 * (build - 0.5),
-        chin_len=d.n(0, 0.030) + 0.02 * m + 0.025 - 0.075 * young,
-        cheek=_clip(d.n(0.42, 0.2) + 0.3 * young + 0.35 * (build - 0.5)),
-        eye_size=d.n(0.203, 0.015) + 0.040 * young - 0.006 * m - 0.010 * old,
-        eye_open=d.n(0.130, 0.014) + 0.040 * young - 0.010 * m - 0.020 * old,
-        eye_gap=d.n(0.338, 0.020) + 0.020 * young + 0.15 * (d.n(0, 0.03)),
+        chin_len=d.n(0, 0.030) + 0.02 * m + 0.025 - 0.045 * young,
+        cheek=_clip(d.n(0.42, 0.2) + 0.4 * young + 0.35 * (build - 0.5)),
+        eye_size=d.n(0.203, 0.015) + 0.026 * young - 0.006 * m - 0.010 * old,
+        eye_open=d.n(0.130, 0.014) + 0.027 * young - 0.010 * m - 0.020 * old,
+        eye_gap=d.n(0.330, 0.020) + 0.004 * young + 0.15 * (d.n(0, 0.03)),
         eye_tilt=d.n(0.022, 0.060),
-        eye_y=d.n(0.055, 0.024) + 0.075 * young,
+        eye_y=d.n(0.048, 0.027) + 0.058 * young,
         lash=_clip(1.0 - 0.95 * m - 0.25 * young, 0.08) * d.u(0.7, 1.1),
         bags=_clip(0.8 * old + d.n(0.1, 0.22)) * (age > 19),
-        brow_y=d.n(0.262, 0.020) - 0.018 * m + 0.01 * young,
-        brow_arch=_clip(d.n(0.048, 0.018) - 0.014 * m, 0.008, 0.1),
+        brow_y=d.n(0.262, 0.023) - 0.018 * m + 0.01 * young,
+        brow_arch=_clip(d.n(0.046, 0.024) - 0.012 * m, 0.0, 0.1),
         brow_thick=d.n(0.052, 0.013) + 0.022 * m - 0.018 * young - 0.004 * old,
-        nose_len=d.n(0.395, 0.040) + 0.050 * old + 0.02 * m - 0.115 * young,
+        nose_len=d.n(0.395, 0.040) + 0.050 * old + 0.02 * m - 0.085 * young,
         nose_w=d.n(0.122, 0.019) + 0.030 * dark + 0.014 * m - 0.026 * young,
         nose_round=_clip(d.n(0.5, 0.25)),
         mouth_w=d.n(0.240, 0.025) + 0.012 * m - 0.055 * young,
         lip_up=max(0.028, d.n(0.052, 0.012) + 0.018 * dark - 0.010 * m - 0.014 * old),
         lip_low=max(0.042, d.n(0.074, 0.014) + 0.020 * dark - 0.010 * m - 0.012 * old),
-        mouth_y=d.n(0.645, 0.016) + 0.030 * young,
+        mouth_y=d.n(0.645, 0.019) + 0.030 * young,
         lipstick=d.u() ** 1.3 * (age >= 20 and masc <= 0.5),
         ear=_clip(d.u() * 0.9 + 0.1 * old),
         neck_w=d.n(0.335, 0.022) + 0.09 * m + 0.05 * (build - 0.5) - 0.085 * young,
         neck_len=d.n(0.0, 0.035) - 0.09 * young - 0.05 * (build - 0.5),
         shoulder=d.n(1.36, 0.06) + 0.24 * m + 0.30 * (build - 0.5) - 0.46 * young - 0.03 * old,
         under=d.n(0, 0.45),
-        freckles=max(0.0, d.u(-1.6, 1)) * (tone < 0.45),
+        freckles=_freckles(d.u(-2, 1)) * (tone < 0.45),
         wrinkles=_clip(_clip((age - 36) / 32) + d.n(0, 0.08)) * (age > 38),
         blush=d.u(0.35, 0.95) + 0.25 * young,
         dimples=max(0.0, d.u(-1.2, 1)),
@@ -143,9 +143,15 @@ def draw_person(seed: int, **fixed) -> Person:
     wears, kind = d.u() < glasses_chance, d.pick(("round", "square"))
     out["glasses"] = kind if wears else "none"
     out["frame"], out["accent"] = int(d.u() * 2.999), d.pick(COLOURS)
+    out["fold"] = d.u()
     out["mole"] = int(d.u(1, 4.999)) * (d.u() < 0.22)
     out = {k: _clip(v, *RANGES[k]) if k in RANGES else v for k, v in out.items()}
     return Person(seed=seed, **{**out, **fixed})
+
+
+def _freckles(chance: float) -> float:
+    """None, or enough to be seen."""
+    return 0.3 + 0.7 * chance if chance > 0 else 0.0
 
 
 def _hair_numbers(d: _Dice, age: float, tone: float, old: float, fixed: dict) -> dict[str, float]:
@@ -192,6 +198,8 @@ def draw_moment(rng: np.random.Generator, person: Person, framing: str, **fixed)
     out |= fixed
     if out["outfit"] in TWO_COLOURS and out["second"] == out["colour"]:
         out["second"] = "white" if out["colour"] != "white" else "blue"
+    if out["outfit"] == "suit" and out["second"] == "white":  # a white tie on a white shirt is none
+        out["second"] = "blue" if out["colour"] != "blue" else "red"
     return Moment(**out)
 
 
@@ -221,5 +229,3 @@ def draw_record(rng: np.random.Generator, people, framing: str | None = None) ->
             turned.append(Moment(**{**vars(moment), **share, "light": light, "yaw": yaw}))
         moments = turned
     return Record(people, tuple(moments), draw_place(rng), framing)
-
-

@@ -8,7 +8,7 @@ import numpy as np
 
 from .colour import Lab, hexlab, lch, mix, shade
 from .paths import box, joined, oval, poly, segment, shape, spline, taper
-from .pen import INK, Pen, glow, lin
+from .pen import Pen, glow, lin
 from .records import INDOORS, Place
 
 SKY = {
@@ -47,7 +47,11 @@ class Scene:
         elif self.dark and self.inside:
             c = mix((c[0] * 0.80 + 0.05, c[1] * 0.9, c[2] * 0.9), lch(0.58, 0.10, 62), 0.18)
         elif self.dark:
-            c = mix((c[0] * 0.60 + 0.05, c[1] * 0.62, c[2] * 0.62), lch(0.40, 0.09, 272), 0.34 * (1 - lit))
+            c = mix(
+                (c[0] * 0.60 + 0.05, c[1] * 0.62, c[2] * 0.62),
+                lch(0.40, 0.09, 272),
+                0.34 * (1 - lit),
+            )
         return mix(c, mix(self.sky[1], self.sky[2], 0.5), far) if far else c
 
     def glow(self, x: float, y: float, r: float, alpha: float = 0.7, colour: Lab = WARM) -> None:
@@ -71,39 +75,83 @@ class Scene:
             return
         x = self.one((self.u(0.08, 0.24), self.u(0.76, 0.92))) * w
         y = 0.13 if self.hour == "day" else horizon * 0.74
-        sun = {"day": lch(0.97, 0.06, 95), "sunset": lch(0.91, 0.13, 75), "dawn": lch(0.97, 0.06, 80)}[self.hour]
+        sun = {
+            "day": lch(0.97, 0.06, 95),
+            "sunset": lch(0.91, 0.13, 75),
+            "dawn": lch(0.97, 0.06, 80),
+        }[self.hour]
         self.glow(x, y, 0.34, 0.8, sun)
         pen.fill(oval(x, y, 0.062 if self.hour == "day" else 0.095), sun)
-        cloud = {"day": lch(0.985, 0.008, 80), "sunset": lch(0.84, 0.10, 40), "dawn": lch(0.95, 0.03, 30)}[self.hour]
+        cloud = {
+            "day": lch(0.985, 0.008, 80),
+            "sunset": lch(0.84, 0.10, 40),
+            "dawn": lch(0.95, 0.03, 30),
+        }[self.hour]
         for _ in range(int(2 + 2 * w)):
             a, b, s = self.u(0, w), self.u(0.06, 0.34) * horizon, self.u(0.05, 0.10)
-            puff = joined(oval(a, b, s, s * 0.42), oval(a + s * 0.7, b + s * 0.1, s * 0.75, s * 0.32), oval(a - s * 0.75, b + s * 0.14, s * 0.7, s * 0.28))
+            puff = joined(
+                oval(a, b, s, s * 0.42),
+                oval(a + s * 0.7, b + s * 0.1, s * 0.75, s * 0.32),
+                oval(a - s * 0.75, b + s * 0.14, s * 0.7, s * 0.28),
+            )
             pen.fill(puff, cloud, 0.8)
 
     def ridge(self, y: float, rise: float, colour, far: float = 0.0, n: int = 6) -> None:
         """A line of soft hills."""
         phase = self.u(0, 6)
-        points = [(-0.1 + (self.w + 0.2) * i / n, y - rise * (0.5 + 0.5 * math.sin(phase + i * 2.4)) * self.u(0.7, 1.0)) for i in range(n + 1)]
+        points = [
+            (
+                -0.1 + (self.w + 0.2) * i / n,
+                y - rise * (0.5 + 0.5 * math.sin(phase + i * 2.4)) * self.u(0.7, 1.0),
+            )
+            for i in range(n + 1)
+        ]
         c = self.tint(colour, far)
         path = shape([(-0.1, 1.1)], points, [(self.w + 0.1, 1.1)])
         self.pen.fill(path, lin((0, y - rise), (0, min(1, y + 0.4)), c, shade(c, -0.04)))
 
     def tree(self, x: float, y: float, h: float, colour, far: float = 0.0) -> None:
         """A round tree standing at (x, y)."""
-        self.pen.fill(taper([(x, y), (x + 0.005, y - h * 0.55)], [h * 0.09, h * 0.05]), self.tint("#7a5a48", far))
+        self.pen.fill(
+            taper([(x, y), (x + 0.005, y - h * 0.55)], [h * 0.09, h * 0.05]),
+            self.tint("#7a5a48", far),
+        )
         c = self.tint(colour, far)
-        crown = joined(oval(x, y - h * 0.72, h * 0.26, h * 0.28), oval(x - h * 0.16, y - h * 0.58, h * 0.18, h * 0.18), oval(x + h * 0.17, y - h * 0.60, h * 0.19, h * 0.19))
-        self.pen.fill(crown, lin((x - h * 0.2, y - h), (x + h * 0.25, y - h * 0.4), shade(c, 0.04), shade(c, -0.05)))
+        crown = joined(
+            oval(x, y - h * 0.72, h * 0.26, h * 0.28),
+            oval(x - h * 0.16, y - h * 0.58, h * 0.18, h * 0.18),
+            oval(x + h * 0.17, y - h * 0.60, h * 0.19, h * 0.19),
+        )
+        self.pen.fill(
+            crown,
+            lin((x - h * 0.2, y - h), (x + h * 0.25, y - h * 0.4), shade(c, 0.04), shade(c, -0.05)),
+        )
 
-    def pine(self, x: float, y: float, h: float, colour, far: float = 0.0, snow: bool = False) -> None:
+    def pine(
+        self, x: float, y: float, h: float, colour, far: float = 0.0, snow: bool = False
+    ) -> None:
         """A fir standing at (x, y)."""
         c = self.tint(colour, far)
         for i in range(3):
             low, half = y - h * 0.24 * i, h * (0.24 - 0.05 * i)
-            self.pen.fill(poly((x, low - h * 0.46), (x + half, low), (x - half, low)), mix(c, shade(c, 0.05), i / 3))
-            self.pen.fill(poly((x, low - h * 0.46), (x + half, low), (x, low)), shade(c, -0.05), 0.5)
+            self.pen.fill(
+                poly((x, low - h * 0.46), (x + half, low), (x - half, low)),
+                mix(c, shade(c, 0.05), i / 3),
+            )
+            self.pen.fill(
+                poly((x, low - h * 0.46), (x + half, low), (x, low)), shade(c, -0.05), 0.5
+            )
             if snow:
-                self.pen.fill(poly((x, low - h * 0.46), (x + half * 0.42, low - h * 0.27), (x, low - h * 0.31), (x - half * 0.42, low - h * 0.27)), self.tint("#f4f6f8"), 0.9)
+                self.pen.fill(
+                    poly(
+                        (x, low - h * 0.46),
+                        (x + half * 0.42, low - h * 0.27),
+                        (x, low - h * 0.31),
+                        (x - half * 0.42, low - h * 0.27),
+                    ),
+                    self.tint("#f4f6f8"),
+                    0.9,
+                )
 
     def grass(self, y: float, colour, n: int = 40) -> None:
         """Tufts along the lower edge."""
@@ -114,7 +162,9 @@ class Scene:
 
     def flower(self, x: float, y: float, r: float, colour) -> None:
         """A small flower of five petals."""
-        around = [(x + r * 0.9 * math.cos(k * 1.257), y + r * 0.9 * math.sin(k * 1.257)) for k in range(5)]
+        around = [
+            (x + r * 0.9 * math.cos(k * 1.257), y + r * 0.9 * math.sin(k * 1.257)) for k in range(5)
+        ]
         self.pen.fill(joined(*[oval(*q, r * 0.72) for q in around]), self.tint(colour, 0, 0.5))
         self.pen.fill(oval(x, y, r * 0.5), self.tint("#fbe39a", 0, 0.5))
 
@@ -124,84 +174,26 @@ class Scene:
         self.pen.line(segment((x, top), (x, foot)), post, 0.013)
         if self.lamps:
             self.glow(x, top, 0.24, 0.75)
-        self.pen.fill(poly((x - 0.028, top - 0.035), (x + 0.028, top - 0.035), (x + 0.020, top + 0.035), (x - 0.020, top + 0.035)), lch(0.96, 0.09, 90) if self.lamps else self.tint("#e8e2cf"))
-        self.pen.fill(poly((x - 0.034, top - 0.033), (x + 0.034, top - 0.033), (x, top - 0.062)), post)
+        self.pen.fill(
+            poly(
+                (x - 0.028, top - 0.035),
+                (x + 0.028, top - 0.035),
+                (x + 0.020, top + 0.035),
+                (x - 0.020, top + 0.035),
+            ),
+            lch(0.96, 0.09, 90) if self.lamps else self.tint("#e8e2cf"),
+        )
+        self.pen.fill(
+            poly((x - 0.034, top - 0.033), (x + 0.034, top - 0.033), (x, top - 0.062)), post
+        )
 
     # ---- indoors
     def room(self, wall, floor, y: float = 0.80) -> Lab:
         """Wall and floor."""
         c = self.tint(wall)
-        self.pen.fill(box(0, 0, self.w, 1), lin((0, 0), (self.w, 1), shade(c, 0.03), c, shade(c, -0.05)))
+        self.pen.fill(
+            box(0, 0, self.w, 1), lin((0, 0), (self.w, 1), shade(c, 0.03), c, shade(c, -0.05))
+        )
         f = self.tint(floor)
         self.pen.fill(box(0, y, self.w, 1), lin((0, y), (0, 1), shade(f, 0.02), shade(f, -0.04)))
         return c
-
-    def window(self, x: float, y: float, b: float, h: float, view: str = "trees") -> None:
-        """A window with what is outside at this hour."""
-        pen, frame = self.pen, self.tint("#f7efe2")
-        pen.fill(box(x - 0.02, y - 0.02, x + b + 0.02, y + h + 0.02, 0.008), frame)
-        pane = box(x, y, x + b, y + h)
-        pen.fill(pane, lin((0, y), (0, y + h), *self.sky))
-        pen.clip(pane)
-        if self.dark:
-            for _ in range(9):
-                pen.fill(oval(x + self.u(0, b), y + self.u(0, h * 0.6), 0.004), lch(0.95, 0.03, 90), 0.9)
-            pen.fill(oval(x + b * self.u(0.15, 0.4), y + h * 0.2, 0.024), lch(0.95, 0.045, 92))
-        outside = {"trees": "#6f9f78", "roofs": "#8b90a8"}[view]
-        c = hexlab(outside)
-        c = mix(c, lch(0.34, 0.08, 272), 0.62) if self.dark else mix(c, self.sky[1], 0.3)
-        for i in range(4):
-            a = x + b * (i + 0.4) / 4
-            if view == "trees":
-                pen.fill(oval(a, y + h, b * 0.20, h * self.u(0.25, 0.45)), shade(c, 0.02 * (i % 2)))
-            else:
-                top = y + h * self.u(0.4, 0.7)
-                pen.fill(box(a - b * 0.12, top, a + b * 0.1, y + h), shade(c, 0.03 * (i % 2)))
-                if self.lamps:
-                    for k in range(3):
-                        pen.fill(box(a - b * 0.07, top + 0.03 + k * 0.05, a - b * 0.02, top + 0.055 + k * 0.05), WARM, 0.9)
-        pen.back()
-        pen.fill(box(x + b / 2 - 0.007, y, x + b / 2 + 0.007, y + h), frame)
-        pen.fill(box(x, y + h * 0.45, x + b, y + h * 0.45 + 0.014), frame)
-
-    def lamp(self, x: float, y: float, colour="#e5a44b") -> None:
-        """A lamp that hangs from the ceiling, lit in the evening."""
-        pen = self.pen
-        pen.line(segment((x, 0), (x, y)), INK, 0.007)
-        if self.lamps:
-            self.glow(x, y + 0.06, 0.42, 0.75)
-        q = self.tint(colour)
-        pen.fill(shape([(x - 0.025, y - 0.04), (x + 0.025, y - 0.04)], [(x + 0.085, y + 0.04), (x - 0.085, y + 0.04)]), lin((x - 0.08, y), (x + 0.08, y), shade(q, 0.04), shade(q, -0.05)))
-        pen.fill(oval(x, y + 0.045, 0.058, 0.019), lch(0.98, 0.06, 92) if self.lamps else shade(q, -0.12))
-
-    def table_lamp(self, x: float, foot: float, colour="#f0c878") -> None:
-        """A lamp with a shade standing at (x, foot), lit in the evening."""
-        pen = self.pen
-        if self.lamps:
-            self.glow(x, foot - 0.16, 0.36, 0.75)
-        pen.fill(taper([(x, foot), (x, foot - 0.12)], [0.05, 0.014]), self.tint("#8a5a48"))
-        c = lch(0.94, 0.09, 86) if self.lamps else self.tint(colour)
-        pen.fill(shape([(x - 0.04, foot - 0.22), (x + 0.04, foot - 0.22)], [(x + 0.075, foot - 0.10), (x - 0.075, foot - 0.10)]), c)
-
-    def plant(self, x: float, foot: float, size: float = 1.0, pot="#d9795a") -> None:
-        """A plant in a pot standing at (x, foot)."""
-        green = self.tint("#5c9068")
-        for i, a in enumerate((-52, -28, -6, 16, 38, 58)):
-            t, k = math.radians(a), size * (0.85 + 0.15 * (i % 2))
-            tip = (x + 0.17 * k * math.sin(t), foot - 0.09 * size - 0.19 * k * math.cos(t))
-            mid = (x + 0.08 * k * math.sin(t), foot - 0.09 * size - 0.11 * k * math.cos(t))
-            self.pen.fill(taper([(x, foot - 0.08 * size), mid, tip], [0.012, 0.055 * size, 0.006]), green if i % 2 else shade(green, 0.05))
-        self.pen.fill(shape([(x - 0.06 * size, foot - 0.10 * size), (x + 0.06 * size, foot - 0.10 * size)], [(x + 0.045 * size, foot), (x - 0.045 * size, foot)]), self.tint(pot))
-
-    def picture_frame(self, x: float, y: float, b: float, h: float, kind: int) -> None:
-        """A small painting on the wall."""
-        pen = self.pen
-        a, ground, c = (("#e58f6b", "#f3d9a0", "#5f8f86"), ("#f0c860", "#34577d", "#e8a0a0"), ("#c8463c", "#cfe0d8", "#5c7a9c"))[kind % 3]
-        pen.fill(box(x, y, x + b, y + h), self.tint("#8a6248"))
-        inner = box(x + 0.012, y + 0.012, x + b - 0.012, y + h - 0.012)
-        pen.fill(inner, self.tint(ground))
-        pen.clip(inner)
-        pen.fill(oval(x + b * 0.62, y + h * 0.36, b * 0.18), self.tint(a))
-        pen.fill(oval(x + b * 0.2, y + h * 1.02, b * 0.55, h * 0.40), self.tint(c))
-        pen.fill(oval(x + b * 0.9, y + h * 1.08, b * 0.45, h * 0.36), shade(self.tint(c), -0.07))
-        pen.back()

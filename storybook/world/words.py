@@ -135,14 +135,32 @@ FRAMING = {
 NOBODY = ("nobody in it", "with nobody there", "empty of people", "no people", "nobody there")
 # What a place is called where nobody is in it.
 VIEW = {
-    "beach": ("a beach", "a beach by the sea"), "forest": ("a forest", "the woods"),
+    "beach": ("a beach", "the sea"), "forest": ("a forest", "the woods"),
     "meadow": ("a meadow", "a field", "a park"), "snowy mountains": ("snowy mountains",),
-    "harbour": ("a harbour", "a harbour with a lighthouse"), "garden": ("a garden",),
+    "harbour": ("a harbour", "a pier"), "garden": ("a garden",),
     "city street": ("a city street", "a street"), "desert": ("a desert",),
     "kitchen": ("a kitchen",), "library": ("a library",), "cafe": ("a cafe", "a coffee shop"),
     "office": ("an office",), "living room": ("a living room",), "bedroom": ("a bedroom",),
     "studio": ("a studio", "a photo studio"), "art studio": ("an art studio",),
     "plain wall": ("a plain wall",),
+}  # fmt: skip
+# What always stands in a place, and in the evening; said where nobody is in the picture.
+FEATURE = {
+    "beach": ("a striped parasol", "sailing boats"), "forest": ("tall trees",),
+    "meadow": ("flowers", "a little house"), "snowy mountains": ("a hut", "snow", "fir trees"),
+    "harbour": ("a lighthouse", "boats"), "garden": ("a white fence", "roses"),
+    "city street": ("street lamps", "houses"), "desert": ("a cactus", "a tent"),
+    "kitchen": ("a window", "a red teapot", "a plant"), "library": ("book shelves", "a lamp"),
+    "cafe": ("a blackboard", "three lamps"), "office": ("a window", "a screen", "a plant"),
+    "living room": ("a sofa", "a window", "a painting"), "bedroom": ("a bed", "a window"),
+    "studio": ("two bright lights",), "art studio": ("paintings", "easels"), "plain wall": (),
+}  # fmt: skip
+LIT = {
+    "forest": "a lit lamp", "meadow": "a lit window", "snowy mountains": "a lit window",
+    "harbour": "lit windows", "garden": "paper lanterns", "city street": "lit windows",
+    "desert": "a lit tent", "kitchen": "a lit lamp", "library": "a lit lamp", "cafe": "lit lamps",
+    "office": "a lit lamp", "living room": "a lit lamp", "bedroom": "a lit lamp",
+    "art studio": "lit lamps", "plain wall": "a lit lamp",
 }  # fmt: skip
 # Things that stand in the foreground where nobody is (``things.things_of``).
 THING = {

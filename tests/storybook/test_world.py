@@ -78,7 +78,9 @@ def test_labels_lie_where_the_person_is_drawn():
     changed = (with_person.rgb != paint(place).rgb).any(-1)
     # the other place changes nothing inside the person (but its edge and the hour's light)
     solid = with_person.person > 0
-    inside = solid[2:-2, 2:-2] & solid[:-4, 2:-2] & solid[4:, 2:-2] & solid[2:-2, :-4] & solid[2:-2, 4:]
+    inside = (
+        solid[2:-2, 2:-2] & solid[:-4, 2:-2] & solid[4:, 2:-2] & solid[2:-2, :-4] & solid[2:-2, 4:]
+    )
     if place.place.hour == record.place.hour:
         assert not (changed[2:-2, 2:-2] & inside).mean() > 0.6
     assert ((with_person.part > 0) == solid).all()
@@ -101,7 +103,10 @@ def test_key_points_lie_in_the_head(framing):
     for seed in range(24):
         picture = paint(draw_record(rng, [draw_person(200 + seed)], framing), 128)
         x, y = picture.keypoints[0].round().astype(int).T
-        near = [picture.head[max(0, b - 1) : b + 2, max(0, a - 1) : a + 2].any() for a, b in zip(x, y, strict=True)]
+        near = [
+            picture.head[max(0, b - 1) : b + 2, max(0, a - 1) : a + 2].any()
+            for a, b in zip(x, y, strict=True)
+        ]
         assert all(near), (seed, [n for n, ok in zip(KEY_POINTS, near, strict=True) if not ok])
 
 
@@ -133,7 +138,15 @@ def test_a_colour_word_is_the_colour_of_the_cloth(colour):
 
 def test_two_colours_show_where_they_are_said():
     for outfit in TWO_COLOURS:
-        picture = paint(alone(draw_person(4, hair="crop"), "half-body", outfit=outfit, colour="blue", second="yellow"))
+        picture = paint(
+            alone(
+                draw_person(4, hair="crop"),
+                "half-body",
+                outfit=outfit,
+                colour="blue",
+                second="yellow",
+            )
+        )
         cloth = rgb_to_lab(picture.rgb[part(picture, "cloth")])
         for name in ("blue", "yellow"):
             near = np.linalg.norm(cloth - np.array(hexlab(CLOTH_HEX[name])), axis=1) < 0.11
@@ -146,7 +159,11 @@ def test_every_place_word_has_a_place_and_every_hour_shows():
         seen = [paint(Record((), (), Place(name, hour, 8), "nobody"), 64).rgb for hour in HOURS]
         for i in range(len(HOURS)):
             for j in range(i):
-                assert np.abs(seen[i].astype(int) - seen[j]).mean() > 1.0, (name, HOURS[i], HOURS[j])
+                assert np.abs(seen[i].astype(int) - seen[j]).mean() > 1.0, (
+                    name,
+                    HOURS[i],
+                    HOURS[j],
+                )
 
 
 def test_words_know_every_kind():
@@ -175,7 +192,13 @@ def test_captions_are_true_and_in_the_vocabulary():
                 assert facts["skin"] == "dark", text
             for colour in ("red", "green", "blue", "purple", "pink", "teal", "orange", "yellow"):
                 if re.search(rf"\b{colour}\b", text):
-                    said = (facts["colour"], facts["second"], facts["hair colour"], facts["eyes"], record.people[0].accent)
+                    said = (
+                        facts["colour"],
+                        facts["second"],
+                        facts["hair colour"],
+                        facts["eyes"],
+                        record.people[0].accent,
+                    )
                     assert colour in said or (colour == "blue" and "under a blue sky" in text), text
             assert ("night" in text or "stars" in text) <= (facts["hour"] == "night"), text
 
@@ -192,7 +215,12 @@ def test_every_category_is_known():
 def test_changing_a_trait_keeps_the_person_otherwise():
     for seed in range(30):
         base = draw_person(seed)
-        for change in (dict(hair="afro"), dict(beard="none"), dict(glasses="round"), dict(volume=0.5)):
+        for change in (
+            dict(hair="afro"),
+            dict(beard="none"),
+            dict(glasses="round"),
+            dict(volume=0.5),
+        ):
             other = draw_person(seed, **change)
             assert other == replace(base, **change)
         assert draw_person(seed, tone=base.tone, age=base.age) == base
