@@ -1,8 +1,8 @@
 """Put the trained parts together: ``python -m storybook.pack [--out FOLDER]``.
 
 Writes a checkpoint in SDXL's layout on the hub, with ``photomaker.safetensors`` (PhotoMaker v1's
-layout), ``segmenter/``, ``attributes/``, ``enlarger/``, ``little_people/``, ``vocabulary.json`` and
-``card.toml``. Weights are float16. Parts that are not trained yet are left out, and said so.
+layout), ``segmenter/``, ``attributes/``, ``enlarger/``, ``vocabulary.json`` and ``card.toml``; the
+recogniser, an instrument, goes into ``little_people`` beside it. Weights are float16. Parts that are not trained yet are left out, and said so.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def pack(folder: Path) -> list[str]:
         unet.half().save_pretrained(folder / "unet", max_shard_size="12MB")
 
     def recogniser() -> None:
-        save_network(folder / "little_people", little_people.load_recogniser(),
+        save_network(folder.parent / "little_people", little_people.load_recogniser(),
                      name="little-people", size=little_people.SIZE, measured=little_people.report())  # fmt: skip
 
     def enlarging() -> None:

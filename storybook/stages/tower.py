@@ -26,8 +26,8 @@ from .teacher import WIDTH as SEEN
 from .text import WIDTHS
 
 NAME = "tower"
-PATCH, WIDTH, HIDDEN, LAYERS, ACTIVATION = SIZE // GRID, 192, 512, 5, "gelu"
-LOOKED = 4  # the layer after which a patch's token says what the teacher sees there
+PATCH, WIDTH, HIDDEN, LAYERS, ACTIVATION = SIZE // GRID, 192, 512, 4, "gelu"
+LOOKED = 3  # the layer after which a patch's token says what the teacher sees there
 SAID, APART = 10.0, 0.3  # weights: what the teacher says, who is who
 BATCH = 48  # people
 

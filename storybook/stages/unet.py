@@ -29,6 +29,7 @@ from .vae import CHANNELS, FACTOR, SIZE, load_vae
 NAME, COOLED = "unet", "unet_cool"
 LEVELS = (128, 192)
 HEAD = 64  # channels of an attention head
+TIME = 256  # numbers that say what time it is, half of the usual: 2 MiB less
 BATCH = 64
 SETS, SHARES = ("singles", "pairs", "threes"), (0.72, 0.23, 0.05)
 LOOK, LOOK_EVERY = 0.1, 4  # weight of looking at the right words, and in which steps it is asked
@@ -45,7 +46,7 @@ def new_unet() -> UNet2DConditionModel:
         attention_head_dim=tuple(c // HEAD for c in LEVELS), cross_attention_dim=sum(WIDTHS),
         addition_embed_type="text_time", addition_time_embed_dim=32,
         projection_class_embeddings_input_dim=WIDTHS[1] + 6 * 32, use_linear_projection=True,
-        norm_num_groups=32,
+        norm_num_groups=32, time_embedding_dim=TIME,
     )  # fmt: skip
 
 
