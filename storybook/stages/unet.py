@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from ..pictures.latents import GROUPS, Latents, load_norm
 from ..pictures.sets import PictureSet, open_there
 from ..training.captioning import Said, Speaker, worded
+from ..training.dense import WEIGHT as DENSE
+from ..training.dense import Dense
 from ..training.loop import DEVICE, Run, load_trained, mixed, moved, trained
 from ..training.looking import Looking, inattention
 from ..training.muon import Muon
@@ -180,6 +182,7 @@ def squared_error(
 
 def train(
     minutes: float, *, cool: bool = False, batch: int = BATCH, steps: int | None = None,
+    dense: bool = False,
 ) -> None:  # fmt: skip
     """Learn to take the noise from latents, told what they show."""
     unet = new_unet()
@@ -191,7 +194,7 @@ def train(
         start=NAME if cool else None, warmup=1 if cool else 100,
     )  # fmt: skip
     torch.manual_seed(run.step * 16 + run.rank)
-    draw = Draw([run.step, run.rank])
+    draw, parts = Draw([run.step, run.rank]), Dense(unet) if dense else None
     alpha_bar, visible = moved(scheduler().alphas_cumprod, visibility(4 if steps else 32))
     for _ in run:
         b = draw(batch)
@@ -204,6 +207,9 @@ def train(
         if run.step % LOOK_EVERY == 0:
             looked = inattention(layers, b.said.about, b.cells)
             loss, shown = loss + LOOK_EVERY * LOOK * looked, shown | {"looked": looked}
+        if parts is not None:
+            told = parts.untold(b.cells)
+            loss, shown = loss + DENSE * told, shown | {"parts": told}
         run.update(loss, **shown)
 
 
@@ -216,9 +222,12 @@ def load_unet(name: str | None = None) -> UNet2DConditionModel:
 
 def main() -> None:
     """Command line."""
-    options = stage_options(__doc__, minutes=600, batch=BATCH, flags=("--cool",))
+    options = stage_options(__doc__, minutes=600, batch=BATCH, flags=("--cool", "--dense"))
     if not options.report:
-        train(options.minutes, cool=options.cool, batch=options.batch, steps=options.steps)
+        train(
+            options.minutes, cool=options.cool, batch=options.batch, steps=options.steps,
+            dense=options.dense,
+        )  # fmt: skip
     if options.rank == 0:
         from ..checks.painting import report
 
