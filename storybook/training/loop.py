@@ -1,8 +1,8 @@
 """The training loop that every stage shares: a time budget, a schedule, an average, a checkpoint.
 
-``for fraction in run: ...; run.update(loss)``. The budget is training time, not wall time: it is
-stored with the checkpoint, so a stage that was broken off goes on where it stood. Checkpoints are
-written every 90 seconds.
+``for fraction in run: ...; run.update(loss)``. The budget is a core's training time, whatever else runs
+beside it: it is stored with the checkpoint, so a stage that was broken off goes on where it stood.
+Checkpoints are written every 90 seconds.
 
 Several processes may train one model (``spawn``): each computes its own batches on one core, the
 gradients are averaged. On a CPU that is far faster than one process with as many threads.
@@ -72,6 +72,13 @@ def spawn(processes: int) -> int:
         for rank in range(processes)
     ]
     raise SystemExit(max(child.wait() for child in children))
+
+
+def core_time() -> float:
+    """Seconds that this process has computed, of each of its cores; on an accelerator, by the clock."""
+    if DEVICE.type != "cpu":
+        return time.monotonic()
+    return time.process_time() / torch.get_num_threads()
 
 
 class Run:
@@ -151,7 +158,7 @@ class Run:
     def __iter__(self) -> Iterator[float]:
         saved = told = time.time()
         while self.spent < self.budget and not self._enough():
-            began = time.time()
+            began = core_time()
             fraction = self.spent / self.budget
             if self.limit is not None:
                 fraction = max(fraction, (self.step - self.first) / self.limit)
@@ -159,7 +166,7 @@ class Run:
                 for group, rate in zip(optimizer.param_groups, rates, strict=True):
                     group["lr"] = rate * self.scale(fraction) + 1e-8
             yield fraction
-            self.spent = self._agreed(self.spent + time.time() - began)
+            self.spent = self._agreed(self.spent + core_time() - began)
             if time.time() - told > TELL_EVERY and not self.rank:
                 self._tell()
                 told = time.time()
