@@ -7,6 +7,7 @@ be broken off and given again, with a larger ``--count`` too. ``--worker 0/2`` d
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import pickle
 import time
@@ -23,19 +24,34 @@ from .sets import BLOCK, PictureSet, Shot, packed
 HEIGHT = 256
 
 
+def world_mark(kind: str) -> str:
+    """Tells one state of the world from another: a digest of three records and a picture."""
+    records = [record_of(kind, n) for n in (0, 1, 60)]
+    seen = repr(records).encode() + paint(records[0], height=64).rgb.tobytes()
+    return hashlib.sha256(seen).hexdigest()[:16]
+
+
 def prepare(kind: str, count: int) -> PictureSet:
-    """An empty set, or the one that is there made longer."""
+    """An empty set, or the one that is there made longer.
+
+    Raises:
+        SystemExit: the one that is there shows another state of the world.
+    """
     folder = paths.pictures(kind)
     (folder / "records").mkdir(parents=True, exist_ok=True)
     count = -(-count // BLOCK) * BLOCK
     spec = folder / "spec.json"
+    mark = world_mark(kind)
     if spec.exists():
-        count = max(count, json.loads(spec.read_text())["count"])
+        known = json.loads(spec.read_text())
+        if known.get("world") != mark:
+            raise SystemExit(f"{folder} shows the world as it was once; delete it, and draw anew")
+        count = max(count, known["count"])
     width = round(HEIGHT * KINDS[kind].wide)
     for name, channels in (("rgb.u8", 3), ("marks.u8", 1)):
         with (folder / name).open("ab") as file:
             file.truncate(count * HEIGHT * width * channels)
-    made = dict(kind=kind, count=count, height=HEIGHT, width=width, parts=list(PARTS))
+    made = dict(kind=kind, count=count, height=HEIGHT, width=width, parts=list(PARTS), world=mark)
     spec.write_text(json.dumps(made), encoding="utf-8")
     return PictureSet(folder)
 

@@ -51,6 +51,12 @@ def test_what_is_drawn_is_not_drawn_again():
     assert len(sets.open_set("singles").numbers) == 128
 
 
+def test_a_set_of_another_world_is_not_added_to(monkeypatch):
+    monkeypatch.setattr(draw, "world_mark", lambda kind: "another")
+    with pytest.raises(SystemExit, match="delete it"):
+        draw.draw("singles", 200)
+
+
 def test_every_person_of_the_singles_has_two_portraits():
     of = faces.portraits(sets.open_set("singles"))
     people = {w for s in sets.open_set("singles").shots.values() for w in s.people}
