@@ -76,9 +76,7 @@ def write_card(folder: Path) -> None:
         "[training]  # optimizer steps, minutes on the machine below",
         f"machine = {quoted(MACHINE)}",
     ]
-    lines += [
-        f"{n} = {{ steps = {s}, minutes = {m} }}" for n, (s, m) in training_facts().items()
-    ]
+    lines += [f"{n} = {{ steps = {s}, minutes = {m} }}" for n, (s, m) in training_facts().items()]
     lines += ["", "[measured]"]
     lines += [f"{k} = {quoted(v)}" for k, v in measured().items()]
     table = folder / ATTRIBUTES / TABLE

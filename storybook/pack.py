@@ -139,7 +139,10 @@ def pack(folder: Path) -> list[str]:
     """Write the whole checkpoint into ``folder``, replacing what is there; what is missing of it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    index: dict = {"_class_name": "StableDiffusionXLPipeline", "force_zeros_for_empty_prompt": False}
+    index: dict = {
+        "_class_name": "StableDiffusionXLPipeline",
+        "force_zeros_for_empty_prompt": False,
+    }
     library = lambda kind: "transformers" if kind.startswith("CLIP") else "diffusers"
     index |= {name: [library(kind), kind] for name, kind in PARTS.items()}
     (folder / "model_index.json").write_text(json.dumps(index, indent=2))

@@ -61,10 +61,19 @@ STEPS = (
     Step("few_steps", "stages.few_steps", minutes=20),
     Step("pack", "pack"),
 )
-TINY = {"held_out": 64, "held_out_pairs": 64, "singles": 128, "pairs": 64, "threes": 64, "strangers": 64}
+TINY = {
+    "held_out": 64,
+    "held_out_pairs": 64,
+    "singles": 128,
+    "pairs": 64,
+    "threes": 64,
+    "strangers": 64,
+}
 
 
-def command_of(step: Step, *, scale: float, processes: int, tiny: bool, out: Path | None) -> list[str]:
+def command_of(
+    step: Step, *, scale: float, processes: int, tiny: bool, out: Path | None
+) -> list[str]:
     """The command line of a step."""
     arguments = list(step.arguments)
     if tiny and step.module == "pictures.draw":
@@ -91,7 +100,11 @@ def main() -> None:
     if options.tiny and options.out is None:
         options.out = paths.state() / "packed"
     for step in STEPS:
-        if options.only and step.name not in options.only and step.name.split()[0] not in options.only:
+        if (
+            options.only
+            and step.name not in options.only
+            and step.name.split()[0] not in options.only
+        ):
             continue
         command = command_of(
             step, scale=options.scale, processes=options.processes, tiny=options.tiny,

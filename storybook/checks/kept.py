@@ -82,7 +82,9 @@ def report(count: int = 96, steps: int = 20) -> dict[str, float]:
     reader, painter, vae = load_numbers(), load_painter(), load_vae()
     z = torch.from_numpy(Latents(data).arrays(CHANNELS)[0][numbers]).float()
     said = Speaker().encode([*(caption(s.record, rng) for s in shots), ""])
-    e = torch.stack([known.of_person(s.people[0], int(n), rng) for s, n in zip(shots, numbers)])
+    e = torch.stack(
+        [known.of_person(s.people[0], int(n), rng) for s, n in zip(shots, numbers, strict=True)]
+    )
     pictures = {
         "drawn": None, "autoencoded": z, "words": paint(painter, said, None, steps),
         "identity": paint(painter, said, e, steps),

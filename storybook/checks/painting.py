@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import paths
-from ..pictures.latents import Latents, load_norm
 from ..pictures.labels import NOBODY
+from ..pictures.latents import Latents, load_norm
 from ..pictures.sets import open_there
 from ..pictures.views import to_images
 from ..training.captioning import Speaker

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from .. import paths
-from ..world.picture import paint
 from ..world.pen import PARTS
+from ..world.picture import paint
 from .recipe import KINDS, cast_of, record_of
 from .sets import BLOCK, PictureSet, Shot, packed
 

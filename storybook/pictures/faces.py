@@ -49,7 +49,10 @@ def varied(
     for image, part in zip(x, small, strict=True):
         top, left = rng.integers(MARGIN // 2, 3 * MARGIN // 2 + 1, 2)
         box = slice(top, top + SIZE), slice(left, left + SIZE)
-        view, seen = image[:, box[0], box[1]], part[box][COARSE // 2 :: COARSE, COARSE // 2 :: COARSE]
+        view, seen = (
+            image[:, box[0], box[1]],
+            part[box][COARSE // 2 :: COARSE, COARSE // 2 :: COARSE],
+        )
         if rng.random() < 0.5:
             view, seen = view.flip(2), seen[:, ::-1]
         views.append(view)
@@ -90,7 +93,9 @@ class Pairs:
     def __init__(self, data: PictureSet, keep: slice = slice(None)):
         self.data, self.of = data, portraits(data)
         self.people = np.array(sorted(self.of))[keep]
-        people = {s.people[0]: s.record.people[0] for s in data.shots.values() if len(s.people) == 1}
+        people = {
+            s.people[0]: s.record.people[0] for s in data.shots.values() if len(s.people) == 1
+        }
         kinds = [
             f"{people[w].masc > 0.5} {int(people[w].tone * 4)} {people[w].age // 22}"
             for w in self.people.tolist()
@@ -99,9 +104,7 @@ class Pairs:
         numbers = numbers_of(data)
         self.numbers = np.stack([numbers[w] for w in self.people.tolist()])
 
-    def draw(
-        self, count: int, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pixels (2 n, 3, S, S), parts (2 n, S / 4, S / 4), who it is (2 n,), identity numbers."""
         rows = look_alikes(self.kinds, count, rng)
         chosen = [rng.choice(self.of[int(w)], 2, replace=False) for w in self.people[rows]]
@@ -119,4 +122,3 @@ def look_alikes(kinds: np.ndarray, count: int, rng: np.random.Generator) -> np.n
     alike = everybody[kinds[everybody] == kinds[everybody[0]]][: count // 2]
     others = everybody[~np.isin(everybody, alike)][: count - len(alike)]
     return np.concatenate([alike, others])
-

@@ -22,7 +22,9 @@ def head_box(data: PictureSet, number: int, who: int = 0) -> tuple[int, int, int
     """(top, bottom, left, right) around the face of person ``who``, brow to chin and ear to ear."""
     marks = data.marks[number]
     mine = head_of(marks) & (person_of(marks) == who + 1)
-    skin = mine & (data.table(("skin", "eye", "brow", "nose", "mouth", "beard"), 1)[part_of(marks)] > 0)
+    skin = mine & (
+        data.table(("skin", "eye", "brow", "nose", "mouth", "beard"), 1)[part_of(marks)] > 0
+    )
     y, x = np.nonzero(skin if skin.any() else mine)
     if not len(y):
         return None

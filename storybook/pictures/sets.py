@@ -110,9 +110,7 @@ class PictureSet:
     def table(self, names: tuple[str, ...], value: float) -> np.ndarray:
         """(32,) float32: ``value`` at the parts of these names, 0 elsewhere."""
         own = self.spec["parts"]
-        return np.array(
-            [value * (k < len(own) and own[k] in names) for k in range(32)], np.float32
-        )
+        return np.array([value * (k < len(own) and own[k] in names) for k in range(32)], np.float32)
 
     def centre(self, number: int) -> tuple[int, int]:
         """Row and column of the middle of a face of picture ``number``, or of the picture."""

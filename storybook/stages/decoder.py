@@ -8,6 +8,8 @@ what the U-Net believes in at little noise, so that the decoder knows what it is
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -50,7 +52,7 @@ class Judge(nn.Module):
         widths = (3, 32, 64, 96)
         self.nets = nn.ModuleList(
             nn.ModuleList(
-                [normed(nn.Conv2d(a, b, 4, 2, 1)) for a, b in zip(widths, widths[1:], strict=False)]
+                [normed(nn.Conv2d(a, b, 4, 2, 1)) for a, b in pairwise(widths)]
                 + [normed(nn.Conv2d(widths[-1], 1, 3, 1, 1))]
             )
             for _ in range(2)
@@ -168,7 +170,9 @@ def train(
         with mixed():
             (real, _), (made, _) = judge(x), judge(y.detach())
         both = zip(real, made, strict=True)
-        wrong = sum(F.relu(1 - a.float()).mean() + F.relu(1 + b.float()).mean() for a, b in both) / 2
+        wrong = (
+            sum(F.relu(1 - a.float()).mean() + F.relu(1 + b.float()).mean() for a, b in both) / 2
+        )
         judging.zero_grad()
         wrong.backward()
         judging.step()

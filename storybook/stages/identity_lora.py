@@ -109,11 +109,16 @@ class Draw:
         chosen = sorted(pool[int(i)] for i in rng.integers(0, len(pool), count))
         numbers, which = np.array([n for n, _ in chosen]), [w for _, w in chosen]
         shots = [latents.data.shots[int(n)] for n in numbers]
-        e = [self.known.of_person(s.people[w], n, rng) for s, w, n in zip(shots, which, numbers)]
+        e = [
+            self.known.of_person(s.people[w], n, rng)
+            for s, w, n in zip(shots, which, numbers, strict=True)
+        ]
         texts = [
             bare(s.record, rng) if rng.random() < BARE else worded(s.record, rng) for s in shots
         ]
-        said = [self.speaker.encode([t], w) for t, w in zip(texts, which)] if k else None
+        said = (
+            [self.speaker.encode([t], w) for t, w in zip(texts, which, strict=True)] if k else None
+        )
         said = joined(said) if said else self.speaker.encode(texts)
         deaf = torch.rand(count) < DEAF
         empty = self.speaker.encode([""]).pooled

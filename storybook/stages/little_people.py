@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..pictures.keypoints import head_box
 from ..pictures.sets import PictureSet, open_there
 from ..pictures.views import soften, to_tensor
-from ..training.loop import Run, load_trained, mixed, moved
+from ..training.loop import Run, mixed, moved
 from ..training.muon import muon_and_adam
 from ..training.options import stage_options
 
@@ -119,7 +119,9 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
     torch.manual_seed(3)
     model = nn.ModuleDict(dict(net=Recogniser(), people=nn.Embedding(len(people), WIDTH)))
     outer = {id(model.net.body[0].weight), id(model.people.weight)}
-    matrices = [p for p in model.parameters() if p.ndim > 1 and id(p) not in outer and p.shape[1] > 1]
+    matrices = [
+        p for p in model.parameters() if p.ndim > 1 and id(p) not in outer and p.shape[1] > 1
+    ]
     optimizers = muon_and_adam(matrices, model.parameters(), muon=0.01, adam=2e-3)
     run = Run(NAME, model, optimizers, minutes=minutes, steps=steps, ema=0.99, decay_from=0.4)
     rng = np.random.default_rng([run.step, 12])

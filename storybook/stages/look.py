@@ -7,6 +7,8 @@ is then held to its features. It is not shipped.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -30,10 +32,8 @@ class Look(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.near = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(a, b, 4 if k < 3 else 3, 2, 1), nn.GroupNorm(8, b), nn.SiLU()
-            )
-            for k, (a, b) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False))
+            nn.Sequential(nn.Conv2d(a, b, 4 if k < 3 else 3, 2, 1), nn.GroupNorm(8, b), nn.SiLU())
+            for k, (a, b) in enumerate(pairwise(WIDTHS))
         )
         self.parts = nn.Conv2d(WIDTHS[2] + WIDTHS[3] + WIDTHS[4], 32, 1)
         self.told = nn.Sequential(
@@ -70,9 +70,7 @@ class Look(nn.Module):
 def attribute_loss(logits: Tensor, truth: Tensor) -> Tensor:
     """Cross entropy summed over attributes, each divided by that of guessing evenly."""
     parts = logits.float().split(CATEGORY_SIZES, 1)
-    return sum(
-        F.cross_entropy(p, truth[:, k]) / np.log(p.shape[1]) for k, p in enumerate(parts)
-    )
+    return sum(F.cross_entropy(p, truth[:, k]) / np.log(p.shape[1]) for k, p in enumerate(parts))
 
 
 def batch_of(

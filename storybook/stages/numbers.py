@@ -6,6 +6,8 @@ half-bodies and pairs, sharp and soft. ``checks.kept`` uses it.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -33,7 +35,7 @@ class Numbers(nn.Module):
                 nn.Conv2d(a, b, 3, 2, 1), nn.GroupNorm(8, b), nn.SiLU(),
                 nn.Conv2d(b, b, 3, 1, 1), nn.GroupNorm(8, b), nn.SiLU(),
             )
-            for a, b in zip(WIDTHS, WIDTHS[1:], strict=False)
+            for a, b in pairwise(WIDTHS)
         ))  # fmt: skip
         self.head = nn.Sequential(
             nn.Flatten(), nn.Linear(WIDTHS[-1] * 9, 384), nn.SiLU(), nn.Linear(384, len(IDENTITY))

@@ -46,7 +46,11 @@ def phrases(values: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, list[s
         for outfit, options in words.OUTFIT.items():
             for option in options:
                 said = option.format(c=colour, d="*")
-                add("colour", re.sub(r" (?:over|and|with) .*", "", said) if "*" in said else said, colour)
+                add(
+                    "colour",
+                    re.sub(r" (?:over|and|with) .*", "", said) if "*" in said else said,
+                    colour,
+                )
                 add("outfit", bare(re.sub(r" ?\{[cd]\} ?", " ", option).strip()), outfit)
     # Where one phrase may mean all values it says nothing; "a man" says no age.
     made["age"] = {k: v for k, v in made["age"].items() if len(v) == 1}

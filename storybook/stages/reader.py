@@ -73,7 +73,7 @@ def batch_of(
     sets: list[PictureSet], count: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels, truth (B, attributes), and where the face is (B, 3), NaN where there is none or two."""
-    many = int(round(PAIRS * count)) if len(sets) > 1 else 0
+    many = round(PAIRS * count) if len(sets) > 1 else 0
     views, truth, places = [], [], []
     for data, share in zip(sets, (count - many, many), strict=False):
         numbers = np.sort(rng.choice(data.numbers, share))

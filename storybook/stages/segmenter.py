@@ -83,7 +83,11 @@ def phrase(person, rng: np.random.Generator, *, alone: bool, head: bool) -> str:
         said = noun if rng.random() < 0.5 else f"the {noun}"
     if not head:
         return said
-    return f"{HEAD} {said}" if not alone or rng.random() < 0.6 else str(rng.choice(["head", "the head"]))
+    return (
+        f"{HEAD} {said}"
+        if not alone or rng.random() < 0.6
+        else str(rng.choice(["head", "the head"]))
+    )
 
 
 def draw(sets: list[PictureSet], count: int, rng: np.random.Generator) -> Batch:

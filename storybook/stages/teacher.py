@@ -8,7 +8,6 @@ it says. It is not shipped.
 from __future__ import annotations
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

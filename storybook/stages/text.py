@@ -25,7 +25,9 @@ from .tokenizer import write_clip_tokenizer
 NAME = "text"
 WIDTHS = (128, 192)
 TOKENS, MAX_LENGTH, BATCH = 1400, 77, 160
-LONGEST = 60  # tokens of most captions; the rest of a row is padding, which is looked at now and then
+LONGEST = (
+    60  # tokens of most captions; the rest of a row is padding, which is looked at now and then
+)
 CLASS_WORDS = ("man", "woman", "boy", "girl", "teenager")
 POOL = 4000  # records that are drawn at a time
 PEOPLE = 2  # that the heads are asked about
@@ -161,7 +163,7 @@ def draw_pool(start: int, count: int) -> list[tuple]:
         truth = [labels(record, who) for who in range(PEOPLE)]
         if record.framing != "nobody" and len(record.people) == 1:
             truth[1] = [NOBODY] * len(truth[1])
-        pool.append((record, sum(truth, [])))
+        pool.append((record, [*truth[0], *truth[1]]))
     return pool
 
 

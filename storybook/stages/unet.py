@@ -20,8 +20,8 @@ from ..pictures.sets import PictureSet, open_there
 from ..training.captioning import Said, Speaker, worded
 from ..training.dense import WEIGHT as DENSE
 from ..training.dense import Dense
-from ..training.loop import DEVICE, Run, load_trained, mixed, moved, trained
 from ..training.looking import Looking, inattention
+from ..training.loop import DEVICE, Run, load_trained, mixed, moved, trained
 from ..training.muon import Muon
 from ..training.noise import draw_times, min_snr, noised, scheduler
 from ..training.options import stage_options

@@ -138,8 +138,6 @@ def unequal_when_smaller(vae: AutoencoderKL, z: Tensor, x: Tensor) -> Tensor:
     return (y - F.avg_pool2d(x[:6], 2)).abs().mean()
 
 
-
-
 def load_encoder_side() -> AutoencoderKL:
     """The trained autoencoder whose latents everything lives on: the cooled one, if there is one."""
     return load_trained(COOLED if trained(COOLED) else NAME, Taught()).vae

@@ -16,8 +16,8 @@ from ..stages.text import MAX_LENGTH, load_encoders, place_of_class_word, tokens
 from ..world import words
 from ..world.captions import caption, describe
 from ..world.records import Record
-from .loop import DEVICE, mixed, moved
 from .looking import Tokens
+from .loop import DEVICE, mixed, moved
 
 ONLY_WHO = 0.12  # share of captions that say who is there and nothing else
 

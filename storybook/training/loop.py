@@ -22,9 +22,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ..package import resolve_dtype
-
 from .. import paths
+from ..package import resolve_dtype
 from .muon import all_summed
 
 CPU = torch.device("cpu")

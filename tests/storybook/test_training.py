@@ -10,8 +10,8 @@ from storybook import paths
 from storybook.stages.few_steps import velocity_to
 from storybook.stages.vae import CUTS, cut, noisy
 from storybook.training import losses, noise
-from storybook.training.loop import Run, load_trained, trained
 from storybook.training.looking import PARTS, parts_of_words
+from storybook.training.loop import Run, load_trained, trained
 from storybook.training.muon import orthogonalized
 
 
@@ -125,11 +125,9 @@ def test_noise_on_latents_is_of_the_size_that_is_asked_for():
 
 
 def test_words_speak_of_parts():
-    said = dict(zip(
-        "a woman with long red hair in a green coat on a snowy pier".split(),
-        parts_of_words("a woman with long red hair in a green coat on a snowy pier".split()),
-        strict=False,
-    ))  # fmt: skip
+    text = "a woman with long red hair in a green coat on a snowy pier"
+    words = text.split()
+    said = dict(zip(words, parts_of_words(words), strict=True))
     named = {w: PARTS[p] if p >= 0 else None for w, p in said.items()}
     assert named["woman"] == "head 1"
     assert named["red"] == named["hair"] == "hair"
@@ -139,8 +137,8 @@ def test_words_speak_of_parts():
 
 
 def test_the_second_person_is_the_second_head():
-    words = "an old man and a girl".split()
-    parts = [PARTS[p] if p >= 0 else None for p in parts_of_words(words)]
+    text = "an old man and a girl"
+    parts = [PARTS[p] if p >= 0 else None for p in parts_of_words(text.split())]
     assert parts[2] == "head 1"
     assert parts[5] == "head 2"
 

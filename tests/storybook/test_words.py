@@ -60,7 +60,9 @@ def test_nobody_is_not_asked_for():
 
 def test_phrases_mean_what_captions_mean_by_them():
     table = phrases(VALUES)
-    told = said("a portrait of an old woman with glasses in a red suit, on the beach at night", table)
+    told = said(
+        "a portrait of an old woman with glasses in a red suit, on the beach at night", table
+    )
     assert told["sex"] == {"woman"}
     assert told["age"] == {"old"}
     assert told["glasses"] == {"round", "square"}
