@@ -45,13 +45,11 @@ def phrases(values: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, list[s
     for colour in values["colour"]:
         for outfit, options in words.OUTFIT.items():
             for option in options:
-                said = option.format(c=colour, d="*")
-                add(
-                    "colour",
-                    re.sub(r" (?:over|and|with) .*", "", said) if "*" in said else said,
-                    colour,
-                )
                 add("outfit", bare(re.sub(r" ?\{[cd]\} ?", " ", option).strip()), outfit)
+                # The first colour is the garment's own; "red and blue" would leave nothing of it.
+                own = re.sub(r" (?:over|and|with) .*", "", option.format(c=colour, d="*"))
+                if own != colour:
+                    add("colour", own, colour)
     # Where one phrase may mean all values it says nothing; "a man" says no age.
     made["age"] = {k: v for k, v in made["age"].items() if len(v) == 1}
     told = {k: {p: v for p, v in t.items() if len(v) < len(values[k])} for k, t in made.items()}
