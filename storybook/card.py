@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 
 from . import paths
-from .package import ATTRIBUTES, TABLE
+from .package import ATTRIBUTES, FEW_STEPS, TABLE
 from .pictures.recipe import HELD_OUT, HELD_OUT_SCENES
 from .pictures.sets import open_there
 from .training.loop import trained
+from .training.noise import GUIDANCE
 from .world.records import FRAMINGS, PLACES
 
 STAGES = (
@@ -21,6 +22,19 @@ STAGES = (
     "perception", "unet", "unet_cool", "identity_lora", "ip_adapter", "few_steps", "enlarger",
     "little_people", "numbers",
 )  # fmt: skip
+SUITS = f"""\
+[suits]  # what presets that the paper does not fix are used with
+guidance = {GUIDANCE}
+steps = 20
+search_steps = {FEW_STEPS}
+sampler = "ancestral"
+stories = "little_people"
+caveats = [
+    "The miniature paints drawn people at a small size. It shows whether a method works as written and how methods compare on one and the same model; its values say nothing about SDXL's, and cannot be held against the paper's.",
+    "Each measure is that of the checkpoint's own small CLIP where none other is installed.",
+    "Story-Adapter sees pictures through the miniature's identity tower, which knows people better than CLIP does. That flatters it.",
+]
+"""
 MACHINE = "one core with avx512_bf16, without AMX"
 
 
@@ -61,6 +75,8 @@ def write_card(folder: Path) -> None:
         'name = "identitystory miniature, version 1"',
         'licence = "Apache-2.0; drawn by the workshop from nothing but numbers"',
         "size = 256",
+        "",
+        *SUITS.splitlines(),
         "",
         "[data]",
         'source = "the storybook world (storybook/world), drawn for this purpose"',

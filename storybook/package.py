@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from identitystory.config import FEW_STEPS, MINIATURE_GUIDANCE
+from identitystory.config import FEW_STEPS
 from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
 from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
 from identitystory.models.attention import Site, attend, edited
@@ -16,6 +16,6 @@ from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
 __all__ = [
     "ADAPTER", "ATTRIBUTES", "CLIP_MEAN", "CLIP_STD", "FEW_STEPS", "FEW_STEPS_FILE",
-    "MINIATURE_GUIDANCE", "TABLE", "WEIGHTS", "AttributeNet", "FuseModule", "IdentityEncoder",
+    "TABLE", "WEIGHTS", "AttributeNet", "FuseModule", "IdentityEncoder",
     "Site", "attend", "compete", "ddim_step", "edited", "resolve_dtype", "said",
 ]  # fmt: skip

@@ -73,7 +73,9 @@ def report(name: str = "autoencoder", count: int = COUNT) -> dict[str, float]:
         least_spread=round(float(spread.min()), 3), most_spread=round(float(spread.max()), 3),
     )  # fmt: skip
     shown = [data.rgb[numbers], to_images(y), to_images(half)]
-    rows = [np.concatenate(list(s[k : k + 8]), 1) for k in range(0, min(24, count), 8) for s in shown]
+    rows = [
+        np.concatenate(list(s[k : k + 8]), 1) for k in range(0, min(24, count), 8) for s in shown
+    ]
     Image.fromarray(np.concatenate(rows)).save(paths.sheet(name))
     (paths.state() / "sheets" / f"{name}.json").write_text(json.dumps(result))
     return result

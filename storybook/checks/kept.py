@@ -26,10 +26,10 @@ from ..stages.numbers import NAME as NUMBERS
 from ..stages.numbers import load_numbers
 from ..training.captioning import Speaker
 from ..training.loop import CPU, mixed, trained
-from ..training.noise import scheduler
+from ..training.noise import GUIDANCE, scheduler
 from ..world.captions import caption
 from ..world.records import IDENTITY
-from .painting import GUIDANCE, SEED, decoded
+from .painting import SEED, decoded
 
 
 def correlations(guess: Tensor, truth: Tensor) -> np.ndarray:

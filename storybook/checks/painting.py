@@ -23,10 +23,10 @@ from ..pictures.sets import open_there
 from ..pictures.views import to_images
 from ..training.captioning import Speaker
 from ..training.loop import CPU, mixed, trained
-from ..training.noise import believed, noised, scheduler
+from ..training.noise import GUIDANCE, believed, noised, scheduler
 from ..world.captions import caption
 
-GUIDANCE, SEED = 3.0, 1
+SEED = 1
 
 
 @torch.inference_mode()

@@ -60,7 +60,11 @@ class Windows:
 def pixel_weights(data: PictureSet) -> np.ndarray:
     """(32,) what the pixels of each part count: eyes and mouth seven times as much as a wall."""
     gain = np.ones(32, np.float32)
-    for names, value in ((("hair", "ear"), 2), (("thing", *FACE), 3), (("nose", "glasses", "hand"), 4)):
+    for names, value in (
+        (("hair", "ear"), 2),
+        (("thing", *FACE), 3),
+        (("nose", "glasses", "hand"), 4),
+    ):
         gain = np.maximum(gain, data.table(names, value))
     return np.maximum(gain, data.table(FINE, 7))
 

@@ -14,10 +14,10 @@ from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..package import FEW_STEPS, FEW_STEPS_FILE, MINIATURE_GUIDANCE, ddim_step
+from ..package import FEW_STEPS, FEW_STEPS_FILE, ddim_step
 from ..training.beside import begin_anew_unless_fitting, fingerprint, load_fitting
 from ..training.loop import DEVICE, Run, mixed, moved
-from ..training.noise import scheduler
+from ..training.noise import GUIDANCE, scheduler
 from ..training.options import stage_options
 from .identity_lora import load_painter
 from .painter import LORA, TARGETS
@@ -95,7 +95,7 @@ def taught_step(
         with mixed():
             v = student(torch.cat([z, z]), t.repeat(2), h, p, taught=False)
         without, given = v.chunk(2)
-        guided = without + MINIATURE_GUIDANCE * (given - without)
+        guided = without + GUIDANCE * (given - without)
         z = ddim_step(
             z, guided, alpha=level(t, alpha_bar), alpha_next=level(after, alpha_bar),
             prediction_type="v_prediction",
