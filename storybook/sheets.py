@@ -215,7 +215,7 @@ def speed(count: int = 200) -> None:
         for i in range(count):
             paint(draw_record(rng, [draw_person(10 * i + k) for k in range(n)], framing))
         used, wall = time.process_time() - start, time.time() - wall
-        print(  # noqa: T201
+        print(
             f"{framing}: {count / used:.0f} a second of processor time, {count / wall:.0f} of wall time"
         )
 

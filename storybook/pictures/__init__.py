@@ -1,0 +1,1 @@
+"""Sets of drawn pictures, and how networks are shown them."""
