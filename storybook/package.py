@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from identitystory.config import FEW_STEPS
-from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
-from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
 from identitystory.models.attention import Site, attend, edited
 from identitystory.models.clipseg import compete
 from identitystory.models.diffusion import ddim_step
@@ -12,6 +9,10 @@ from identitystory.models.folder import ADAPTER
 from identitystory.models.folder import FEW_STEPS as FEW_STEPS_FILE
 from identitystory.models.hardware import resolve_dtype
 from identitystory.models.photomaker import FuseModule, IdentityEncoder
+
+from identitystory.config import FEW_STEPS
+from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
+from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 
 __all__ = [
