@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from identitystory.models.attention import Site, attend, edited
-from identitystory.models.clipseg import compete
-from identitystory.models.diffusion import ddim_step
-from identitystory.models.folder import ADAPTER
-from identitystory.models.folder import FEW_STEPS as FEW_STEPS_FILE
-from identitystory.models.hardware import resolve_dtype
-from identitystory.models.photomaker import FuseModule, IdentityEncoder
-
-from identitystory.config import FEW_STEPS
 from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
 from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
+from identitystory.models.device import resolve_dtype
+from identitystory.models.files.checkpoint import FEW_STEPS as FEW_STEPS_FILE
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
+from identitystory.models.samplers import ddim_step
+from identitystory.models.sdxl.attention import Site, attend, edited
+from identitystory.models.sdxl.family import ADAPTER
+from identitystory.models.sdxl.identity_encoder import FuseModule, IdentityEncoder
+from identitystory.models.segment.clipseg import compete
+from identitystory.presets import FEW_STEPS
 
 __all__ = [
     "ADAPTER", "ATTRIBUTES", "CLIP_MEAN", "CLIP_STD", "FEW_STEPS", "FEW_STEPS_FILE",

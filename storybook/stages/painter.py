@@ -24,7 +24,7 @@ class Painter(nn.Module):
         self.layers = watch(self.unet)
         self.unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=TARGETS), LORA)
         width = sum(WIDTHS)
-        self.fuse = FuseModule(width, width, width)
+        self.fuse = FuseModule(width)
         with torch.no_grad():  # so that the identity is half of the fused row; it would be a tenth
             self.fuse.mlp1.fc2.weight *= 4
         self._switches = [m for m in self.unet.modules() if isinstance(m, BaseTunerLayer)]
