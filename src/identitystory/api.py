@@ -9,7 +9,7 @@ for frame in model.tell("examples/lighthouse.toml"): ...
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -251,11 +251,10 @@ class IdentityStory:
             **shape,
         )
         if self._own is not None:
-            preset, notes = overridden(self._own, overrides)
-            request = replace(request, preset=preset, notes=notes)
-        folder = RunFolder(request.out)
+            own, notes = overridden(self._own, overrides)
+            request = replace(request, preset=own, notes=notes)
         events = Service(load=self._load, describe=lambda *_: self.facts).run(request)
-        with self._bar(whole.title, 0) as step:
+        with closing(events), self._bar(whole.title, 0) as step:  # type: ignore[type-var]
             for event in events:
                 match event:
                     case Started(evaluations=calls):
@@ -264,7 +263,7 @@ class IdentityStory:
                         step(done, total)
                     case FrameReady(part=part) | PartKept(part=part) if part.startswith("frames/"):
                         index = int(part.removeprefix("frames/"))
-                        with Image.open(folder.frame(index)) as picture:
+                        with Image.open(RunFolder(request.out).frame(index)) as picture:
                             yield Frame(whole.scenes[index], picture.convert("RGB"))
 
     @contextmanager
