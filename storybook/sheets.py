@@ -1,20 +1,18 @@
-"""Contact sheets of the storybook world, to be looked at: ``python -m storybook.sheets [OUT] [NAME ...]``."""
+"""Contact sheets of the storybook world, to be looked at: ``python -m storybook.sheets [NAME ...]``."""
 
 from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from .paths import state
 from .world import records
 from .world.picture import PARTS, paint
 from .world.records import Moment, Place, Record
 from .world.sampling import draw_person, draw_record
-
-OUT = Path("/work/state/sheets")
 
 
 def grid(pictures, columns: int, gap: int = 4) -> np.ndarray:
@@ -239,9 +237,10 @@ SHEETS = {
 
 if __name__ == "__main__":
     names = sys.argv[1:] or list(SHEETS)
-    OUT.mkdir(parents=True, exist_ok=True)
+    out = state() / "sheets" / "world"
+    out.mkdir(parents=True, exist_ok=True)
     for name in names:
         if name == "speed":
             speed()
         else:
-            Image.fromarray(SHEETS[name]()).save(OUT / f"{name}.png")
+            Image.fromarray(SHEETS[name]()).save(out / f"{name}.png")
