@@ -33,7 +33,7 @@ from .runs.painter import open_model
 from .runs.plan import PORTRAIT_BATCH
 from .runs.service import Kept, Service, describe_model, load_model
 from .runs.sheets import contact_sheet, thumbnails
-from .sampling import Watched
+from .sampling import watched
 from .settings import Overrides, overridden
 from .sizes import shape_of
 from .story.file import load_story, make_character, make_scene
@@ -278,12 +278,7 @@ class IdentityStory:
                 done += calls_of_step
                 step(done, max(done, calls))
 
-            yield replace(
-                backend,
-                general=Watched(backend.general, on_step),
-                identity=Watched(backend.identity, on_step),
-                search=backend.search and Watched(backend.search, on_step),
-            )
+            yield watched(backend, on_step)
 
     @contextmanager
     def _bar(self, what: str, calls: int) -> Iterator[OnStep]:

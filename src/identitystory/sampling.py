@@ -6,6 +6,7 @@ Progress bars, counting and cancelling live in `Watched`, so that no file of the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from .errors import ConfigError
-from .protocols import Conditioning, ImageGenerator
+from .protocols import Backend, Conditioning, ImageGenerator
 from .sizes import Size, resolved
 from .types import Prompt, Scene
 
@@ -122,6 +123,16 @@ def sized(G: GeneratorT, scene: Scene) -> GeneratorT:
         ConfigError: G does not take that size, see `sizes.resolved`.
     """
     return G.with_size(resolved(scene.shape, G.size, G.multiple))
+
+
+def watched(backend: Backend, on_step: Callable[[int], None]) -> Backend:
+    """``backend`` with each of its generators `Watched`; ``search`` is never None."""
+    return replace(
+        backend,
+        general=Watched(backend.general, on_step),
+        identity=Watched(backend.identity, on_step),
+        search=Watched(backend.search or backend.identity, on_step),
+    )
 
 
 def unwatched(G: Any) -> Any:

@@ -146,6 +146,11 @@ def read_record(folder: RunFolder) -> dict[str, Any] | None:
     return record
 
 
+def no_run(path: Path, hint: str = "make one with identitystory generate") -> RunError:
+    """What is said where ``path`` should hold a run and holds none; ``hint`` says what to do."""
+    return RunError(f"{path} holds no run (no run.json); {hint}")
+
+
 def find_runs(
     paths: Sequence[Path], hint: str = "make one with identitystory generate"
 ) -> list[Path]:
@@ -159,7 +164,7 @@ def find_runs(
         here = [path] if (path / "run.json").is_file() else []
         here = here or sorted(record.parent for record in path.rglob("run.json"))
         if not here:
-            raise RunError(f"{path} holds no run (no run.json); {hint}")
+            raise no_run(path, hint)
         for folder in here:
             found.setdefault(folder.resolve(), folder)
     return list(found.values())

@@ -6,7 +6,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from .. import pipeline
 from ..config import Preset
 from ..methods.method import Work, find_cast
 from ..protocols import Backend, ModelFacts
-from ..sampling import Watched
+from ..sampling import watched
 from ..types import Frame, Identity, Template
 from . import files, plan, sheets
 from . import folder as runfolder
@@ -258,12 +257,7 @@ class Run:
         if self.backend is None:
             start, request = time.perf_counter(), self.request
             opened = open_model(self.load, request.model, request.preset, self.model)
-            self.backend = replace(
-                opened,
-                general=Watched(opened.general, self._step),
-                identity=Watched(opened.identity, self._step),
-                search=Watched(opened.search or opened.identity, self._step),
-            )
+            self.backend = watched(opened, self._step)
             self.emit(Loaded(opened.name, round(time.perf_counter() - start, 3)))
         return self.backend
 

@@ -102,7 +102,7 @@ def recorded(out: Path) -> RunRequest:
     except OSError:
         record = None
     if record is None:
-        raise RunError(f"{out} holds no run (no run.json); make one with identitystory generate")
+        raise runfolder.no_run(out)
     try:
         asked = record["request"]
         return RunRequest(

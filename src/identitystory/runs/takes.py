@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import RunError
 from .files import read_png_facts, write_whole
-from .folder import RunFolder, opened, read_record
+from .folder import RunFolder, no_run, opened, read_record
 
 KINDS = ("", ".template", ".masks")  # a frame's files, by what stands before .png
 MANY = 2**30  # bytes of takes from which on a run speaks of them
@@ -146,7 +146,7 @@ def _run(root: Path) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
     """The run at ``root``, locked, with its record."""
     record = read_record(RunFolder(root))
     if record is None:
-        raise RunError(f"{root} holds no run (no run.json); make one with identitystory generate")
+        raise no_run(root)
     with opened(root) as folder:
         yield folder, record
 
