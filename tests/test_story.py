@@ -6,7 +6,8 @@ import pytest
 
 from identitystory.cli.reference import schema_text
 from identitystory.errors import StoryError
-from identitystory.story.file import advice, file_stem, inline_story, load_story, make_story, slug
+from identitystory.story.advice import advice
+from identitystory.story.file import file_stem, inline_story, load_story, make_story, slug
 from identitystory.story.text import fill, noun_in
 from identitystory.types import Character
 
@@ -107,9 +108,10 @@ def test_a_description_without_article_takes_the_scenes():
         ("a young Black man", "man"),
         ("an elderly woman asleep in a chair", "woman"),
         ("a girl named Rose", "girl"),
-        ("a police dog", None),
-        ("a robot with a child's face", None),
-        ("a wolf dressed as a grandmother", None),
+        ("a police dog", "dog"),
+        ("a robot with a child's face", "robot"),
+        ("a wolf dressed as a grandmother", "wolf"),
+        ("a man driving a car", "man"),
         ("somewhere over the rainbow", None),
     ],
 )
@@ -228,7 +230,8 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
         ),
         (
             'scene = ["x"]\n' + HEAD,
-            "story.toml: scene 1 must be a table with 'prompt', 'size', 'aspect', not 'x'",
+            "story.toml: scene 1 must be a table with 'prompt', 'size', 'aspect', "
+            "'negative', 'wears', 'caption', 'dialogue', not 'x'",
         ),
         (HEAD + SCENE * 1001, "story.toml: there are 1,001 scenes; at most 1,000 are taken"),
         (

@@ -36,7 +36,8 @@ from .runs.sheets import contact_sheet, thumbnails
 from .sampling import watched
 from .settings import Overrides, overridden
 from .sizes import shape_of
-from .story.file import load_story, make_character, make_scene
+from .story.file import load_story, make_character
+from .story.scenes import make_scene
 from .types import Character, Frame, Identity, Story, png
 
 OnStep = Callable[[int, int], None]

@@ -21,7 +21,7 @@ from .protocols import Backend, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
 from .types import Character, Frame, Identity, Prompt, Scene, Story, Template
-from .wording import identity_prompt, phrases, search_prompt
+from .wording import identity_prompt, negative, phrases, search_prompt
 
 # --- discovery ---------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ def find_template(
 def template_prompt(scene: Scene, seed: int, config: InjectionConfig) -> Prompt:
     """T_i as the general generator paints it."""
     guidance, interval = config.guidance_template, config.guidance_interval
-    return Prompt(scene.prompt, config.negative, guidance, interval, seed)
+    return Prompt(scene.prompt, negative(config.negative, scene), guidance, interval, seed)
 
 
 def first_latents(
@@ -147,7 +147,7 @@ def identity_prompts(
     return [
         Prompt(
             identity_prompt(story, scene, c, config),
-            config.negative,
+            negative(config.negative, scene),
             config.guidance_identity,
             config.guidance_interval,
             seed,

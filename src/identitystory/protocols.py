@@ -187,7 +187,8 @@ class ModelFacts:
         size: (width, height) that it was made for, in pixels; None if that is not known, and then
             no other can be asked for.
         multiple: of which width and height must be.
-        check_prompts: raises a PromptError if one of the prompts is longer than the model reads.
+        check_prompts: raises a PromptError if one of the prompts is longer than the model reads;
+            returns those that it reads in pieces.
         check_phrases: raises a PromptError if the descriptions of one scene are, together.
     """
 
@@ -199,5 +200,5 @@ class ModelFacts:
     max_steps: int | None = None
     size: Size | None = None
     multiple: int = 1
-    check_prompts: Callable[[Iterable[str]], None] = lambda prompts: None
+    check_prompts: Callable[[Iterable[str]], Sequence[str] | None] = lambda prompts: None
     check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # so that a configuration is read without torch
 
 Outcome = Literal["found", "weak", "noun", "missing"]
 Interval = tuple[float, float]
+Pairs = tuple[tuple[str, str], ...]
 WHOLE: Interval = (0.0, 1.0)
 
 
@@ -28,11 +29,15 @@ class Character:
         name: as written between braces in a scene.
         description: c_j, e.g. ``a middle-aged woman with dark curly hair``.
         noun: the class word inside the description, ``woman``.
+        wears: ``a blue suit``, said in scenes but not in portraits; a scene may say otherwise.
+        words_only: has no face to keep and is in no cast: an animal, a machine.
     """
 
     name: str
     description: str
     noun: str
+    wears: str = ""
+    words_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,15 +46,24 @@ class Scene:
 
     Attributes:
         prompt: T_i, every ``{Name}`` replaced by the character's description, style in front.
-        cast: names of the characters in it, in order of mention; the order of the masks.
-        text: the scene as the writer wrote it, braces and all.
+        cast: names of the characters whose faces are in it, in order of mention; the order of the
+            masks.
+        text: the scene as the writer wrote it, characters' names in braces and locations in words.
         shape: ``1216x832`` (width x height in pixels) or ``16:9``, see `sizes`; empty is the story's.
+        negative: what is not to be seen, the story's and the scene's; added to the preset's.
+        wears: who wears what in it, (name, words).
+        caption: for a page; no model reads it.
+        dialogue: likewise, (name, what they say).
     """
 
     prompt: str
     cast: tuple[str, ...]
     text: str = ""
     shape: str = ""
+    negative: str = ""
+    wears: Pairs = ()
+    caption: str = ""
+    dialogue: Pairs = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,8 @@ class Story:
     """Characters and scenes, validated: every name in a cast is a character's.
 
     ``shape`` is that of scenes that have none of their own; empty is the model's own size.
+    ``negative`` is in that of each scene already; it and ``locations``, (name, words), are for
+    scenes that are added later.
     """
 
     title: str
@@ -64,6 +80,13 @@ class Story:
     scenes: tuple[Scene, ...]
     style: str = ""
     shape: str = ""
+    negative: str = ""
+    locations: Pairs = ()
+
+    @property
+    def faced(self) -> tuple[Character, ...]:
+        """Those whose faces are kept, in order."""
+        return tuple(c for c in self.characters if not c.words_only)
 
     def character(self, name: str) -> Character:
         """The character called ``name``; KeyError if there is none."""
@@ -196,11 +219,20 @@ def guided(i: int, t: int, interval: Interval) -> bool:
     return low - 1e-9 <= elapsed < high - 1e-9
 
 
-def plain(value: Story | Scene) -> dict[str, Any]:
-    """Plain values of it, as runs record them and keys are made from; no shape is left out."""
-    return asdict(value, dict_factory=lambda items: {k: v for k, v in items if k != "shape" or v})
+_MAY_LACK = {"shape", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
+
+
+def plain(value: Story | Scene | Character) -> dict[str, Any]:
+    """Plain values of it, as runs record them and keys are made from; what few have only where it is."""
+    said = lambda items: {k: v for k, v in items if v or k not in _MAY_LACK}
+    return asdict(value, dict_factory=said)
 
 
 def styled(style: str, prompt: str) -> str:
     """The prompt with the style in front: ``watercolour, an old man sleeps``."""
     return f"{style}, {prompt}" if style else prompt
+
+
+def dressed(description: str, wears: str) -> str:
+    """The description with what they wear: ``an old man wearing a blue suit``."""
+    return f"{description} wearing {wears}" if wears else description

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .config import DiscoveryConfig, InjectionConfig
-from .types import Character, Scene, Story, styled
+from .types import Character, Scene, Story, dressed, styled
 
 
 def search_prompt(character: Character, config: DiscoveryConfig) -> str:
@@ -14,14 +14,24 @@ def search_prompt(character: Character, config: DiscoveryConfig) -> str:
 def identity_prompt(
     story: Story, scene: Scene, character: Character, config: InjectionConfig
 ) -> str:
-    """c_j as re-denoising sees it: the description, the story's style in front.
+    """c_j as re-denoising sees it: the description and what they wear, the story's style in front.
 
     With ``config.identity_words`` of ``scene`` somebody who is alone gets the scene's whole prompt:
     what they do, wear and feel is in it. Where there are several it would speak of the others too.
     """
     if config.identity_words == "scene" and len(scene.cast) == 1:
         return scene.prompt
-    return styled(story.style, character.description)
+    return styled(story.style, worn(character, scene))
+
+
+def worn(character: Character, scene: Scene) -> str:
+    """Their description with what they wear in ``scene``."""
+    return dressed(character.description, dict(scene.wears).get(character.name, ""))
+
+
+def negative(own: str | None, scene: Scene) -> str | None:
+    """The negative prompt of a picture of ``scene``: a preset's or a method's ``own``, and its."""
+    return ", ".join(filter(None, (own, scene.negative))) if scene.negative else own
 
 
 def phrases(story: Story, scene: Scene) -> list[str]:

@@ -32,7 +32,8 @@ class Inline:
     """A story that is typed.
 
     Attributes:
-        character: a character, instead of a story file; may be repeated
+        character: a character, instead of a story file; "NAME (NOUN): DESCRIPTION" says which word of
+            the description is the noun; may be repeated
         scene: a scene, "{Mara} reads on a beach"; may be repeated
         style: put in front of every prompt
     """

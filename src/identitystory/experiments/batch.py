@@ -80,7 +80,7 @@ def identities(experiment: Experiment) -> list[Unit]:
         for v in facing
     ]
     found = lambda u, c: RunFolder(u.run.out).identity(c.name).is_file()
-    return [u for u in units if not all(found(u, c) for c in u.run.story.characters)]
+    return [u for u in units if not all(found(u, c) for c in u.run.story.faced)]
 
 
 def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:

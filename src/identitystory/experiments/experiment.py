@@ -130,7 +130,7 @@ class Experiment:
         """``all``, and where they differ ``1 character`` and so on -> the stories' numbers."""
         groups: dict[str, list[int]] = {"all": list(range(len(self.stories)))}
         for index, story in enumerate(self.stories):
-            groups.setdefault(group_of(len(story.characters)), []).append(index)
+            groups.setdefault(group_of(len(story.faced)), []).append(index)
         if len(groups) == 2:  # all of one size
             groups.popitem()
         return groups

@@ -39,7 +39,7 @@ def clouds(request: Experiment) -> list[Cloud]:
     """The portraits of every character of a finished ``space``."""
     found = []
     for run in request.runs():
-        for character in run.story.characters:
+        for character in run.story.faced:
             t = read_tensors(RunFolder(run.out).identity(character.name))
             found.append(Cloud(character.name, t["E"], t["kept"], t["embedding"]))
     return found

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 from ..config import Preset
-from ..types import Prompt, Story, plain
+from ..types import Prompt, Scene, Story, plain
+from ..wording import negative
 from .method import Method, Sources, Work
 
 
@@ -43,10 +44,14 @@ class BaseMethod(Method):
         return asdict(self) | ({"recipe": self.recipe} if self.recipe > 1 else {})
 
     def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
-        """The scene's, those of the frames it looks at, and the first of the cast with its face."""
+        """The scene's, those of the frames it looks at, and the first of the cast with its face.
+
+        Each with its negative prompt.
+        """
         scene = story.scenes[index]
         for n in (index, *self.depends(story, index)):
             yield story.scenes[n].prompt, ""
+            yield negative(self.negative, story.scenes[n]) or "", ""
         if self.needs_identities and scene.cast:
             yield scene.prompt, story.character(scene.cast[0]).noun
 
@@ -59,7 +64,7 @@ class BaseMethod(Method):
             keys = sources.identities
             return {
                 "scene": plain(story.scenes[n]),
-                "cast": [asdict(c) for c in cast],
+                "cast": [plain(c) for c in cast],
                 "faces": {c.name: keys[c.name] for c in cast if c.name in keys},
                 "seed": sources.seeds[n],
             }
@@ -78,7 +83,7 @@ class BaseMethod(Method):
         return {
             "method": {"name": self.name, "settings": self.settings()},
             "scene": plain(scene),
-            "characters": [asdict(story.character(name)) for name in scene.cast],
+            "characters": [plain(story.character(name)) for name in scene.cast],
             "story": plain(story),
             "index": index,
             "frame_seeds": {str(n): sources.seeds[n] for n in frames},
@@ -96,8 +101,8 @@ class BaseMethod(Method):
     def said(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
         """What ``frames`` are painted from, with the method's guidance and negative prompt."""
         scenes, seeds = work.story.scenes, work.seeds
-        return [self.prompt(scenes[n].prompt, seeds[n]) for n in frames]
+        return [self.prompt(scenes[n].prompt, scenes[n], seeds[n]) for n in frames]
 
-    def prompt(self, text: str, seed: int) -> Prompt:
-        """``text`` with the method's guidance and negative prompt."""
-        return Prompt(text, self.negative, self.guidance, seed=seed)
+    def prompt(self, text: str, scene: Scene, seed: int) -> Prompt:
+        """``text`` with the method's guidance, and its negative prompt and the scene's."""
+        return Prompt(text, negative(self.negative, scene), self.guidance, seed=seed)

@@ -7,7 +7,7 @@ run must know of it: what a frame depends on, what it costs, and how several are
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, ClassVar, Self
 
@@ -19,7 +19,7 @@ from ..pipeline import find_template, first_latents, inject_together
 from ..protocols import Backend
 from ..settings import to_dict
 from ..types import Frame, Story, Template, plain
-from ..wording import identity_prompt, phrases
+from ..wording import identity_prompt, negative, phrases
 from .method import Method, Sources, Work
 
 
@@ -46,7 +46,7 @@ class IdentityStory(Method):
         """The template's, the negative one, and one for the face of each of the cast."""
         scene, config = story.scenes[index], self.preset.injection
         yield scene.prompt, ""
-        yield config.negative or "", ""
+        yield negative(config.negative, scene) or "", ""
         for character in map(story.character, scene.cast):
             yield identity_prompt(story, scene, character, config), character.noun
 
@@ -58,7 +58,7 @@ class IdentityStory(Method):
             "prompt": scene.prompt,
             "cast": [[c.description, c.noun, sources.identities[c.name]] for c in cast],
             "seed": sources.seeds[index],
-            **({"shape": scene.shape} if scene.shape else {}),
+            **{k: v for k in ("shape", "negative") if (v := getattr(scene, k))},
             **{k: settings[k] for k in ("injection", "attempts", "batch") if k in settings},
         }
 
@@ -68,7 +68,7 @@ class IdentityStory(Method):
         cast = [sources.story.character(name) for name in scene.cast]
         return {
             "scene": plain(scene),
-            "characters": [asdict(c) | {"identity": sources.identities[c.name]} for c in cast],
+            "characters": [plain(c) | {"identity": sources.identities[c.name]} for c in cast],
         }
 
     def template(self, sources: Sources, index: int) -> tuple[dict[str, Any], int] | None:
@@ -84,7 +84,7 @@ class IdentityStory(Method):
             "fallback_nouns": config.fallback_nouns,
             "seed": sources.seeds[index],
             "guidance": config.guidance_template,
-            "negative": config.negative,
+            "negative": negative(config.negative, scene),
             "interval": list(config.guidance_interval),
             "margin": [config.margin, config.reference_size],
             "attempts": self.preset.attempts,

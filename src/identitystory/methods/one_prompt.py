@@ -26,14 +26,16 @@ from ..models.sdxl.attention import Site, attend, edited
 from ..models.sdxl.tokens import token_rows
 from ..protocols import Backend, Conditioning, EditableGenerator
 from ..sampling import sample, sized
+from ..story.text import plain_name
 from ..types import Frame, Scene, Story
+from ..wording import worn
 from .base import BaseMethod
 from .method import Work, editable
 
 _PICTURE = r"(?:portrait|photo|photograph|picture|shot|view|image|painting|drawing|illustration)"
 _NAMES = re.compile(  # who is there, at the start or behind "a half-body photo of"
     rf"^(?P<picture>[^{{}},.]*\b{_PICTURE})?(?(picture)\s+of)"
-    r"(?:\s*(?:,|and|with)?\s*(?:the\s+)?\{[^{}]*\})+[\s,]*",
+    r"(?:\s*(?:,|and|with)?\s*(?:the\s+)?\{[^{}]*\}(?!['\u2019]s\b))+[\s,]*",
     re.IGNORECASE,
 )
 _NAME = re.compile(r"(?:\b(?:an?|the)\s+)?\{([^{}]*)\}", re.IGNORECASE)
@@ -102,7 +104,7 @@ class OnePromptOneStory(BaseMethod):
         frames = window(story, n, self.window, lambda prompt: _fits(G.encode, prompt))
         settings = [setting(story, story.scenes[m]) for m in frames]
         whole, spans = consolidate(identity, settings)
-        read = lambda text: G.condition([self.prompt(text, seed)])
+        read = lambda text: G.condition([self.prompt(text, story.scenes[n], seed)])
         cond = read(whole)
         without, given = cond.hidden
         own = frames.index(n)
@@ -173,7 +175,7 @@ def companions(story: Story, index: int) -> list[int]:
 def identity_prompt(story: Story, index: int) -> str:
     """The style and who is in the frame, in the story's order of characters."""
     scene = story.scenes[index]
-    people = " and ".join(c.description for c in story.characters if c.name in scene.cast)
+    people = " and ".join(worn(c, scene) for c in story.characters if c.name in scene.cast)
     if not story.style:
         return people
     comma = "" if _without_style(story, scene.prompt)[:1] != "," else ","
@@ -186,8 +188,11 @@ def setting(story: Story, scene: Scene) -> str:
     The identity prompt says once who it is; named again in every frame, more people would come.
     """
     text = _without_style(story, scene.text or scene.prompt).lstrip(" ,")
+    words = [c for c in story.characters if c.words_only]  # the identity prompt does not say them
+    for c in words:
+        text = re.sub(rf"\{{\s*{re.escape(c.name)}\s*\}}", worn(c, scene), text, count=1)
     bare = _NAMES.sub(lambda m: f"{m['picture']} " if m["picture"] else "", text).strip() or text
-    return _NAME.sub(lambda m: f"the {story.character(m[1].strip()).noun}", bare)
+    return _NAME.sub(lambda m: f"the {story.character(plain_name(m[1])).noun}", bare)
 
 
 def _without_style(story: Story, text: str) -> str:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from ..models.files.checkpoint import short_digest
+from ..story.text import calls_black
 
 FOLDER, WEIGHTS, TABLE = "attributes", "model.safetensors", "attributes.json"
 WIDTHS = (32, 64, 96, 96)  # channels after each halving of the picture
@@ -175,9 +176,13 @@ class AttributeReader:
 def said(prompt: str, phrases: Phrases) -> dict[str, frozenset[str]]:
     """What ``prompt`` says: attribute -> the values that would make it true.
 
+    Who is called Black has dark skin; the word is none of the hair's or the clothes' there.
+
     The longest phrase wins where several match at one place. An attribute that is said twice in
     ways that exclude each other counts as not said. ``*`` in a phrase stands for up to three words.
     """
+    if calls_black(prompt):
+        prompt = re.sub(r"\bBlack ", "", prompt) + ", dark skin"
     words = re.findall(r"[\w-]+|[,.;:]", prompt.lower())
     text = f" {' '.join(words)} "
     found = {}

@@ -35,7 +35,8 @@ class Family:
         size: (width, height) that the base in a folder was made for, in pixels, and of which number
             both must be multiples; None if it paints no other.
         check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
-            for the base's text encoders. Opens no weights.
+            for the base's text encoders, and returns those that they read in pieces. Opens no
+            weights.
     """
 
     name: str
@@ -45,7 +46,9 @@ class Family:
     open: Callable[..., ImageGenerator]
     max_steps: Callable[[Path], int | None] = lambda folder: None
     size: Callable[[Path], tuple[Size | None, int]] = lambda folder: (None, 1)
-    check_prompts: Callable[[Path, Iterable[str]], None] = lambda folder, prompts: None
+    check_prompts: Callable[[Path, Iterable[str]], Sequence[str] | None] = lambda folder, prompts: (
+        None
+    )
 
 
 @dataclass(frozen=True)

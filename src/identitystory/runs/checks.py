@@ -8,7 +8,7 @@ from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
 from ..sizes import as_text, buckets, parse_size, size_of_aspect
 from ..story import vocabulary
-from ..story.file import advice
+from ..story.advice import advice, language_of
 from ..wording import phrases, search_prompt
 from . import takes
 from .folder import RunFolder
@@ -62,12 +62,19 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
     if model.folder is not None:
         known = vocabulary.load_vocabulary(model.folder)
         if known is not None:
-            prompts = [story.scenes[i].prompt for i in made.wanted]
-            prompts += [c.description for c in story.characters if c.name in made.cast]
-            unknown = vocabulary.unknown_words(prompts, known)
+            texts = [story.scenes[i].prompt for i in made.wanted]
+            texts += [c.description for c in story.characters if c.name in made.cast]
+            english = [each for each in texts if not language_of(each)]  # of others `advice` tells
+            unknown = vocabulary.unknown_words(english, known)
             lines += filter(None, [vocabulary.vocabulary_warning(unknown)])
         casts = [len(story.scenes[i].cast) for i in made.wanted]
         lines += filter(None, [vocabulary.crowd_warning(model.folder, casts)])
+    prompts = {i: [text for text, _ in made.method.prompts(story, i)] for i in made.wanted}
+    if long := [i for i, texts in prompts.items() if model.check_prompts(texts)]:
+        lines.append(
+            f"prompts of {', '.join(f'frame {i}' for i in long)} have more words than the model "
+            "reads at once (77 tokens): it reads them in pieces, and the first weigh most"
+        )
     shapes = sorted({shape for i in made.wanted if (shape := made.story.scenes[i].shape)})
     if model.size is not None:
         for size in map(parse_size, shapes):

@@ -7,7 +7,7 @@ is kept, anything else is made: resuming, re-rolling one frame and longer storie
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..config import Preset
@@ -20,7 +20,7 @@ from ..protocols import ModelFacts
 from ..seeds import portrait_seeds
 from ..settings import to_dict
 from ..story.file import file_stem
-from ..types import Character, Story
+from ..types import Character, Story, plain
 from ..wording import search_prompt
 from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
@@ -66,7 +66,8 @@ class Plan:
         frame_seeds: seeds of single frames that stay in force, by place.
         chosen: keys of takes that were chosen, by place.
         method: what paints the frames.
-        story: with the size of each scene in pixels as its shape; empty is the model's own.
+        story: what is painted: with the size of each scene in pixels as its shape, empty is the
+            model's own, and without what no model reads.
     """
 
     seed: int
@@ -102,7 +103,7 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
             "look at one another. Give them one size, or choose another --method"
         )
     faces = painter.needs_identities or not request.paint
-    identities = {c.name: _identity(request, c, model, seed) for c in story.characters if faces}
+    identities = {c.name: _identity(request, c, model, seed) for c in story.faced if faces}
     seeds = tuple(
         frame_seeds.get(place, painter.seed(seed, place, per_frame=preset.seed_per_frame))
         for place in places
@@ -163,7 +164,7 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
             **_later(preset),
         }
     )
-    facts = {"part": "identity", "key": key, "character": asdict(character)}
+    facts = {"part": "identity", "key": key, "character": plain(character)}
     facts |= _common_facts(request, model, seed)
     shared = {
         "prompt": search_prompt(character, config),

@@ -166,9 +166,10 @@ def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sized_story(request: RunRequest, model: ModelFacts) -> Story:
-    """The request's story, each scene with its size in pixels where that is not the model's own.
+    """What is painted of the request's story: no captions, nothing that its scenes hold already.
 
-    A scene's own shape comes first, then the request's, then the story's.
+    Each scene has its size in pixels where that is not the model's own. A scene's own shape comes
+    first, then the request's, then the story's.
 
     Raises:
         ConfigError: the model does not take a size, or its own is not known.
@@ -183,8 +184,10 @@ def sized_story(request: RunRequest, model: ModelFacts) -> Story:
         if shape and model.size is not None:
             size = resolved(shape, model.size, model.multiple)
             shape = "" if size == model.size else as_text(size)
-        scenes.append(replace(scene, shape=shape))
-    return replace(request.story, scenes=tuple(scenes), shape="")
+        scenes.append(replace(scene, shape=shape, caption="", dialogue=()))
+    people = tuple(replace(c, wears="") for c in request.story.characters)
+    bare = {"shape": "", "negative": "", "locations": ()}
+    return replace(request.story, characters=people, scenes=tuple(scenes), **bare)
 
 
 def story_to_dict(story: Story) -> dict[str, Any]:
@@ -194,6 +197,13 @@ def story_to_dict(story: Story) -> dict[str, Any]:
 
 def story_from_dict(values: Mapping[str, Any]) -> Story:
     """The inverse of ``story_to_dict``."""
-    scenes = tuple(Scene(**{**scene, "cast": tuple(scene["cast"])}) for scene in values["scenes"])
+    scenes = tuple(Scene(**_tuples(scene)) for scene in values["scenes"])
     characters = tuple(Character(**c) for c in values["characters"])
-    return Story(**{**values, "characters": characters, "scenes": scenes})
+    return Story(**_tuples({**values, "characters": characters, "scenes": scenes}))
+
+
+def _tuples(value: Any) -> Any:
+    """``value`` with the lists of a record as tuples."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value

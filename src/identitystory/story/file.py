@@ -15,16 +15,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .. import types
-from ..errors import ConfigError, StoryError, did_you_mean, quoted
-from ..sizes import shape_of
-from ..types import Character, Scene, Story
+from ..errors import StoryError
+from ..types import Character, Story
 from . import text
 from .consistory_json import is_human_json, read_human_json
 from .document import read_document
-from .schema import MAX_TITLE, CharacterEntry, SceneEntry, StoryFile, first_mistake
-from .text import tidy
+from .scenes import scene_of, written_shape
+from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
+from .text import line, tidy, words
 
+NOTHING = Story("", (), ())
 MAX_NAME_BYTES = 150  # of a character as a file name, so that every file system takes it
 
 
@@ -46,6 +46,8 @@ def inline_story(
     characters: Sequence[str], scenes: Sequence[str], *, style: str = "", title: str = ""
 ) -> Story:
     """A story from the command line: ``"Mara: a young woman with red hair"``, ``"{Mara} reads"``.
+
+    ``"Nell (widow): an old widow"`` also says the noun.
 
     Raises:
         StoryError: as ``load_story``; a character without a colon.
@@ -70,7 +72,7 @@ def more_scenes(
         StoryError: as ``inline_story``; a new character is called like another.
     """
     data = _inline(characters, scenes, known.style if style is None else style)
-    return _made(data, "the command line", known.characters)
+    return _made(data | {"negative": known.negative}, "the command line", known)
 
 
 def _inline(characters: Sequence[str], scenes: Sequence[str], style: str) -> dict[str, Any]:
@@ -82,7 +84,10 @@ def _inline(characters: Sequence[str], scenes: Sequence[str], style: str) -> dic
                 f"--character {given!r} needs a name and a description: "
                 '"Mara: a young woman with red hair"'
             )
-        entries.append({"name": name.strip(), "description": description.strip()})
+        entry = {"name": name.strip(), "description": description.strip()}
+        if with_noun := re.fullmatch(r"(.*\S)\s*\(([^()]*)\)", entry["name"]):
+            entry |= {"name": with_noun[1], "noun": with_noun[2]}
+        entries.append(entry)
     return {"style": style, "character": entries, "scene": [{"prompt": s} for s in scenes]}
 
 
@@ -100,90 +105,34 @@ def make_story(data: Any, *, source: str) -> Story:
     return _made(data, source)
 
 
-def _made(data: Any, source: str, known: tuple[Character, ...] = ()) -> Story:
-    """The story in ``data``, whose scenes may also name those who are ``known``."""
+def _made(data: Any, source: str, known: Story = NOTHING) -> Story:
+    """The story in ``data``, whose scenes may also name who and what is in the one that is ``known``."""
     try:
         entry = StoryFile.model_validate(data)
     except ValidationError as error:
         raise StoryError(f"{source}: {first_mistake(error)}") from None
     new = [_character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)]
-    there = {(c.name, c.description) for c in known}
-    characters = known + tuple(c for c in new if (c.name, c.description) not in there)
+    there = {(c.name, c.description) for c in known.characters}
+    characters = known.characters + tuple(c for c in new if (c.name, c.description) not in there)
     _check_distinct(characters, source)
-    style = _line(entry.style, f"{source}: 'style'")
-    if "{" in style or "}" in style:
-        raise StoryError(f"{source}: 'style' holds a brace; braces belong in scenes")
-    title = _line(entry.title, f"{source}: 'title'")
-    made = [
-        replace(
-            make_scene(s.prompt, characters, style=style, source=source, number=i),
-            shape=_shape(s, f"{source}: scene {i}"),
-        )
-        for i, s in enumerate(entry.scene, 1)
-    ]
-    return Story(title, characters, tuple(made), style, _shape(entry, source))
-
-
-def _shape(entry: StoryFile | SceneEntry, place: str) -> str:
-    size = entry.size
-    try:
-        return shape_of("{}x{}".format(*size) if isinstance(size, list) else size, entry.aspect)
-    except ConfigError as error:
-        raise StoryError(f"{place}: {error}") from None
-
-
-def make_scene(
-    prompt: str, characters: Sequence[Character], *, style: str, source: str, number: int
-) -> Scene:
-    """One scene with its placeholders filled; ``source`` and ``number`` (from 1) name it in errors.
-
-    Raises:
-        StoryError: an empty scene, an unknown name, a stray brace.
-    """
-    place = f"{source}: scene {number}"
-    written = _line(prompt, f"{place}: 'prompt'")
-    if not written:
-        raise StoryError(f"{place}: 'prompt' is empty. Say what happens, e.g. \"{{Mara}} reads\"")
-    try:
-        filled, cast = text.fill(written, characters)
-    except text.UnknownNameError as error:
-        names = [c.name for c in characters]
-        hint = did_you_mean(error.args[0], names, otherwise=f" There are: {quoted(names)}.")
-        raise StoryError(
-            f"{place} names {error.args[0]!r}, who is not a character.{hint}"
-        ) from None
-    except ValueError:
-        raise StoryError(
-            f"{place} has a brace without its partner. Names stand in braces: {{Mara}}"
-        ) from None
-    return Scene(prompt=types.styled(style, filled), cast=cast, text=written)
-
-
-def advice(story: Story) -> list[str]:
-    """What is allowed but probably not meant: one line each."""
-    lines = []
-    for number, scene in enumerate(story.scenes, 1):
-        for c in story.characters:
-            if c.name not in scene.cast and re.search(
-                rf"(?<!\w){re.escape(c.name)}(?!\w)", scene.text
-            ):
-                lines.append(
-                    f"scene {number} says {c.name!r} without braces; "
-                    f"write {{{c.name}}} to put the character there"
-                )
-        if not scene.cast:
-            lines.append(f"scene {number} names no character in braces; nobody's face is kept")
-    cast = {name for scene in story.scenes for name in scene.cast}
-    lines += [f"{c.name!r} is in no scene" for c in story.characters if c.name not in cast]
-    described: dict[str, str] = {}
-    for c in story.characters:
-        other = described.setdefault(c.description.casefold(), c.name)
-        if other != c.name:
-            lines.append(
-                f"{other!r} and {c.name!r} have the same description and will look nearly the "
-                "same; add what tells them apart, such as hair or age"
-            )
-    return lines
+    locations = dict(known.locations) | {
+        text.plain_name(name): words(said, f"{source}: location {name!r}")
+        for name, said in entry.locations.items()
+    }
+    for c in characters:
+        if c.name in locations:
+            raise StoryError(f"{source}: {c.name!r} is a character and a location; rename one")
+    story = Story(
+        line(entry.title, f"{source}: 'title'"),
+        characters,
+        (),
+        words(entry.style, f"{source}: 'style'"),
+        written_shape(entry, source),
+        words(entry.negative, f"{source}: 'negative'"),
+        tuple(locations.items()),
+    )
+    made = [scene_of(s, story, source, i) for i, s in enumerate(entry.scene, 1)]
+    return replace(story, scenes=tuple(made))
 
 
 def file_stem(name: str) -> str:
@@ -224,7 +173,7 @@ def make_character(name: str, description: str, noun: str | None, *, place: str)
 
 
 def _character(entry: CharacterEntry, place: str) -> Character:
-    name = text.plain_name(_line(entry.name, f"{place}: 'name'"))
+    name = text.plain_name(line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
         _in_word(ch) or ch in text.NAME_MARKS for ch in re.sub(r"(?<=\w)\.(?= |$)", "", name)
     ):
@@ -237,26 +186,29 @@ def _character(entry: CharacterEntry, place: str) -> Character:
             f"at most {MAX_NAME_BYTES} fit"
         )
     place = f"{place} ({name})"
-    description = text.clean_description(_line(entry.description, f"{place}: 'description'"))
+    description = text.clean_description(words(entry.description, f"{place}: 'description'"))
     if not description:
         raise StoryError(f"{place}: 'description' is empty. Say who it is: \"a young woman\"")
-    if "{" in description or "}" in description:
-        raise StoryError(f"{place}: 'description' holds a brace; braces belong in scenes")
-    if entry.noun is None:
-        noun = text.noun_in(description)
-        if noun is None:
-            raise StoryError(
-                f"{place}: no word for a person in {description!r}. "
-                'Add a noun that stands in the description, e.g. noun = "woman"'
-            )
-    else:
+    noun = text.noun_in(description)
+    if entry.noun is not None:
         wanted = tidy(entry.noun)
         noun = text.whole_word(wanted, description) if re.fullmatch(r"[\w'-]+", wanted) else None
         if noun is None:
             raise StoryError(
                 f"{place}: the noun {wanted!r} is not a word of the description {description!r}"
             )
-    return Character(name=name, description=description, noun=noun)
+    if noun is None:
+        raise StoryError(
+            f"{place}: no word for a person in {description!r}. "
+            'Add a noun that stands in the description, e.g. noun = "woman"'
+        )
+    if entry.identity and not text.is_person(noun):
+        raise StoryError(
+            f"{place}: {noun!r} is no person, and has no face to keep; with identity = false in a "
+            "story file it is painted from its words alone"
+        )
+    wears = words(entry.wears, f"{place}: 'wears'")
+    return Character(name, description, noun, wears, words_only=not entry.identity)
 
 
 def _check_distinct(characters: Sequence[Character], source: str) -> None:
@@ -271,13 +223,6 @@ def _check_distinct(characters: Sequence[Character], source: str) -> None:
 
 def _in_word(ch: str) -> bool:
     return unicodedata.category(ch)[0] in "LMN"
-
-
-def _line(value: str, place: str) -> str:
-    for ch in value:
-        if unicodedata.category(ch) in ("Cc", "Cs") and not ch.isspace():
-            raise StoryError(f"{place} holds the control character U+{ord(ch):04X}; remove it")
-    return tidy(value)
 
 
 def _retitled(story: Story, title: str) -> Story:

@@ -17,6 +17,11 @@ MAX_TITLE = 200
 MAX_CHARACTERS = 20
 MAX_SCENES = 1000
 MAX_SHAPE = 20
+MAX_WEARS = 200
+MAX_NEGATIVE = 400
+MAX_CAPTION = 1000
+MAX_LINES = 100
+MAX_LOCATIONS = 100
 _SIZE = "Of the pictures in pixels, width and height: [1216, 832] or '1216x832'."
 _ASPECT = (
     "Width to height: '16:9'. The nearest size that the model was made for; instead of 'size'."
@@ -26,6 +31,8 @@ WrittenSize = (
     | Annotated[list[int], Field(min_length=2, max_length=2)]
 )
 _STRICT = ConfigDict(extra="forbid", strict=True)
+_Wears = Annotated[str, Field(max_length=MAX_WEARS)]
+_Location = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 
 
 class CharacterEntry(BaseModel):
@@ -45,6 +52,21 @@ class CharacterEntry(BaseModel):
         max_length=MAX_NOUN,
         description="The word of the description that says who it is ('woman'); found if left out.",
     )
+    wears: _Wears = Field(
+        default="", description="Said in scenes, not in portraits: 'a blue suit'."
+    )
+    identity: bool = Field(
+        default=True,
+        description="false paints from words alone: animals, machines. No face is kept.",
+    )
+
+
+class LineEntry(BaseModel):
+    """Something that is said, ``dialogue = [{who = "Mara", says = "..."}]``."""
+
+    model_config = _STRICT
+    who: str = Field(max_length=MAX_NAME, description="A character.")
+    says: str = Field(max_length=MAX_CAPTION, description="For a page; no model reads it.")
 
 
 class SceneEntry(BaseModel):
@@ -56,6 +78,18 @@ class SceneEntry(BaseModel):
     )
     size: WrittenSize | None = Field(default=None, description=f"{_SIZE} Instead of the story's.")
     aspect: str | None = Field(default=None, max_length=MAX_SHAPE, description=_ASPECT)
+    negative: str = Field(
+        default="", max_length=MAX_NEGATIVE, description="More that is not to be seen: 'glasses'."
+    )
+    wears: dict[str, _Wears] = Field(
+        default={}, description="By name, instead of the characters' own: {Mara = 'a red coat'}."
+    )
+    caption: str = Field(
+        default="", max_length=MAX_CAPTION, description="For a page; no model reads it."
+    )
+    dialogue: list[LineEntry] = Field(
+        default=[], max_length=MAX_LINES, description="Who says what, in order; no model reads it."
+    )
 
 
 class StoryFile(BaseModel):
@@ -73,6 +107,14 @@ class StoryFile(BaseModel):
         default=None, description=f"{_SIZE} The model's own if left out."
     )
     aspect: str | None = Field(default=None, max_length=MAX_SHAPE, description=_ASPECT)
+    negative: str = Field(
+        default="", max_length=MAX_NEGATIVE, description="What is not to be seen in any scene."
+    )
+    locations: dict[str, _Location] = Field(
+        default={},
+        max_length=MAX_LOCATIONS,
+        description="Words by name, for scenes to name in braces: harbour = 'an old harbour by day'.",
+    )
     character: list[CharacterEntry] = Field(max_length=MAX_CHARACTERS)
     scene: list[SceneEntry] = Field(max_length=MAX_SCENES)
 
@@ -98,14 +140,12 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
     """A pydantic mistake in the words of a story's writer."""
     if "size" in loc:
         loc, kind = loc[: loc.index("size") + 1], "size"
-    entry = f"{loc[0]} {int(loc[1]) + 1}" if len(loc) > 1 else ""
-    key = loc[-1]
-    field = f"{entry}: {key!r}" if len(loc) > 2 else (entry or repr(key))
-    owner = entry or "the story"
-    entries: dict[str, type[BaseModel]] = {"character": CharacterEntry, "scene": SceneEntry}
-    table = entries.get(str(loc[0]), StoryFile) if len(loc) > 1 else StoryFile
-    keys = list(table.model_fields)
-    keys = [k for k in keys if k != "schema_"]
+    entries: dict[Any, type[BaseModel]]
+    entries = {"character": CharacterEntry, "scene": SceneEntry, "dialogue": LineEntry}
+    key, field, owner = loc[-1], _place(loc), _place(loc[:-1]) or "the story"
+    lists = [part for part in loc[: -1 if kind == "extra_forbidden" else None] if part in entries]
+    table = entries[lists[-1]] if lists else StoryFile
+    keys = [k for k in table.model_fields if k != "schema_"]
     if kind == "size":
         return f"{field} is {_shown(value)}; it must be [1216, 832] or '1216x832', width and height"
     if kind == "missing":
@@ -115,18 +155,34 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
         return f"{owner} has an unknown key {key!r}.{hint}"
     if kind == "string_type":
         return f"{field} must be text, not {_shown(value)}"
+    if kind == "bool_type":
+        return f"{field} must be true or false, not {_shown(value)}"
     if kind == "list_type":
-        return f"{field} must be a list of tables; write [[{key}]], with two brackets"
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        how = f"[[{key}]], with two brackets" if len(loc) == 1 else '[{who = "Mara", says = "Yes"}]'
+        return f"{field} must be a list of tables; write {how}"
+    if kind == "dict_type":
+        return f"{field} must be a table of texts by name, not {_shown(value)}"
+    if kind in ("model_type", "model_attributes_type"):
         return f"{field} must be a table with {quoted(keys)}, not {_shown(value)}"
     if kind == "string_too_long":
         limit = ctx["max_length"]
         return f"{field} has {len(value):,} characters; at most {limit:,} are taken. Shorten it."
     if kind == "too_long":
-        return f"there are {len(value):,} {key}s; at most {ctx['max_length']:,} are taken"
+        return f"there are {len(value):,} {str(key).rstrip('s')}s; at most {ctx['max_length']:,} are taken"
     if kind == "string_unicode":
         return f"{field} holds half a character (a lone surrogate); remove it"
     return f"{field} cannot be {_shown(value)}"
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """``scene 3: 'prompt'``."""
+    parts: list[str] = []
+    for part in loc:
+        if isinstance(part, int):
+            parts[-1] = parts[-1].strip("'") + f" {part + 1}"
+        else:
+            parts.append(repr(part))
+    return ": ".join(parts)
 
 
 def _shown(value: Any) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import ConfigError, StoryError, did_you_mean
 from ..types import Scene, Story
 from .file import load_story, make_story, slug
+from .text import names_in
 
 BUILT_IN = ("consistory_human", "little_people")
 MAX_BYTES = 16 << 20
@@ -162,6 +163,6 @@ def load_stories(
 def shortened(story: Story, scenes: int) -> Story:
     """``story`` with its first ``scenes`` scenes, and who is in them."""
     kept: tuple[Scene, ...] = story.scenes[:scenes]
-    cast = {name for scene in kept for name in scene.cast}
+    cast = {name for scene in kept for name in (*scene.cast, *names_in(scene.text))}
     characters = tuple(c for c in story.characters if c.name in cast)
     return replace(story, characters=characters, scenes=kept)

@@ -8,95 +8,100 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
+from types import MappingProxyType
 
-from ..types import Character
+from ..errors import StoryError
+from ..types import Character, dressed
 
 ARTICLES = ("a", "an", "the")
 NAME_MARKS = " -_'\u00b7\u200c\u200d"  # in names beside letters and digits, of any script
 
-# Where the first noun phrase of a description ends: what follows tells more of its head.
-_ENDS = frozenset(
-    [
-        "with",
-        "without",
-        "in",
-        "on",
-        "at",
-        "of",
-        "from",
-        "by",
-        "to",
-        "near",
-        "under",
-        "over",
-        "behind",
-        "against",
-        "for",
-        "after",
-        "before",
-        "between",
-        "about",
-        "like",
-        "who",
-        "whose",
-        "whom",
-        "that",
-        "which",
-        "and",
-        "or",
-        "but",
-        "wearing",
-        "dressed",
-        "named",
-        "called",
-        "known",
-        "holding",
-        "carrying",
-        "having",
-        "aged",
-    ]
-)
+# Where a noun phrase ends: what follows tells more of its head, or is a phrase of its own.
+_BOUNDS = """
+with without in on at of from by to near under over behind against for after before between
+about like who whose whom that which and or but wearing dressed named called known holding
+carrying having aged a an the his her its their
+"""
+_ENDS = frozenset(_BOUNDS.split())
 
-_PLACEHOLDER = re.compile(r"(?:\b(?P<article>an?|the)\s+)?\{(?P<name>[^{}]*)\}", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"(?:\b(?P<article>an?|the)\s+)?\{(?P<name>[^{}]*)\}(?P<own>['\u2019]s\b)?", re.IGNORECASE
+)
 
 
 class UnknownNameError(LookupError):
     """A placeholder names nobody; ``args[0]`` is the name as written."""
 
 
-def fill(text: str, characters: Sequence[Character]) -> tuple[str, tuple[str, ...]]:
+def fill(
+    text: str, characters: Sequence[Character], wears: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, tuple[str, ...]]:
     """The prompt with every ``{Name}`` put into words, and the cast in order of mention.
 
-    The first mention becomes the description, later ones ``the <noun>``. An article in front of a
-    placeholder never doubles the description's own: ``the {Mara}`` is ``the old woman``.
+    The first mention becomes the description and what they wear, later ones ``the <noun>``. An
+    article in front of a placeholder never doubles the description's own: ``the {Mara}`` is ``the
+    old woman``. A first mention that owns something (``{Mara}'s dog``) is ``an old woman's``; what
+    the description says behind its noun comes with the next mention, or at the end: ``the woman
+    with grey hair``. Who is of ``words_only`` is put into words, and is not of the cast.
+
+    Args:
+        text: the scene as it is written.
+        characters: who may be named.
+        wears: clothes by name.
 
     Raises:
         UnknownNameError: a placeholder names nobody.
         ValueError: a brace without its partner.
     """
     by_name = {c.name: c for c in characters}
-    cast: list[str] = []
+    unsaid: dict[str, str] = {}  # of those who were named, what is still to be said of them
 
     def words(match: re.Match[str]) -> str:
         article, name = match["article"] or "", plain_name(match["name"])
         if name not in by_name:
             raise UnknownNameError(name)
         who = by_name[name]
-        if name in cast:
-            return f"{'The' if article[:1].isupper() else 'the'} {who.noun}"
-        cast.append(name)
-        own, bare = split_article(who.description)
-        if not article:
-            return who.description
-        return f"{article} {bare}" if article.lower() == "the" or not own else who.description
+        if name in unsaid:
+            said, rest = f"{'The' if article[:1].isupper() else 'the'} {who.noun}", unsaid[name]
+        else:
+            end = _whole(who.noun, who.description)
+            end = end.end() if end else len(who.description)
+            said = _with_article(article, who.description[:end])
+            rest = dressed(who.description, wears.get(name, ""))[end:]
+        unsaid[name] = rest if match["own"] else ""
+        return said + ("'s" if match["own"] else rest)
 
     prompt = _PLACEHOLDER.sub(words, text)
     if "{" in prompt or "}" in prompt:
         raise ValueError("a brace without its partner")
-    return prompt, tuple(cast)
+    late = [f"the {by_name[name].noun}{rest}" for name, rest in unsaid.items() if rest]
+    prompt = ", ".join([prompt.rstrip(" .,;"), *late]) if late else prompt
+    return prompt, tuple(name for name in unsaid if not by_name[name].words_only)
+
+
+def names_in(text: str) -> list[str]:
+    """The names in braces, in order."""
+    return [plain_name(match["name"]) for match in _PLACEHOLDER.finditer(text)]
+
+
+def with_locations(text: str, locations: Mapping[str, str]) -> str:
+    """``text`` with the locations that it names in braces put into words, articles as in `fill`."""
+
+    def words(match: re.Match[str]) -> str:
+        place = locations.get(plain_name(match["name"]))
+        said = place and _with_article(match["article"] or "", place) + (match["own"] or "")
+        return said or match.group()
+
+    return _PLACEHOLDER.sub(words, text)
+
+
+def _with_article(article: str, phrase: str) -> str:
+    """``phrase`` behind an article that may stand there: ``the``, or another if it has none itself."""
+    own, bare = split_article(phrase)
+    return phrase if not article or (own and article.lower() != "the") else f"{article} {bare}"
 
 
 def split_article(description: str) -> tuple[str, str]:
@@ -119,25 +124,36 @@ def tidy(text: str) -> str:
 
 @cache
 def nouns() -> tuple[frozenset[str], frozenset[str]]:
-    """Words for people, and words for animals and other beings: data/nouns.txt, from WordNet."""
+    """Words for people, and for animals, machines and other beings: data/nouns.txt, from WordNet."""
     text = (resources.files("identitystory") / "data" / "nouns.txt").read_text(encoding="utf-8")
     people, others = (block for block in text.split("\n\n") if not block.startswith("#"))
     return frozenset(people.split()), frozenset(others.split())
 
 
 def noun_in(description: str) -> str | None:
-    """The word that says who a description is of: the head of its first noun phrase that is a person.
+    """The word that says who or what is described: the head of its first noun phrase with a known one.
 
-    ``granddaughter`` of "an old fisherman's granddaughter with long hair". None where no phrase has
-    a person, and where the head is an animal or another being.
+    ``granddaughter`` of "an old fisherman's granddaughter with long hair", ``dog`` of "a police
+    dog". None where no phrase has a person, an animal or a machine.
     """
-    people, others = nouns()
-    for phrase in _phrases(description):
-        known = [w for w in phrase if {w.lower(), last_part(w)} & (people | others)]
-        if known:
-            head = known[-1]
-            return head if {head.lower(), last_part(head)} & people else None
-    return None
+    phrases = ([w for w in phrase if _is(w, 0, 1)] for phrase in _phrases(description))
+    return next((known[-1] for known in phrases if known), None)
+
+
+def is_person(noun: str) -> bool:
+    """Whether a noun may have a human face: whatever is no animal, machine or other being."""
+    return _is(noun, 0) or not _is(noun, 1)
+
+
+def _is(word: str, *kinds: int) -> bool:
+    """Whether a word is of those `nouns`, whole or behind its last hyphen."""
+    return any({word.lower(), last_part(word)} & nouns()[kind] for kind in kinds)
+
+
+def calls_black(text: str) -> bool:
+    """Whether it calls somebody Black: with a capital letter, before a word for a person."""
+    found = (phrase[phrase.index("Black") :] for phrase in _phrases(text) if "Black" in phrase)
+    return any(_is(word, 0) for phrase in found for word in phrase)
 
 
 def last_part(word: str) -> str:
@@ -157,6 +173,22 @@ def _phrases(description: str) -> Iterator[list[str]]:
     yield phrase
 
 
+def line(value: str, place: str) -> str:
+    """``value`` tidied; a StoryError that names its ``place`` where it holds a control character."""
+    for ch in value:
+        if unicodedata.category(ch) in ("Cc", "Cs") and not ch.isspace():
+            raise StoryError(f"{place} holds the control character U+{ord(ch):04X}; remove it")
+    return tidy(value)
+
+
+def words(value: str, place: str) -> str:
+    """A `line` without braces: names stand in scenes alone."""
+    said = line(value, place)
+    if "{" in said or "}" in said:
+        raise StoryError(f"{place} holds a brace; braces belong in scenes")
+    return said
+
+
 def plain_name(name: str) -> str:
     """A name as it is compared: tidy, with the typewriter's apostrophe."""
     return tidy(name).replace("\u2019", "'")
@@ -164,5 +196,9 @@ def plain_name(name: str) -> str:
 
 def whole_word(noun: str, description: str) -> str | None:
     """``noun`` as the description spells it, or None where it is not a whole word of it."""
-    found = re.search(rf"(?<![\w-]){re.escape(noun)}(?![\w-])", description, re.IGNORECASE)
+    found = _whole(noun, description)
     return found.group() if found else None
+
+
+def _whole(noun: str, description: str) -> re.Match[str] | None:
+    return re.search(rf"(?<![\w-]){re.escape(noun)}(?![\w-])", description, re.IGNORECASE)

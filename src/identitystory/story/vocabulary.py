@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .advice import in_another_script
+from .text import calls_black
 
 FILE = "vocabulary.json"
 CARD = "card.toml"
@@ -63,14 +65,18 @@ def words_of(prompt: str) -> list[str]:
 def unknown_words(prompts: Iterable[str], known: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """Each word the model has not seen, in order of appearance, with the nearest ones it has.
 
-    The parts of a known word with a hyphen (``half-body``) count as seen.
+    The parts of a known word with a hyphen (``half-body``) count as seen. ``Black`` before a word
+    for a person is a word of its own, for a model whose word for them is another. Words in another
+    script are left out.
     """
     unknown: dict[str, tuple[str, ...]] = {}
     seen = known | {part for word in known for part in word.split("-")}
     for prompt in prompts:
-        for word in words_of(prompt):
-            if word and word not in seen and word not in unknown:
+        for word in (each.removesuffix("'s") for each in words_of(prompt)):
+            if word and word not in seen and word not in unknown and not in_another_script(word):
                 unknown[word] = nearest(word, known)
+        if "african" in known and calls_black(prompt):
+            unknown["Black"] = ("african",)
     return unknown
 
 

@@ -95,8 +95,12 @@ def token_ids(tokenizer: Any, prompt: str, limit: int, chunks: int = 1) -> Tenso
     return torch.tensor([row + [pad] * (limit - len(row)) for row in rows])
 
 
-def check_lengths(folder: Path, prompts: Iterable[str]) -> None:
-    """Nothing, if both text encoders of the checkpoint in ``folder`` can read every prompt.
+def check_lengths(folder: Path, prompts: Iterable[str]) -> list[str]:
+    """The prompts that are read in several chunks, if both text encoders can read every prompt.
+
+    Args:
+        folder: the checkpoint.
+        prompts: what is to be read; those of at most ``SHORT`` bytes are taken to be one chunk.
 
     Opens no weights, and no file at all where all prompts have at most ``SHORT`` bytes.
 
@@ -106,14 +110,17 @@ def check_lengths(folder: Path, prompts: Iterable[str]) -> None:
     """
     long = [prompt for prompt in dict.fromkeys(prompts) if len(prompt.lower().encode()) > SHORT]
     if not long:
-        return
+        return []
     from transformers import CLIPTokenizer
 
     from ..parts import load_part
 
+    parted: dict[str, None] = {}
     for name, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2")):
         config = read_json(folder / encoder / "config.json")
         limit = int(config.get("max_position_embeddings", LIMIT))
         tokenizer = load_part(CLIPTokenizer, folder / name)
         for prompt in long:
-            chunk_starts(tokenizer, prompt, min(limit, tokenizer.model_max_length))
+            if len(chunk_starts(tokenizer, prompt, min(limit, tokenizer.model_max_length))) > 1:
+                parted[prompt] = None
+    return list(parted)

@@ -1,0 +1,101 @@
+"""A scene of a story file, from its entry to the `Scene` whose prompt is painted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from .. import types
+from ..errors import ConfigError, StoryError, did_you_mean, quoted
+from ..sizes import shape_of
+from ..types import Character, Scene, Story
+from . import text
+from .schema import SceneEntry, StoryFile
+from .text import line, words
+
+
+def make_scene(
+    prompt: str,
+    characters: Sequence[Character],
+    *,
+    style: str,
+    source: str,
+    number: int,
+    locations: Mapping[str, str] = MappingProxyType({}),
+    wears: Mapping[str, str] = MappingProxyType({}),
+) -> Scene:
+    """One scene with its placeholders filled; ``source`` and ``number`` (from 1) name it in errors.
+
+    ``locations`` may be named in braces too. ``wears`` stands instead of what characters wear.
+
+    Raises:
+        StoryError: an empty scene, an unknown name, a stray brace.
+    """
+    place = f"{source}: scene {number}"
+    written = text.with_locations(line(prompt, f"{place}: 'prompt'"), locations)
+    if not written:
+        raise StoryError(f"{place}: 'prompt' is empty. Say what happens, e.g. \"{{Mara}} reads\"")
+    there = text.names_in(written)
+    worn = {c.name: wears.get(c.name, c.wears) for c in characters if c.name in there}
+    try:
+        filled, cast = text.fill(written, characters, worn)
+    except text.UnknownNameError as error:
+        names = [*(c.name for c in characters), *locations]
+        raise StoryError(f"{place} names {_nobody(error.args[0], names)}") from None
+    except ValueError:
+        raise StoryError(
+            f"{place} has a brace without its partner. Names stand in braces: {{Mara}}"
+        ) from None
+    clothes = tuple((name, said) for name, said in worn.items() if said)
+    return Scene(prompt=types.styled(style, filled), cast=cast, text=written, wears=clothes)
+
+
+def scene_of(entry: SceneEntry, story: Story, source: str, number: int) -> Scene:
+    """A scene of ``story``, with all that its entry says."""
+    place = f"{source}: scene {number}"
+    names = [c.name for c in story.characters]
+    lines = tuple((text.plain_name(each.who), line(each.says, place)) for each in entry.dialogue)
+    wears = {
+        text.plain_name(name): words(said, f"{place}: what {name!r} wears")
+        for name, said in entry.wears.items()
+    }
+    for key, named in (("dialogue", [who for who, _ in lines]), ("wears", wears)):
+        for name in named:
+            if name not in names:
+                raise StoryError(f"{place}: {key!r} names {_nobody(name, names)}")
+    made = make_scene(
+        entry.prompt,
+        story.characters,
+        style=story.style,
+        source=source,
+        number=number,
+        locations=dict(story.locations),
+        wears=wears,
+    )
+    for name in wears:
+        if name not in text.names_in(made.text):
+            raise StoryError(f"{place}: 'wears' names {name!r}, who is not in it")
+    return replace(
+        made,
+        shape=written_shape(entry, place),
+        negative=", ".join(
+            filter(None, (story.negative, words(entry.negative, f"{place}: 'negative'")))
+        ),
+        caption=line(entry.caption, f"{place}: 'caption'"),
+        dialogue=lines,
+    )
+
+
+def written_shape(entry: StoryFile | SceneEntry, place: str) -> str:
+    """The shape that an entry gives, as `types.Scene` has it; a StoryError that names its place."""
+    size = entry.size
+    try:
+        return shape_of("{}x{}".format(*size) if isinstance(size, list) else size, entry.aspect)
+    except ConfigError as error:
+        raise StoryError(f"{place}: {error}") from None
+
+
+def _nobody(name: str, names: Sequence[str]) -> str:
+    hint = did_you_mean(name, names, otherwise=f" There are: {quoted(names)}.")
+    return f"{name!r}, who is not a character.{hint}"
