@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import IdentityStoryError, is_out_of_memory
-from . import commands, experiments, judging, models, runs
+from . import commands, experiments, importing, judging, models, runs
 from .options import MakeService
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "generate": runs.generate,
     "discover": runs.discover,
     "extend": runs.extend,
+    "import": importing.import_,
     "takes": runs.takes,
     "choose": runs.choose,
     "prune": runs.prune,

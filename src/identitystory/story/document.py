@@ -1,4 +1,4 @@
-"""The TOML or JSON document in a story file, as plain values; what is in it is `file`'s to check."""
+"""The TOML, JSON or YAML document in a file, as plain values; what is in it is others' to check."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import StoryError
 
 MAX_BYTES = 1 << 20
+MAX_DEPTH = 20  # of YAML
+Kind = Literal["TOML", "JSON", "YAML"]
 
 
-def read_document(path: Path, source: str) -> Any:
-    """What stands in the file at ``path``; ``source`` names it in errors.
+def read_text(path: Path, source: str) -> str:
+    """The text of the file at ``path``; ``source`` names it in errors.
 
     Raises:
-        StoryError: it cannot be read, is too large, or is neither TOML nor JSON; says where.
+        StoryError: it cannot be read, is larger than ``MAX_BYTES``, or is not UTF-8.
     """
-    content = _read_text(path, source)
-    return _parse(content, source, is_json=_looks_like_json(path, content))
-
-
-def _read_text(path: Path, source: str) -> str:
     try:
         if path.is_dir():
             raise StoryError(f"{source} is a folder; give the story file in it")
@@ -45,16 +42,27 @@ def _read_text(path: Path, source: str) -> str:
         raise StoryError(f"{source}: line {line} is not UTF-8; save the file as UTF-8") from None
 
 
-def _looks_like_json(path: Path, content: str) -> bool:
+def kind_of(path: Path, content: str) -> Kind:
+    """How a file is written, by its suffix, or else by its first sign."""
     suffix = path.suffix.lower()
-    return suffix == ".json" or (suffix != ".toml" and content.lstrip().startswith("{"))
+    if suffix in (".yaml", ".yml"):
+        return "YAML"
+    is_json = suffix == ".json" or (suffix != ".toml" and content.lstrip().startswith("{"))
+    return "JSON" if is_json else "TOML"
 
 
-def _parse(content: str, source: str, *, is_json: bool) -> Any:
+def parse(content: str, source: str, kind: Kind) -> Any:
+    """The values of a document; all of YAML's are text, lists and tables.
+
+    Raises:
+        StoryError: it is not of its ``kind``; says where.
+    """
     try:
-        return (
-            json.loads(content, object_pairs_hook=_distinct) if is_json else tomllib.loads(content)
-        )
+        if kind == "YAML":
+            return _yaml(content, source)
+        if kind == "JSON":
+            return json.loads(content, object_pairs_hook=_distinct)
+        return tomllib.loads(content)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise StoryError(f"{source}: {place}: not valid JSON: {error.msg}") from None
@@ -65,8 +73,31 @@ def _parse(content: str, source: str, *, is_json: bool) -> Any:
             f"{source}: the key {error.args[0]!r} is given twice in one table"
         ) from None
     except (RecursionError, ValueError):
-        kind = "JSON" if is_json else "TOML"
         raise StoryError(f"{source}: not a story: {kind} nested or numbers too large") from None
+
+
+def _yaml(content: str, source: str) -> Any:
+    """YAML by a loader that makes nothing but text, lists and tables.
+
+    An alias could stand for a text of any length, so there must be none.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    depth = 0
+    try:
+        for event in yaml.parse(content, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH or isinstance(event, yaml.AliasEvent):
+                what = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else "an alias (*)"
+                raise StoryError(f"{source}: line {event.start_mark.line + 1}: {what} in YAML")
+        return yaml.load(content, Loader=loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is broken"
+        raise StoryError(f"{source}: {place}not valid YAML: {reason}") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

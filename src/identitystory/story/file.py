@@ -18,8 +18,7 @@ from pydantic import ValidationError
 from ..errors import StoryError
 from ..types import Character, Story
 from . import text
-from .consistory_json import is_human_json, read_human_json
-from .document import read_document
+from .imports.registry import read
 from .scenes import scene_of, written_shape
 from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
 from .text import line, tidy, words
@@ -35,9 +34,11 @@ def load_story(path: str | Path) -> Story:
         StoryError: the file cannot be read, or something in it is wrong; one line, with the place.
     """
     source = str(path)
-    data = read_document(Path(path), source)
-    if is_human_json(data):
-        return read_human_json(data, source=source, title=Path(path).stem)
+    other, data = read(Path(path), source)
+    if other and other.story:
+        return other.story(data, source, Path(path).stem)
+    if other:
+        raise StoryError(f"{source} is {other.name}; first run: identitystory import {source}")
     story = make_story(data, source=source)
     return story if story.title else _retitled(story, Path(path).stem)
 
@@ -137,7 +138,7 @@ def _made(data: Any, source: str, known: Story = NOTHING) -> Story:
 
 def file_stem(name: str) -> str:
     """A character's name as a file name: letters, digits, - and _ only, so never a path."""
-    kept = "".join(ch if _in_word(ch) or ch in "-_" else "_" for ch in tidy(name))
+    kept = "".join(ch if text.in_word(ch) or ch in "-_" else "_" for ch in tidy(name))
     reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)", kept, re.IGNORECASE)
     return f"{kept}_" if reserved or not kept else kept
 
@@ -156,7 +157,7 @@ def _plain_letter(ch: str) -> str:
     base = unicodedata.normalize("NFKD", ch).encode("ascii", "ignore").decode().lower()
     if base:
         return re.sub(r"[^a-z0-9]+", "-", base)
-    return ch.casefold() if _in_word(ch) else "-"
+    return ch.casefold() if text.in_word(ch) else "-"
 
 
 def make_character(name: str, description: str, noun: str | None, *, place: str) -> Character:
@@ -175,7 +176,7 @@ def make_character(name: str, description: str, noun: str | None, *, place: str)
 def _character(entry: CharacterEntry, place: str) -> Character:
     name = text.plain_name(line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
-        _in_word(ch) or ch in text.NAME_MARKS for ch in re.sub(r"(?<=\w)\.(?= |$)", "", name)
+        text.in_word(ch) or ch in text.NAME_MARKS for ch in re.sub(r"(?<=\w)\.(?= |$)", "", name)
     ):
         raise StoryError(
             f"{place}: the name {name!r} may hold letters, digits, spaces, . - _ and ' only"
@@ -219,10 +220,6 @@ def _check_distinct(characters: Sequence[Character], source: str) -> None:
             same = "twice" if seen[stem] == c.name else f"too like {seen[stem]!r}"
             raise StoryError(f"{source}: the name {c.name!r} is given {same}; names must differ")
         seen[stem] = c.name
-
-
-def _in_word(ch: str) -> bool:
-    return unicodedata.category(ch)[0] in "LMN"
 
 
 def _retitled(story: Story, title: str) -> Story:

@@ -189,6 +189,11 @@ def words(value: str, place: str) -> str:
     return said
 
 
+def in_word(ch: str) -> bool:
+    """Whether a character is a letter, a mark on one or a digit, of any script."""
+    return unicodedata.category(ch)[0] in "LMN"
+
+
 def plain_name(name: str) -> str:
     """A name as it is compared: tidy, with the typewriter's apostrophe."""
     return tidy(name).replace("\u2019", "'")

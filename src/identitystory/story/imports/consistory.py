@@ -10,20 +10,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..errors import StoryError
-from ..types import Character, Scene, Story
-from . import text
+from ...errors import StoryError
+from ...types import Character, Scene, Story
+from .. import text
+from .draft import Draft, Shot, drafted
 
 MAX_PROMPTS = 1000
 MAX_TEXT = 1000
 
 
-def is_human_json(data: Any) -> bool:
+def fits(data: Any) -> bool:
     """Whether a parsed document has the benchmark's shape rather than ours."""
     return isinstance(data, dict) and "prompts" in data and "scene" not in data
 
 
-def read_human_json(data: dict[str, Any], *, source: str, title: str) -> Story:
+def draft(data: dict[str, Any], source: str) -> Draft:
+    """The draft of one benchmark file; raises as `story`."""
+    told = story(data, source, "")
+    people = {c.name: c.description for c in told.characters}
+    shots = [Shot(scene.text, scene.cast) for scene in told.scenes]
+    return drafted(people, shots, source=source)
+
+
+def story(data: dict[str, Any], source: str, title: str) -> Story:
     """The story of one benchmark file.
 
     Characters are called after their token (``girl`` -> ``Girl``, ``Girl 2``); a scene's text is
