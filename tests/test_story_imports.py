@@ -217,7 +217,8 @@ def test_yaml_shots_have_what_their_scene_says_and_stay_text(tmp_path):
     assert wave.dialogue == [("Mara", "Hello!"), ("Rex", "wuff")]
     assert run.text == "{Rex} runs, a pier"
     assert no.text == "NO, at night"
-    assert missing(made) == ["nouns of Rex"]
+    assert missing(made) == []
+    assert "identity = false" in story_text(made, "x").partition("Rex")[2]  # a dog
 
 
 def test_names_in_brackets_and_captions(tmp_path):
@@ -241,7 +242,7 @@ def test_vistory_shots_in_english_or_what_there_is(tmp_path):
     assert sits.text == "{Ana} sits on a crate, with {Bolt}, a harbour at dusk, wide shot"
     assert sits.caption == "Ana waits."
     assert sleeps.text == "睡觉, with {Ana}"
-    assert made.told == ("'Bolt' is no human being; faces are what is kept alike",)
+    assert "identity = false" in story_text(made, "x").partition("Bolt")[2]  # a robot
 
 
 def test_consistory_human_is_read_as_it_is_and_can_be_imported(tmp_path):
@@ -266,6 +267,17 @@ def test_what_is_imported_filled_in_is_a_story_that_can_be_planned(tmp_path, nam
     request = RunRequest(story, tmp_path / "run", Preset("test"))
     planned = make_plan(request, ModelFacts("w", "cpu", "float32"), None)
     assert len(planned.frames) == len(story.scenes) == len(draft_of(tmp_path / name).shots)
+
+
+def test_captions_and_dialogue_are_the_storys(tmp_path):
+    for name in ("pier.fountain", "bob.txt"):
+        text = story_text(draft(tmp_path, name), name)
+        (tmp_path / f"{name}.toml").write_text(filled_in(text))
+    kitchen, pier, _ = load_story(tmp_path / "pier.fountain.toml").scenes
+    assert kitchen.dialogue == (("Tom", "It is cold out there."), ("Mara", "Then stay."))
+    assert pier.dialogue == ()
+    assert "# McBride: Nobody came." in (tmp_path / "pier.fountain.toml").read_text()
+    assert load_story(tmp_path / "bob.txt.toml").scenes[0].caption == "at home, Bob reads"
 
 
 def test_no_file_is_overwritten(tmp_path, capsys):

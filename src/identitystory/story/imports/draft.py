@@ -40,7 +40,7 @@ class Shot:
         place: where and when, in words that a prompt can end with.
         camera: how it is seen: ``close-up``.
         caption: to be read under the picture.
-        dialogue: who says what.
+        dialogue: who says what; what somebody says who is no character is a comment.
         notes: what else a writer wants to know, such as the scene's number; no part of the picture.
     """
 

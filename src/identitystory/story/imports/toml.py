@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Container
 from pathlib import Path
 
 from ...errors import StoryError
 from .. import text
 from ..document import MAX_BYTES
+from ..schema import MAX_CAPTION, MAX_LINES
 from .draft import Draft, Shot, plain
 
 _WIDTH = 98
@@ -18,7 +20,7 @@ _MAX_COMMENT = 10_000  # letters
 def missing(draft: Draft) -> list[str]:
     """What `generate` will ask for, one sentence each."""
     nobody = [name for name, said in draft.people.items() if not said]
-    nouns = [name for name, said in draft.people.items() if said and not text.noun_in(said)]
+    nouns = [name for name, said in draft.people.items() if said and text.noun_in(said) is None]
     empty = [str(number) for number, shot in enumerate(draft.shots, 1) if not shot.text]
     return [
         *([f"descriptions of {', '.join(nobody)}"] * bool(nobody)),
@@ -46,10 +48,13 @@ def story_text(draft: Draft, source: str) -> str:
             ]
             continue
         lines += [f"description = {_quoted(said)}"]
-        if not text.noun_in(said):
+        noun = text.noun_in(said)
+        if noun is None:
             lines += ['# noun = "woman"  # fill in the word of the description that says who it is']
+        elif not text.is_person(noun):
+            lines += ["identity = false  # nobody with a face: painted from words alone"]
     for shot in draft.shots:
-        lines += ["", "[[scene]]", *_scene(shot)]
+        lines += ["", "[[scene]]", *_scene(shot, draft.people)]
     return "\n".join(lines) + "\n"
 
 
@@ -71,14 +76,20 @@ def write_story(path: Path, draft: Draft, source: str) -> None:
         raise StoryError(f"{path} cannot be written: {error.strerror}; choose --out") from None
 
 
-def _scene(shot: Shot) -> list[str]:
+def _scene(shot: Shot, people: Container[str]) -> list[str]:
     lines = [line for note in shot.notes for line in _comment(note)]
     lines += [
         f"prompt = {_quoted(shot.text)}"
         + '  # fill in what happens, as in "{Mara} reads"' * (not shot.text)
     ]
-    lines += _comment(f"caption: {shot.caption}") if shot.caption else []
-    return lines + [line for who, says in shot.dialogue for line in _comment(f"{who}: {says}")]
+    caption, rest = shot.caption[:MAX_CAPTION], shot.caption[MAX_CAPTION:]
+    lines += [f"caption = {_quoted(caption)}"] * bool(caption) + _comment(rest)
+    taken = [(who, says) for who, says in shot.dialogue if who in people and says]
+    taken = [(who, says) for who, says in taken if len(says) <= MAX_CAPTION][:MAX_LINES]
+    said = [f"    {{ who = {_quoted(who)}, says = {_quoted(says)} }}," for who, says in taken]
+    lines += ["dialogue = [", *said, "]"] if said else []
+    others = [each for each in shot.dialogue if each not in taken]
+    return lines + [line for who, says in others for line in _comment(f"{who}: {says}")]
 
 
 def _comment(said: str) -> list[str]:

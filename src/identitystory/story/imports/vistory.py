@@ -23,14 +23,11 @@ def draft(data: dict[str, Any], source: str) -> Draft:
     """
     people: dict[str, str] = {}
     called: dict[str, str] = {}
-    told = []
     for key, entry in _table(data["Characters"]).items():
         said = _table(entry)
         name = plain(said.get("name_en")) or plain(key)
         called |= {key: name, plain(said.get("name_ch")): name}
         people[name] = plain(said.get("prompt_en")) or plain(said.get("prompt_ch"))
-        if said.get("tag") == "non_human":
-            told.append(f"{plain(name)!r} is no human being; faces are what is kept alike")
     shots = [
         Shot(
             text=_said(shot, "Static Shot Description"),
@@ -41,7 +38,7 @@ def draft(data: dict[str, Any], source: str) -> Draft:
         )
         for shot in map(_table, data["Shots"] if isinstance(data["Shots"], list) else ())
     ]
-    return drafted(people, shots, source=source, told=told)
+    return drafted(people, shots, source=source)
 
 
 def _table(value: Any) -> dict[str, Any]:
