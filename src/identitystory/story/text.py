@@ -67,8 +67,8 @@ def fill(
         if name in unsaid:
             said, rest = f"{'The' if article[:1].isupper() else 'the'} {who.noun}", unsaid[name]
         else:
-            end = _whole(who.noun, who.description)
-            end = end.end() if end else len(who.description)
+            noun = _whole(who.noun, who.description)
+            end = noun.end() if noun else len(who.description)
             said = _with_article(article, who.description[:end])
             rest = dressed(who.description, wears.get(name, ""))[end:]
         unsaid[name] = rest if match["own"] else ""
