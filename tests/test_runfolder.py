@@ -15,6 +15,8 @@ from identitystory.runs.folder import opened
 from identitystory.runs.sheets import contact_sheet, frames_page, masks_picture, thumbnails
 from identitystory.types import Identity
 
+RECORD = (Path(__file__).parent / "data" / "golden" / "ours" / "run.json").read_bytes()
+
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
     path = tmp_path / "a.bin"
@@ -32,7 +34,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, 
 
 def test_what_a_killed_write_left_is_swept(tmp_path):
     with opened(tmp_path / "run") as folder:
-        files.write_whole(folder.record, b'{"format": 1}')
+        files.write_whole(folder.record, RECORD)
         left = folder.frame(0).with_name("000.png.part~")
         left.parent.mkdir()
         left.write_bytes(b"half")
@@ -41,7 +43,7 @@ def test_what_a_killed_write_left_is_swept(tmp_path):
 
 
 def test_png_facts_round_trip_and_same_facts_are_the_same_bytes(tmp_path):
-    facts = {"scene": "{Mara} läuft", "seed": 2**60, "list": [1, 2.5, None]}
+    facts = {"scene": {"prompt": "{Mara} läuft"}, "seed": 2**60, "list": [1, 2.5, None]}
     image = Image.new("RGB", (8, 8), "red")
     for name in ("a.png", "b.png"):
         files.write_png(tmp_path / name, image, facts)
@@ -121,7 +123,7 @@ def test_a_part_that_cannot_be_written_is_found_when_the_run_is_opened(
 ):
     locked = tmp_path / "run" / part
     locked.mkdir(parents=True)
-    (tmp_path / "run" / "run.json").write_text('{"format": 1}')
+    (tmp_path / "run" / "run.json").write_bytes(RECORD)
     (tmp_path / "run" / ".lock").touch()
     refuse(monkeypatch, locked, code)
     with pytest.raises(RunError, match=f"{locked} cannot be written: "), opened(tmp_path / "run"):
@@ -130,18 +132,20 @@ def test_a_part_that_cannot_be_written_is_found_when_the_run_is_opened(
 
 def refuse(monkeypatch, folder, code):
     """Has nothing new be made in ``folder``; what is there can still be opened."""
-    whole = Path.open
+    whole, here = os.open, os.stat(folder)
 
-    def checked(self, mode="r", *options, **more):
-        if self.parent == folder and not self.exists() and "r" not in mode:
-            raise OSError(code, os.strerror(code), str(self))
-        return whole(self, mode, *options, **more)
+    def checked(path, flags, *options, dir_fd=None):
+        if flags & os.O_CREAT and not (folder / Path(path).name).exists():
+            place = os.stat(Path(path).parent if dir_fd is None else dir_fd)
+            if os.path.samestat(here, place):
+                raise OSError(code, os.strerror(code), str(path))
+        return whole(path, flags, *options, dir_fd=dir_fd)
 
-    monkeypatch.setattr(Path, "open", checked)
+    monkeypatch.setattr(os, "open", checked)
 
 
 def test_a_file_where_the_frames_belong_is_found_when_the_run_is_opened(tmp_path):
-    (tmp_path / "run.json").write_text('{"format": 1}')
+    (tmp_path / "run.json").write_bytes(RECORD)
     (tmp_path / "frames").write_text("x")
     with pytest.raises(RunError, match="frames cannot be written: Not a dir"), opened(tmp_path):
         pytest.fail("it was opened")

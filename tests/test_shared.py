@@ -229,10 +229,11 @@ def test_a_template_comes_back_as_it_was(backend, tmp_path, story):
     there = find_template(backend.general, backend.segmenter, story, scene, PRESET, seed=3)
     there = replace(there, missing=("Tom",))
     shared.write_template(tmp_path / "a.safetensors", there)
-    back = shared.read_template(tmp_path / "a.safetensors")
+    back = shared.read_template(tmp_path / "a.safetensors", scene.cast, PRESET.num_steps)
     assert back.image.tobytes() == there.image.tobytes()
     assert back.latents.equal(there.latents)
     assert back.masks.equal(there.masks)
     assert (back.missing, back.seed) == (("Tom",), 3)
     (tmp_path / "a.safetensors").rename(tmp_path / "b.safetensors")
-    assert shared.read_template(tmp_path / "b.safetensors") is None
+    there = tmp_path / "b.safetensors"
+    assert shared.read_template(there, scene.cast, PRESET.num_steps) is None

@@ -27,6 +27,7 @@ from .pipeline import find_identity, paint
 from .presets import DEFAULT_PRESET
 from .protocols import Backend, ModelFacts
 from .runs.events import FrameReady, PartKept, Started, StepDone
+from .runs.files import read_picture
 from .runs.folder import RunFolder
 from .runs.options import new_request
 from .runs.painter import open_model
@@ -264,8 +265,8 @@ class IdentityStory:
                         step(done, total)
                     case FrameReady(part=part) | PartKept(part=part) if part.startswith("frames/"):
                         index = int(part.removeprefix("frames/"))
-                        with Image.open(RunFolder(request.out).frame(index)) as picture:
-                            yield Frame(whole.scenes[index], picture.convert("RGB"))
+                        picture = read_picture(RunFolder(request.out).frame(index), request.out)
+                        yield Frame(whole.scenes[index], picture.convert("RGB"))
 
     @contextmanager
     def _watched(self, what: str, calls: int) -> Iterator[Backend]:

@@ -59,6 +59,10 @@ class Checked:
                     raise ConfigError(f"{f.name} is {value!r}.{told}")
             elif kind == Interval:
                 object.__setattr__(self, f.name, _interval(value))
+            elif kind in (str, bool, str | None):
+                if not isinstance(value, kind):
+                    told = "true or false" if kind is bool else "text"
+                    raise ConfigError(f"{f.name} is {value!r}; it must be {told}.")
             elif "check" in f.metadata and not (value is None and f.default is None):
                 f.metadata["check"](f.name, value)
 

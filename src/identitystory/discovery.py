@@ -61,12 +61,7 @@ def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
         ModelError: E holds a number that is not finite.
     """
     E = E.detach().cpu().float()
-    bad = (~E.isfinite()).any(dim=1).nonzero().flatten().tolist()
-    if bad:
-        raise ModelError(
-            f"the embeddings of portraits {bad} are not finite; the identity encoder overflowed. "
-            "Run it in float32."
-        )
+    check_finite(E)
     kept = torch.arange(len(E))
     errors: list[Tensor] = []
     rounds = 0 if config.selection == "mean" else config.iterations
@@ -87,6 +82,20 @@ def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
         n = survivors(len(kept), config.keep_ratio, config.rounding)
         kept = kept[eps.argsort(stable=True)[:n]].sort().values
     return Identity(mean(E[kept]), kept, tuple(errors))
+
+
+def check_finite(E: Tensor) -> None:
+    """Nothing, if all numbers of E (n, d) are finite.
+
+    Raises:
+        ModelError: names the rows that are not.
+    """
+    bad = (~E.isfinite()).any(dim=1).nonzero().flatten().tolist()
+    if bad:
+        raise ModelError(
+            f"the embeddings of portraits {bad} are not finite; the identity encoder overflowed, or "
+            "its weights are broken. Run it in float32, or get them again."
+        )
 
 
 def settled(E: Tensor, before: int, config: DiscoveryConfig, *, seed: int = 0) -> bool:

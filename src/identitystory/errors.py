@@ -12,7 +12,11 @@ it as one line and exits 2. Everything else is a bug or a failure of the machine
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+# Errors of the machine, not of what its user gave it: no space, no memory, a broken disk.
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class IdentityStoryError(Exception):
@@ -45,6 +49,13 @@ def is_out_of_memory(error: Exception) -> bool:
         return True
     words = ("out of memory", "allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
     return isinstance(error, RuntimeError) and any(each in str(error) for each in words)
+
+
+def printable(text: str) -> str:
+    """``text`` with its control characters spelled out, so that none reaches a terminal."""
+    return "".join(
+        ch if ch.isprintable() or ch in "\n\u200c\u200d" else ascii(ch)[1:-1] for ch in text
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:

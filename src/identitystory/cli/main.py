@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import IdentityStoryError, is_out_of_memory
+from ..errors import MACHINE, IdentityStoryError, is_out_of_memory, printable
 from . import commands, experiments, importing, judging, models, runs
 from .options import MakeService
 
@@ -64,7 +64,8 @@ def main(argv: Sequence[str] | None = None, *, service: MakeService = default_se
         return _fail(1, _NO_MEMORY)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(1, f"{where}{error.strerror or error}. What is finished is kept")
+        mendable = error.errno is not None and error.errno not in MACHINE
+        return _fail(1 + mendable, f"{where}{error.strerror or error}. What is finished is kept")
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
@@ -86,5 +87,5 @@ def parser() -> commands.Parser:
 
 
 def _fail(code: int, message: str) -> int:
-    print(f"identitystory: {' '.join(message.split())}", file=sys.stderr)
+    print(f"identitystory: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code

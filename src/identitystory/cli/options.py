@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from ..errors import ConfigError
+from ..errors import ConfigError, printable
 from ..models.files.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def heed_offline(offline: bool) -> None:
 
 def say(text: str) -> None:
     """A command's result, on standard output."""
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.write(printable(text.rstrip("\n")) + "\n")
     sys.stdout.flush()
 
 
@@ -178,5 +178,5 @@ def answer(as_json: bool, value: Any, text: str, *files: Path) -> int:
 
 def tell(text: str) -> None:
     """What happens meanwhile, on standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()

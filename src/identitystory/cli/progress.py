@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
+from ..errors import printable
 from ..runs import events as told
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -34,7 +35,7 @@ def show_plain(
     rate, last = _Rate(), time.monotonic()
     for event in events:
         if isinstance(event, told.Warned):
-            print(f"warning: {event.message}", file=err, flush=True)
+            print(printable(f"warning: {event.message}"), file=err, flush=True)
         elif isinstance(event, told.StepDone):
             rate.saw(event)
             if time.monotonic() - last >= SECONDS_BETWEEN_LINES and not quiet:
@@ -42,7 +43,7 @@ def show_plain(
                 print(f"{event.part}: {rate.line(event)}", file=out, flush=True)
         elif (line := line_of(event)) and (not quiet or isinstance(event, told.Finished)):
             last = time.monotonic()
-            print(line, file=out, flush=True)
+            print(printable(line), file=out, flush=True)
 
 
 def show_rich(events: Iterable[told.Event], out: TextIO, err: TextIO) -> None:
@@ -76,12 +77,12 @@ def show_rich(events: Iterable[told.Event], out: TextIO, err: TextIO) -> None:
                     rate=f"{event.evaluations:,} of {event.total:,}, {rate.value:.0f}/s",
                 )
             elif isinstance(event, told.Warned):
-                bars.console.print(f"warning: {event.message}", style="yellow")
+                bars.console.print(printable(f"warning: {event.message}"), style="yellow")
             elif isinstance(event, told.Finished):
                 bars.stop()
-                console.print(line_of(event))
+                console.print(printable(line_of(event) or ""))
             elif line := line_of(event):
-                bars.console.print(line)
+                bars.console.print(printable(line))
 
 
 _LINES: dict[type, str] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from ..errors import ConfigError, StoryError
 from ..settings import Overrides
 from .commands import Argument
-from .options import Folder, Inline, MakeService, Model, Output
+from .options import Folder, Inline, MakeService, Model, Output, say
 
 if TYPE_CHECKING:
     from ..runs.request import RunRequest
@@ -136,10 +136,10 @@ def takes(*, run: Run, frame: Annotated[int, Argument("FRAME")] | None = None) -
 
     for n, scene in enumerate(recorded(run).story.scenes):
         if frame is None or n == frame:
-            print(f"frame {n}: {scene.text}")
+            say(f"frame {n}: {scene.text}")
             for number, take in enumerate(takes_of(RunFolder(run), scene.text), 1):
                 mark = "*" if take.chosen else " "
-                print(f"  {mark} take {number}: seed {take.seed}, {take.path}")
+                say(f"  {mark} take {number}: seed {take.seed}, {take.path}")
     return 0
 
 
@@ -180,7 +180,7 @@ def prune(*, run: Run, keep: int = 0) -> int:
     from ..runs import takes as kept
 
     count, freed = kept.prune(run, keep)
-    print(f"{count} takes deleted, {freed / 2**20:.1f} MiB freed")
+    say(f"{count} takes deleted, {freed / 2**20:.1f} MiB freed")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -20,16 +19,18 @@ from ..protocols import ModelFacts
 from ..runs import plan, request
 from ..runs.cache import is_there, shared_files
 from ..runs.events import Finished, Warned
-from ..runs.files import canonical, write_whole
+from ..runs.files import canonical, read, write_whole
 from ..runs.folder import RunFolder, read_record
 from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
 from ..settings import settings
+from ..story.plain import plain_json
 from .experiment import Experiment, Say, silent
 from .workers import Engine, Local
 
+MAX_NOTE = 1 << 24  # bytes
 KNOWN = 0.05  # of the work that must be done before anybody is told how long the rest takes
 
 
@@ -116,7 +117,7 @@ def check_settings(runs: Iterable[RunRequest]) -> None:
         if record is None:
             continue
         there = request.recorded(run.out)
-        before = {"model": there.model, "seed": record["seed"], **settings(there.preset)}
+        before = {"model": there.model, "seed": record.get("seed", 0), **settings(there.preset)}
         wanted = {"model": run.model, "seed": run.seed, **settings(run.preset)}
         for name, value in wanted.items():
             if before[name] != value:
@@ -253,7 +254,7 @@ def read_peak(file: Path) -> float | None:
 
 def _note(file: Path) -> dict[str, Any]:
     try:
-        note = json.loads(file.read_text(encoding="utf-8"))
+        note = plain_json(read(file, most=MAX_NOTE))
         return {**note, "peak_mib": float(note["peak_mib"])}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..errors import RunError
 from ..methods.registry import METHODS
-from ..runs.files import part_key, read_png_facts
+from ..runs.files import part_key, read, read_picture, read_png_facts
 from ..runs.folder import RunFolder, find_runs, read_record
 from ..runs.request import recorded, story_to_dict
 from ..settings import settings
@@ -47,7 +47,7 @@ class Case:
     def hashes(self) -> dict[str, list[str]]:
         """Method -> sha256 of each of its pictures' files."""
         return {
-            method: [sha256(frame.read_bytes()).hexdigest() for frame in frames]
+            method: [sha256(read(frame)).hexdigest() for frame in frames]
             for method, frames in self.frames.items()
         }
 
@@ -142,7 +142,7 @@ def _read(root: Path) -> _Run:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{folder.record} is broken: {error!r}; choose another folder") from None
     frames = tuple(folder.frame(n) for n in range(len(texts)))
-    found = [(read_png_facts(frame) or {}).get("key") for frame in frames]
+    found = [(read_png_facts(frame, root) or {}).get("key") for frame in frames]
     whole = frames if None not in found and found == keys else None
     return _Run(root, request.method, case, whole, alike)
 
@@ -166,8 +166,7 @@ def _check_beside(run: _Run, beside: Mapping[str, _Run]) -> None:
 
 def small_jpeg(picture: Path, side: int) -> bytes:
     """The picture as a JPEG of at most ``side`` pixels, without what it says of itself."""
-    with Image.open(picture) as opened:
-        image = opened.convert("RGB")
+    image = read_picture(picture).convert("RGB")
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.info.clear()
     buffer = io.BytesIO()

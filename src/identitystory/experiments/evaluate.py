@@ -10,7 +10,6 @@ from typing import Any, TextIO
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..errors import RunError
@@ -21,6 +20,7 @@ from ..runs import files
 from ..runs.files import canonical
 from ..runs.folder import RunFolder, find_runs
 from ..runs.request import recorded
+from ..sizes import Size, as_text
 from .instruments import EvaluationRequest, Tools, open_tools
 from .tables import Table, percent, plain, write_files
 
@@ -134,7 +134,7 @@ def read_run(
     folder, story = RunFolder(root), recorded(root).story
     made = []
     for index in range(len(story.scenes)):
-        facts = files.read_png_facts(folder.frame(index))
+        facts = files.read_png_facts(folder.frame(index), root)
         file = folder.template(index) if templates else folder.frame(index)
         if facts is not None and file.is_file() and folder.masks(index).is_file():
             made.append(_picture(root, file, folder.masks(index), facts))
@@ -158,15 +158,25 @@ def _picture(root: Path, file: Path, masks: Path, facts: dict[str, Any]) -> Pict
             )
             for name in facts["scene"]["cast"]
         )
-        return Picture(file, facts["scene"]["prompt"], cast, read_masks(masks, len(cast)))
-    except (KeyError, TypeError, OSError) as error:
+        size = files.read_picture(file, root).size
+        M = read_masks(masks, len(cast), size, root)
+        return Picture(file, facts["scene"]["prompt"], cast, M)
+    except (KeyError, TypeError) as error:
         raise RunError(f"{file}: what it says of itself is broken: {error!r}") from None
 
 
-def read_masks(path: Path, count: int) -> Tensor:
-    """(count, H, W) bool of a masks picture, in cast order; see ``pages.masks_picture``."""
-    with Image.open(path) as image:
-        numbers = torch.from_numpy(np.array(image))
+def read_masks(path: Path, count: int, size: Size, root: Path) -> Tensor:
+    """(count, H, W) bool of a masks picture, in cast order; see ``sheets.masks_picture``.
+
+    Raises:
+        RunError: it is broken, or not the masks of a picture of this ``size``.
+    """
+    image = files.read_picture(path, root)
+    if image.mode not in ("P", "L") or image.size != size:
+        raise RunError(
+            f"{path} holds no masks of a picture of {as_text(size)} pixels; paint it again"
+        )
+    numbers = torch.from_numpy(np.array(image))
     return torch.stack([numbers == k + 1 for k in range(count)]) if count else numbers[None][:0] > 0
 
 

@@ -183,5 +183,5 @@ def write_sheets(experiment: Experiment, folder: str, *, heads: bool = False) ->
         rows = [(variant.label, experiment.run(variant, story)) for variant in experiment.variants]
         texts = [scene.text or scene.prompt for scene in story.scenes] if heads else ()
         files.append(experiment.out / folder / f"{slug(story.title)}.png")
-        write_png(files[-1], sheets.page(rows, texts), {"title": story.title})
+        write_png(files[-1], sheets.page(rows, texts), {"title": story.title}, experiment.out)
     return files

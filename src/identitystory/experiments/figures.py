@@ -15,9 +15,8 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from ..runs.files import write_whole
+from ..runs.files import read_picture, write_whole
 from ..runs.folder import RunFolder
 from .ablations import ABLATIONS
 from .experiment import Experiment
@@ -91,8 +90,7 @@ def _chart(axis: Any, request: Experiment, outcome: Outcome, name: str) -> None:
 
 
 def _picture(axis: Any, file: Path, framed: bool) -> None:
-    with Image.open(file) as opened:
-        axis.imshow(np.asarray(opened.convert("RGB")))
+    axis.imshow(np.asarray(read_picture(file).convert("RGB")))
     axis.set(xticks=[], yticks=[])
     for side in axis.spines.values():
         side.set(color=BLUE if framed else "white", linewidth=3 if framed else 0)

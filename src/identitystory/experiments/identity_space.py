@@ -40,7 +40,7 @@ def clouds(request: Experiment) -> list[Cloud]:
     found = []
     for run in request.runs():
         for character in run.story.faced:
-            t = read_tensors(RunFolder(run.out).identity(character.name))
+            t = read_tensors(RunFolder(run.out).identity(character.name), run.out)
             found.append(Cloud(character.name, t["E"], t["kept"], t["embedding"]))
     return found
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import json
 import random
 import secrets
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,8 @@ from typing import Any
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
 from ..metrics.intervals import holm, sign_flip, wilson
-from ..runs.files import part_key
+from ..runs.files import part_key, read
+from ..story.plain import plain_json
 from .cases import Case, data_url
 from .tables import write_files
 
@@ -176,6 +176,8 @@ def tally(
         who, answers = given.get("participant"), given.get("answers")
         if not isinstance(who, str) or not isinstance(answers, dict):
             raise RunError(f"{file} is not an answer file of this study")
+        if not who or not answers:
+            raise RunError(f"{file} holds no participant or no answers; leave it out")
         if who in people:
             raise RunError(f"{file} is from a participant who is there already; give each once")
         people[who] = {name: [] for name in CRITERIA}
@@ -243,10 +245,8 @@ def _read_key(file: Path) -> tuple[str, dict[str, dict[str, str]]]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > MAX_ANSWERS:
-            raise RunError(f"{file} is too large for an answer file")
-        content = json.loads(file.read_text(encoding="utf-8-sig"))  # an editor may add a mark
-    except (OSError, ValueError, RecursionError) as error:
+        content = plain_json(read(file.resolve(), most=MAX_ANSWERS).decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise RunError(f"{file} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise RunError(f"{file} does not hold a JSON object")

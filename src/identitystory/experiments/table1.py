@@ -7,7 +7,6 @@ picture was made. A page of results can be written besides; nothing on it is wri
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -20,9 +19,11 @@ from ..config import Preset
 from ..methods.registry import METHODS, OURS, check_method, method
 from ..metrics.measures import described
 from ..models.files.suited import suits_of
+from ..runs.files import read
 from ..runs.folder import RunFolder, read_record
 from ..runs.request import RunRequest
 from ..runs.service import Service
+from ..story.plain import plain_json
 from ..types import Story
 from . import batch, instruments
 from .evaluate import scorer
@@ -101,9 +102,9 @@ def _seconds(run: RunRequest) -> list[float]:
     """What each frame took when it was last painted, by the run's diary."""
     frames = {f"frames/{index:03d}" for index in range(len(run.story.scenes))}
     diary, found = RunFolder(run.out).events, {}
-    for line in diary.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read(diary, run.out).splitlines():
         try:
-            told = json.loads(line)
+            told = plain_json(line)
             if told["event"] == "FrameReady" and told["part"] in frames:
                 found[str(told["part"])] = float(told["seconds"])
         except (ValueError, KeyError, TypeError):

@@ -7,13 +7,14 @@ after the key of what it was made from. Without the folder the same bytes are ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from ..methods.method import Templates
 from ..types import Template
@@ -50,8 +51,12 @@ def shared_files(cache: Cache | None, pieces: Iterable[Mapping[str, int]]) -> di
 
 
 def is_there(file: Path) -> bool:
-    """Whether ``file`` is whole, and what its name says."""
-    return (files.read_tensor_facts(file) or {}).get("key") == file.stem
+    """Whether ``file`` of a `Cache` is whole, and what its name says."""
+    return (files.read_tensor_facts(file, _root(file)) or {}).get("key") == file.stem
+
+
+def _root(file: Path) -> Path:
+    return file.parent.parent  # see `Cache.file`
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,21 @@ class CachedTemplates(Templates):
 
     Attributes:
         places: the file of a frame's template, by the frame's number; others are not kept.
+        casts: who is in each frame.
+        steps: that templates are painted in.
+        spoilt: hears of a file that is not what was written, see `files.stored`.
     """
 
     places: Mapping[int, Path]
+    casts: Sequence[Sequence[str]]
+    steps: int
+    spoilt: files.Spoilt = files.silent
 
     def read(self, index: int) -> Template | None:
         """As `methods.method.Templates`."""
-        return read_template(self.places[index]) if index in self.places else None
+        if index not in self.places:
+            return None
+        return read_template(self.places[index], self.casts[index], self.steps, self.spoilt)
 
     def write(self, index: int, template: Template) -> None:
         """As `methods.method.Templates`."""
@@ -79,14 +92,45 @@ def write_template(file: Path, template: Template) -> None:
     image = torch.from_numpy(np.array(template.image.convert("RGB")))
     tensors = {"image": image, "latents": template.latents, "masks": template.masks}
     facts = {"key": file.stem, "missing": list(template.missing), "seed": template.seed}
-    files.write_tensors(file, tensors, facts)
+    files.write_tensors(file, tensors, facts, _root(file))
 
 
-def read_template(file: Path) -> Template | None:
-    """The template in a file of ``write_template``; None if it is not there, or torn."""
-    facts = files.read_tensor_facts(file)
-    if facts is None or facts.get("key") != file.stem:
+def read_template(
+    file: Path, cast: Sequence[str], steps: int, spoilt: files.Spoilt = files.silent
+) -> Template | None:
+    """The template in a file of ``write_template``; None if it is not there, torn, or spoilt.
+
+    Args:
+        file: of a `Cache`.
+        cast: who is in the frame.
+        steps: that it was painted in.
+        spoilt: see `files.stored`.
+    """
+
+    def fits(t: dict[str, Tensor]) -> bool:
+        image, masks = t["image"], t["masks"]
+        return (
+            image.dtype == torch.uint8
+            and image.ndim == 3
+            and image.shape[2] == 3
+            and masks.dtype == torch.bool
+            and masks.shape == (len(cast), *image.shape[:2])
+            and t["latents"].dtype == torch.float32
+            and t["latents"].ndim == 4
+            and len(t["latents"]) == steps + 1
+        )
+
+    t = files.stored(file, file.stem, fits, _root(file), spoilt)
+    if t is None:
         return None
-    t = files.read_tensors(file)
+    facts = files.read_tensor_facts(file, _root(file)) or {}
+    missing, seed = facts.get("missing"), facts.get("seed")
+    if (
+        not isinstance(missing, list)
+        or not {*cast} >= {*map(str, missing)}
+        or type(seed) is not int
+    ):
+        spoilt(file)
+        return None
     image = Image.fromarray(t["image"].numpy())
-    return Template(image, t["latents"], t["masks"], tuple(facts["missing"]), facts["seed"])
+    return Template(image, t["latents"], t["masks"], tuple(missing), seed)

@@ -7,8 +7,7 @@ disk always tells what it was made from, wherever a run was cut off.
 from __future__ import annotations
 
 import fcntl
-import json
-import shutil
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +17,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..discovery import mean
 from ..errors import RunError
 from ..story.file import file_stem
+from ..story.plain import plain_json
 from ..types import Identity
-from .files import _TEMPORARY, _mendable, check_writable, read_tensors, write_tensors
+from . import inside
+from .files import Spoilt, read_tensors, stored, write_tensors
+from .inside import TEMPORARY, check_writable, mendable
+from .record import record_told
 
 FORMAT = 1
+MAX_RECORD = 1 << 26  # bytes of run.json
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class RunFolder:
 
     def drop_chunks(self, name: str) -> None:
         """Removes cast/NAME.partial, if it is there."""
-        shutil.rmtree(self.chunk(name, 0).parent, ignore_errors=True)
+        inside.remove(self.chunk(name, 0).parent, self.root)
 
 
 @contextmanager
@@ -95,18 +100,18 @@ def opened(root: Path) -> Iterator[RunFolder]:
             else, is of another format, or somebody else is writing to it.
     """
     folder = RunFolder(root)
-    with _mendable(root):
+    with mendable(root):
         if root.exists() and not root.is_dir():
             raise RunError(f"{root} is a file; --out takes a folder")
         root.mkdir(parents=True, exist_ok=True)
         names = (p.name for p in root.iterdir())
-        foreign = sorted(n for n in names if n[0] != "." and not n.endswith(_TEMPORARY))
+        foreign = sorted(n for n in names if n[0] != "." and not n.endswith(TEMPORARY))
         if foreign and not folder.record.exists():
             raise RunError(
                 f"{root} holds other files ({foreign[0]}) and no run; choose another folder"
             )
         read_record(folder)
-        lock = (root / ".lock").open("a")
+        lock = os.fdopen(inside.lock_file(root / ".lock", root))
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,9 +119,8 @@ def opened(root: Path) -> Iterator[RunFolder]:
             raise RunError(
                 f"{root} is being written by another run; wait for it, or choose another --out"
             ) from None
-        with _mendable(root):
-            for leftover in [*root.glob(f"*{_TEMPORARY}"), *root.glob(f"*/*{_TEMPORARY}")]:
-                leftover.unlink()
+        for leftover in [*root.glob(f"*{TEMPORARY}"), *root.glob(f"*/*{TEMPORARY}")]:
+            inside.remove(leftover, root)
         for part in (root, folder.identity("_").parent, folder.frame(0).parent):
             check_writable(part)
         yield folder
@@ -126,24 +130,29 @@ def read_record(folder: RunFolder) -> dict[str, Any] | None:
     """run.json, or None where there is none yet.
 
     Raises:
-        RunError: it is broken, cannot be read, or is of another format.
+        RunError: it is broken, cannot be read, or is of another format; or below the folder there is a
+            link, a pipe or a device.
     """
-    with _mendable(folder.record, "read"):
+    with mendable(folder.record, "read"):
         try:
-            text = folder.record.read_bytes()
+            inside.check_plain(folder.root)
+            content = inside.read(folder.record, folder.root, most=MAX_RECORD)
         except (FileNotFoundError, NotADirectoryError):
             return None
     try:
-        record = json.loads(text.decode("utf-8"))
-    except ValueError:
-        raise RunError(f"{folder.record} is broken; choose another folder") from None
+        record = plain_json(content)
+    except ValueError as error:
+        raise RunError(f"{folder.record} is broken ({error}); choose another folder") from None
     found = record.get("format") if isinstance(record, dict) else None
     if found != FORMAT:
         raise RunError(
             f"{folder.record} is of format {found!r}; this version writes format {FORMAT}. "
             "Choose another folder"
         )
-    return record
+    try:
+        return record_told(record)
+    except ValueError as error:
+        raise RunError(f"{folder.record} is broken ({error}); choose another folder") from None
 
 
 def no_run(path: Path, hint: str = "make one with identitystory generate") -> RunError:
@@ -170,16 +179,35 @@ def find_runs(
     return list(found.values())
 
 
-def write_identity(path: Path, identity: Identity, E: Tensor, facts: dict[str, Any]) -> None:
+def write_identity(
+    path: Path, identity: Identity, E: Tensor, facts: dict[str, Any], root: Path | None = None
+) -> None:
     """e_j with its rows kept, the errors of every round, and E of all portraits."""
     tensors = {"embedding": identity.embedding, "kept": identity.kept, "E": E}
     tensors |= {f"errors.{i}": errors for i, errors in enumerate(identity.errors)}
-    write_tensors(path, tensors, facts)
+    write_tensors(path, tensors, facts, root)
 
 
-def read_identity(path: Path) -> Identity:
+def has_identity(folder: RunFolder, name: str, key: str, spoilt: Spoilt) -> bool:
+    """Whether a character's identity is there, made from ``key``; see `files.stored`."""
+    return stored(folder.identity(name), key, _is_identity, folder.root, spoilt) is not None
+
+
+def read_identity(path: Path, root: Path | None = None) -> Identity:
     """The identity in a file of ``write_identity``."""
-    t = read_tensors(path)
+    t = read_tensors(path, root)
     rounds = sum(name.startswith("errors.") for name in t)
     errors = tuple(t[f"errors.{i}"] for i in range(rounds))
     return Identity(t["embedding"].to(torch.float32), t["kept"], errors)
+
+
+def _is_identity(t: dict[str, Tensor]) -> bool:
+    """Whether the embedding is somebody's: the mean of the rows of E that were kept."""
+    E, kept, e = t["E"], t["kept"], t["embedding"]
+    fits = E.ndim == 2 and kept.ndim == 1 and kept.dtype == torch.int64 and e.shape == E.shape[1:]
+    if not fits or not len(kept) or not bool(e.any()):
+        return False
+    rounds = sum(name.startswith("errors.") for name in t)
+    if any(t[f"errors.{i}"].ndim != 1 for i in range(rounds)):
+        return False
+    return torch.allclose(mean(E[kept]), e.float(), rtol=1e-3, atol=1e-5)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -18,8 +18,7 @@ from ..methods.method import Work, find_cast
 from ..protocols import Backend, ModelFacts
 from ..sampling import watched
 from ..types import Frame, Identity, Template
-from . import files, plan, sheets
-from . import folder as runfolder
+from . import files, inside, plan, sheets
 from .cache import CachedTemplates, is_there, shared_files
 from .checks import warnings
 from .events import (
@@ -38,7 +37,7 @@ from .events import (
     event_json,
 )
 from .files import FolderNotes
-from .folder import RunFolder
+from .folder import RunFolder, has_identity, read_identity
 from .plan import Part, Plan
 from .portraits import batches, search, write_cast
 from .request import RunRequest
@@ -46,19 +45,19 @@ from .request import RunRequest
 Load = Callable[..., Backend]  # `models.backend.load_backend`, or what stands for it
 
 
-def finished_parts(folder: RunFolder, made: Plan) -> set[str]:
-    """Names of the parts of a plan whose files in ``folder`` all carry the plan's key."""
-    there = set()
+def finished_parts(folder: RunFolder, made: Plan, spoilt: files.Spoilt = files.silent) -> set[str]:
+    """Names of the parts of a plan whose files in ``folder`` all carry the plan's key.
+
+    An identity's numbers are looked at, too; ``spoilt`` hears of its file if they are not its.
+    """
+    there, root = set(), folder.root
     for name, part in made.identities.items():
-        facts = (
-            files.read_png_facts(folder.contact_sheet(name)),
-            files.read_tensor_facts(folder.identity(name)),
-        )
-        if all(f is not None and f.get("key") == part.key for f in facts):
+        sheet = files.read_png_facts(folder.contact_sheet(name), root) or {}
+        if sheet.get("key") == part.key and has_identity(folder, name, part.key, spoilt):
             there.add(part.name)
     for index, part in enumerate(made.frames):
         paths = [folder.frame, folder.masks, *[folder.template] * made.method.has_templates]
-        pictures = (files.read_png_facts(path(index)) for path in paths)
+        pictures = (files.read_png_facts(path(index), root) for path in paths)
         if all(f is not None and f.get("key") == part.key for f in pictures):
             there.add(part.name)
     return there
@@ -110,7 +109,8 @@ class Run:
         story, made = self.request.story, self.plan
         identities = [(name, made.identities[name]) for name in made.cast]
         frames = [(index, made.frames[index]) for index in made.wanted]
-        done = finished_parts(self.folder, made)
+        spoilt: list[Path] = []
+        done = finished_parts(self.folder, made, spoilt.append)
         self.state = dict.fromkeys(done, "done")
         asked = [p for _, p in identities] + [p for _, p in frames]
         to_do = [p for p in asked if p.name not in done]
@@ -122,6 +122,8 @@ class Run:
         self.emit(Started(story.title, root, every, missing, self.total))
         for line in warnings(self.request, made, self.model, self.folder):
             self.emit(Warned(line))
+        for path in spoilt:
+            self._spoilt(path)
         found: dict[str, Identity] = {}
         for name, part in identities:
             if part.name in done:
@@ -129,7 +131,7 @@ class Run:
                 self.emit(PartKept(part.name))
             else:
                 self._discover(name, part)
-            found[name] = runfolder.read_identity(self.folder.identity(name))
+            found[name] = read_identity(self.folder.identity(name), root)
         left = [index for index, part in frames if part.name not in done]
         for _, part in frames:
             if part.name in done:
@@ -148,12 +150,15 @@ class Run:
             )
         )
 
+    def _spoilt(self, path: Path) -> None:
+        self.emit(Warned(f"{path} does not hold what was written; it is made again"))
+
     def emit(self, event: Event) -> None:
         """Tells the consumer, and events.jsonl unless it is but a step."""
         if not isinstance(event, StepDone):
             at = datetime.now(UTC).isoformat(timespec="milliseconds")
             line = json.dumps({"time": at, **event_json(event)}, ensure_ascii=False)
-            files.append_line(self.folder.events, line)
+            files.append_line(self.folder.events, line, self.folder.root)
         self.emit_outside(event)
 
     def _there(self, to_do: list[Part]) -> int:
@@ -184,6 +189,7 @@ class Run:
             seed=part.seed,
             paint=paint,
             ready=lambda done: self.emit(PortraitsReady(name, done, config.num_portraits)),
+            spoilt=self._spoilt,
         )
         self.total -= sum(batch.calls for batch in made if not batch.there)  # it settled before
         identity = write_cast(self.folder, name, part, E, thumbnails, config)
@@ -202,9 +208,11 @@ class Run:
             tuple(left),
             identities,
             self.model.folder,
-            notes=FolderNotes(self.folder.notes, frames[0].key),
+            notes=FolderNotes(self.folder.notes, frames[0].key, self._spoilt),
             asked=made.wanted,
-            templates=CachedTemplates(shared),
+            templates=CachedTemplates(
+                shared, [s.cast for s in made.story.scenes], request.preset.num_steps, self._spoilt
+            ),
             on_template=self._on_template,
         )
         self.part = frames[left[0]].name
@@ -220,7 +228,7 @@ class Run:
             if not together:
                 self.waiting, start = 0, time.perf_counter()
         if all(self.state.get(part.name) == "done" for part in frames):
-            shutil.rmtree(self.folder.notes, ignore_errors=True)
+            inside.remove(self.folder.notes, self.folder.root)
 
     def _on_template(self, index: int, template: Template) -> None:
         self.waiting += 1
@@ -232,12 +240,13 @@ class Run:
 
     def _store(self, index: int, frame: Frame, seconds: float) -> None:
         """The frame's files, each telling what it was made from; then the event."""
-        part, template, write = self.plan.frames[index], frame.template, files.write_png
+        part, template = self.plan.frames[index], frame.template
+        write = partial(files.write_png, root=self.folder.root)
         if template is None:
             find = self._model().segmenter
             M, missing = find_cast(find, self.request.story, frame.scene, frame.image)
             facts = part.facts | {"missing": list(missing)}
-            self.folder.template(index).unlink(missing_ok=True)  # another method's
+            inside.remove(self.folder.template(index), self.folder.root)  # another method's
         else:
             M, missing = template.masks, template.missing
             facts = part.facts | {"missing": list(missing), "template_seed": template.seed}
@@ -274,20 +283,17 @@ class Run:
         texts = [story.scenes[i].text.replace("{", "").replace("}", "") for i in ready]
         captions = [f"{i:03d}  {text}" for i, text in zip(ready, texts, strict=True)]
         key = files.part_key(["page", [self.plan.frames[i].key for i in ready], captions])
-        facts = files.read_png_facts(self.folder.sheet)
+        root = self.folder.root
+        facts = files.read_png_facts(self.folder.sheet, root)
         if facts is None or facts.get("key") != key:
-            frames = [Image.open(self.folder.frame(i)).convert("RGB") for i in ready]
-            page = sheets.frames_page(frames, captions)
-            files.write_png(self.folder.sheet, page, {"key": key, "title": story.title})
+            found = (files.read_picture(self.folder.frame(i), root) for i in ready)
+            page = sheets.frames_page([frame.convert("RGB") for frame in found], captions)
+            files.write_png(self.folder.sheet, page, {"key": key, "title": story.title}, root)
         return self.folder.sheet
 
     def _save_record(self) -> None:
         record = plan.make_record(self.request, self.model, self.plan, self.state)
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        content = text.encode()
-        try:
-            same = self.folder.record.read_bytes() == content
-        except FileNotFoundError:
-            same = False
-        if not same:
-            files.write_whole(self.folder.record, content)
+        content = (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+        file, root = self.folder.record, self.folder.root
+        if not file.exists() or files.read(file, root) != content:
+            files.write_whole(file, content, root)

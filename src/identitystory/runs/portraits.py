@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import DiscoveryConfig
-from ..discovery import discover, settled
+from ..discovery import check_finite, discover, settled
 from ..types import Identity
 from . import files, sheets
 from .folder import RunFolder, write_identity
@@ -24,13 +24,15 @@ class Batch:
     """Portraits that are painted and stored together.
 
     Attributes:
-        file: where they lie: in the run, or in what runs share.
+        root: the folder of the run, or of what runs share.
+        file: where they lie below it.
         key: what ``file`` says that it is.
         seeds: one a portrait.
         calls: network calls that they take.
     """
 
     number: int
+    root: Path
     file: Path
     key: str
     seeds: list[int]
@@ -39,12 +41,24 @@ class Batch:
     @property
     def there(self) -> bool:
         """Whether they are stored, whole."""
-        return (files.read_tensor_facts(self.file) or {}).get("key") == self.key
+        return (files.read_tensor_facts(self.file, self.root) or {}).get("key") == self.key
 
-    def write(self, images: Sequence[Image.Image], E: Tensor) -> None:
-        """Stores thumbnails and embeddings."""
+    def read(self, spoilt: files.Spoilt) -> dict[str, Tensor] | None:
+        """Thumbnails and embeddings; None if they are not there, or spoilt: `files.stored`."""
+        return files.stored(self.file, self.key, self._fits, self.root, spoilt)
+
+    def write(self, images: Sequence[Image.Image], E: Tensor) -> dict[str, Tensor]:
+        """Stores thumbnails and embeddings, and gives them as `read` does."""
+        check_finite(E)
         tensors = {"E": E, "thumbnails": sheets.thumbnails(images)}
-        files.write_tensors(self.file, tensors, {"key": self.key, "chunk": self.number})
+        facts = {"key": self.key, "chunk": self.number}
+        files.write_tensors(self.file, tensors, facts, self.root)
+        return files.read_tensors(self.file, self.root)
+
+    def _fits(self, t: dict[str, Tensor]) -> bool:
+        E, small, m = t["E"], t["thumbnails"], len(self.seeds)
+        pictures = small.dtype == torch.uint8 and small.ndim == 4 and small.shape[::3] == (m, 3)
+        return pictures and E.ndim == 2 and len(E) == m and bool(E.any(dim=1).all())
 
 
 def batches(request: RunRequest, folder: RunFolder, name: str, part: Part) -> list[Batch]:
@@ -52,10 +66,10 @@ def batches(request: RunRequest, folder: RunFolder, name: str, part: Part) -> li
     seeds = portrait_batches(request.story.character(name), part.seed, request.preset)
     made = []
     for number, (some, (piece, calls)) in enumerate(zip(seeds, part.pieces.items(), strict=True)):
-        file, key = folder.chunk(name, number), part.key
+        root, file, key = folder.root, folder.chunk(name, number), part.key
         if request.cache is not None and (shared := request.cache.file(piece)) is not None:
-            file, key = shared, shared.stem
-        made.append(Batch(number, file, key, some, calls))
+            root, file, key = request.cache.folder, shared, shared.stem
+        made.append(Batch(number, root, file, key, some, calls))
     return made
 
 
@@ -66,6 +80,7 @@ def search(
     seed: int,
     paint: Callable[[list[int]], tuple[Sequence[Image.Image], Tensor]],
     ready: Callable[[int], None],
+    spoilt: files.Spoilt,
 ) -> tuple[Tensor, Tensor]:
     """E and the thumbnails of all portraits; of fewer where the identity settled before.
 
@@ -75,14 +90,13 @@ def search(
         seed: of `discover`.
         paint: the portraits with these seeds, and their rows of E.
         ready: hears how many portraits are there.
+        spoilt: hears of a file whose portraits are painted again, see `files.stored`.
     """
     stored: list[dict[str, Tensor]] = []
     before = done = 0
     for batch in made:
-        if not batch.there:
-            batch.write(*paint(batch.seeds))
         before, done = done, done + len(batch.seeds)
-        stored.append(files.read_tensors(batch.file))
+        stored.append(batch.read(spoilt) or batch.write(*paint(batch.seeds)))
         ready(done)
         if settled(torch.cat([s["E"] for s in stored]), before, config, seed=seed):
             break
@@ -97,7 +111,7 @@ def write_cast(
     kept = identity.kept.tolist()
     facts = part.facts | {"kept": kept}
     sheet = sheets.contact_sheet(thumbnails, kept)
-    files.write_png(folder.contact_sheet(name), sheet, facts)
-    write_identity(folder.identity(name), identity, E, facts)
+    files.write_png(folder.contact_sheet(name), sheet, facts, folder.root)
+    write_identity(folder.identity(name), identity, E, facts, folder.root)
     folder.drop_chunks(name)
     return identity

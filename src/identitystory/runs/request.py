@@ -15,9 +15,10 @@ from ..protocols import ModelFacts
 from ..settings import preset_from_dict
 from ..sizes import as_text, resolved
 from ..types import Character, Scene, Story, plain
-from . import files
+from . import files, inside
 from . import folder as runfolder
 from .cache import Cache
+from .record import story_told
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,10 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
     Raises:
         RunError: there is no such file, or the picture does not say how it was made.
     """
-    if not picture.exists():
-        raise RunError(f"{picture}: there is no such file")
-    facts = files.read_png_facts(picture)
+    with inside.mendable(picture, "read"):
+        if not picture.exists():
+            raise RunError(f"{picture}: there is no such file")
+        facts = files.read_png_facts(picture.resolve())  # whoever names a link means its file
     if facts is None or "frame_seed" not in facts:
         raise RunError(f"{picture} does not say how it was made; give a frame of a run")
     try:
@@ -139,7 +141,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
         # Others' frames look at one another, so that their pictures hold the whole story.
         seeds = facts.get("frame_seeds", {0: facts["frame_seed"]})
         return RunRequest(
-            story=story_from_dict(facts.get("story") or _one_scene(facts)),
+            story=story_from_dict(story_told(facts.get("story") or _one_scene(facts))),
             out=out,
             preset=preset_from_dict(facts["preset"]),
             model=model,

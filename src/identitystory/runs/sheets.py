@@ -12,6 +12,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from .files import read_picture
 from .folder import RunFolder
 from .request import RunRequest
 
@@ -118,8 +119,8 @@ def page(rows: Sequence[tuple[str, RunRequest]], heads: Sequence[str] = ()) -> I
     for row, (name, run) in enumerate(rows):
         draw.text((6, top + row * TILE + TILE // 2), name, fill="black", font=font)
         for column in range(len(run.story.scenes)):
-            with Image.open(RunFolder(run.out).frame(column)) as opened:
-                rgb, scale = opened.convert("RGB"), TILE / max(opened.size)
+            rgb = read_picture(RunFolder(run.out).frame(column), run.out).convert("RGB")
+            scale = TILE / max(rgb.size)
             size = max(1, round(rgb.width * scale)), max(1, round(rgb.height * scale))
             tile = rgb.resize(size, Image.Resampling.LANCZOS)
             left, above = (TILE - tile.width) // 2, (TILE - tile.height) // 2

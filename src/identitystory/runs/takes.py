@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import RunError
 from .files import read_png_facts, write_whole
 from .folder import RunFolder, no_run, opened, read_record
+from .inside import move, remove
 
 KINDS = ("", ".template", ".masks")  # a frame's files, by what stands before .png
 MANY = 2**30  # bytes of takes from which on a run speaks of them
@@ -49,19 +50,17 @@ def settle(folder: RunFolder, keys: Sequence[str]) -> None:
     one rename, so that a run that is cut off here loses nothing: the next one goes on.
     """
     for place, number, kind in _places(folder):
-        facts = read_png_facts(place)
+        facts = read_png_facts(place, folder.root)
         key = str((facts or {}).get("key", ""))
         if key and (number >= len(keys) or key != keys[number]):
-            take = _take(folder, key, kind)
-            take.parent.mkdir(exist_ok=True)
-            place.replace(take)
+            move(place, _take(folder, key, kind), folder.root)
     if not folder.takes.is_dir():
         return
     for number, key in enumerate(keys):
         for kind in KINDS:
             take, place = _take(folder, key, kind), _place(folder, number, kind)
             if take.is_file() and not place.is_file():
-                take.replace(place)
+                move(take, place, folder.root)
 
 
 def chosen_keys(folder: RunFolder, record: Mapping[str, Any] | None) -> dict[int, str]:
@@ -77,8 +76,8 @@ def takes(folder: RunFolder) -> list[Take]:
     frames = [path for path, _, kind in _places(folder) if not kind]
     others = [p for p in folder.takes.glob("*.png") if "." not in p.stem]
     for path in frames + others:
-        facts = read_png_facts(path)
-        if facts is None or "frame_seed" not in facts:
+        facts = read_png_facts(path, folder.root)
+        if facts is None or not {"frame_seed", "key"} <= facts.keys():
             continue
         text = str(facts.get("scene", {}).get("text", ""))
         found.append(
@@ -112,7 +111,7 @@ def choose(root: Path, frame: int, number: int) -> None:
         place = record.get("places", range(len(scenes)))[frame]
         chosen = record.get("chosen", {}) | {str(place): found[number - 1].key}
         text = json.dumps(record | {"chosen": chosen}, indent=2, ensure_ascii=False) + "\n"
-        write_whole(folder.record, text.encode())
+        write_whole(folder.record, text.encode(), folder.root)
 
 
 def prune(root: Path, keep: int = 0) -> tuple[int, int]:
@@ -137,7 +136,7 @@ def prune(root: Path, keep: int = 0) -> tuple[int, int]:
             for kind in reversed(
                 KINDS
             ):  # the picture itself last: without it nobody knows the rest
-                _take(folder, take.key, kind).unlink(missing_ok=True)
+                remove(_take(folder, take.key, kind), folder.root)
         return len(gone), before - size(folder)
 
 

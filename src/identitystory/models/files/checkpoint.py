@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -159,7 +160,7 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
     lacking: list[Entry] = []
     for entry in entries:
         if entry.role == "base" and base:
-            if not is_hub_id(base) or Path(base).expanduser().exists():
+            if not is_hub_id(base) or os.path.exists(os.path.expanduser(base)):
                 found[entry.place] = find_folder(base)
                 continue
             entry = entry_of(base)
@@ -240,18 +241,16 @@ def find_folder(model: str | Path, role: str = "base") -> Path:
                 f"the weights of {DEFAULT_MODEL} are missing from the package: {folder}"
             )
         return folder
-    folder = Path(model).expanduser()
-    if folder.is_dir():
+    folder = Path(os.path.expanduser(model))  # pathlib's raises for nobody's, or a name too long
+    if os.path.isdir(folder):
         return folder
-    if folder.is_file():
+    if os.path.isfile(folder):
         raise ModelError(
             f"{model} is a file; give a folder in SDXL's layout (diffusers' "
             "StableDiffusionXLPipeline.from_single_file and save_pretrained make one of a file)"
         )
     if not is_hub_id(str(model)):
-        raise ModelError(
-            f"there is no folder {str(model)!r}; give a folder or a hub id like owner/name"
-        )
+        raise ModelError(f"there is no folder {str(model)!r}; give one or a hub id like owner/name")
     return located(entry_of(str(model), role))
 
 

@@ -9,13 +9,15 @@ in a process of its own.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
 from ...errors import ModelError
+from ...story.plain import plain_json
 from .catalogue import Entry
 
 LOCK = "lock.json"
@@ -26,6 +28,23 @@ def store() -> Path:
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE).parent / "identitystory"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(strict=True)
+    size: int
+    sha256: str | None = None
+    blob_id: str | None = None
+
+
+class _Locked(BaseModel):
+    model_config = ConfigDict(strict=True)
+    revision: str = ""
+    converted: str | None = None
+    files: dict[str, _File] = {}
+
+
+_LOCK = TypeAdapter(dict[str, _Locked])
 
 
 # --- What is here ---------------------------------------------------------------------------------
@@ -39,13 +58,16 @@ def read_lock() -> dict[str, Any]:
     """
     path = store() / LOCK
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = plain_json(path.read_bytes())
+        _LOCK.validate_python(content)
     except FileNotFoundError:
         return {}
+    except ValidationError as error:
+        raise ModelError(
+            f"{path} is broken ({error.errors()[0]['msg']}); delete it and fetch again"
+        ) from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read ({error}); delete it and fetch again") from None
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} is broken; delete it and fetch again")
     return content
 
 

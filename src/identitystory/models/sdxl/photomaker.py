@@ -173,6 +173,11 @@ class PhotoMaker:
             given = hidden[cond.batch :]  # a view: the prompts' half
             rows = torch.cat([given[b, first, :d1], given[b, second, d1:]], dim=-1)
             faces = torch.stack([face for p in cond.prompts if (face := p.face) is not None])
+            if faces.shape[1:] != (sum(self.encoder.widths),):
+                raise ModelError(
+                    f"an identity has {faces[0].numel()} numbers, and this model's have "
+                    f"{sum(self.encoder.widths)}; it was found by another model"
+                )
             faces = faces.to(rows.device, torch.float32)
             with self.room.holding(self.encoder):
                 fused = self.encoder.fuse(rows.float(), faces).to(rows.dtype)
