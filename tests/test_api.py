@@ -91,7 +91,7 @@ def test_a_picture_is_that_of_the_story(model, tmp_path):
     mara = model.discover("a young woman", name="Mara")
     record = read_record(RunFolder(tmp_path / "run"))
     for n, frame in enumerate(frames):
-        seed = record["parts"][f"frames/00{n}"]["seed"]
+        seed = record["parts"][f"frames/00{n + 1}"]["seed"]
         again = model.paint(frame.scene.text, cast={"Mara": mara}, seed=seed)
         assert again.image.tobytes() == frame.image.tobytes()
 
@@ -105,7 +105,7 @@ def test_a_told_story_is_the_run_of_the_command(model, backend, tmp_path):
     list(service.run(replace(request, preset=PRESET)))
     told, made = contents(tmp_path / "told"), contents(tmp_path / "made")
     assert told.keys() == made.keys()
-    assert told["frames/001.png"] == made["frames/001.png"]
+    assert told["frames/002.png"] == made["frames/002.png"]
 
 
 def test_leaving_the_loop_keeps_what_is_finished(model, backend, tmp_path, monkeypatch):
@@ -116,8 +116,8 @@ def test_leaving_the_loop_keeps_what_is_finished(model, backend, tmp_path, monke
     monkeypatch.setattr(backend.general, "step", slow)
     for _ in model.tell(file, tmp_path / "run"):
         break
-    assert (tmp_path / "run" / "frames" / "000.png").exists()
-    assert not (tmp_path / "run" / "frames" / "001.png").exists()
+    assert (tmp_path / "run" / "frames" / "001.png").exists()
+    assert not (tmp_path / "run" / "frames" / "002.png").exists()
     backend.general.asked.clear()
     assert len(list(model.tell(file, tmp_path / "run"))) == 2
     assert len(backend.general.asked) == T  # one template

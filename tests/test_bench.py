@@ -134,7 +134,7 @@ def _slow(backend, request):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork with threads, from Python 3.12
-@pytest.mark.parametrize("sign", ["general/one/frames/001.png", "identitystory/one/run.json"])
+@pytest.mark.parametrize("sign", ["general/one/frames/002.png", "identitystory/one/run.json"])
 def test_kill_9_and_the_same_command_give_the_same_pictures_and_scores(
     backend, request_, tmp_path, sign
 ):
@@ -161,7 +161,7 @@ def test_the_page_has_a_row_a_method_and_a_column_a_frame(backend, request_):
     above = page.height - 3 * TILE
     assert page.width == LEFT + 2 * TILE
     for row, name in enumerate(NAMES):
-        frame = run_of(request_, name, STORIES[0]).out / "frames" / "001.png"
+        frame = run_of(request_, name, STORIES[0]).out / "frames" / "002.png"
         expected = Image.open(frame).convert("RGB").resize((TILE,) * 2, 1)
         left, top = LEFT + TILE, above + row * TILE
         shown = page.crop((left, top, left + TILE, top + TILE))
@@ -286,7 +286,7 @@ def test_memory_is_that_of_the_frames_that_are_there(backend, request_):
     assert read_peak(file) == 99999.0
     record = run / "run.json"
     other = json.loads(record.read_text())
-    other["parts"]["frames/000"]["key"] = "another"
+    other["parts"]["frames/001"]["key"] = "another"
     record.write_text(json.dumps(other))
     note_peak(file, run, 7.0)
     assert read_peak(file) == 7.0
@@ -298,7 +298,7 @@ def test_seconds_are_those_of_the_storys_own_frames(backend, request_):
     """Scenes that are no longer asked for do not count, nor do lines that a crash cut short."""
     paint(request_, Workshop(backend).service)
     run = run_of(request_, "general", STORIES[0])
-    line = lambda n, s: json.dumps({"event": "FrameReady", "part": f"frames/{n:03d}", "seconds": s})
+    line = lambda n, s: json.dumps({"event": "FrameReady", "index": n, "seconds": s})
     diary = [line(0, 50.0), line(0, 1.0), line(1, 3.0), line(2, 100.0), '{"event": "Fra']
     (run.out / "events.jsonl").write_text("\n".join(diary))
     assert table1._seconds(run) == [1.0, 3.0]

@@ -12,6 +12,7 @@ from identitystory.cli import progress as show
 from identitystory.cli.commands import Group, options, scale, whole
 from identitystory.cli.main import COMMANDS, main, parser
 from identitystory.cli.reference import cli_page
+from identitystory.cli.runs import read_scenes
 from identitystory.config import Preset
 from identitystory.errors import ModelError
 from identitystory.protocols import ModelFacts
@@ -52,7 +53,7 @@ def call(backend, tmp_path, monkeypatch, capsys):
 def test_generate_without_a_file_tells_where_the_pictures_are(call, tmp_path):
     code, out, _ = call("generate", *INLINE, *SMALL)
     assert code == 0
-    assert (tmp_path / "runs" / "mara-reads" / "frames" / "001.png").exists()
+    assert (tmp_path / "runs" / "mara-reads" / "frames" / "002.png").exists()
     end = out.splitlines()[-3:]
     assert end[0].startswith("3 parts made, 0 kept: ")
     assert end[0].endswith(" s, 152 U-Net evaluations")  # 2·10·4 + 2·(2·10 + 2·8)
@@ -80,7 +81,7 @@ def test_json_is_one_object_a_line_and_nothing_else(call):
 
 def test_quiet_says_only_where_the_pictures_are(call):
     _, out, _ = call("generate", *INLINE, *SMALL, "--quiet")
-    assert len(out.splitlines()) == 3
+    assert out == "runs/mara-reads\n"
 
 
 @pytest.mark.parametrize(
@@ -99,17 +100,17 @@ def test_how_the_unet_is_run_is_a_setting_of_the_run_and_of_its_keys(
         asked.append(options.get(name))
         return backend
 
-    command = ["generate", *INLINE, *SMALL, "--out", "r", "--only", "0"]
+    command = ["generate", *INLINE, *SMALL, "--out", "r", "--only", "1"]
     record = lambda: json.loads((tmp_path / "r" / "run.json").read_text())
     call(*command, load=load)
-    key = record()["parts"]["frames/000"]["key"]
+    key = record()["parts"]["frames/001"]["key"]
     call(*command, *on, load=load)
     assert record()["configuration"][name] == value
-    assert record()["parts"]["frames/000"]["key"] != key
+    assert record()["parts"]["frames/001"]["key"] != key
     call(*command, load=load)  # the folder's own setting, and nothing left to do
     call(*command, *off, load=load)
     assert name not in record()["configuration"]
-    assert record()["parts"]["frames/000"]["key"] == key
+    assert record()["parts"]["frames/001"]["key"] == key
     assert asked == [None, value, None]
 
 
@@ -121,9 +122,9 @@ def test_discover_extend_and_reroll(call, tmp_path):
     code, out, _ = call("extend", "r", "--scene", "{Mara} swims")
     assert code == 0
     assert "1 parts made, 3 kept" in out
-    before = (tmp_path / "r" / "frames" / "001.png").read_bytes()
-    assert call("generate", *INLINE, "--out", "r", "--only", "1", "--seed", "9")[0] == 0
-    assert (tmp_path / "r" / "frames" / "001.png").read_bytes() != before
+    before = (tmp_path / "r" / "frames" / "002.png").read_bytes()
+    assert call("generate", *INLINE, "--out", "r", "--only", "2", "--seed", "9")[0] == 0
+    assert (tmp_path / "r" / "frames" / "002.png").read_bytes() != before
 
 
 def test_extending_keeps_a_noun_of_ones_own_again_and_with_somebody_new(call, tmp_path):
@@ -151,9 +152,112 @@ def test_extending_keeps_a_noun_of_ones_own_again_and_with_somebody_new(call, tm
 
 def test_a_picture_is_made_again(call, tmp_path):
     call("generate", *INLINE, *SMALL, "--out", "r", "--seed", "4")
-    assert call("generate", "r/frames/001.png")[0] == 0
-    again = tmp_path / "runs" / "mara-reads-again" / "frames" / "000.png"
-    assert again.read_bytes() == (tmp_path / "r" / "frames" / "001.png").read_bytes()
+    assert call("generate", "r/frames/002.png")[0] == 0
+    again = tmp_path / "runs" / "mara-reads-again" / "frames" / "001.png"
+    assert again.read_bytes() == (tmp_path / "r" / "frames" / "002.png").read_bytes()
+
+
+def test_scenes_are_named_as_numbers_and_ranges_in_any_number():
+    assert read_scenes(["3-5,7"]) == (2, 3, 4, 6)
+    assert read_scenes(["003", "1, 2"]) == (2, 0, 1)
+    assert read_scenes([]) == ()
+
+
+def test_only_the_scenes_of_a_range_are_painted(call, tmp_path):
+    more = [*INLINE, "--scene", "{Mara} swims", "--scene", "{Mara} runs"]
+    assert call("generate", *more, *SMALL, "--out", "r", "--only", "1-2,4")[0] == 0
+    frames = sorted(p.name for p in (tmp_path / "r" / "frames").glob("???.png"))
+    assert frames == ["001.png", "002.png", "004.png"]
+
+
+def seeds(folder):
+    record = json.loads((folder / "run.json").read_text())
+    return record["seed"], record["frame_seeds"]
+
+
+@pytest.mark.parametrize("random", ["random", "-1"])
+def test_a_random_seed_is_told_recorded_and_drawn_once_a_run(call, tmp_path, monkeypatch, random):
+    drawn = iter([1234, 77, 78])
+    monkeypatch.setattr("secrets.randbelow", lambda top: next(drawn))
+    command = ["generate", *INLINE, *SMALL, "--out", "r", "--seed", random]
+    code, out, _ = call(*command)
+    assert (code, out.splitlines()[0][-10:]) == (0, " seed 1234")
+    assert seeds(tmp_path / "r") == (1234, {})
+    code, out, err = call(*command)  # the same command goes on, it does not paint all anew
+    assert "nothing to do, 3 parts were there: " in out
+    assert "warning: the run goes on with its own seed" in err
+    assert seeds(tmp_path / "r") == (1234, {})
+    for seed in (77, 78):  # but a scene that is asked for gets another each time, as a new take
+        assert f"seed {seed}" in call(*command, "--only", "2")[1]
+        assert seeds(tmp_path / "r") == (1234, {"1": seed})
+    assert call("takes", "r", "2")[1].count(" take ") == 3
+
+
+TWO = """
+title = "{title}"
+[[character]]
+name = "Mara"
+description = "a woman with {hair} hair"
+[[scene]]
+prompt = "{{Mara}} reads"
+"""
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two story files of one title."""
+    (tmp_path / "a.toml").write_text(TWO.format(title="Same", hair="red"))
+    (tmp_path / "b.toml").write_text(TWO.format(title="Same", hair="grey"))
+
+
+def test_several_stories_are_painted_by_one_model_each_in_its_own_folder(call, backend, two):
+    loads = []
+    load = lambda *_, **__: loads.append(1) or backend
+    command = ["generate", "a.toml", "b.toml", *SMALL, "--out", "all", "--quiet"]
+    code, out, _ = call(*command, load=load)
+    assert (code, loads) == (0, [1])
+    first, second = out.splitlines()
+    assert first == "all/same"
+    assert second.startswith("all/same-")
+    assert (Path(first) / "frames/001.png").read_bytes() != (
+        Path(second) / "frames/001.png"
+    ).read_bytes()
+    assert call(*command)[1] == out  # again: each finds its own
+    assert call("generate", first, second, "--quiet")[1] == out  # runs are stories too
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["a.toml", "no.toml"], "no.toml: there is no such file"),
+        (["a.toml", "b.toml", "--only", "2"], "a.toml: there is no scene 2"),
+        (["a.toml", "./a.toml"], "two of the stories are the same"),
+        (["a.toml", "x.png"], "x.png: a frame is made again by itself"),
+        (["a.toml", "b.toml", "--scene", "x"], "not both"),
+    ],
+)
+def test_what_is_wrong_with_one_story_is_told_before_any_is_painted(call, two, argv, line):
+    code, out, err = call("generate", *argv, *SMALL)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert line in err
+    assert not Path("runs").exists()
+
+
+def test_a_story_that_fails_does_not_cost_the_others(call, two):
+    Path("runs/same").mkdir(parents=True)
+    Path("runs/same/notes.txt").write_text("mine")
+    code, out, err = call("generate", "a.toml", "b.toml", *SMALL, "--quiet")
+    assert code == 2
+    assert out.startswith("runs/same-")
+    assert len(out.splitlines()) == 1
+    told = [line for line in err.splitlines() if not line.startswith("warning: ")]
+    assert told[0].startswith("identitystory: a.toml: runs/same holds other files (notes.txt)")
+    assert told[1:] == ["identitystory: 1 of 2 stories failed; the same command tries them again"]
+    call("generate", "b.toml", *SMALL, "--out", "r")
+    code, _, err = call("generate", "a.toml", "b.toml", "--out", "r")
+    assert (code, err) == (
+        2, "identitystory: r is a run; --out of several stories is a folder for their folders\n"
+    )  # fmt: skip
 
 
 def configuration(folder):
@@ -165,7 +269,7 @@ def test_any_setting_is_set_by_its_name_recorded_and_kept(call, tmp_path):
     given += ["--set", "discovery.search_steps=none", "--set", "injection.guidance_interval=0,0.5"]
     given += ["--set", "discovery.normalize=true"]
     given += ["--set", "discovery.search_prompt={description}, 1=1"]
-    command = ["generate", *INLINE, "--out", "r", "--only", "0"]
+    command = ["generate", *INLINE, "--out", "r", "--only", "1"]
     assert call(*command, *SMALL, *given)[0] == 0
     made = configuration(tmp_path / "r")
     assert made["injection"]["start"] == 3  # --steps alone would give 8
@@ -220,12 +324,26 @@ def given_once(option):
         (["generate"], "give a story file, or --character"),
         (["generate", "s.toml", "--scene", "x"], "give a story file or --character"),
         (["generate", *INLINE, "--preset", "papper"], "Did you mean 'paper'?"),
-        (["generate", *INLINE, "--only", "7"], "there is no frame 7; this story has frames 0 to 1"),
+        (["generate", *INLINE, "--only", "7"], "there is no scene 7; this story has scenes 1 to 2"),
+        (
+            ["generate", *INLINE, "--only", "2-3"],
+            "there is no scene 3; this story has scenes 1 to 2",
+        ),
+        (["generate", *INLINE, "--only", "0"], "there is no scene 0; scenes are numbered from 1"),
+        (["generate", *INLINE, "--only", "1-999999999"], "there is no scene 999999999; scenes are"),
+        (["generate", *INLINE, "--only", "2-1"], "--only 2-1 goes backwards; give 1-2"),
+        (["generate", *INLINE, "--only", "1,,2"], "--only '' is no scene; give numbers and ranges"),
+        (["generate", *INLINE, "--only", "1-"], "--only '1-' is no scene; give numbers and ranges"),
+        (["generate", *INLINE, "--only", "-1"], "--only '-1' is no scene; give numbers and ranges"),
+        (["generate", "x.png", "--seed", "3"], "its own seed; leave --seed and --only out"),
         (["generate", *INLINE, "--model", "nowhere"], "there is no folder 'nowhere'"),
         (["generate", *INLINE, "--out", "file"], "file is a file; --out takes a folder"),
         (["generate", *INLINE, "--out", "/proc/x"], "/proc/x cannot be written"),
-        (["generate", *INLINE, "--seed", "-1"], "argument --seed: '-1' is not a whole number"),
-        (["generate", *INLINE, "--seed", "abc"], "argument --seed: 'abc' is not a whole number"),
+        (["generate", *INLINE, "--seed", "-2"], "--seed '-2' is not a whole number"),
+        (
+            ["generate", *INLINE, "--seed", "abc"],
+            "--seed 'abc' is not a whole number of at least 0, random or -1",
+        ),
         (["generate", *INLINE, "--steps", "0"], "it must be at least 1"),
         (["generate", *INLINE, "--portraits", "0"], "num_portraits is 0"),
         (["generate", "x.png"], "x.png: there is no such file"),
@@ -315,7 +433,7 @@ def test_plain_progress_is_a_line_every_few_seconds_with_rate_and_time_left(monk
 
 def test_the_bar_survives_a_story_with_markup_in_its_title():
     out = io.StringIO()
-    started = Started("[bold]x[/nope]", Path("r"), ("cast/[a]",), ("cast/[a]",), 10)
+    started = Started("[bold]x[/nope]", Path("r"), ("cast/[a]",), ("cast/[a]",), 10, 0)
     show.show_rich([started, StepDone("cast/[a]", 2, 10), Warned("[b] bad [/x]")], out, out)
     assert "[bold]x[/nope] -> r" in out.getvalue()
     assert "warning: [b] bad [/x]" in out.getvalue()

@@ -149,12 +149,12 @@ def test_a_unit_that_fails_is_named_and_the_others_are_finished(backend, request
         for name in NAMES
         for story in STORIES
         if not all(
-            (run_of(request_, name, story).out / f"frames/00{n}.png").exists() for n in (0, 1)
+            (run_of(request_, name, story).out / f"frames/00{n + 1}.png").exists() for n in (0, 1)
         )
     ]
     assert unfinished == [("identitystory", "One")]
     paint(request_, workshop.service)
-    assert (run_of(request_, "identitystory", STORIES[0]).out / "frames/001.png").exists()
+    assert (run_of(request_, "identitystory", STORIES[0]).out / "frames/002.png").exists()
 
 
 def test_a_bug_is_not_taken_for_a_failure_of_the_machine(backend, request_):  # noqa: F811

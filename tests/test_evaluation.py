@@ -98,7 +98,7 @@ class OneFaceEach:
 def test_a_run_is_read_with_what_its_pictures_say_of_themselves(run, story, boxes):
     folder = run("one")
     told = read_run(folder)
-    assert [p.file.name for p in told.pictures] == ["000.png", "001.png", "002.png"]
+    assert [p.file.name for p in told.pictures] == ["001.png", "002.png", "003.png"]
     assert [p.prompt for p in told.pictures] == [s.prompt for s in story.scenes]
     assert [[m.name for m in p.cast] for p in told.pictures] == [["Mara"], ["Mara", "Tom"], []]
     top, left, bottom, right = boxes[story.characters[1].description]
@@ -109,7 +109,7 @@ def test_a_run_is_read_with_what_its_pictures_say_of_themselves(run, story, boxe
     assert told.pictures[2].masks.shape == (0, 64, 64)
     assert told.people == 2
     templates = read_run(folder, templates=True)
-    assert templates.pictures[0].file.name == "000.template.png"
+    assert templates.pictures[0].file.name == "001.template.png"
 
 
 def test_another_seed_is_another_person_and_the_same_seed_the_same(run):
@@ -135,7 +135,7 @@ def test_runs_inside_a_folder_are_found_once_and_a_folder_without_is_refused(run
 
 def test_missing_frames_are_noted_and_a_run_without_any_is_refused(run):
     folder = run("one")
-    (folder / "frames" / "001.png").unlink()
+    (folder / "frames" / "002.png").unlink()
     notes = []
     assert len(read_run(folder, notes=notes).pictures) == 2
     assert notes == [f"{folder}: 2 of 3 frames are there"]
@@ -324,7 +324,7 @@ def test_each_line_of_the_csv_names_what_measured_it():
 
 def test_a_picture_whose_facts_are_broken_is_named(run):
     folder = run("one")
-    file = folder / "frames" / "000.png"
+    file = folder / "frames" / "001.png"
 
     facts = files.read_png_facts(file)
     del facts["characters"]

@@ -67,7 +67,7 @@ def paint(request, colour, facts=WEIGHTS):
     """The run's record and its pictures, each darker than the one before."""
     for index, part in enumerate(begin(request, facts).frames):
         image = Image.new("RGB", (64, 64), tuple(c - index for c in colour))
-        files.write_png(runfolder.RunFolder(request.out).frame(index), image, part.facts)
+        files.write_png(runfolder.RunFolder(request.out).frame(index), image, part.facts())
 
 
 CUT = b"ff\r\nnot 255 bytes"  # a chunk that ends too soon
@@ -615,7 +615,7 @@ def test_the_sign_flip_test_counts_every_way_to_flip():
 def test_comparing_takes_two_methods_with_a_story_in_common(runs, tmp_path):
     with pytest.raises(RunError, match="takes two or more"):
         find_cases([runs / "general"])
-    (runs / "general" / "1" / "frames" / "001.png").unlink()
+    (runs / "general" / "1" / "frames" / "002.png").unlink()
     cases, notes = find_cases([runs])
     assert [c.title for c in cases] == ["Story 0", "Story 2"]
     assert notes == ["'Story 1' is left out: not finished by general"]
@@ -634,7 +634,7 @@ def test_two_runs_of_one_method_over_one_story_are_refused_and_one_given_twice_i
     with pytest.raises(RunError, match="both hold 'Story 1' by general; give folders") as caught:
         find_cases([runs])
     assert all(str(folder) in str(caught.value) for folder in both)
-    (both[1] / "frames" / "001.png").unlink()
+    (both[1] / "frames" / "002.png").unlink()
     assert len(find_cases([runs, runs / "general", both[0]])[0]) == 3
 
 

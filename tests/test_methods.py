@@ -64,14 +64,14 @@ def kinds(events, kind):
 
 def test_a_run_of_a_compared_method_paints_frames_and_finds_no_identities(service, request_):
     events = list(service.run(request_))
-    names = {f"frames/{i:03d}{s}.png" for i in range(3) for s in ("", ".masks")}
+    names = {f"frames/{i + 1:03d}{s}.png" for i in range(3) for s in ("", ".masks")}
     assert set(contents(request_.out)) == names | {"run.json", "sheet.png"}
     assert sorted(e.index for e in kinds(events, FrameReady)) == [0, 1, 2]
     cost = 2 * STEPS * 3
     assert kinds(events, Started)[0].evaluations == cost
     assert kinds(events, Finished)[0].evaluations == cost
     assert kinds(events, StepDone)[-1].evaluations == cost
-    facts = files.read_png_facts(request_.out / "frames" / "001.png")
+    facts = files.read_png_facts(request_.out / "frames" / "002.png")
     assert facts["method"]["name"] == "storydiffusion"
     assert [c["name"] for c in facts["characters"]] == ["Mara", "Tom"]
 
@@ -94,27 +94,31 @@ def test_another_method_is_not_taken_for_done(service, request_):
     before = contents(request_.out)
     list(service.run(replace(request_, method="identitystory")))
     ours = contents(request_.out)
-    assert "frames/000.template.png" in ours
-    assert all(ours[f"frames/{n:03d}.png"] != before[f"frames/{n:03d}.png"] for n in range(3))
+    assert "frames/001.template.png" in ours
+    assert all(
+        ours[f"frames/{n + 1:03d}.png"] != before[f"frames/{n + 1:03d}.png"] for n in range(3)
+    )
     list(service.run(request_))
     again = contents(request_.out)
-    assert "frames/000.template.png" not in again
-    assert all(again[f"frames/{n:03d}.png"] == before[f"frames/{n:03d}.png"] for n in range(3))
+    assert "frames/001.template.png" not in again
+    assert all(
+        again[f"frames/{n + 1:03d}.png"] == before[f"frames/{n + 1:03d}.png"] for n in range(3)
+    )
 
 
 @pytest.mark.parametrize("name", ["consistory", "one-prompt-one-story", "direct-identity"])
 def test_one_frame_is_made_again_from_its_picture_alone(service, request_, tmp_path, name):
     request = replace(request_, method=name, seed=5)
     list(service.run(request))
-    picture = request.out / "frames" / "002.png"
+    picture = request.out / "frames" / "003.png"
     again = again_request(picture, tmp_path / "again")
     assert again.method == name
     list(service.run(again))
-    assert (tmp_path / "again" / "frames" / "002.png").exists()
-    assert not (tmp_path / "again" / "frames" / "000.png").exists()
-    one, two = (files.read_png_facts(p) for p in (picture, tmp_path / "again/frames/002.png"))
+    assert (tmp_path / "again" / "frames" / "003.png").exists()
+    assert not (tmp_path / "again" / "frames" / "001.png").exists()
+    one, two = (files.read_png_facts(p) for p in (picture, tmp_path / "again/frames/003.png"))
     assert one == two
-    assert picture.read_bytes()[-4000:] == (tmp_path / "again/frames/002.png").read_bytes()[-4000:]
+    assert picture.read_bytes()[-4000:] == (tmp_path / "again/frames/003.png").read_bytes()[-4000:]
 
 
 def test_a_method_that_paints_otherwise_than_before_makes_its_frames_anew(request_, monkeypatch):
@@ -194,7 +198,7 @@ def test_a_compared_methods_keys_are_what_they_were(request_):
 def test_identitystorys_keys_are_what_they_were_before_there_were_methods(request_):
     """Pinned: pictures that people have painted must stay theirs."""
     frame = make_plan(replace(request_, method="identitystory"), FACTS, None).frames[0]
-    assert "method" not in frame.facts
+    assert "method" not in frame.facts()
     inputs = {
         "recipe": plan.RECIPE,
         "part": "frame",

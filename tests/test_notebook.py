@@ -24,4 +24,4 @@ def test_a_notebook_runs_and_shows_pictures(name, tmp_path):
         if "data" in output
     ]
     assert sum("image/png" in data for data in shown) == 3  # the cast, a picture, a frame
-    assert (tmp_path / "runs/lighthouse/frames/000.png").is_file()
+    assert (tmp_path / "runs/lighthouse/frames/001.png").is_file()

@@ -108,7 +108,7 @@ def kinds(events, kind):
 
 def test_a_run_holds_exactly_the_promised_files(workshop, request_):
     events = workshop.run(request_)
-    names = {f"frames/{i:03d}{s}.png" for i in range(3) for s in ("", ".template", ".masks")}
+    names = {f"frames/{i + 1:03d}{s}.png" for i in range(3) for s in ("", ".template", ".masks")}
     names |= {f"cast/{n}.{s}" for n in ("Mara", "Tom") for s in ("png", "safetensors")}
     assert set(contents(request_.out)) == names | {"run.json", "sheet.png"}
     assert [e.name for e in kinds(events, IdentityFound)] == ["Mara", "Tom"]
@@ -168,7 +168,7 @@ def _slow_run(backend, request):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork with threads, from Python 3.12
-@pytest.mark.parametrize("sign", ["cast/Mara.partial/00.safetensors", "frames/000.png"])
+@pytest.mark.parametrize("sign", ["cast/Mara.partial/00.safetensors", "frames/001.png"])
 def test_kill_9_then_the_same_command_gives_the_same_bytes(backend, request_, tmp_path, sign):
     whole = replace(request_, out=tmp_path / "whole")
     undisturbed = Workshop(backend)
@@ -195,7 +195,7 @@ def test_a_reroll_changes_one_frame_and_the_next_plain_run_keeps_it(workshop, re
     after = contents(request_.out)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {
-        "frames/002.png", "frames/002.template.png", "frames/002.masks.png",
+        "frames/003.png", "frames/003.template.png", "frames/003.masks.png",
         "run.json", "sheet.png",
     }  # fmt: skip
     assert kinds(events, FrameReady)[0].seed == 9
@@ -224,7 +224,7 @@ def test_only_the_frames_that_an_edit_touches_are_painted_again(workshop, reques
         title="The pier",
     )
     finished = kinds(workshop.run(replace(request_, story=edited)), Finished)[0]
-    assert finished.made == ("frames/001",)
+    assert finished.made == ("frames/002",)
     older = replace(STORY.characters[1], description="a very old man with a beard")
     changed = inline_story(
         [f"{c.name}: {c.description}" for c in (STORY.characters[0], older)],
@@ -232,7 +232,7 @@ def test_only_the_frames_that_an_edit_touches_are_painted_again(workshop, reques
         title="The pier",
     )
     finished = kinds(workshop.run(replace(request_, story=changed)), Finished)[0]
-    assert finished.made == ("cast/Tom", "frames/001", "frames/002")
+    assert finished.made == ("cast/Tom", "frames/002", "frames/003")
 
 
 @pytest.mark.parametrize(
@@ -259,10 +259,10 @@ def test_other_weights_make_everything_again(backend, workshop, request_):
 def test_a_torn_picture_is_made_again_with_the_same_bytes(workshop, request_):
     workshop.run(request_)
     before = contents(request_.out)
-    path = request_.out / "frames" / "001.masks.png"
+    path = request_.out / "frames" / "002.masks.png"
     path.write_bytes(path.read_bytes()[:50])
     finished = kinds(workshop.run(request_), Finished)[0]
-    assert finished.made == ("frames/001",)
+    assert finished.made == ("frames/002",)
     assert contents(request_.out) == before
 
 
@@ -273,7 +273,7 @@ def test_extending_paints_only_the_new_scenes_and_twice_is_once(workshop, reques
     longer, new = extended(request_.out, more)
     assert new == 2
     finished = kinds(workshop.run(longer), Finished)[0]
-    assert finished.made == ("frames/003", "frames/004")
+    assert finished.made == ("frames/004", "frames/005")
     after = contents(request_.out)
     assert all(after[n] == before[n] for n in before if n not in ("run.json", "sheet.png"))
     same, new = extended(request_.out, more)
@@ -286,10 +286,10 @@ def test_one_frame_of_an_extended_run_keeps_what_was_added(workshop, request_):
     longer, _ = extended(request_.out, added)
     workshop.run(longer)
     again = new_request(STORY, request_.out, only=(0,), seed=9)
-    assert kinds(workshop.run(again), Finished)[0].made == ("frames/000",)
+    assert kinds(workshop.run(again), Finished)[0].made == ("frames/001",)
     record = json.loads((request_.out / "run.json").read_text())
     assert [s["text"] for s in record["story"]["scenes"]][-1] == "{Ann} swims"
-    assert record["parts"]["frames/003"]["state"] == "done"
+    assert record["parts"]["frames/004"]["state"] == "done"
     edited = replace(STORY, style="watercolour")
     assert new_request(edited, request_.out, only=(0,)).story == edited
     assert new_request(STORY, request_.out).story == STORY
@@ -303,7 +303,7 @@ def test_extending_by_a_file_without_the_noun_keeps_the_runs_own(workshop, reque
     assert more.characters == (Mara,)
     longer, _ = extended(request_.out, more)
     assert longer.story.characters[0] == curly
-    assert kinds(workshop.run(longer), Finished)[0].made == ("frames/003",)
+    assert kinds(workshop.run(longer), Finished)[0].made == ("frames/004",)
 
 
 def test_extending_with_somebody_else_of_that_name_is_refused(workshop, request_):
@@ -319,8 +319,8 @@ def test_a_shorter_story_keeps_the_longer_ones_frames_among_the_takes(workshop, 
     whole = contents(request_.out)
     short = replace(STORY, scenes=STORY.scenes[:2])
     workshop.run(replace(request_, story=short))
-    assert not (request_.out / "frames" / "002.png").exists()
-    assert whole["frames/002.png"] in contents(request_.out / "frames" / "takes").values()
+    assert not (request_.out / "frames" / "003.png").exists()
+    assert whole["frames/003.png"] in contents(request_.out / "frames" / "takes").values()
     assert kinds(workshop.run(request_), Finished)[0].made == ()
     assert contents(request_.out) == whole
 
@@ -329,27 +329,27 @@ def test_discover_stops_before_the_pictures_and_generate_goes_on(workshop, reque
     finished = kinds(workshop.run(replace(request_, paint=False)), Finished)[0]
     assert finished.made == ("cast/Mara", "cast/Tom")
     assert finished.sheet is None
-    assert not (request_.out / "frames" / "000.png").exists()
+    assert not (request_.out / "frames" / "001.png").exists()
     finished = kinds(workshop.run(request_), Finished)[0]
-    assert finished.made == ("frames/000", "frames/001", "frames/002")
+    assert finished.made == ("frames/001", "frames/002", "frames/003")
 
 
 def test_one_frame_of_a_new_run_needs_its_own_cast_only(workshop, request_):
     finished = kinds(workshop.run(replace(request_, only=(2,))), Finished)[0]
-    assert finished.made == ("cast/Tom", "frames/002")
+    assert finished.made == ("cast/Tom", "frames/003")
 
 
 def test_a_frame_is_made_again_from_its_own_png(workshop, request_, tmp_path):
     workshop.run(replace(request_, only=(1,), seed=77))
-    picture = request_.out / "frames" / "001.png"
+    picture = request_.out / "frames" / "002.png"
     again = from_picture(picture, tmp_path / "again")
     workshop.run(again)
-    assert (tmp_path / "again" / "frames" / "000.png").read_bytes() == picture.read_bytes()
+    assert (tmp_path / "again" / "frames" / "001.png").read_bytes() == picture.read_bytes()
 
 
 def test_a_picture_of_another_checkpoint_is_warned_about(backend, workshop, request_, tmp_path):
     workshop.run(replace(request_, only=(0,)))
-    again = from_picture(request_.out / "frames" / "000.png", tmp_path / "again")
+    again = from_picture(request_.out / "frames" / "001.png", tmp_path / "again")
     assert not kinds(workshop.run(again), Warned)
     other = Workshop(backend, weights="w2")
     events = other.run(replace(again, out=tmp_path / "other"))
@@ -365,11 +365,11 @@ def test_a_picture_names_its_model_and_is_made_again_by_it(tmp_path, method):
     request = RunRequest(STORY, tmp_path / "run", PRESET, model="sdxl:a/b", method=method)
     made = plan.make_plan(request, facts, None)
     picture = tmp_path / "000.png"
-    files.write_png(picture, Image.new("RGB", (8, 8)), made.frames[0].facts)
+    files.write_png(picture, Image.new("RGB", (8, 8)), made.frames[0].facts())
     again = from_picture(picture, tmp_path / "again")
     assert (again.model, again.fingerprint) == ("sdxl:a/b", "w1")
     assert from_picture(picture, tmp_path, model="mine").model == "mine"
-    unnamed = made.frames[0].facts | {"model": {"fingerprint": "w1", "dtype": "float32"}}
+    unnamed = made.frames[0].facts() | {"model": {"fingerprint": "w1", "dtype": "float32"}}
     files.write_png(picture, Image.new("RGB", (8, 8)), unnamed)
     assert from_picture(picture, tmp_path / "again").model == "miniature"
     other = plan.make_plan(replace(request, model="x"), facts, None)
@@ -378,7 +378,7 @@ def test_a_picture_names_its_model_and_is_made_again_by_it(tmp_path, method):
 
 def test_pictures_tell_how_they_were_made(workshop, request_):
     workshop.run(request_)
-    facts = files.read_png_facts(request_.out / "frames" / "001.png")
+    facts = files.read_png_facts(request_.out / "frames" / "002.png")
     assert facts["scene"]["text"] == "{Mara} and {Tom} on a pier"
     assert facts["preset"]["injection"]["start"] == 8
     assert facts["model"] == {"name": "miniature", "fingerprint": "w1", "dtype": "float32"}
@@ -394,8 +394,8 @@ def test_who_is_not_found_is_warned_about_and_the_frame_is_there(workshop, reque
     boxes.pop("an old man with a beard")
     events = workshop.run(request_)
     assert [w.message for w in kinds(events, Warned)] == [
-        f"frame {i:03d}: 'Tom' was not found in the picture and keeps the template's face; "
-        f"try --only {i} --seed N"
+        f"scene {i + 1}: 'Tom' was not found in the picture and keeps the template's face; "
+        f"try --only {i + 1} --seed random"
         for i in (1, 2)
     ]
     assert [e.missing for e in kinds(events, FrameReady)] == [(), ("Tom",), ("Tom",)]
@@ -417,7 +417,7 @@ def test_closing_the_iterator_ends_the_work_and_frees_the_folder(backend, reques
 
 
 def test_a_mistake_leaves_no_folder_behind(workshop, request_):
-    with pytest.raises(ConfigError, match="there is no frame 3; this story has frames 0 to 2"):
+    with pytest.raises(ConfigError, match="there is no scene 4; this story has scenes 1 to 3"):
         workshop.run(replace(request_, only=(3,)))
     with pytest.raises(ConfigError, match="the seed is -1"):
         workshop.run(replace(request_, seed=-1))

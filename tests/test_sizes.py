@@ -330,15 +330,15 @@ def test_a_wide_run_is_kept_made_again_and_shown_on_one_page(service, tmp_path, 
     request = dataclasses.replace(RunRequest(story(), tmp_path / "run", preset), shape="3:2")
     finished(service, request)
     wide = resolved("3:2", (64, 64), CELL)
-    painted = [size_of(tmp_path / "run" / "frames" / f"00{n}.png") for n in range(2)]
+    painted = [size_of(tmp_path / "run" / "frames" / f"00{n}.png") for n in (1, 2)]
     assert painted == [wide, (64, 64)]
     again = new_request(story(), tmp_path / "run")
     assert again.shape == "3:2"
     assert finished(service, again).made == ()
-    lost = tmp_path / "run" / "frames" / "000.png"
+    lost = tmp_path / "run" / "frames" / "001.png"
     before = lost.read_bytes()
     lost.unlink()
-    assert finished(service, again).made == ("frames/000",)
+    assert finished(service, again).made == ("frames/001",)
     assert lost.read_bytes() == before
     assert again_request(lost).story.scenes[0].shape == "x".join(map(str, wide))
     side = max(96, *wide)
@@ -346,7 +346,7 @@ def test_a_wide_run_is_kept_made_again_and_shown_on_one_page(service, tmp_path, 
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["request"]["shape"] == "3:2"
     square = new_request(story(), tmp_path / "run", aspect="1:1")
-    assert finished(service, square).made == ("frames/000",)
+    assert finished(service, square).made == ("frames/001",)
 
 
 def test_pages_keep_proportions():

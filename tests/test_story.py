@@ -230,10 +230,27 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
         ),
         (
             'scene = ["x"]\n' + HEAD,
-            "story.toml: scene 1 must be a table with 'prompt', 'size', 'aspect', "
+            "story.toml: scene 1 must be a table with 'prompt', 'id', 'size', 'aspect', "
             "'negative', 'wears', 'caption', 'dialogue', not 'x'",
         ),
         (HEAD + SCENE * 1001, "story.toml: there are 1,001 scenes; at most 1,000 are taken"),
+        (
+            HEAD + SCENE + 'id = "3rd"\n',
+            "story.toml: scene 1: 'id' is '3rd'; it must be a letter, then letters, digits, - and _",
+        ),
+        (
+            HEAD + SCENE + 'id = "a b"\n',
+            "story.toml: scene 1: 'id' is 'a b'; it must be a letter, then letters, digits, - and _",
+        ),
+        (
+            HEAD + SCENE + f'id = "{"x" * 41}"\n',
+            "story.toml: scene 1: 'id' has 41 characters; at most 40 are taken. Shorten it.",
+        ),
+        (HEAD + SCENE + "id = 3\n", "story.toml: scene 1: 'id' must be text, not 3"),
+        (
+            HEAD + SCENE + 'id = "a"\n' + SCENE + SCENE + 'id = "a"\n',
+            "story.toml: scenes 1 and 3 have the id 'a'; ids must differ",
+        ),
         (
             HEAD + HEAD + SCENE,
             "story.toml: the name 'Mara' is given twice; names must differ",

@@ -47,7 +47,7 @@ def again(run, **changes):
     return list(service().run(replace(RunRequest(STORY, run, PRESET), **changes)))
 
 
-LINKS = ["events.jsonl", ".lock", "run.json", "sheet.png", "frames/000.png", "frames/new.part~"]
+LINKS = ["events.jsonl", ".lock", "run.json", "sheet.png", "frames/001.png", "frames/new.part~"]
 FOLDERS = ["frames", "cast", "frames/takes", "cast/Mara.partial", "frames.partial"]
 
 
@@ -252,8 +252,8 @@ def test_what_runs_share_is_made_again_if_it_is_not_what_was_written(whole, tmp_
     told = [e.message for e in again(tmp_path / "two", cache=cache) if isinstance(e, Warned)]
     assert told
     assert all("does not hold what was written; it is made again" in line for line in told)
-    assert (tmp_path / "two/frames/000.png").read_bytes() == (
-        tmp_path / "one/frames/000.png"
+    assert (tmp_path / "two/frames/001.png").read_bytes() == (
+        tmp_path / "one/frames/001.png"
     ).read_bytes()
 
 

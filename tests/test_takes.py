@@ -1,22 +1,24 @@
 """Nothing finished is overwritten: frames follow their scenes, and every take stays."""
 
+import cProfile
 import json
 import os
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
-from identitystory.errors import RunError
-from identitystory.runs import takes
+from identitystory.errors import RunError, StoryError
+from identitystory.runs import files, plan, takes
 from identitystory.runs.events import Finished
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.options import default_folder, new_request
-from identitystory.runs.request import RunRequest
+from identitystory.runs.request import RunRequest, extended, recorded
 from identitystory.story.file import inline_story, slug
 from tests.conftest import T
-from tests.workshop import Workshop, contents
+from tests.workshop import FACTS, Workshop, contents
 
 PEOPLE = ["Mara: a woman with dark curly hair"]
 SCENES = ["{Mara} reads", "{Mara} swims", "{Mara} sleeps"]
@@ -49,22 +51,26 @@ def made(service, request):
     return last.made
 
 
+def of_scene(out, index):
+    return takes.takes_of(takes.takes(RunFolder(out)), recorded(out).story.scenes[index])
+
+
 def pictures(out):
     """The frames of a run by the words of their scene."""
     record = json.loads((out / "run.json").read_text())
     texts = [scene["text"] for scene in record["story"]["scenes"]]
-    return {text: (out / f"frames/{n:03d}.png").read_bytes() for n, text in enumerate(texts)}
+    return {text: (out / f"frames/{n + 1:03d}.png").read_bytes() for n, text in enumerate(texts)}
 
 
 @pytest.mark.parametrize(
     ("scenes", "new"),
     [
-        (["{Mara} runs", *SCENES], ("frames/000",)),
-        ([SCENES[0], "{Mara} runs", *SCENES[1:]], ("frames/001",)),
-        ([*SCENES, "{Mara} runs"], ("frames/003",)),
+        (["{Mara} runs", *SCENES], ("frames/001",)),
+        ([SCENES[0], "{Mara} runs", *SCENES[1:]], ("frames/002",)),
+        ([*SCENES, "{Mara} runs"], ("frames/004",)),
         (SCENES[::-1], ()),
         (SCENES[1:], ()),
-        ([SCENES[2], "{Mara} runs", SCENES[0]], ("frames/001",)),
+        ([SCENES[2], "{Mara} runs", SCENES[0]], ("frames/002",)),
     ],
 )
 def test_frames_follow_their_scenes(scenes, new, service, request_):
@@ -78,7 +84,7 @@ def test_frames_follow_their_scenes(scenes, new, service, request_):
         t: before[t] for t in after if t in before
     }
     places = sorted(p.name for p in (request_.out / "frames").glob("???.png"))
-    assert places == [f"{n:03d}.png" for n in range(len(scenes))]
+    assert places == [f"{n + 1:03d}.png" for n in range(len(scenes))]
     assert made(service, edited) == ()
     assert made(service, request_) == ()  # and back again: nothing was lost
     assert pictures(request_.out) == before
@@ -87,21 +93,21 @@ def test_frames_follow_their_scenes(scenes, new, service, request_):
 def test_a_scene_told_twice_is_two_scenes(service, request_):
     twice = replace(request_, story=story(SCENES[0], SCENES[0]))
     made(service, twice)
-    first, second = ((request_.out / f"frames/00{n}.png").read_bytes() for n in (0, 1))
+    first, second = ((request_.out / f"frames/00{n + 1}.png").read_bytes() for n in (0, 1))
     assert first != second
     front = replace(request_, story=story("{Mara} runs", SCENES[0], SCENES[0]))
-    assert made(service, front) == ("frames/000",)
-    assert (request_.out / "frames/001.png").read_bytes() == first
-    assert (request_.out / "frames/002.png").read_bytes() == second
+    assert made(service, front) == ("frames/001",)
+    assert (request_.out / "frames/002.png").read_bytes() == first
+    assert (request_.out / "frames/003.png").read_bytes() == second
 
 
 def test_a_picture_painted_anew_is_another_take(service, request_):
     made(service, request_)
-    old = (request_.out / "frames/001.png").read_bytes()
-    assert made(service, replace(request_, only=(1,), seed=9)) == ("frames/001",)
-    new = (request_.out / "frames/001.png").read_bytes()
+    old = (request_.out / "frames/002.png").read_bytes()
+    assert made(service, replace(request_, only=(1,), seed=9)) == ("frames/002",)
+    new = (request_.out / "frames/002.png").read_bytes()
     assert new != old
-    found = takes.takes_of(RunFolder(request_.out), SCENES[1])
+    found = of_scene(request_.out, 1)
     assert [take.path.read_bytes() for take in found] == [old, new]
     assert [take.chosen for take in found] == [False, True]
     assert found[1].seed == 9
@@ -113,32 +119,32 @@ def test_a_take_that_is_asked_for_again_is_not_painted_again(service, request_):
     made(service, request_)
     made(service, replace(request_, only=(1,), seed=9))
     made(service, replace(request_, only=(1,), seed=10))
-    nine = takes.takes_of(RunFolder(request_.out), SCENES[1])[1].path.read_bytes()
+    nine = of_scene(request_.out, 1)[1].path.read_bytes()
     assert made(service, replace(request_, only=(1,), seed=9)) == ()
-    assert (request_.out / "frames/001.png").read_bytes() == nine
+    assert (request_.out / "frames/002.png").read_bytes() == nine
 
 
 def test_a_chosen_take_stays_until_its_frame_is_painted_anew(service, request_):
     made(service, request_)
-    old = (request_.out / "frames/001.png").read_bytes()
+    old = (request_.out / "frames/002.png").read_bytes()
     made(service, replace(request_, only=(1,), seed=9))
     takes.choose(request_.out, 1, 1)
     assert made(service, request_) == ()
-    assert (request_.out / "frames/001.png").read_bytes() == old
-    in_front = replace(request_, story=story("{Mara} runs", *SCENES))
-    assert made(service, in_front) == ("frames/000",)
     assert (request_.out / "frames/002.png").read_bytes() == old
-    assert made(service, replace(in_front, only=(2,), seed=11)) == ("frames/002",)
-    assert (request_.out / "frames/002.png").read_bytes() != old
+    in_front = replace(request_, story=story("{Mara} runs", *SCENES))
+    assert made(service, in_front) == ("frames/001",)
+    assert (request_.out / "frames/003.png").read_bytes() == old
+    assert made(service, replace(in_front, only=(2,), seed=11)) == ("frames/003",)
+    assert (request_.out / "frames/003.png").read_bytes() != old
 
 
 def test_choosing_what_is_not_there_is_one_line(service, request_):
     with pytest.raises(RunError, match="holds no run"):
         takes.choose(request_.out, 0, 1)
     made(service, request_)
-    with pytest.raises(RunError, match="there is no frame 3; this run has frames 0 to 2"):
+    with pytest.raises(RunError, match=r"there is no scene 4; .* has scenes 1 to 3"):
         takes.choose(request_.out, 3, 1)
-    with pytest.raises(RunError, match="there is no take 2 of frame 0; there is takes 1 to 1"):
+    with pytest.raises(RunError, match="there is no take 2 of scene 1; there is takes 1 to 1"):
         takes.choose(request_.out, 0, 2)
 
 
@@ -150,7 +156,7 @@ def test_pruning_deletes_takes_and_no_picture_of_the_run(service, request_):
     kept = {k: v for k, v in whole.items() if not k.startswith("frames/takes/")}
     size = sum(len(v) for k, v in whole.items() if k.startswith("frames/takes/"))
     assert takes.prune(request_.out, keep=1)[0] == 2
-    assert [t.seed for t in takes.takes_of(RunFolder(request_.out), SCENES[1])][:1] == [10]
+    assert [t.seed for t in of_scene(request_.out, 1)][:1] == [10]
     count, freed = takes.prune(request_.out)
     assert count == 1
     assert 0 < freed < size
@@ -187,15 +193,15 @@ def test_the_commands(service, request_, capsys):
     made(service, request_)
     made(service, replace(request_, only=(1,), seed=9))
     run = str(request_.out)
-    assert main(["takes", run, "1"]) == 0
+    assert main(["takes", run, "2"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "frame 1: {Mara} swims"
+    assert told[0] == "scene 2: {Mara} swims"
     assert [line[2] for line in told[1:]] == [" ", "*"]
     assert "seed 9" in told[2]
-    assert main(["choose", run, "1", "1", "--quiet"], service=lambda: service) == 0
-    assert main(["takes", run, "1"]) == 0
+    assert main(["choose", run, "2", "1", "--quiet"], service=lambda: service) == 0
+    assert main(["takes", run, "2"]) == 0
     assert [line[2] for line in capsys.readouterr().out.splitlines()[-2:]] == ["*", " "]
-    assert main(["choose", run, "1", "7"], service=lambda: service) == 2
+    assert main(["choose", run, "2", "7"], service=lambda: service) == 2
     assert main(["prune", run]) == 0
     assert capsys.readouterr().out.startswith("1 takes deleted, ")
     assert main(["prune", run + "-nowhere"]) == 2
@@ -207,6 +213,116 @@ def test_a_run_folder_is_a_story(service, request_):
     for given in (request_.out, request_.out / "run.json"):
         assert main(["generate", str(given), "--quiet"], service=lambda: service) == 0
     assert contents(request_.out) == before
+
+
+def named(*scenes):
+    """A story whose scenes have ids: pairs of id and prompt."""
+    told = story(*(prompt for _, prompt in scenes))
+    own = [replace(s, id=id_) for s, (id_, _) in zip(told.scenes, scenes, strict=True)]
+    return replace(told, scenes=tuple(own))
+
+
+def recorded_seeds(out):
+    parts = json.loads((out / "run.json").read_text())["parts"]
+    return [part["seed"] for name, part in parts.items() if name.startswith("frames/")]
+
+
+def test_a_scene_with_an_id_keeps_its_seed_and_its_takes_when_its_words_change(service, request_):
+    made(service, replace(request_, story=named(("a", SCENES[0]), ("b", SCENES[1]))))
+    before, old = recorded_seeds(request_.out), (request_.out / "frames/002.png").read_bytes()
+    edited = replace(request_, story=named(("b", "{Mara} dives"), ("a", SCENES[0])))
+    assert made(service, edited) == ("frames/001",)
+    assert recorded_seeds(request_.out) == before[::-1]
+    assert of_scene(request_.out, 0)[0].path.read_bytes() == old
+    other = replace(edited, out=request_.out.with_name("other"))
+    made(service, other)
+    assert recorded_seeds(other.out) == before[::-1]  # from the id alone, wherever it stands
+
+
+def test_an_id_that_is_given_later_changes_nothing_that_is_painted(service, request_):
+    made(service, request_)
+    before, seeds = pictures(request_.out), recorded_seeds(request_.out)
+    later = named(("a", SCENES[0]), ("b", SCENES[1]), ("", SCENES[2]))
+    assert made(service, replace(request_, story=later)) == ()
+    assert pictures(request_.out) == before
+    edited = named(("new", "{Mara} runs"), ("b", "{Mara} dives"), ("a", SCENES[0]))
+    assert made(service, replace(request_, story=edited)) == ("frames/001", "frames/002")
+    assert recorded_seeds(request_.out)[1:] == [seeds[1], seeds[0]]
+
+
+def test_a_choice_and_a_seed_of_ones_own_follow_an_id(service, request_):
+    told = replace(request_, story=named(("a", SCENES[0])))
+    made(service, told)
+    made(service, replace(told, only=(0,), seed=9))
+    takes.choose(request_.out, 0, 1)
+    assert made(service, told) == ()
+    edited = replace(request_, story=named(("a", "{Mara} dives")))
+    assert made(service, edited) == ("frames/001",)  # the choice was of other words
+    assert recorded_seeds(request_.out) == [9]
+
+
+def test_two_scenes_of_one_id_are_refused_also_in_a_run_that_is_extended(service, request_):
+    made(service, replace(request_, story=named(("a", SCENES[0]))))
+    with pytest.raises(StoryError, match="scenes 1 and 2 have the id 'a'; ids must differ"):
+        extended(request_.out, named(("a", "{Mara} dives")))
+
+
+def test_a_run_that_would_keep_too_many_takes_is_refused_and_left_as_it_is(service, request_):
+    made(service, request_)
+    capped = replace(request_, max_takes=1)
+    assert made(service, replace(capped, only=(1,), seed=9)) == ("frames/002",)
+    before = contents(request_.out)
+    with pytest.raises(RunError) as refused:
+        made(service, replace(capped, only=(1,), seed=10))
+    size = sum(len(v) for k, v in before.items() if k.startswith("frames/takes/")) / 2**20
+    assert str(refused.value) == (
+        f"{request_.out} would keep 2 earlier pictures, and at most 1 are kept: identitystory prune "
+        f"{request_.out} deletes 1 and frees {size:.1f} MiB; or give a larger --max-takes"
+    )
+    assert contents(request_.out) == before
+    turned = replace(capped, story=story(*SCENES[::-1]))
+    assert made(service, turned) == ()  # what only moves is no take
+    assert recorded(request_.out).max_takes == 1
+    assert takes.prune(request_.out)[0] == 1
+    assert made(service, replace(recorded(request_.out), only=(1,), seed=10)) == ("frames/002",)
+
+
+def test_each_picture_is_read_once_and_the_plan_made_once_when_a_run_goes_on(
+    service, request_, monkeypatch
+):
+    made(service, request_)
+    read, plans = Counter(), []
+    facts, planned = files.read_png_facts, plan.make_plan
+
+    def reading(path, *root):
+        read[path.relative_to(request_.out).as_posix()] += 1
+        return facts(path, *root)
+
+    monkeypatch.setattr(files, "read_png_facts", reading)
+    monkeypatch.setattr(takes, "read_png_facts", reading)
+    monkeypatch.setattr(plan, "make_plan", lambda *a: plans.append(1) or planned(*a))
+    assert made(service, request_) == ()
+    frames = {name: count for name, count in read.items() if name.startswith("frames/")}
+    kinds = ("", ".template", ".masks")
+    assert frames == {f"frames/00{n}{kind}.png": 1 for n in (1, 2, 3) for kind in kinds}
+    assert plans == [1]
+
+
+@pytest.mark.parametrize(
+    "method", ["identitystory", "consistory", "storydiffusion", "general", "direct-identity"]
+)
+def test_a_plan_takes_time_in_proportion_to_its_scenes(method, request_):
+    """Counted in calls, which no other work of the machine changes."""
+
+    def calls(count):
+        scenes = [f"{{Mara}} reads book {n}" for n in range(count)]
+        request = replace(request_, story=story(*scenes), method=method)
+        plan.make_plan(request, FACTS, None)  # whatever is imported or read once
+        profile = cProfile.Profile()
+        profile.runcall(plan.make_plan, request, FACTS, None)
+        return sum(entry.callcount for entry in profile.getstats())
+
+    assert calls(400) < 4.5 * calls(100)
 
 
 FILE = """

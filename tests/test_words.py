@@ -202,7 +202,7 @@ def test_captions_and_dialogue_reach_no_key_and_no_prompt(tmp_path):
     for name in METHODS:
         ours, theirs = planned(story, tmp_path, name), planned(bare, tmp_path, name)
         assert [p.key for p in ours.frames] == [p.key for p in theirs.frames]
-        assert "At last." not in json.dumps(ours.frames[0].facts)
+        assert "At last." not in json.dumps(ours.frames[0].facts())
 
 
 def test_a_location_is_words_that_scenes_name(tmp_path):

@@ -29,8 +29,8 @@ from .protocols import Backend, ModelFacts
 from .runs.events import FrameReady, PartKept, Started, StepDone
 from .runs.files import read_picture
 from .runs.folder import RunFolder
+from .runs.opening import open_model
 from .runs.options import new_request
-from .runs.painter import open_model
 from .runs.plan import PORTRAIT_BATCH
 from .runs.service import Kept, Service, describe_model, load_model
 from .runs.sheets import contact_sheet, thumbnails
@@ -227,7 +227,7 @@ class IdentityStory:
             story: a story, or its file.
             out: the run folder; None is ``runs/<title>``.
             seed: of the run, or with ``only`` of these frames; None keeps the run's own.
-            only: frames to paint, from 0; empty paints all.
+            only: indexes of the scenes to paint, from 0; empty paints all.
             method: another way to paint, see ``identitystory generate --help``.
             **more: ``size`` and ``aspect`` of pictures that have none of their own, and ``steps``,
                 ``portraits``, ``guidance`` and others of `settings.Overrides`.
@@ -264,7 +264,7 @@ class IdentityStory:
                     case StepDone(evaluations=done, total=total):
                         step(done, total)
                     case FrameReady(part=part) | PartKept(part=part) if part.startswith("frames/"):
-                        index = int(part.removeprefix("frames/"))
+                        index = int(part.removeprefix("frames/")) - 1
                         picture = read_picture(RunFolder(request.out).frame(index), request.out)
                         yield Frame(whole.scenes[index], picture.convert("RGB"))
 

@@ -20,9 +20,9 @@ def portrait_seeds(character: Character, seed: int, m: int) -> list[int]:
     ]
 
 
-def frame_seed(seed: int, index: int, *, per_frame: bool) -> int:
-    """The seed of frame ``index`` (from 0): another for each, or the story's own for all."""
-    return derived_seed("frame", seed, index) if per_frame else seed
+def frame_seed(seed: int, place: int | str, *, per_frame: bool) -> int:
+    """The seed of the frame at ``place`` (from 0, or its scene's id): another for each, or one for all."""
+    return derived_seed("frame", seed, place) if per_frame else seed
 
 
 def attempt_seed(seed: int, attempt: int) -> int:

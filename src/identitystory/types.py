@@ -54,6 +54,7 @@ class Scene:
         wears: who wears what in it, (name, words).
         caption: for a page; no model reads it.
         dialogue: likewise, (name, what they say).
+        id: a name by which its run knows it again when its words change; empty is none.
     """
 
     prompt: str
@@ -64,6 +65,7 @@ class Scene:
     wears: Pairs = ()
     caption: str = ""
     dialogue: Pairs = ()
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,7 @@ def guided(i: int, t: int, interval: Interval) -> bool:
     return low - 1e-9 <= elapsed < high - 1e-9
 
 
-_MAY_LACK = {"shape", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
+_MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:

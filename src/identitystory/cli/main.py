@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import MACHINE, IdentityStoryError, is_out_of_memory, printable
-from . import commands, experiments, importing, judging, models, runs
-from .options import MakeService
+from ..errors import printable
+from . import commands, experiments, importing, judging, models, runs, takes
+from .options import MakeService, failure
 
 if TYPE_CHECKING:
     from ..runs.service import Service
@@ -23,9 +23,9 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "discover": runs.discover,
     "extend": runs.extend,
     "import": importing.import_,
-    "takes": runs.takes,
-    "choose": runs.choose,
-    "prune": runs.prune,
+    "takes": takes.takes,
+    "choose": takes.choose,
+    "prune": takes.prune,
     "bench": experiments.bench,
     "judge": judging.judge,
     "study": commands.Group(
@@ -38,7 +38,6 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "models": models.models,
     "doctor": models.doctor,
 }
-_NO_MEMORY = "out of memory. What is finished is kept; try --preset low-vram or --dtype bfloat16"
 
 
 def default_service() -> Service:
@@ -53,23 +52,16 @@ def main(argv: Sequence[str] | None = None, *, service: MakeService = default_se
     try:
         given = vars(parser().parse_args(argv))
         return int(given["command"]({**given, "service": service}))
-    except IdentityStoryError as error:
-        return _fail(2, str(error))
     except KeyboardInterrupt:
         return _fail(130, "stopped; what is finished is kept, the same command goes on from there")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left, as `| head` does
         return 1
-    except MemoryError:
-        return _fail(1, _NO_MEMORY)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        mendable = error.errno is not None and error.errno not in MACHINE
-        return _fail(1 + mendable, f"{where}{error.strerror or error}. What is finished is kept")
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
+    except Exception as error:
+        told = failure(error)
+        if told is None:
             raise
-        return _fail(1, _NO_MEMORY)
+        return _fail(*told)
 
 
 def parser() -> commands.Parser:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from ..errors import ConfigError, printable
+from ..errors import MACHINE, ConfigError, IdentityStoryError, is_out_of_memory, printable
 from ..models.files.catalogue import DEFAULT_MODEL
+from .commands import Argument
 
 if TYPE_CHECKING:
     from ..config import Preset
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..settings import Overrides
 
 Folder = Annotated[Path, "DIR"]
+Run = Annotated[Path, Argument("RUN")]
+_NO_MEMORY = "out of memory. What is finished is kept; try --preset low-vram or --dtype bfloat16"
 
 
 class MakeService(Protocol):
@@ -106,7 +109,7 @@ class Output:
 
     Attributes:
         json: print one JSON object a line
-        quiet: print only where the pictures are
+        quiet: print only the run folder
     """
 
     json: bool = False
@@ -152,6 +155,19 @@ class Instruments:
     clip: Annotated[str, "C"] = "auto"
     faces: Annotated[str, "F"] = "auto"
     face_models: Annotated[Path, "FOLDER"] | None = None
+
+
+def failure(error: Exception) -> tuple[int, str] | None:
+    """Exit code and sentence for what a user or the machine's keeper can mend; None for a mistake here."""
+    if isinstance(error, IdentityStoryError):
+        return 2, str(error)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        mendable = error.errno is not None and error.errno not in MACHINE
+        return 1 + mendable, f"{where}{error.strerror or error}. What is finished is kept"
+    if isinstance(error, MemoryError) or is_out_of_memory(error):
+        return 1, _NO_MEMORY
+    return None
 
 
 def heed_offline(offline: bool) -> None:

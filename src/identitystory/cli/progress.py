@@ -41,7 +41,10 @@ def show_plain(
             if time.monotonic() - last >= SECONDS_BETWEEN_LINES and not quiet:
                 last = time.monotonic()
                 print(f"{event.part}: {rate.line(event)}", file=out, flush=True)
-        elif (line := line_of(event)) and (not quiet or isinstance(event, told.Finished)):
+        elif quiet:
+            if isinstance(event, told.Finished):
+                print(event.out, file=out, flush=True)
+        elif line := line_of(event):
             last = time.monotonic()
             print(printable(line), file=out, flush=True)
 
@@ -101,7 +104,7 @@ def line_of(event: told.Event) -> str | None:
         parts, to_do, cost = len(event.parts), len(event.to_do), event.evaluations
         work = f"{to_do} of {parts} parts to make" if to_do else "all parts are there"
         more = f", {cost:,} evaluations" if cost else ""
-        return f"{event.title} -> {event.out}: {work}{more}"
+        return f"{event.title} -> {event.out}: {work}{more}, seed {event.seed}"
     if isinstance(event, told.Finished):
         made, kept = len(event.made), len(event.kept)
         did = f"{made} parts made, {kept} kept"

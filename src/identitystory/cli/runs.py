@@ -1,36 +1,42 @@
-"""The commands on one run: ``generate``, ``discover``, ``extend``, ``takes``, ``choose``, ``prune``."""
+"""The commands that make runs: ``generate``, ``discover``, ``extend``."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from ..errors import ConfigError, StoryError
+from ..errors import ConfigError, IdentityStoryError, StoryError
 from ..settings import Overrides
 from .commands import Argument
-from .options import Folder, Inline, MakeService, Model, Output, say
+from .options import Folder, Inline, MakeService, Model, Output, Run, failure, tell
 
 if TYPE_CHECKING:
     from ..runs.request import RunRequest
+    from ..runs.service import Service
     from ..types import Story
 
+MAX_SCENES = 1000  # of a story, see `story.schema`, whose import takes long
+
 StoryFile = Annotated[str, Argument("STORY")]
-Run = Annotated[Path, Argument("RUN")]
+Seed = Annotated[str, "N"]
 Size = Annotated[str, "WxH"]
 Aspect = Annotated[str, "W:H"]
 
 
 def generate(
     *,
-    story: StoryFile | None = None,
+    stories: tuple[StoryFile, ...] = (),
     inline: Inline,
     out: Folder | None = None,
-    seed: int | None = None,
-    only: tuple[int, ...] = (),
+    seed: Seed | None = None,
+    only: tuple[Annotated[str, "N"], ...] = (),
     method: Annotated[str, "NAME"] | None = None,
     size: Size | None = None,
     aspect: Aspect | None = None,
+    max_takes: int | None = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -41,31 +47,40 @@ def generate(
     Makes the pictures of a story. What is there already is kept: the same command goes on where a
     run was cut off. A folder that holds a run keeps its settings unless you give others.
 
+    Several stories are painted one after the other by one model, each in its own folder. All are
+    read before anything is painted; one that fails later does not stop the others, and the exit code
+    is that of the first that failed.
+
     Args:
-        story: a story file, TOML or JSON; a run folder, to go on with it; or a frame (.png) of a
-            run, to make it again
-        out: the run folder (default: runs/<title>)
-        seed: 0 in a new folder
-        only: paint only frame N, numbered as in frames/ (0 is the first); may be repeated. With
-            --seed, that is the frame's new seed; identities stay as they are, and the picture
-            that was there is kept as a take
+        stories: a story file, TOML or JSON, or several; a run folder, to go on with it; or a frame
+            (.png) of a run, to make it again
+        out: the run folder (default: runs/<title>); of several stories the folder of their folders
+            (default: runs)
+        seed: 0 in a new folder; random or -1 draws one. A run that is there keeps its own unless you
+            give a number
+        only: paint only these scenes, numbered as in frames/ (1 is the first): 3, 3-5 or 3-5,7; may
+            be repeated. With --seed, that is their new seed; identities stay as they are, and
+            pictures that were there are kept as takes
         method: identitystory (default), or a method to compare it with: consistory,
             storydiffusion, story-adapter, one-prompt-one-story, general, direct-identity
         size: width x height of the pictures in pixels, such as 1216x832, instead of the story's; a
             scene's own stays (default: the story's, or the model's own)
         aspect: width to height, such as 16:9, instead of a size: the nearest that the model was
             made for
+        max_takes: earlier pictures that a run folder keeps at most (default: 1000). A command that
+            would keep more is refused, and nothing is deleted; see prune
     """
-    more = {"seed": seed, "only": only, "method": method, "size": size, "aspect": aspect}
-    return _show(_request(story, inline, out, model, overrides, **more), output, service)
+    more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
+    more |= {"size": size, "aspect": aspect, "max_takes": max_takes}
+    return _make(stories, inline, out, model, overrides, output, service, **more)
 
 
 def discover(
     *,
-    story: StoryFile | None = None,
+    stories: tuple[StoryFile, ...] = (),
     inline: Inline,
     out: Folder | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
     size: Size | None = None,
     aspect: Aspect | None = None,
     model: Model,
@@ -78,15 +93,14 @@ def discover(
     Finds the identity of every character of a story, and stops before the pictures.
 
     Args:
-        story: a story file, TOML or JSON; or a frame (.png) of a run, to make it again
-        out: the run folder (default: runs/<title>)
-        seed: 0 in a new folder
+        stories: a story file, TOML or JSON, or several; or a frame (.png) of a run
+        out: the run folder (default: runs/<title>); of several stories the folder of their folders
+        seed: as for generate
         size: of the pictures that are painted later, as for generate; portraits are square
         aspect: as for generate
     """
-    more = {"seed": seed, "paint": False, "size": size, "aspect": aspect}
-    request = _request(story, inline, out, model, overrides, **more)
-    return _show(request, output, service)
+    more = {"seed": read_seed(seed), "paint": False, "size": size, "aspect": aspect}
+    return _make(stories, inline, out, model, overrides, output, service, **more)
 
 
 def extend(
@@ -117,71 +131,97 @@ def extend(
         known = recorded(run).story
         more = more_scenes(known, inline.character, inline.scene, style=inline.style)
     request, _ = extended(run, more)
-    return _show(replace(request, device=device or request.device), output, service)
+    return show_run(replace(request, device=device or request.device), output, service())
 
 
-def takes(*, run: Run, frame: Annotated[int, Argument("FRAME")] | None = None) -> int:
-    """List the pictures that were painted for the scenes of a run.
+def read_seed(given: str | None) -> int | Literal["random"] | None:
+    """A seed as it is typed: a number, or ``random`` or -1.
 
-    Lists every finished picture of a run by the scene it was painted for, with its seed. The one in
-    frames/ is marked; the others lie in frames/takes.
-
-    Args:
-        run: the run folder
-        frame: of this frame only, numbered as in frames/
+    Raises:
+        ConfigError: it is neither.
     """
-    from ..runs.folder import RunFolder
-    from ..runs.request import recorded
-    from ..runs.takes import takes_of
-
-    for n, scene in enumerate(recorded(run).story.scenes):
-        if frame is None or n == frame:
-            say(f"frame {n}: {scene.text}")
-            for number, take in enumerate(takes_of(RunFolder(run), scene.text), 1):
-                mark = "*" if take.chosen else " "
-                say(f"  {mark} take {number}: seed {take.seed}, {take.path}")
-    return 0
+    if given is None:
+        return None
+    if given in ("random", "-1"):
+        return "random"
+    if not given.isascii() or not given.isdigit() or len(given) > 19:
+        raise ConfigError(f"--seed {given!r} is not a whole number of at least 0, random or -1")
+    return int(given)
 
 
-def choose(
-    *,
-    run: Run,
-    frame: Annotated[int, Argument("FRAME")],
-    take: Annotated[int, Argument("TAKE")],
+def read_scenes(given: Sequence[str]) -> tuple[int, ...]:
+    """Scenes as they are typed, ``3-5,7``, as indexes from 0: 2, 3, 4 and 6.
+
+    Raises:
+        ConfigError: it is no such list, a range goes backwards, or no story has the scene.
+    """
+    found: list[int] = []
+    for item in ",".join(given).split(",") if given else ():
+        typed = re.fullmatch(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*", item)
+        if typed is None:
+            raise ConfigError(f"--only {item!r} is no scene; give numbers and ranges: 3-5,7")
+        first, last = int(typed[1]), int(typed[2] or typed[1])
+        if last < first:
+            raise ConfigError(f"--only {item.strip()} goes backwards; give {last}-{first}")
+        if first < 1 or last > MAX_SCENES:
+            raise ConfigError(
+                f"there is no scene {last if first else 0}; scenes are numbered from 1, and a story "
+                f"has {MAX_SCENES:,} at most"
+            )
+        found += range(first - 1, last)
+    return tuple(found)
+
+
+def _make(
+    stories: Sequence[str],
+    inline: Inline,
+    out: Path | None,
+    model: Model,
+    overrides: Overrides,
     output: Output,
     service: MakeService,
+    **more: Any,
 ) -> int:
-    """Make another take of a scene the picture of the run.
+    """Makes one story, or several one after the other."""
+    from ..runs.folder import RunFolder
+    from ..runs.service import one_model
 
-    Puts a take, numbered as `identitystory takes` lists it, in frames/ in place of the picture that is
-    there, which becomes a take. It stays until the frame is painted anew with --only and --seed.
-
-    Args:
-        run: the run folder
-        frame: the frame, numbered as in frames/
-        take: the take's number
-    """
-    from ..runs import takes as kept
-    from ..runs.request import recorded
-
-    kept.choose(run, frame, take)
-    return _show(replace(recorded(run), only=(frame,)), output, service)
-
-
-def prune(*, run: Run, keep: int = 0) -> int:
-    """Delete the takes of a run that are not its pictures.
-
-    Deletes the takes of a run, and says what that frees. The pictures in frames/ stay.
-
-    Args:
-        run: the run folder
-        keep: of each scene this many of the newest takes
-    """
-    from ..runs import takes as kept
-
-    count, freed = kept.prune(run, keep)
-    say(f"{count} takes deleted, {freed / 2**20:.1f} MiB freed")
-    return 0
+    if len(stories) < 2:
+        request = _request(stories[0] if stories else None, inline, out, model, overrides, **more)
+        return show_run(request, output, service())
+    if out is not None and RunFolder(out).record.is_file():
+        raise ConfigError(f"{out} is a run; --out of several stories is a folder for their folders")
+    made = one_model(service())
+    requests: list[RunRequest] = []
+    for story in stories:
+        if story.lower().endswith(".png"):
+            raise ConfigError(f"{story}: a frame is made again by itself; give it alone")
+        more |= {"parent": out, "taken": [request.out for request in requests]}
+        requests.append(_request(story, inline, None, model, overrides, **more))
+    for places in map(Path, stories), (request.out for request in requests):
+        if len({place.resolve() for place in places}) < len(stories):
+            raise ConfigError("two of the stories are the same; give each once")
+    for story, request in zip(stories, requests, strict=True):
+        try:
+            made.check(request)
+        except IdentityStoryError as error:
+            raise ConfigError(f"{story}: {error}") from None
+    codes = []
+    for story, request in zip(stories, requests, strict=True):
+        try:
+            show_run(request, output, made)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            failed = failure(error)
+            if failed is None:
+                raise
+            codes.append(failed[0])
+            tell(f"identitystory: {story}: {' '.join(failed[1].split())}")
+    if codes:
+        failed_of = f"{len(codes)} of {len(stories)} stories failed"
+        tell(f"identitystory: {failed_of}; the same command tries them again")
+    return next(iter(codes), 0)
 
 
 def _request(
@@ -190,9 +230,12 @@ def _request(
     out: Path | None,
     model: Model,
     overrides: Overrides,
+    *,
+    parent: Path | None = None,
+    taken: Sequence[Path] = (),
     **more: Any,
 ) -> RunRequest:
-    from ..runs.options import again_request, new_request
+    from ..runs.options import again_request, default_folder, new_request, source_of
     from ..runs.request import recorded
     from ..story.file import inline_story
 
@@ -211,6 +254,10 @@ def _request(
             raise ConfigError("a frame is made again in its own size; leave it out")
         if overrides.set:
             raise ConfigError("a frame is made again with its own settings; leave --set out")
+        if more.get("seed") is not None or more.get("only"):
+            raise ConfigError(
+                "a frame is made again with its own seed; leave --seed and --only out"
+            )
         return again_request(Path(story), out, **where)
     told = _from_file(story, inline)
     if told is None:
@@ -219,6 +266,7 @@ def _request(
                 'give a story file, or --character "Mara: a woman" --scene "{Mara} reads"'
             )
         told = inline_story(inline.character, inline.scene, style=inline.style or "")
+    out = out or default_folder(told, source_of(story) if story else "", parent, taken)
     more |= {"preset_name": model.preset, "file": story}
     return new_request(told, out, overrides, **where, **more)
 
@@ -237,10 +285,11 @@ def _from_file(story: str | None, inline: Inline) -> Story | None:
     return load_story(story)
 
 
-def _show(request: RunRequest, output: Output, service: MakeService) -> int:
+def show_run(request: RunRequest, output: Output, service: Service) -> int:
+    """Makes what is asked for, and shows it; exit code 0."""
     from .progress import show
 
-    events = service().run(request)
+    events = service.run(request)
     try:
         show(events, as_json=output.json, quiet=output.quiet)
     finally:

@@ -25,6 +25,7 @@ from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest
 from ..runs.service import Service, one_model
+from ..runs.takes import scan
 from ..settings import settings
 from ..story.plain import plain_json
 from .experiment import Experiment, Say, silent
@@ -94,7 +95,7 @@ def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
     for run in runs:
         folder = RunFolder(run.out)
         made = make_plan(run, model, read_record(folder) if run.out.is_dir() else None)
-        done = finished_parts(folder, made)
+        done = finished_parts(folder, made, scan(folder))
         asked = [made.identities[name] for name in made.cast]
         asked += [made.frames[index] for index in made.wanted]
         to_do = [part for part in asked if part.name not in done]

@@ -15,7 +15,7 @@ from PIL import Image
 from ..errors import RunError
 from ..methods.registry import METHODS
 from ..runs.files import part_key, read, read_picture, read_png_facts
-from ..runs.folder import RunFolder, find_runs, read_record
+from ..runs.folder import RunFolder, find_runs, read_record, told_frames
 from ..runs.request import recorded, story_to_dict
 from ..settings import settings
 
@@ -130,7 +130,9 @@ def _read(root: Path) -> _Run:
         for text in (request.method, story.title, *texts):
             if not isinstance(text, str):
                 raise TypeError(f"{text!r} is no text")
-        keys = [record["parts"][f"frames/{n:03d}"]["key"] for n in range(len(texts))]
+        frames = told_frames(folder)
+        if len(frames) != len(texts):
+            raise ValueError(f"{len(texts)} scenes and {len(frames)} frames")
         model = record["model"]
         alike = {
             "weights": model["fingerprint"],
@@ -141,9 +143,8 @@ def _read(root: Path) -> _Run:
         case = Case(part_key(story_to_dict(story)), story.title, texts, {})
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{folder.record} is broken: {error!r}; choose another folder") from None
-    frames = tuple(folder.frame(n) for n in range(len(texts)))
     found = [(read_png_facts(frame, root) or {}).get("key") for frame in frames]
-    whole = frames if None not in found and found == keys else None
+    whole = tuple(frames) if found == list(frames.values()) else None
     return _Run(root, request.method, case, whole, alike)
 
 

@@ -18,7 +18,7 @@ from ..metrics.intervals import HOW
 from ..metrics.measures import Score, attribute_scores, described, score
 from ..runs import files
 from ..runs.files import canonical
-from ..runs.folder import RunFolder, find_runs
+from ..runs.folder import RunFolder, find_runs, told_frames
 from ..runs.request import recorded
 from ..sizes import Size, as_text
 from .instruments import EvaluationRequest, Tools, open_tools
@@ -133,11 +133,11 @@ def read_run(
     """
     folder, story = RunFolder(root), recorded(root).story
     made = []
-    for index in range(len(story.scenes)):
-        facts = files.read_png_facts(folder.frame(index), root)
-        file = folder.template(index) if templates else folder.frame(index)
-        if facts is not None and file.is_file() and folder.masks(index).is_file():
-            made.append(_picture(root, file, folder.masks(index), facts))
+    for frame in told_frames(folder):
+        facts, masks = files.read_png_facts(frame, root), frame.with_suffix(".masks.png")
+        file = frame.with_suffix(".template.png") if templates else frame
+        if facts is not None and file.is_file() and masks.is_file():
+            made.append(_picture(root, file, masks, facts))
     if not made:
         raise RunError(f"{root} has no finished picture; paint it with identitystory generate")
     if len(made) < len(story.scenes) and notes is not None:

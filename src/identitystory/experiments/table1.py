@@ -100,13 +100,12 @@ def _cost(request: Experiment, variant: Variant) -> dict[str, float | None]:
 
 def _seconds(run: RunRequest) -> list[float]:
     """What each frame took when it was last painted, by the run's diary."""
-    frames = {f"frames/{index:03d}" for index in range(len(run.story.scenes))}
     diary, found = RunFolder(run.out).events, {}
     for line in read(diary, run.out).splitlines():
         try:
             told = plain_json(line)
-            if told["event"] == "FrameReady" and told["part"] in frames:
-                found[str(told["part"])] = float(told["seconds"])
+            if told["event"] == "FrameReady" and told["index"] < len(run.story.scenes):
+                found[int(told["index"])] = float(told["seconds"])
         except (ValueError, KeyError, TypeError):
             continue  # a line that a crash cut short
     return list(found.values())

@@ -15,7 +15,7 @@ from ..sampling import sized
 from ..seeds import derived_seed
 from ..types import Frame, Story
 from .base import BaseMethod
-from .method import Work, editable
+from .method import Work, editable, for_the_last
 
 Conditions = dict[tuple[int, ...], Conditioning]  # of each group of frames that is stepped together
 FRAMES_AT_ONCE = 16  # latents kept side by side; longer stories are painted in such portions
@@ -39,6 +39,7 @@ class Anchors:
     seen: tuple[tuple[int, ...], ...]
 
 
+@for_the_last
 def anchors(story: Story, per_character: int, *, alone: bool) -> Anchors:
     """The first ``per_character`` frames of each character, and who looks at which.
 

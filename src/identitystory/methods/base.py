@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 from ..config import Preset
 from ..types import Prompt, Scene, Story, plain
 from ..wording import negative
-from .method import Method, Sources, Work
+from .method import Method, Sources, Work, for_the_last
+
+
+@for_the_last
+def _frame(sources: Sources, n: int) -> dict[str, Any]:
+    """What frame ``n`` is made from, whoever looks at it."""
+    scene, keys = sources.story.scenes[n], sources.identities
+    cast = [sources.story.character(name) for name in scene.cast]
+    return {
+        "scene": plain(replace(scene, id="")),
+        "cast": [plain(c) for c in cast],
+        "faces": {c.name: keys[c.name] for c in cast if c.name in keys},
+        "seed": sources.seeds[n],
+    }
 
 
 @dataclass(frozen=True)
@@ -57,22 +70,11 @@ class BaseMethod(Method):
 
     def inputs(self, sources: Sources, index: int) -> dict[str, Any]:
         """Its settings, the frame, and the frames that it looks at."""
-        story, beside = sources.story, self.depends(sources.story, index)
-
-        def frame(n: int) -> dict[str, Any]:
-            cast = [story.character(name) for name in story.scenes[n].cast]
-            keys = sources.identities
-            return {
-                "scene": plain(story.scenes[n]),
-                "cast": [plain(c) for c in cast],
-                "faces": {c.name: keys[c.name] for c in cast if c.name in keys},
-                "seed": sources.seeds[n],
-            }
-
+        beside = self.depends(sources.story, index)
         return {
             "method": [self.name, self.settings()],
-            "frame": frame(index),
-            "beside": [frame(d) for d in beside],
+            "frame": _frame(sources, index),
+            "beside": [_frame(sources, d) for d in beside],
             "before": sum(d < index for d in beside),
         }
 

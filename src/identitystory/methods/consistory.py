@@ -57,9 +57,9 @@ class ConsiStory(AnchoredMethod):
     feature_timestep: int = 261
     injection: float = 0.8
 
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+    def seed(self, seed: int, place: int | str, *, per_frame: bool) -> int:
         """Another noise for every frame."""
-        return frame_seed(seed, index, per_frame=True)
+        return frame_seed(seed, place, per_frame=True)
 
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame and pass, and 2 more for each step whose queries are blended."""

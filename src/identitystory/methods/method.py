@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from functools import wraps
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, Self, TypeVar
 
 import torch
 from PIL import Image
@@ -25,6 +26,27 @@ from ..wording import phrases
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+P = ParamSpec("P")
+
+
+def for_the_last(function: Callable[P, Value]) -> Callable[P, Value]:
+    """``function``, which remembers all it gave for the first argument that it was given last.
+
+    So that what is read off a whole story, again for each of its frames, is read once.
+    """
+    last: list[tuple[Any, dict[Any, Value]]] = [(None, {})]
+
+    @wraps(function)
+    def remembering(*given: P.args, **named: P.kwargs) -> Value:
+        kept = last[0]  # one value, so that threads need no lock
+        if kept[0] is not given[0]:
+            last[0] = kept = given[0], {}
+        rest = given[1:], tuple(named.items())
+        if rest not in kept[1]:
+            kept[1][rest] = function(*given, **named)
+        return kept[1][rest]
+
+    return remembering
 
 
 class Kept(Generic[Key, Value]):
@@ -104,9 +126,12 @@ class Method(Protocol):
         """The method with the settings that ``preset`` asks for."""
         ...
 
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
-        """The seed of frame ``index`` in a run of ``seed``; ``per_frame`` is the preset's wish."""
-        return frame_seed(seed, index, per_frame=per_frame)
+    def seed(self, seed: int, place: int | str, *, per_frame: bool) -> int:
+        """The seed of the frame at ``place`` (from 0, or its scene's id) in a run of ``seed``.
+
+        ``per_frame`` is the preset's wish.
+        """
+        return frame_seed(seed, place, per_frame=per_frame)
 
     def depends(self, story: Story, index: int) -> tuple[int, ...]:
         """The other frames that frame ``index`` looks at, in the order that matters; none."""

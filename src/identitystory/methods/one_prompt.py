@@ -72,7 +72,7 @@ class OnePromptOneStory(BaseMethod):
         """Each frame's own pooled vector too: see ``own_pooled``."""
         return {**super().changes(preset), "own_pooled": True}
 
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+    def seed(self, seed: int, place: int | str, *, per_frame: bool) -> int:
         """The same noise for every frame."""
         return seed
 

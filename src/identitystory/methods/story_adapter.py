@@ -48,7 +48,7 @@ class StoryAdapter(BaseMethod):
     scale_first: float = 0.3
     scale_last: float = 0.5
 
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+    def seed(self, seed: int, place: int | str, *, per_frame: bool) -> int:
         """The same noise for every frame."""
         return seed
 

@@ -51,9 +51,9 @@ class StoryDiffusion(AnchoredMethod):
     early: int = 20
     same_noise: bool = True
 
-    def seed(self, seed: int, index: int, *, per_frame: bool) -> int:
+    def seed(self, seed: int, place: int | str, *, per_frame: bool) -> int:
         """The story's own, as ``same_noise`` says."""
-        return frame_seed(seed, index, per_frame=not self.same_noise)
+        return frame_seed(seed, place, per_frame=not self.same_noise)
 
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame, the anchors' counted in every portion."""

@@ -29,7 +29,7 @@ def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
             its face is put into.
         ModelError: a tokenizer of the checkpoint is missing or broken.
     """
-    asked = list(_asked(request, made))
+    asked = list(dict.fromkeys(_asked(request, made)))  # others' frames share prompts
     for prompt, noun in asked:
         if noun:
             class_word(prompt, noun)

@@ -1,6 +1,7 @@
 """What a run tells while it goes on: frozen values, the same for the terminal, JSON and the studio.
 
-A *part* is one identity (``cast/Mara``) or one frame (``frames/003``), named after its files.
+A *part* is one identity (``cast/Mara``) or one frame (``frames/003``), named after its files; an
+``index`` is the place of a scene in its story, from 0: that of ``frames/003`` is 2.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Started:
         parts: every part asked for, in order.
         to_do: those that are not there yet.
         evaluations: U-Net evaluations that lie ahead (finished portraits not counted again).
+        seed: of the run, or the one that was given to some of its frames.
     """
 
     title: str
@@ -30,6 +32,7 @@ class Started:
     parts: tuple[str, ...]
     to_do: tuple[str, ...]
     evaluations: int
+    seed: int
 
 
 @dataclass(frozen=True)

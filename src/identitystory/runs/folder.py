@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,17 +70,17 @@ class RunFolder:
         """frames.partial/: what a method keeps on the way to its frames."""
         return self.root / "frames.partial"
 
-    def frame(self, index: int) -> Path:
-        """frames/000.png."""
-        return self.root / "frames" / f"{index:03d}.png"
+    def frame(self, index: int, kind: str = "") -> Path:
+        """frames/001.png of the first scene, ``index`` 0; or of ``kind`` ``.template``, ``.masks``."""
+        return self.root / f"{frame_part(index)}{kind}.png"
 
     def template(self, index: int) -> Path:
-        """frames/000.template.png."""
-        return self.root / "frames" / f"{index:03d}.template.png"
+        """frames/001.template.png."""
+        return self.frame(index, ".template")
 
     def masks(self, index: int) -> Path:
-        """frames/000.masks.png."""
-        return self.root / "frames" / f"{index:03d}.masks.png"
+        """frames/001.masks.png."""
+        return self.frame(index, ".masks")
 
     @property
     def takes(self) -> Path:
@@ -89,6 +90,16 @@ class RunFolder:
     def drop_chunks(self, name: str) -> None:
         """Removes cast/NAME.partial, if it is there."""
         inside.remove(self.chunk(name, 0).parent, self.root)
+
+
+def scene_number(index: int) -> str:
+    """Scene ``index`` (from 0, as in Python) as files and pages count: ``001`` is the first."""
+    return f"{index + 1:03d}"
+
+
+def frame_part(index: int) -> str:
+    """The part of a run that is the frame of scene ``index``: ``frames/001`` of the first."""
+    return f"frames/{scene_number(index)}"
 
 
 @contextmanager
@@ -153,6 +164,17 @@ def read_record(folder: RunFolder) -> dict[str, Any] | None:
         return record_told(record)
     except ValueError as error:
         raise RunError(f"{folder.record} is broken ({error}); choose another folder") from None
+
+
+def told_frames(folder: RunFolder) -> dict[Path, str]:
+    """The frame of each scene, there or not, with the key that run.json has for it.
+
+    Raises:
+        RunError: as `read_record`.
+    """
+    parts = (read_record(folder) or {}).get("parts", {}).items()
+    frames = {name: part["key"] for name, part in parts if re.fullmatch(r"frames/\d{3,}", name)}
+    return {folder.root / f"{name}.png": key for name, key in frames.items()}
 
 
 def no_run(path: Path, hint: str = "make one with identitystory generate") -> RunError:

@@ -6,9 +6,11 @@ A folder that already holds a run keeps its own settings unless told otherwise, 
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import RunError
 from ..methods.registry import check_method
@@ -24,18 +26,26 @@ from .folder import RunFolder
 from .request import RunRequest, from_picture, recorded
 
 
-def default_folder(story: Story, source: str = "") -> Path:
+def default_folder(
+    story: Story,
+    source: str = "",
+    parent: Path | None = None,
+    taken: Collection[Path] = (),
+) -> Path:
     """``runs/<the title as a folder name>``, or with more letters if that is another story's.
 
     Args:
         story: whose pictures go there.
         source: `source_of` its file; empty for a story that is typed.
+        parent: instead of ``runs``, if it is given.
+        taken: folders that will be another story's.
     """
-    folder = Path("runs") / slug(story.title)
-    if not RunFolder(folder).record.is_file():
-        return folder
-    there = recorded(folder)
-    same = source == there.source if source and there.source else _related(story, there.story)
+    folder = (parent or Path("runs")) / slug(story.title)
+    if RunFolder(folder).record.is_file():
+        there = recorded(folder)
+        same = source == there.source if source and there.source else _related(story, there.story)
+    else:
+        same = folder not in taken
     if same:
         return folder
     more = part_key([source, [c.description for c in story.characters]])[:6]
@@ -62,13 +72,14 @@ def new_request(
     overrides: Overrides = Overrides(),
     *,
     preset_name: str | None = None,
-    seed: int | None = None,
+    seed: int | Literal["random"] | None = None,
     only: tuple[int, ...] = (),
     paint: bool = True,
     method: str | None = None,
     size: str | None = None,
     aspect: str | None = None,
     file: str | Path | None = None,
+    max_takes: int | None = None,
     **where: str | None,
 ) -> RunRequest:
     """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
@@ -78,13 +89,14 @@ def new_request(
         out: the run folder; None is ``default_folder``.
         overrides: what stands instead of the preset's numbers.
         preset_name: see presets.PRESETS.
-        seed: see ``RunRequest``.
+        seed: see ``RunRequest``; ``random`` draws one, unless a whole run is there and has its own.
         only: see ``RunRequest``.
         paint: see ``RunRequest``.
         method: see ``RunRequest``.
         size: ``1216x832``, of scenes that have no shape of their own.
         aspect: ``16:9``, likewise: the nearest size that the model was made for.
         file: the story's, so that another of the same title has another folder.
+        max_takes: see ``RunRequest``.
         **where: ``model``, ``device``, ``dtype``.
 
     Raises:
@@ -94,7 +106,8 @@ def new_request(
     out = out or default_folder(story, source)
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
     request = RunRequest(story, out, preset(DEFAULT_PRESET, given.get("model", DEFAULT_MODEL)))
-    if out.is_dir() and RunFolder(out).record.is_file():
+    there = RunFolder(out).record.is_file()
+    if there:
         before = recorded(out)
         whole = before.story if only and _begins(before.story, story) else story
         same = source and source == before.source
@@ -111,6 +124,12 @@ def new_request(
         given["method"] = check_method(method)
     if shape := shape_of(size, aspect):
         given["shape"] = shape
+    if max_takes is not None:
+        given["max_takes"] = max_takes
+    if seed == "random":
+        seed = None if there and not only else secrets.randbelow(2**32)
+        if seed is None:
+            notes += ("the run goes on with its own seed; only a new run or --only draws another",)
     given["source"] = source or request.source
     return replace(
         request, preset=configuration, notes=notes, seed=seed, only=only, paint=paint, **given

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from .. import pipeline
-from ..config import Preset
 from ..methods.method import Work, find_cast
 from ..protocols import Backend, ModelFacts
 from ..sampling import watched
@@ -37,18 +35,21 @@ from .events import (
     event_json,
 )
 from .files import FolderNotes
-from .folder import RunFolder, has_identity, read_identity
+from .folder import RunFolder, has_identity, read_identity, scene_number
+from .opening import Load, open_model
 from .plan import Part, Plan
 from .portraits import batches, search, write_cast
 from .request import RunRequest
+from .takes import Found
 
-Load = Callable[..., Backend]  # `models.backend.load_backend`, or what stands for it
 
-
-def finished_parts(folder: RunFolder, made: Plan, spoilt: files.Spoilt = files.silent) -> set[str]:
+def finished_parts(
+    folder: RunFolder, made: Plan, frames: Found, spoilt: files.Spoilt = files.silent
+) -> set[str]:
     """Names of the parts of a plan whose files in ``folder`` all carry the plan's key.
 
-    An identity's numbers are looked at, too; ``spoilt`` hears of its file if they are not its.
+    ``frames`` is a `takes.scan` of it. An identity's numbers are looked at, too; ``spoilt`` hears of
+    its file if they are not its.
     """
     there, root = set(), folder.root
     for name, part in made.identities.items():
@@ -57,29 +58,9 @@ def finished_parts(folder: RunFolder, made: Plan, spoilt: files.Spoilt = files.s
             there.add(part.name)
     for index, part in enumerate(made.frames):
         paths = [folder.frame, folder.masks, *[folder.template] * made.method.has_templates]
-        pictures = (files.read_png_facts(path(index), root) for path in paths)
-        if all(f is not None and f.get("key") == part.key for f in pictures):
+        if all(frames.get(path(index)) == part.key for path in paths):
             there.add(part.name)
     return there
-
-
-def open_model(load: Load, model: str, preset: Preset, facts: ModelFacts) -> Backend:
-    """The model as ``preset`` wants it, on the device and in the precision of ``facts``."""
-    more = {
-        "search_steps": preset.discovery.search_steps,
-        "memory": None if preset.memory == "all" else preset.memory,
-        "compiled": preset.compiled or None,
-        "reuse": None if preset.reuse == 1 else preset.reuse,
-        "distilled": preset.discovery.distilled or None,
-    }
-    return load(
-        model,
-        sampler=preset.sampler,
-        num_steps=preset.num_steps,
-        device=facts.device,
-        dtype=facts.dtype,
-        **{key: value for key, value in more.items() if value is not None},
-    )
 
 
 class Run:
@@ -92,26 +73,27 @@ class Run:
         model: ModelFacts,
         made: Plan,
         folder: RunFolder,
+        frames: Found,
         emit: Emit,
     ) -> None:
         self.load, self.request, self.model = load, request, model
         self.plan, self.folder, self.emit_outside = made, folder, emit
+        self.spoilt: list[Path] = []
+        done = finished_parts(folder, made, frames, self.spoilt.append)
+        self.state = dict.fromkeys(done, "done")
         self.backend: Backend | None = None
         self.part = ""  # that the steps now belong to
         self.waiting = 0  # frames that have a template and no picture yet
         self.evaluations = 0
         self.total = 0
         self.began = time.perf_counter()
-        self.state: dict[str, str] = {}
 
     def work(self) -> None:
         """Everything, in order: identities, frames, the page."""
         story, made = self.request.story, self.plan
         identities = [(name, made.identities[name]) for name in made.cast]
         frames = [(index, made.frames[index]) for index in made.wanted]
-        spoilt: list[Path] = []
-        done = finished_parts(self.folder, made, spoilt.append)
-        self.state = dict.fromkeys(done, "done")
+        done = set(self.state)
         asked = [p for _, p in identities] + [p for _, p in frames]
         to_do = [p for p in asked if p.name not in done]
         # A frame that is there needs no identity, but its identity is a part of the run.
@@ -119,10 +101,11 @@ class Run:
         self._save_record()  # the first file of all: it is what makes the folder a run
         root = self.folder.root
         every, missing = tuple(p.name for p in asked), tuple(p.name for p in to_do)
-        self.emit(Started(story.title, root, every, missing, self.total))
+        seed = made.seed if self.request.seed is None else self.request.seed
+        self.emit(Started(story.title, root, every, missing, self.total, seed))
         for line in warnings(self.request, made, self.model, self.folder):
             self.emit(Warned(line))
-        for path in spoilt:
+        for path in self.spoilt:
             self._spoilt(path)
         found: dict[str, Identity] = {}
         for name, part in identities:
@@ -235,8 +218,8 @@ class Run:
         self.part = self.plan.frames[index].name
         self.emit(TemplateReady(index, self.part, template.seed, template.missing))
         for name in template.missing:
-            line = f"frame {index:03d}: {name!r} was not found in the picture and keeps the "
-            self.emit(Warned(f"{line}template's face; try --only {index} --seed N"))
+            line = f"scene {index + 1}: {name!r} was not found in the picture and keeps the "
+            self.emit(Warned(f"{line}template's face; try --only {index + 1} --seed random"))
 
     def _store(self, index: int, frame: Frame, seconds: float) -> None:
         """The frame's files, each telling what it was made from; then the event."""
@@ -245,11 +228,11 @@ class Run:
         if template is None:
             find = self._model().segmenter
             M, missing = find_cast(find, self.request.story, frame.scene, frame.image)
-            facts = part.facts | {"missing": list(missing)}
+            facts = part.facts() | {"missing": list(missing)}
             inside.remove(self.folder.template(index), self.folder.root)  # another method's
         else:
             M, missing = template.masks, template.missing
-            facts = part.facts | {"missing": list(missing), "template_seed": template.seed}
+            facts = part.facts() | {"missing": list(missing), "template_seed": template.seed}
             write(self.folder.template(index), template.image, facts | {"part": "template"})
         masks = sheets.masks_picture(M, frame.image.size)
         write(self.folder.masks(index), masks, facts | {"part": "masks"})
@@ -280,8 +263,8 @@ class Run:
         """sheet.png of all frames that are there, made only if one of them changed."""
         story = self.request.story
         ready = [i for i, p in enumerate(self.plan.frames) if self.state.get(p.name) == "done"]
-        texts = [story.scenes[i].text.replace("{", "").replace("}", "") for i in ready]
-        captions = [f"{i:03d}  {text}" for i, text in zip(ready, texts, strict=True)]
+        captions = [f"{scene_number(i)}  {story.scenes[i].text}" for i in ready]
+        captions = [caption.replace("{", "").replace("}", "") for caption in captions]
         key = files.part_key(["page", [self.plan.frames[i].key for i in ready], captions])
         root = self.folder.root
         facts = files.read_png_facts(self.folder.sheet, root)

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from ..types import Story
 from .request import RunRequest
 
+Place = int | str  # where a scene stood when the run first had it, from 0; or its id
+_T = TypeVar("_T", int, str)
 
-def places_of(story: Story, record: Mapping[str, Any]) -> tuple[int, ...]:
-    """Of each scene its place in the run: the recorded one, known by its words, or a free one.
 
-    A scene that is new takes the place where it stands, if no other scene has it.
+def places_of(story: Story, record: Mapping[str, Any]) -> tuple[Place, ...]:
+    """Of each scene its place in the run: the recorded one, known by its id or its words, or a new one.
+
+    A scene that is new takes its id, or the number of where it stands, if no other scene has it. One
+    that was there before it got an id is known by its words, and keeps its place.
     """
     recorded = record.get("story", {}).get("scenes", [])
     old = record.get("places", range(len(recorded)))
-    known = dict(zip(_told(s["text"] or s["prompt"] for s in recorded), old, strict=True))
-    found = [known.get(name) for name in _told(s.text or s.prompt for s in story.scenes)]
+    by_id = {s["id"]: place for s, place in zip(recorded, old, strict=True) if s.get("id")}
+    words = _told(s["text"] or s["prompt"] for s in recorded)
+    by_words = {name: (s, place) for name, s, place in zip(words, recorded, old, strict=True)}
+    found: list[Place | None] = [by_id.get(scene.id) for scene in story.scenes]
     taken = {place for place in found if place is not None}
-    free = (place for place in count() if place not in taken)
-    for n, place in enumerate(found):
-        if place is None:
-            found[n] = n if n not in taken else next(p for p in free if p >= len(found))
-            taken.add(found[n])
+    names = _told(scene.text or scene.prompt for scene in story.scenes)
+    for n, (scene, name) in enumerate(zip(story.scenes, names, strict=True)):
+        there, place = by_words.get(name, ({}, None))
+        renamed = scene.id and there.get("id")
+        if found[n] is None and place is not None and place not in taken and not renamed:
+            found[n] = place
+            taken.add(place)
+    free = (place for place in count(len(found)) if place not in taken)
+    for n, scene in enumerate(story.scenes):
+        if found[n] is None:
+            own: Place = scene.id or n
+            found[n] = own = next(free) if own in taken else own
+            taken.add(own)
     return tuple(place for place in found if place is not None)
 
 
@@ -39,13 +53,32 @@ def _told(texts: Iterable[str]) -> list[tuple[str, int]]:
     return names
 
 
+def by_place(recorded: Mapping[str, Any], kind: Callable[[Any], _T]) -> dict[Place, _T]:
+    """What run.json holds by place, whose keys are all text there; an id never is a number."""
+    return {int(k) if k.isdigit() else k: kind(v) for k, v in recorded.items()}
+
+
+def _numbers_first(pair: tuple[Place, int]) -> tuple[bool, Place]:
+    return isinstance(pair[0], str), pair[0]
+
+
 def seeds_of(
-    request: RunRequest, record: Mapping[str, Any], places: tuple[int, ...]
-) -> tuple[int, dict[int, int], dict[int, str]]:
-    """The run's seed, those of single frames and the chosen takes, both by place."""
+    request: RunRequest, record: Mapping[str, Any], places: tuple[Place, ...]
+) -> tuple[int, dict[Place, int], dict[Place, str]]:
+    """The run's seed, those of single frames and the chosen takes, both by place.
+
+    A take is no longer chosen once its scene has other words.
+    """
     seed = int(record.get("seed", 0))
-    frame_seeds = {int(k): int(v) for k, v in record.get("frame_seeds", {}).items()}
-    chosen = {int(k): str(v) for k, v in record.get("chosen", {}).items()}
+    frame_seeds = by_place(record.get("frame_seeds", {}), int)
+    scenes = record.get("story", {}).get("scenes", [])
+    before = dict(zip(record.get("places", range(len(scenes))), scenes, strict=True))
+    now = {place: s.text for place, s in zip(places, request.story.scenes, strict=True)}
+    chosen = {
+        place: key
+        for place, key in by_place(record.get("chosen", {}), str).items()
+        if place not in now or now[place] == before.get(place, {}).get("text")
+    }
     if request.seed is not None:
         if rerolled := {places[n] for n in set(request.only) - set(request.frame_seeds)}:
             frame_seeds |= dict.fromkeys(rerolled, request.seed)
@@ -53,4 +86,4 @@ def seeds_of(
         elif request.seed != seed:
             seed, frame_seeds, chosen = request.seed, {}, {}
     frame_seeds |= {places[n]: own for n, own in request.frame_seeds.items()}
-    return seed, dict(sorted(frame_seeds.items())), chosen
+    return seed, dict(sorted(frame_seeds.items(), key=_numbers_first)), chosen

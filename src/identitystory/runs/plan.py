@@ -6,8 +6,9 @@ is kept, anything else is made: resuming, re-rolling one frame and longer storie
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ..config import Preset
@@ -25,8 +26,8 @@ from ..wording import search_prompt
 from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
 from .files import part_key, versions
-from .places import places_of, seeds_of
-from .request import RunRequest, sized_story, story_to_dict
+from .places import Place, places_of, seeds_of
+from .request import MAX_TAKES, RunRequest, sized_story, story_to_dict
 
 RECIPE = 2  # counts up when the same inputs start to give other pictures
 PORTRAIT_BATCH = 16  # portraits painted and stored at a time
@@ -40,7 +41,7 @@ class Part:
         name: ``cast/Mara`` or ``frames/003``, after its files.
         key: sha256 over its inputs.
         seed: the run's for an identity, the frame's own for a frame.
-        facts: how it is made; what its files carry.
+        facts: tells how it is made; what its files carry.
         pieces: what other runs could use of it, by its name in a `cache.Cache`, and the network
             calls each takes: an identity's batches of portraits in order, a frame's template.
     """
@@ -48,7 +49,7 @@ class Part:
     name: str
     key: str
     seed: int
-    facts: dict[str, Any]
+    facts: Callable[[], dict[str, Any]]
     pieces: dict[str, int] = field(default_factory=dict)
 
 
@@ -61,8 +62,8 @@ class Plan:
         frames: by scene, from 0.
         cast: names whose identities are asked for, in the story's order.
         wanted: frames asked for, ascending.
-        places: of each scene, the number that its seed comes from: where it stood when the run
-            first had it. Seeds and chosen takes follow scenes, not their order.
+        places: of each scene what its seed comes from: its id, or where it stood when the run first
+            had it. Seeds and chosen takes follow scenes, not their order.
         frame_seeds: seeds of single frames that stay in force, by place.
         chosen: keys of takes that were chosen, by place.
         method: what paints the frames.
@@ -71,22 +72,22 @@ class Plan:
     """
 
     seed: int
-    frame_seeds: dict[int, int]
+    frame_seeds: dict[Place, int]
     identities: dict[str, Part]
     frames: list[Part]
     cast: tuple[str, ...]
     wanted: tuple[int, ...]
     method: Method
     story: Story
-    places: tuple[int, ...]
-    chosen: dict[int, str]
+    places: tuple[Place, ...]
+    chosen: dict[Place, str]
 
 
 def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None) -> Plan:
     """The plan of ``request`` in a folder whose run.json is ``record``.
 
     Raises:
-        ConfigError: a frame is asked for that the story does not have; a seed out of range; more
+        ConfigError: a scene is asked for that the story does not have; a seed out of range; more
             steps than the model has; no such method.
         ModelError: the method has weights of its own, or the search is distilled, and the model
             does not hold what they need.
@@ -110,10 +111,8 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     )
     keys = {name: part.key for name, part in identities.items()}
     frames = _frames(request, painter, Sources(story, model, seeds, keys), seed)
-    frames = [
-        replace(part, key=chosen.get(place, part.key))
-        for part, place in zip(frames, places, strict=True)
-    ]
+    placed = zip(frames, places, strict=True)
+    frames = [replace(part, key=chosen.get(place, part.key)) for part, place in placed]
     wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
     needed = {name for index in wanted for name in story.scenes[index].cast}
     cast = tuple(name for name in identities if not request.paint or name in needed)
@@ -126,7 +125,9 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
     last = len(story.scenes) - 1
     for index in (*request.only, *request.frame_seeds):
         if not 0 <= index <= last:
-            raise ConfigError(f"there is no frame {index}; this story has frames 0 to {last}")
+            raise ConfigError(
+                f"there is no scene {index + 1}; this story has scenes 1 to {last + 1}"
+            )
     for value in (request.seed, *request.frame_seeds.values()):
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"the seed is {value}; it must be at least 0 and below 2^63")
@@ -164,8 +165,8 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
             **_later(preset),
         }
     )
-    facts = {"part": "identity", "key": key, "character": plain(character)}
-    facts |= _common_facts(request, model, seed)
+    told = {"part": "identity", "key": key, "character": plain(character)}
+    told |= _common_facts(request, model, seed)
     shared = {
         "prompt": search_prompt(character, config),
         "guidance": config.portrait_guidance,
@@ -179,7 +180,7 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
         _piece(PORTRAITS, "portraits", preset, model, shared | {"seeds": seeds}): calls * len(seeds)
         for seeds in portrait_batches(character, seed, preset)
     }
-    return Part(f"cast/{file_stem(character.name)}", key, seed, facts, pieces)
+    return Part(f"cast/{file_stem(character.name)}", key, seed, lambda: told, pieces)
 
 
 def portrait_batches(character: Character, seed: int, preset: Preset) -> list[list[int]]:
@@ -205,13 +206,19 @@ def _frames(request: RunRequest, painter: Method, sources: Sources, seed: int) -
     parts = []
     for n, own in enumerate(sources.seeds):
         key = part_key(common | painter.inputs(sources, n))
-        facts = told | {"key": key, "frame_seed": own} | painter.facts(sources, n)
+        it = told | {"key": key, "frame_seed": own}
+        facts = partial(_frame_facts, it, painter, sources, n)
         pieces = {}
         if (template := painter.template(sources, n)) is not None:
             inputs, calls = template
             pieces[_piece(TEMPLATES, "template", preset, model, inputs)] = calls
-        parts.append(Part(f"frames/{n:03d}", key, own, facts, pieces))
+        parts.append(Part(runfolder.frame_part(n), key, own, facts, pieces))
     return parts
+
+
+def _frame_facts(told: dict[str, Any], painter: Method, sources: Sources, n: int) -> dict[str, Any]:
+    """What the files of frame ``n`` carry; some methods tell the whole story in each."""
+    return told | painter.facts(sources, n)
 
 
 def _common_facts(request: RunRequest, model: ModelFacts, seed: int) -> dict[str, Any]:
@@ -271,6 +278,7 @@ def make_record(
             "only": list(request.only),
             "paint": request.paint,
             **{k: v for k in ("shape", "source") if (v := getattr(request, k))},
+            **({"max_takes": m} if (m := request.max_takes) != MAX_TAKES else {}),
         },
         "story": story_to_dict(request.story),
         "configuration": to_dict(request.preset),

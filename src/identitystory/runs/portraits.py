@@ -109,7 +109,7 @@ def write_cast(
     """The identity of the rows of E, stored with its contact sheet; the run's batches are removed."""
     identity = discover(E, config, seed=part.seed)
     kept = identity.kept.tolist()
-    facts = part.facts | {"kept": kept}
+    facts = part.facts() | {"kept": kept}
     sheet = sheets.contact_sheet(thumbnails, kept)
     files.write_png(folder.contact_sheet(name), sheet, facts, folder.root)
     write_identity(folder.identity(name), identity, E, facts, folder.root)

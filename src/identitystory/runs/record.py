@@ -6,6 +6,7 @@ so that a newer version may say more.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from pydantic import (
 
 from ..story.file import file_stem
 from ..story.plain import plain_json
+from ..story.schema import ID, MAX_ID
 from ..types import Story
 
 Line = Annotated[str, Field(max_length=4096)]
@@ -28,6 +30,7 @@ Text = Annotated[str, Field(max_length=100_000)]  # a filled prompt
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]  # it names files
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Id = Annotated[str, Field(pattern=ID, max_length=MAX_ID)]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
 
 
@@ -48,6 +51,9 @@ def _story(values: Any) -> Story:
     stems = {file_stem(name).casefold() for name in names}
     if len(stems) < len(story.characters) or not all(0 < len(name) <= 200 for name in names):
         raise ValueError("two characters have one name, or a name is too long")
+    ids = [scene.id for scene in story.scenes if scene.id]
+    if len(set(ids)) < len(ids) or not all(len(i) <= MAX_ID and re.fullmatch(ID, i) for i in ids):
+        raise ValueError("two scenes have one id, or an id is none")
     if not story.scenes:
         raise ValueError("it has no scenes")
     if any(len(set(s.cast)) < len(s.cast) or set(s.cast) - names for s in story.scenes):
@@ -81,6 +87,7 @@ class Asked(_Told):
     method: Line = ""
     shape: Line = ""
     source: Line = ""
+    max_takes: Annotated[int, Field(ge=0)] = 0
 
 
 class PartTold(_Told):
@@ -98,9 +105,9 @@ class Record(_Told):
     model: ModelTold | None = None
     parts: dict[Line, PartTold] = {}
     seed: Seed = 0
-    frame_seeds: dict[Number, Seed] = {}
-    places: list[Annotated[int, Field(ge=0, lt=10**9)]] = []
-    chosen: dict[Number, Key] = {}
+    frame_seeds: dict[Number | Id, Seed] = {}
+    places: list[Annotated[int, Field(ge=0, lt=10**9)] | Id] = []
+    chosen: dict[Number | Id, Key] = {}
 
     @model_validator(mode="after")
     def _fits(self) -> Record:

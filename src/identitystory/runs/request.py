@@ -14,11 +14,14 @@ from ..models.files.catalogue import DEFAULT_MODEL
 from ..protocols import ModelFacts
 from ..settings import preset_from_dict
 from ..sizes import as_text, resolved
+from ..story.scenes import check_ids
 from ..types import Character, Scene, Story, plain
 from . import files, inside
 from . import folder as runfolder
 from .cache import Cache
 from .record import story_told
+
+MAX_TAKES = 1000  # all pictures of the longest story, painted anew once
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class RunRequest:
         model: a built-in name, a folder or a hub id.
         seed: of the run; with ``only`` it is the seed of those frames alone, unless
             ``frame_seeds`` has theirs. None keeps the run's own, which is 0 in a new folder.
-        only: frames to paint, numbered from 0 as in frames/; empty paints all.
-        frame_seeds: seeds of single frames, by number.
+        only: indexes of the scenes to paint, from 0; empty paints all.
+        frame_seeds: seeds of single frames, by index.
         paint: False stops after the identities.
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto``, ``float32``, ``bfloat16``, ``float16``.
@@ -46,6 +49,8 @@ class RunRequest:
         fingerprint: the model's, where a picture is made again; the run warns of another. Empty
             takes any.
         source: tells the story's file from others, see `options.source_of`; empty if there is none.
+        max_takes: earlier pictures that the folder keeps at most; a run that would keep more is
+            refused, and nothing is deleted.
     """
 
     story: Story
@@ -64,6 +69,7 @@ class RunRequest:
     shape: str = ""
     fingerprint: str = ""
     source: str = ""
+    max_takes: int = MAX_TAKES
 
 
 def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
@@ -74,6 +80,7 @@ def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
 
     Raises:
         RunError: there is no run, or one of its characters is described otherwise in ``more``.
+        StoryError: two scenes would have the same id.
     """
     request = recorded(out)
     story = request.story
@@ -88,6 +95,7 @@ def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
     if story.scenes[-len(added) :] == added:
         return request, 0
     characters = story.characters + tuple(c for c in more.characters if c.name not in known)
+    check_ids(story.scenes + added, f"{out} with these scenes")
     longer = replace(story, characters=characters, scenes=story.scenes + added)
     return replace(request, story=longer), len(added)
 
@@ -116,6 +124,7 @@ def recorded(out: Path) -> RunRequest:
             method=asked.get("method", OURS),
             shape=asked.get("shape", ""),
             source=str(asked.get("source", "")),
+            max_takes=int(asked.get("max_takes", MAX_TAKES)),
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
@@ -188,8 +197,8 @@ def sized_story(request: RunRequest, model: ModelFacts) -> Story:
             shape = "" if size == model.size else as_text(size)
         scenes.append(replace(scene, shape=shape, caption="", dialogue=()))
     people = tuple(replace(c, wears="") for c in request.story.characters)
-    bare = {"shape": "", "negative": "", "locations": ()}
-    return replace(request.story, characters=people, scenes=tuple(scenes), **bare)
+    bare = replace(request.story, shape="", negative="", locations=())
+    return replace(bare, characters=people, scenes=tuple(scenes))
 
 
 def story_to_dict(story: Story) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from .events import (
 )
 from .files import canonical
 from .folder import RunFolder
-from .painter import Load, Run
+from .opening import Load
+from .painter import Run
+from .plan import Plan
 from .request import RunRequest
 
 Describe = Callable[[str, str, str], ModelFacts]
@@ -53,20 +55,33 @@ class Service:
         return stream(lambda emit: self._work(request, emit))
 
     def _work(self, request: RunRequest, emit: Emit) -> None:
-        model = self.describe(request.model, request.device, request.dtype)
-        record = _record(RunFolder(request.out)) if request.out.is_dir() else None
-        made = plan.make_plan(request, model, record)  # a mistake leaves no folder behind
-        check_prompts(request, made, model)
+        model, record, made = self._planned(request)  # a mistake leaves no folder behind
         with runfolder.opened(request.out) as folder, torch.no_grad():
-            made = plan.make_plan(request, model, _record(folder))
-            takes.settle(folder, [part.key for part in made.frames])
-            Run(self.load, request, model, made, folder, emit).work()
+            found = takes.scan(folder)
+            now = runfolder.read_record(folder)
+            if now and (chosen := takes.chosen_keys(folder, now, found)) != now.get("chosen", {}):
+                now["chosen"] = chosen
+            if now != record:
+                made = plan.make_plan(request, model, now)
+            keys = [part.key for part in made.frames]
+            frames = takes.settle(folder, found, keys, request.max_takes)
+            Run(self.load, request, model, made, folder, frames, emit).work()
 
+    def check(self, request: RunRequest) -> None:
+        """Nothing, if `run` would start to paint ``request``, as far as can be told without a model.
 
-def _record(folder: RunFolder) -> dict[str, Any] | None:
-    """run.json, of the chosen takes those that are still there."""
-    record = runfolder.read_record(folder)
-    return record and {**record, "chosen": takes.chosen_keys(folder, record)}
+        Raises:
+            IdentityStoryError: it would not.
+        """
+        self._planned(request)
+
+    def _planned(self, request: RunRequest) -> tuple[ModelFacts, dict[str, Any] | None, Plan]:
+        """What the model is, run.json, and the plan, all checked; nothing is written."""
+        model = self.describe(request.model, request.device, request.dtype)
+        record = runfolder.read_record(RunFolder(request.out)) if request.out.is_dir() else None
+        made = plan.make_plan(request, model, record)
+        check_prompts(request, made, model)
+        return model, record, made
 
 
 class Kept:

@@ -1,8 +1,8 @@
 """Finished frames that are not the story's pictures now: kept, found again, chosen, thrown away.
 
-The picture of scene n lies in frames/NNN.png. Every other finished one, of another seed, setting,
-wording or scene, lies in frames/takes under the key of what it was made from. Nothing finished is
-ever overwritten, and what is asked for again is not painted again.
+The picture of the first scene lies in frames/001.png. Every other finished one, of another seed,
+setting, wording or scene, lies in frames/takes under the key of what it was made from. Nothing
+finished is ever overwritten, and what is asked for again is not painted again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..types import Scene
 from .files import read_png_facts, write_whole
 from .folder import RunFolder, no_run, opened, read_record
 from .inside import move, remove
 
 KINDS = ("", ".template", ".masks")  # a frame's files, by what stands before .png
+Found = Mapping[Path, str]  # files of frames/, each with the key of what it was made from
 MANY = 2**30  # bytes of takes from which on a run speaks of them
 
 
@@ -32,6 +34,7 @@ class Take:
         path: of the picture.
         key: sha256 over what it was made from.
         seed: its frame's.
+        id: the scene's; empty if it had none.
         text: the scene as its writer wrote it.
         chosen: whether it is the story's picture now.
     """
@@ -39,79 +42,120 @@ class Take:
     path: Path
     key: str
     seed: int
+    id: str
     text: str
     chosen: bool
 
 
-def settle(folder: RunFolder, keys: Sequence[str]) -> None:
+def scan(folder: RunFolder) -> dict[Path, str]:
+    """The whole files of frames/, each with the key of what it was made from; each is read once."""
+    return {file: key for file in _files(folder) if (key := _key(folder, file))}
+
+
+def settle(folder: RunFolder, found: Found, keys: Sequence[str], most: int) -> dict[Path, str]:
     """Puts each finished file where it belongs: of frame n in its place if its key is ``keys[n]``.
 
     All others move to the takes, and takes that are asked for move to their places. Every move is
     one rename, so that a run that is cut off here loses nothing: the next one goes on.
+
+    Args:
+        folder: opened.
+        found: `scan` of it.
+        keys: of the story's frames.
+        most: pictures that may be takes.
+
+    Returns:
+        What a `scan` would find now.
+
+    Raises:
+        RunError: there would be more takes than before, and more than ``most``. Nothing was moved.
     """
-    for place, number, kind in _places(folder):
-        facts = read_png_facts(place, folder.root)
-        key = str((facts or {}).get("key", ""))
-        if key and (number >= len(keys) or key != keys[number]):
-            move(place, _take(folder, key, kind), folder.root)
-    if not folder.takes.is_dir():
-        return
-    for number, key in enumerate(keys):
-        for kind in KINDS:
-            take, place = _take(folder, key, kind), _place(folder, number, kind)
-            if take.is_file() and not place.is_file():
-                move(take, place, folder.root)
+    asked = {folder.frame(n, kind): key for n, key in enumerate(keys) for kind in KINDS}
+    leaving = {file: key for file, key in found.items() if asked.get(file) != key}
+    now = {file: key for file, key in found.items() if file not in leaving}
+    kept = {file.stem for file in folder.takes.glob("*.png") if not _kind(file)}
+    left = {_take(folder, key).stem for file, key in leaving.items() if not _kind(file)}
+    back = {_take(folder, key).stem for file, key in asked.items() if file not in now}
+    after = len((kept | left) - back)
+    if after > max(most, len(kept)):
+        raise RunError(
+            f"{folder.root} would keep {after:,} earlier pictures, and at most {most:,} are kept: "
+            f"identitystory prune {folder.root} deletes {len(kept):,} and frees "
+            f"{size(folder) / 2**20:.1f} MiB; or give a larger --max-takes"
+        )
+    for file, key in leaving.items():
+        move(file, _take(folder, key, _kind(file)), folder.root)
+    for place, key in asked.items() if folder.takes.is_dir() else ():
+        take = _take(folder, key, _kind(place))
+        if place not in now and take.is_file() and not place.is_file():
+            move(take, place, folder.root)
+            now |= {place: told} if (told := _key(folder, place)) else {}
+    return now
 
 
-def chosen_keys(folder: RunFolder, record: Mapping[str, Any] | None) -> dict[int, str]:
-    """The takes that were chosen and are there, by the place of their scene (`plan.places`)."""
-    stored = {int(place): str(key) for place, key in (record or {}).get("chosen", {}).items()}
-    there = {take.key for take in takes(folder)} if stored else set()
-    return {place: key for place, key in stored.items() if key in there}
+def chosen_keys(folder: RunFolder, record: Mapping[str, Any], found: Found) -> dict[str, str]:
+    """Of ``record``'s chosen takes those that are there; ``found`` is a `scan` of the folder."""
+    frames = {key for file, key in found.items() if not _kind(file)}
+    return {
+        place: key
+        for place, key in record.get("chosen", {}).items()
+        if key in frames or _key(folder, _take(folder, key)) == key
+    }
 
 
 def takes(folder: RunFolder) -> list[Take]:
     """Every finished picture of the run, the oldest first."""
     found = []
-    frames = [path for path, _, kind in _places(folder) if not kind]
-    others = [p for p in folder.takes.glob("*.png") if "." not in p.stem]
+    frames = [file for file in _files(folder) if not _kind(file)]
+    others = [file for file in folder.takes.glob("*.png") if not _kind(file)]
     for path in frames + others:
         facts = read_png_facts(path, folder.root)
         if facts is None or not {"frame_seed", "key"} <= facts.keys():
             continue
-        text = str(facts.get("scene", {}).get("text", ""))
-        found.append(
-            (
-                path.stat().st_mtime_ns,
-                Take(path, str(facts["key"]), int(facts["frame_seed"]), text, path in frames),
-            )
-        )
+        scene, seed = facts.get("scene", {}), int(facts["frame_seed"])
+        id_, text = str(scene.get("id", "")), str(scene.get("text", ""))
+        take = Take(path, str(facts["key"]), seed, id_, text, path in frames)
+        found.append((path.stat().st_mtime_ns, take))
     return [take for _, take in sorted(found, key=lambda pair: (pair[0], pair[1].path.name))]
 
 
-def takes_of(folder: RunFolder, text: str) -> list[Take]:
-    """The pictures of the scene with these words, the oldest first; numbered from 1 by this order."""
-    return [take for take in takes(folder) if take.text == text]
+def takes_of(found: Sequence[Take], scene: Scene) -> list[Take]:
+    """Those of ``found`` that are of ``scene``, by its id or its words; numbered from 1 in this order."""
+    return [
+        take
+        for take in found
+        if (take.id == scene.id if take.id and scene.id else take.text == scene.text)
+    ]
 
 
-def choose(root: Path, frame: int, number: int) -> None:
-    """Makes take ``number`` (from 1, see `takes_of`) of frame ``frame`` its picture from now on.
+def choose(root: Path, index: int, number: int) -> None:
+    """Makes take ``number`` (from 1, see `takes_of`) of scene ``index`` (from 0) its picture from now on.
 
     Raises:
-        RunError: there is no run, no such frame or no such take, or the run is being written.
+        RunError: there is no run, no such scene or no such take, or the run is being written.
     """
     with _run(root) as (folder, record):
         scenes = record["story"]["scenes"]
-        if not 0 <= frame < len(scenes):
-            raise RunError(f"there is no frame {frame}; this run has frames 0 to {len(scenes) - 1}")
-        found = takes_of(folder, scenes[frame]["text"])
+        check_scene(root, index, len(scenes))
+        scene = Scene(**{**scenes[index], "cast": ()})
+        found = takes_of(takes(folder), scene)
         if not 1 <= number <= len(found):
             there = f"takes 1 to {len(found)}" if found else "none"
-            raise RunError(f"there is no take {number} of frame {frame}; there is {there}")
-        place = record.get("places", range(len(scenes)))[frame]
+            raise RunError(f"there is no take {number} of scene {index + 1}; there is {there}")
+        place = record.get("places", range(len(scenes)))[index]
         chosen = record.get("chosen", {}) | {str(place): found[number - 1].key}
         text = json.dumps(record | {"chosen": chosen}, indent=2, ensure_ascii=False) + "\n"
         write_whole(folder.record, text.encode(), folder.root)
+
+
+def check_scene(root: Path, index: int, count: int) -> None:
+    """Nothing, if the run at ``root``, of ``count`` scenes, has scene ``index`` (from 0).
+
+    Raises:
+        RunError: it has not.
+    """
+    if not 0 <= index < count:
+        raise RunError(f"there is no scene {index + 1}; {root} has scenes 1 to {count}")
 
 
 def prune(root: Path, keep: int = 0) -> tuple[int, int]:
@@ -126,11 +170,11 @@ def prune(root: Path, keep: int = 0) -> tuple[int, int]:
     if keep < 0:
         raise RunError(f"{keep} takes cannot be kept; give 0 or more")
     with _run(root) as (folder, _):
-        by_text: dict[str, list[Take]] = {}
+        by_scene: dict[str, list[Take]] = {}
         for take in takes(folder):
             if not take.chosen:
-                by_text.setdefault(take.text, []).append(take)
-        gone = [take for some in by_text.values() for take in some[: max(0, len(some) - keep)]]
+                by_scene.setdefault(take.id or take.text, []).append(take)
+        gone = [take for some in by_scene.values() for take in some[: max(0, len(some) - keep)]]
         before = size(folder)
         for take in gone:
             for kind in reversed(
@@ -155,19 +199,24 @@ def size(folder: RunFolder) -> int:
     return sum(p.stat().st_size for p in folder.takes.glob("*.png"))
 
 
-def _places(folder: RunFolder) -> list[tuple[Path, int, str]]:
-    """The files of frames/ with the number of their frame and their kind."""
+_NAME = re.compile(r"\d{3,}(\.template|\.masks)?\.png")
+
+
+def _files(folder: RunFolder) -> list[Path]:
+    """The files of frames/ that are a frame's."""
     files = sorted(folder.frame(0).parent.glob("*.png"))
-    named = [(file, _NAME.fullmatch(file.name)) for file in files]
-    return [(file, int(name[1]), name[2]) for file, name in named if name and file.is_file()]
+    return [file for file in files if _NAME.fullmatch(file.name) and file.is_file()]
 
 
-_NAME = re.compile(r"(\d{3,})((?:\.template|\.masks)?)\.png")
+def _kind(file: Path) -> str:
+    """Which of `KINDS` a file is."""
+    return Path(file.stem).suffix
 
 
-def _place(folder: RunFolder, number: int, kind: str) -> Path:
-    return folder.frame(number).with_name(f"{number:03d}{kind}.png")
+def _key(folder: RunFolder, file: Path) -> str:
+    """The key of what a picture was made from; empty if it is not there, not whole or not ours."""
+    return str((read_png_facts(file, folder.root) or {}).get("key", ""))
 
 
-def _take(folder: RunFolder, key: str, kind: str) -> Path:
+def _take(folder: RunFolder, key: str, kind: str = "") -> Path:
     return folder.takes / f"{key[:16]}{kind}.png"

@@ -19,7 +19,7 @@ from ..errors import StoryError
 from ..types import Character, Story
 from . import text
 from .imports.registry import read
-from .scenes import scene_of, written_shape
+from .scenes import check_ids, scene_of, written_shape
 from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
 from .text import line, tidy, words
 
@@ -133,6 +133,7 @@ def _made(data: Any, source: str, known: Story = NOTHING) -> Story:
         tuple(locations.items()),
     )
     made = [scene_of(s, story, source, i) for i, s in enumerate(entry.scene, 1)]
+    check_ids(made, source)
     return replace(story, scenes=tuple(made))
 
 

@@ -84,7 +84,19 @@ def scene_of(entry: SceneEntry, story: Story, source: str, number: int) -> Scene
         ),
         caption=line(entry.caption, f"{place}: 'caption'"),
         dialogue=lines,
+        id=entry.id or "",
     )
+
+
+def check_ids(scenes: Sequence[Scene], source: str) -> None:
+    """StoryError, which ``source`` names them in, if two scenes have the same id."""
+    first: dict[str, int] = {}
+    for number, scene in enumerate(scenes, 1):
+        if scene.id and first.setdefault(scene.id, number) != number:
+            raise StoryError(
+                f"{source}: scenes {first[scene.id]} and {number} have the id {scene.id!r}; "
+                "ids must differ"
+            )
 
 
 def written_shape(entry: StoryFile | SceneEntry, place: str) -> str:

@@ -22,6 +22,8 @@ MAX_NEGATIVE = 400
 MAX_CAPTION = 1000
 MAX_LINES = 100
 MAX_LOCATIONS = 100
+MAX_ID = 40
+ID = r"^[^\W\d_][\w-]*$"
 _SIZE = "Of the pictures in pixels, width and height: [1216, 832] or '1216x832'."
 _ASPECT = (
     "Width to height: '16:9'. The nearest size that the model was made for; instead of 'size'."
@@ -75,6 +77,13 @@ class SceneEntry(BaseModel):
     model_config = _STRICT
     prompt: str = Field(
         max_length=MAX_PROMPT, description="What happens; characters in braces: '{Mara} reads'."
+    )
+    id: str | None = Field(
+        default=None,
+        max_length=MAX_ID,
+        pattern=ID,
+        description="A name that the scene keeps when its words change, and with it its seed: "
+        "a letter, then letters, digits, - and _.",
     )
     size: WrittenSize | None = Field(default=None, description=f"{_SIZE} Instead of the story's.")
     aspect: str | None = Field(default=None, max_length=MAX_SHAPE, description=_ASPECT)
@@ -167,6 +176,8 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
     if kind == "string_too_long":
         limit = ctx["max_length"]
         return f"{field} has {len(value):,} characters; at most {limit:,} are taken. Shorten it."
+    if kind == "string_pattern_mismatch":
+        return f"{field} is {_shown(value)}; it must be a letter, then letters, digits, - and _"
     if kind == "too_long":
         return f"there are {len(value):,} {str(key).rstrip('s')}s; at most {ctx['max_length']:,} are taken"
     if kind == "string_unicode":

@@ -1,0 +1,29 @@
+"""Opening the model that a run paints with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..config import Preset
+from ..protocols import Backend, ModelFacts
+
+Load = Callable[..., Backend]  # `models.backend.load_backend`, or what stands for it
+
+
+def open_model(load: Load, model: str, preset: Preset, facts: ModelFacts) -> Backend:
+    """The model as ``preset`` wants it, on the device and in the precision of ``facts``."""
+    more = {
+        "search_steps": preset.discovery.search_steps,
+        "memory": None if preset.memory == "all" else preset.memory,
+        "compiled": preset.compiled or None,
+        "reuse": None if preset.reuse == 1 else preset.reuse,
+        "distilled": preset.discovery.distilled or None,
+    }
+    return load(
+        model,
+        sampler=preset.sampler,
+        num_steps=preset.num_steps,
+        device=facts.device,
+        dtype=facts.dtype,
+        **{key: value for key, value in more.items() if value is not None},
+    )
