@@ -1,6 +1,6 @@
 """--method through the service: its own keys, its own files, resumed and made again."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +18,7 @@ from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest
 from identitystory.runs.service import Service
 from identitystory.story.file import inline_story
+from identitystory.types import plain
 from tests.stories import toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -175,7 +176,7 @@ def test_a_compared_methods_keys_are_what_they_were(request_):
     scene = lambda s: {"prompt": s.prompt, "cast": s.cast, "text": s.text}
     seen = lambda n: {
         "scene": scene(STORY.scenes[n]),
-        "cast": [asdict(STORY.character(name)) for name in STORY.scenes[n].cast],
+        "cast": [plain(STORY.character(name)) for name in STORY.scenes[n].cast],
         "faces": {},
         "seed": 0,
     }
