@@ -68,7 +68,7 @@ def commands(run):
     """Each command that reads a run; the last paint what is broken."""
     return [
         ["takes", str(run)],
-        ["generate", str(run / "frames" / "000.png"), "--out", str(run.parent / "again")],
+        ["generate", str(run / "frames" / "001.png"), "--out", str(run.parent / "again")],
         ["evaluate", str(run), "--clip", "none", "--faces", "none", "--out", str(run.parent / "m")],
         ["generate", str(run), "--out", str(run)],
         ["choose", str(run), "1", "1"],

@@ -329,5 +329,5 @@ def test_a_picture_whose_facts_are_broken_is_named(run):
     facts = files.read_png_facts(file)
     del facts["characters"]
     files.write_png(file, Image.open(file), facts)
-    with pytest.raises(RunError, match=r"000\.png: what it says of itself is broken"):
+    with pytest.raises(RunError, match=r"001\.png: what it says of itself is broken"):
         read_run(folder)

@@ -21,7 +21,7 @@ from identitystory.models.sdxl.generator import LatentDiffusion
 from identitystory.runs import files, inside, takes
 from identitystory.runs.cache import PORTRAITS, Cache
 from identitystory.runs.events import Warned
-from identitystory.runs.folder import RunFolder, opened, read_record
+from identitystory.runs.folder import RunFolder, opened, read_record, told_frames
 from identitystory.runs.request import RunRequest, from_picture
 from identitystory.story.plain import plain_json
 from tests.fuzz_runs import PRESET, STORY, finished, rounds, service
@@ -142,7 +142,10 @@ def test_a_record_is_held_to_what_a_story_is_held_to(run):
         {"story": {**record["story"], "characters": [who]}},
         {"story": {**record["story"], "title": "\x1b[2J"}},
         {"chosen": {"0": "../../evil"}},
-        {"frame_seeds": {"x": 1}},
+        {"frame_seeds": {"../x": 1}},
+        {"places": ["../x"]},
+        {"story": {**record["story"], "scenes": [record["story"]["scenes"][0] | {"id": "3"}]}},
+        {"story": {**record["story"], "scenes": [record["story"]["scenes"][0] | {"id": "a"}] * 2}},
         {"places": [1, 1]},
         {"parts": None},
         {"request": {**record["request"], "model": 5}},
@@ -154,15 +157,23 @@ def test_a_record_is_held_to_what_a_story_is_held_to(run):
 
 def test_a_picture_of_too_many_pixels_is_never_decoded(run):
     huge = Image.new("1", (20_000, 20_000))
-    facts = files.read_png_facts(run / "frames" / "000.png")
-    files.write_png(run / "frames" / "000.png", huge, facts)
-    assert files.read_png_facts(run / "frames" / "000.png") is None
+    facts = files.read_png_facts(run / "frames" / "001.png")
+    files.write_png(run / "frames" / "001.png", huge, facts)
+    assert files.read_png_facts(run / "frames" / "001.png") is None
     with pytest.raises(RunError, match="no whole picture"):
-        files.read_picture(run / "frames" / "000.png")
+        files.read_picture(run / "frames" / "001.png")
+
+
+def test_a_part_that_leads_elsewhere_is_no_frame(run):
+    record = json.loads((run / "run.json").read_text())
+    there = told_frames(RunFolder(run))
+    record["parts"]["frames/../../evil"] = {"key": "0"}
+    (run / "run.json").write_text(json.dumps(record))
+    assert told_frames(RunFolder(run)) == there
 
 
 def test_a_pictures_key_is_no_path(run, tmp_path):
-    picture = run / "frames" / "000.png"
+    picture = run / "frames" / "001.png"
     facts = files.read_png_facts(picture)
     files.write_png(picture, Image.new("RGB", (64, 64)), facts | {"key": "../../../evil"})
     again(run)
@@ -177,7 +188,7 @@ def test_a_model_of_nobodys_home_is_one_line():
 
 
 def test_a_picture_that_tells_nonsense_is_one_line(run, tmp_path):
-    picture = run / "frames" / "000.png"
+    picture = run / "frames" / "001.png"
     facts = files.read_png_facts(picture)
     for change in ({"preset": {"name": "x", "num_steps": []}}, {"model": None}, {"scene": 3}):
         files.write_png(picture, Image.new("RGB", (64, 64)), facts | change)
@@ -323,5 +334,5 @@ def test_mutated_runs_are_one_line_at_worst(tmp_path):
 
 
 def test_from_picture_reads_what_a_named_link_leads_to(run, tmp_path):
-    (tmp_path / "link.png").symlink_to(run / "frames" / "000.png")
+    (tmp_path / "link.png").symlink_to(run / "frames" / "001.png")
     assert from_picture(tmp_path / "link.png", tmp_path / "new").seed == 0

@@ -49,7 +49,7 @@ class Part:
     name: str
     key: str
     seed: int
-    facts: Callable[[], dict[str, Any]]
+    facts: Callable[[], dict[str, Any]] = field(compare=False)
     pieces: dict[str, int] = field(default_factory=dict)
 
 
