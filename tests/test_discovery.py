@@ -124,6 +124,11 @@ def test_the_controls_are_what_they_say():
     torch.testing.assert_close(trimmed.errors[0], distance_to_mean(E))
 
 
+def test_the_distance_to_the_mean_is_over_d():
+    E = torch.tensor([[0.0, 0.0], [6.0, 8.0]])  # 5 from (3, 4)
+    assert distance_to_mean(E).tolist() == [2.5, 2.5]
+
+
 def test_normalizing_makes_the_length_of_a_row_irrelevant():
     E = embeddings()
     longer = E * torch.linspace(0.5, 3, 64)[:, None]
