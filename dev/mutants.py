@@ -37,7 +37,8 @@ TESTS = {  # of each file, the last that fits
     "methods/identitystory.py": "test_plan test_batches",
     "runs/plan.py": "test_plan",
     "runs/folder.py": "test_runfolder",
-    "story/*.py": "test_story_edges test_story",
+    "story/*.py": "test_story_edges test_story test_words",
+    "story/imports/consistory.py": "test_story_edges test_story",
     "story/sets.py": "test_story_edges test_story_sets",
     "story/vocabulary.py": "test_vocabulary",
 }

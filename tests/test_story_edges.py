@@ -5,7 +5,8 @@ import json
 import pytest
 
 from identitystory.errors import StoryError
-from identitystory.story.file import advice, file_stem, inline_story, load_story, make_story
+from identitystory.story.advice import advice
+from identitystory.story.file import file_stem, inline_story, load_story, make_story
 from identitystory.story.sets import load_sets
 from identitystory.story.text import clean_description, fill, noun_in
 from identitystory.types import Character
