@@ -6,7 +6,7 @@ STAMP := .venv/.identitystory
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet
 
-.PHONY: venv story test check format miniature results
+.PHONY: venv story test check format mutants miniature results
 
 venv: $(STAMP)  ## .venv with everything needed to run and to test
 
@@ -32,6 +32,9 @@ check: venv  ## format, lint, types, tests
 format: venv
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+mutants: venv  ## plant small mistakes, count those that tests notice; MUTANTS='--file masks.py --count 0'
+	$(BIN)/python dev/mutants.py $(MUTANTS)
 
 miniature: venv  ## train the miniature again, from nothing; resumable; ASSETS=ZIP for hair
 	$(PIP) -c constraints.txt -e '.[dev,miniature,faces]'

@@ -11,7 +11,7 @@ from torch import nn
 
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, search_evaluations
-from identitystory.discovery import discover, settled
+from identitystory.discovery import discover
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
@@ -26,11 +26,6 @@ from identitystory.story.file import inline_story
 from identitystory.types import Prompt, guided
 from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, asked
 from tests.toy import toy_checkpoint  # noqa: F401
-
-
-def randn(*shape, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
 
 # --- Guidance in an interval ---------------------------------------------------------------------
 
@@ -121,6 +116,9 @@ def test_a_distilled_search_has_its_lora_on_in_its_steps_alone(toy, tmp_path):
     assert torch.equal(made["plain", "general"], made["distilled", "general"])
     assert torch.equal(made["plain", "identity"], made["distilled", "identity"])
     assert not torch.equal(made["plain", "search"], made["distilled", "search"])
+    assert [lora.name for lora in backend.search.loras] == ["photomaker", "few_steps"]
+    assert [lora.name for lora in backend.identity.loras] == ["photomaker"]
+    assert backend.identity.with_size((64, 128)).loras == backend.identity.loras
     assert backend.search.num_steps == 4
     assert backend.search.general.sampler.timesteps.tolist() == [999, 749, 499, 249]  # trailing
 
@@ -155,21 +153,6 @@ def test_a_checkpoint_without_a_few_step_lora_is_told_so(toy, tmp_path):
 
 
 # --- An early end of the search ------------------------------------------------------------------
-
-
-def test_the_search_ends_when_the_identity_has_settled():
-    """Rows around one direction settle at once; rows without one never do."""
-    config = DiscoveryConfig(rank=2, settle=0.01)
-    one = torch.ones(64, 16) + 0.1 * randn(64, 16)
-    assert settled(one, 32, config)
-    assert not settled(randn(64, 16), 32, config)
-    assert not settled(one, 32, replace(config, settle=0.0))
-    assert not settled(one, 0, config)
-    assert not settled(one, 4, config)  # too few rows for a filter of rank 2
-    a, b = (discover(one[:n], config).embedding for n in (32, 64))
-    distance = float(1 - torch.nn.functional.cosine_similarity(a, b, dim=0))
-    assert settled(one, 32, replace(config, settle=distance * 1.01))
-    assert not settled(one, 32, replace(config, settle=distance * 0.99))
 
 
 def test_fewer_portraits_give_the_identity_of_those_few():

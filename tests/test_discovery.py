@@ -1,14 +1,27 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from identitystory.config import DiscoveryConfig
-from identitystory.discovery import cohesion, discover, distance_to_mean, mean, reconstruction_error
+from identitystory.discovery import (
+    cohesion,
+    discover,
+    distance_to_mean,
+    mean,
+    reconstruction_error,
+    settled,
+)
 from identitystory.errors import ConfigError, ModelError
 
 
 def embeddings(m=64, d=24, seed=0):
     rng = torch.Generator().manual_seed(seed)
     return torch.randn(m, d, generator=rng) + 2 * torch.randn(d, generator=rng)
+
+
+def noise(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def rotation(d, seed=7):
@@ -111,6 +124,11 @@ def test_the_controls_are_what_they_say():
     torch.testing.assert_close(trimmed.errors[0], distance_to_mean(E))
 
 
+def test_the_distance_to_the_mean_is_over_d():
+    E = torch.tensor([[0.0, 0.0], [6.0, 8.0]])  # 5 from (3, 4)
+    assert distance_to_mean(E).tolist() == [2.5, 2.5]
+
+
 def test_normalizing_makes_the_length_of_a_row_irrelevant():
     E = embeddings()
     longer = E * torch.linspace(0.5, 3, 64)[:, None]
@@ -134,10 +152,37 @@ def test_a_rank_without_information_is_refused(k):
 
 
 def test_fewer_portraits_than_configured_still_cannot_slip_past_the_guard():
+    """n centred rows span n - 1 directions, so that n - 2 may be kept and leave an error."""
     with pytest.raises(ConfigError, match="rank is 10"):
         discover(embeddings(10), DiscoveryConfig(rank=10))
-    with pytest.raises(ConfigError, match="centred"):
-        discover(embeddings(11), DiscoveryConfig(rank=10, center=True))
+    centred = DiscoveryConfig(rank=10, center=True, iterations=1)
+    with pytest.raises(
+        ConfigError, match=r"rank is 10; 11 centred embeddings need one in 1\.\.9\."
+    ):
+        discover(embeddings(11), centred)
+    found = discover(embeddings(11), replace(centred, rank=9))
+    assert found.errors[0].max() > 1e-3
+
+
+@pytest.mark.parametrize("center", [False, True])
+@pytest.mark.parametrize("selection", ["svd", "trim"])
+def test_each_round_looks_at_the_rows_still_present_alone(selection, center):
+    """A round's features, the centre too, are those of its own rows: two rounds are one and one."""
+    E = embeddings()
+    E[:20] += 9  # so that the mean moves as rows go
+    once = DiscoveryConfig(iterations=1, selection=selection, center=center, normalize=True)
+    first = discover(E, once)
+    rest = discover(E[first.kept], once)
+    both = discover(E, replace(once, iterations=2))
+    torch.testing.assert_close(both.errors[1], rest.errors[0])
+    assert torch.equal(both.kept, first.kept[rest.kept])
+
+
+def test_the_control_random_draws_anew_in_each_round():
+    found = discover(embeddings(), DiscoveryConfig(selection="random"))
+    rng = torch.Generator().manual_seed(0)
+    for errors in found.errors:
+        assert torch.equal(errors, torch.rand(len(errors), generator=rng))
 
 
 def test_embeddings_that_overflowed_are_refused_by_portrait():
@@ -157,3 +202,38 @@ def test_cohesion_is_the_mean_cosine_of_pairs():
 def test_the_mean_does_not_depend_on_the_order():
     E = embeddings(1000, 4) * 1e4
     assert torch.equal(mean(E), mean(E.flip(0)))
+
+
+def test_the_search_ends_when_the_identity_has_settled():
+    """Rows around one direction settle at once; rows without one never do."""
+    config = DiscoveryConfig(rank=2, settle=0.01)
+    one = torch.ones(64, 16) + 0.1 * noise(64, 16)
+    assert settled(one, 32, config)
+    assert not settled(noise(64, 16), 32, config)
+    assert not settled(one, 32, replace(config, settle=0.0))
+    assert not settled(one, 0, config)
+    assert not settled(one, 4, config)  # too few rows for a filter of rank 2
+    assert not settled(one, 64, config)  # nothing new
+    a, b = (discover(one[:n], config).embedding for n in (32, 64))
+    distance = float(1 - torch.nn.functional.cosine_similarity(a, b, dim=0))
+    assert settled(one, 32, replace(config, settle=distance * 1.01))
+    assert not settled(one, 32, replace(config, settle=distance * 0.99))
+
+
+def test_an_identity_has_settled_below_the_distance_and_not_at_it():
+    """The mean of the first two rows is orthogonal to that of all four: their distance is 1."""
+    E = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 2.0], [-1.0, 2.0]])
+    config = DiscoveryConfig(selection="mean", settle=1.0)
+    assert not settled(E, 2, config)
+    assert settled(E, 2, replace(config, settle=1.001))
+    assert settled(torch.ones(2, 3), 1, config)
+
+
+def test_whether_it_has_settled_is_asked_of_the_same_draw():
+    """With the control ``random``: the rows of this seed, and of no other, are compared."""
+    E, config = noise(12, 2), DiscoveryConfig(selection="random", iterations=1, settle=0.1)
+    near = lambda a, b: float(1 - torch.nn.functional.cosine_similarity(a, b, dim=0)) < 0.1
+    own = [[discover(E[:n], config, seed=s).embedding for n in (6, 12)] for s in range(20)]
+    answers = [settled(E, 6, config, seed=s) for s in range(20)]
+    assert answers == [near(*pair) for pair in own]
+    assert len(set(answers)) == 2

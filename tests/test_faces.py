@@ -1,5 +1,6 @@
 """Whose face is whose; recognisers with stand-ins for packages that are not here."""
 
+import dataclasses
 import importlib.util
 import sys
 from types import ModuleType, SimpleNamespace
@@ -43,7 +44,21 @@ def test_a_face_in_the_background_is_nobodys(masks):
 def test_of_two_faces_in_a_mask_the_better_covered_one_counts_then_the_surer(masks):
     inside, half, surer = face(2, 2, 8), face(12, 2, 12), face(3, 20, 8, score=2)
     assert match([half, inside], masks)[0] is inside
+    assert match([inside, dataclasses.replace(half, score=9.0)], masks)[0] is inside
     assert match([inside, surer], masks)[0] is surer
+
+
+def test_a_quarter_of_its_box_in_a_mask_is_enough_and_less_is_not(masks):
+    quarter, fifth = face(17, 5, 4), face(17, 5, 5)  # one column of four, and of five
+    assert match([quarter], masks) == [quarter, None]
+    assert match([fifth], masks) == [None, None]
+
+
+def test_a_face_that_two_masks_cover_is_of_the_one_that_covers_more(masks):
+    wide = face(12, 5, 16)  # six columns of each, then one more of the second
+    assert match([wide], masks) == [wide, None]
+    wide = face(13, 5, 16)
+    assert match([wide], masks) == [None, wide]
 
 
 def test_a_face_over_the_edge_of_the_picture_counts_by_what_is_inside(masks):
@@ -172,6 +187,38 @@ def test_arcface_reads_insightfaces_objects(monkeypatch, tmp_path, picture):
     assert_close(one.embedding, torch.eye(4)[0])
     assert_close(one.chip, torch.full((48, 48), round(0.114 * 250) / 255))
     assert "non-commercial" in recogniser.licence
+
+
+@pytest.mark.parametrize(("size", "scale"), [((128, 256), 4), ((1024, 512), 1)])
+def test_dlib_looks_at_512_pixels_and_tells_the_pictures_own(monkeypatch, tmp_path, size, scale):
+    """A stand-in for dlib that finds the box 40, 80, 120, 200 in whatever it is shown."""
+    box = SimpleNamespace(left=lambda: 40, top=lambda: 80, right=lambda: 120, bottom=lambda: 200)
+    seen = []
+
+    def run(pixels, upsample, threshold):
+        seen.append((pixels.shape, upsample, threshold))
+        return [box], [0.7], [0]
+
+    def chip(pixels, shape, *, size, padding):
+        assert (shape, padding) == ("landmarks", 0.0)
+        return pixels[:size, :size]
+
+    dlib = ModuleType("dlib")
+    dlib.get_frontal_face_detector = lambda: SimpleNamespace(run=run)
+    dlib.shape_predictor = lambda file: lambda pixels, box: "landmarks"
+    dlib.face_recognition_model_v1 = lambda file: SimpleNamespace(
+        compute_face_descriptor=lambda pixels, shape: [1.0, 0.0]
+    )
+    dlib.get_face_chip = chip
+    monkeypatch.setitem(sys.modules, "dlib", dlib)
+    weights = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: weights)
+    (found,) = load_recogniser("dlib").faces(Image.new("RGB", size, (200, 0, 0)))
+    assert seen == [((scale * size[1], scale * size[0], 3), 1, 0.0)]
+    assert found.box == tuple(edge / scale for edge in (40, 80, 120, 200))
+    assert found.score == pytest.approx(0.7)
+    assert_close(found.embedding, torch.tensor([1.0, 0.0]))
+    assert_close(found.chip, torch.full((48, 48), 60 / 255))  # the grey of (200, 0, 0)
 
 
 def test_dlib_knows_people_apart_and_finds_the_box_in_the_pictures_own_pixels():

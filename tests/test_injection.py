@@ -7,7 +7,14 @@ from PIL import Image
 from identitystory import masks
 from identitystory.config import InjectionConfig
 from identitystory.errors import ConfigError, ModelError
-from identitystory.injection import blend, make_template, present, redenoise
+from identitystory.injection import (
+    blend,
+    kept_latents,
+    make_template,
+    present,
+    redenoise,
+    redenoise_together,
+)
 from identitystory.sampling import trajectory
 from identitystory.types import Prompt, Segmentation, Template
 
@@ -66,9 +73,26 @@ def test_masks_come_in_cast_order_clean_and_the_missing_are_named():
 
 def test_an_empty_cast_does_not_trouble_the_segmenter():
     segmenter = FakeSegmenter({})
-    got = make_template(FakeGenerator(), segmenter, Prompt("a pier"), [], [])
+    got = make_template(FakeGenerator(), segmenter, Prompt("a pier", seed=5), [], [])
     assert got.masks.shape == (0, SIZE, SIZE)
-    assert segmenter.calls == 0
+    assert (got.seed, got.missing, segmenter.calls) == (5, (), 0)
+    with pytest.raises(ValueError, match="1 phrases for a cast of 0"):
+        make_template(FakeGenerator(), segmenter, Prompt("a pier"), [], ["m"])
+
+
+def test_the_margin_widens_the_masks_by_so_many_pixels():
+    segmenter = FakeSegmenter({"m": (16, 20, 40, 50)})
+    got = make_template(FakeGenerator(), segmenter, Prompt("x"), ["Mara"], ["m"], margin=3)
+    assert torch.equal(got.masks[0], box(13, 17, 43, 53))
+
+
+def test_latents_that_are_there_are_not_painted_again():
+    G = FakeGenerator()
+    (z,) = kept_latents(G, [Prompt("a hill", guidance=7, seed=3)])
+    G.asked.clear()
+    got = make_template(G, FakeSegmenter({}), Prompt("a pier"), [], [], latents=z)
+    assert (got.latents is z, G.asked) == (True, [])
+    assert got.image.tobytes() == G.decode(z[:1])[0].tobytes()
 
 
 def test_a_segmenter_that_breaks_its_promise_is_named():
@@ -140,6 +164,21 @@ def test_re_denoising_is_equations_6_to_8_written_out():
                     after[:, y, u] = stepped[owners[0]][:, y, u]  # Mara is the smaller
         x = after
     assert torch.equal(redenoise(G_id, start, identity(*colours), CONFIG), x)
+
+
+@pytest.mark.parametrize("size", [(128, 64), (64, 128)])
+def test_masks_grow_by_the_shorter_side_of_the_picture(size):
+    """By one latent cell at 64 pixels, in a picture twice as long as high or as high as long."""
+    G, G_id = (kind().with_size(size) for kind in (FakeGenerator, FakeIdentityGenerator))
+    width, height = size
+    M = torch.zeros(1, height, width, dtype=torch.bool)
+    M[0, 24:40, 24:40] = True
+    (z,) = kept_latents(G, [Prompt("a pier", guidance=7)])
+    start = Template(G.decode(z[:1])[0], z, M)
+    got = redenoise(G_id, start, identity(3.0), CONFIG)
+    touched = torch.zeros(height // 8, width // 8, dtype=torch.bool)
+    touched[2:6, 2:6] = True
+    assert torch.equal((got != z[0]).any(dim=0), touched)
 
 
 def test_one_of_two_with_the_other_absent_is_one_alone():
@@ -246,6 +285,10 @@ def test_fusing_again_happens_before_every_step_but_the_first():
     assert torch.equal(redenoise(G_id, start, identity(3.0), config), x[0])
     with pytest.raises(ConfigError, match="fuse_again"):
         redenoise(FakeIdentityGenerator(), start, identity(3.0), config)
+    pair = [start, template(MARA, seed=1)]
+    together = redenoise_together(G_id, pair, identity(3.0, -2.0), config)
+    for got, one, colour in zip(together, pair, (3.0, -2.0), strict=True):
+        assert torch.equal(got, redenoise(G_id, one, identity(colour), config))
 
 
 def test_steps_that_do_not_fit_are_refused():

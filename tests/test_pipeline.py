@@ -5,8 +5,9 @@ import torch
 
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
+from identitystory.discovery import discover
 from identitystory.errors import ConfigError
-from identitystory.injection import make_template
+from identitystory.injection import kept_latents, make_template
 from identitystory.methods.method import Work
 from identitystory.methods.plain import DirectIdentity
 from identitystory.pipeline import (
@@ -89,6 +90,25 @@ def test_the_batch_of_portraits_does_not_change_the_identity(batch):
     assert [len(e) for e in identity.errors] + [len(identity.kept)] == list(DISCOVERY.rows)
 
 
+def test_the_seed_of_a_search_is_that_of_its_filter_too():
+    """Only the control ``random`` draws: what it keeps is of the search's seed."""
+    config = dataclasses.replace(DISCOVERY, selection="random")
+    for seed in (0, 1, 2):
+        found, _, E = find_identity(FakeIdentityGenerator(), MARA, config, seed=seed)
+        assert torch.equal(found.kept, discover(E, config, seed=seed).kept)
+
+
+def test_portraits_that_are_there_are_not_painted_again():
+    ready = []
+    whole = find_identity(FakeIdentityGenerator(), MARA, DISCOVERY, batch=4, ready=ready)
+    assert [len(images) for images, _ in ready] == [4, 4, 2]
+    G_id, rest = FakeIdentityGenerator(), ready[:2]
+    again = find_identity(G_id, MARA, DISCOVERY, batch=4, ready=rest)
+    assert G_id.asked == [(2, i) for i in range(T, 0, -1)]
+    assert len(rest) == 3
+    assert torch.equal(again[0].embedding, whole[0].embedding)
+
+
 # --- frames ------------------------------------------------------------------------------------
 
 
@@ -150,6 +170,30 @@ def test_who_is_not_found_at_first_is_looked_for_again_with_new_seeds(story, box
     segmenter = FakeSegmenter(boxes, blind=2)
     got = find_template(backend.general, segmenter, story, story.scenes[1], PRESET, seed=5)
     assert (segmenter.calls, got.missing, got.seed) == (3, (), attempt_seed(5, 2))
+
+
+def test_only_the_first_attempt_starts_from_the_latents_that_are_there(story, boxes, backend):
+    scene, config = story.scenes[1], PRESET.injection
+    said = lambda seed: Prompt(scene.prompt, guidance=config.guidance_template, seed=seed)
+    ready, retried = kept_latents(backend.general, [said(5), said(attempt_seed(5, 1))])
+    for blind, latents in ((0, ready), (1, retried)):
+        segmenter = FakeSegmenter(boxes, blind=blind)
+        parts = (backend.general, segmenter, story, scene, PRESET)
+        got = find_template(*parts, seed=5, latents=ready)
+        assert torch.equal(got.latents, latents)
+
+
+@pytest.mark.parametrize("shape", ["128x64", "64x128"])
+def test_the_margin_is_scaled_by_the_shorter_side(story, backend, shape):
+    scene = dataclasses.replace(story.scenes[0], shape=shape)
+    injection = dataclasses.replace(PRESET.injection, margin=2.0, reference_size=32)
+    preset = dataclasses.replace(PRESET, injection=injection)
+    found = find_template(backend.general, backend.segmenter, story, scene, preset, seed=5)
+    (mask,) = found.masks
+    rows, columns = mask.any(dim=1).nonzero(), mask.any(dim=0).nonzero()
+    edges = [int(n) for n in (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)]
+    assert edges == [16 - 4, 8 - 4, 56 + 4, 24 + 4]
+    assert mask.shape == found.image.size[::-1]
 
 
 def test_attempts_are_bounded_and_the_best_is_kept_and_told(story, boxes, backend):

@@ -110,7 +110,7 @@ def settled(E: Tensor, before: int, config: DiscoveryConfig, *, seed: int = 0) -
         config: as for `discover`.
         seed: of `discover`.
     """
-    if config.settle == 0 or before < 1 or before >= len(E):
+    if config.settle == 0 or before >= len(E):
         return False
     try:
         for n in (before, len(E)):

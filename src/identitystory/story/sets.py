@@ -99,7 +99,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def _file(path: Path) -> list[Story]:
     if path.suffix.lower() == ".toml" and path.stat().st_size <= MAX_BYTES:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
         if re.search(r"^\s*\[\[\s*story\s*\]\]", text, re.MULTILINE):
             return _set_file(text, str(path))
     return [load_story(path)]

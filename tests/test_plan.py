@@ -1,0 +1,301 @@
+"""What a plan says before anything is painted: limits, seeds, and what is in the key of a part."""
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.cost import frame_evaluations
+from identitystory.errors import ConfigError
+from identitystory.methods.identitystory import IdentityStory
+from identitystory.methods.method import Sources
+from identitystory.protocols import ModelFacts
+from identitystory.runs import plan
+from identitystory.runs.plan import calls, make_plan, portrait_batches
+from identitystory.runs.request import RunRequest
+from identitystory.seeds import frame_seed, portrait_seeds
+from identitystory.settings import to_dict
+from identitystory.story.file import inline_story
+from identitystory.wording import phrases
+
+PRESET = Preset(
+    "test",
+    num_steps=10,
+    discovery=DiscoveryConfig(num_portraits=20, rank=2, search_steps=4),
+    injection=InjectionConfig(start=8),
+)
+STORY = inline_story(
+    ["Mara: a woman with dark curly hair", "Tom: an old man with a beard"],
+    ["{Mara} reads", "{Mara} and {Tom} on a pier", "an empty pier"],
+    title="The pier",
+    style="watercolour",
+)
+FACTS = ModelFacts("w1", "cpu", "float32", max_steps=1000, size=(64, 64), multiple=8)
+
+
+@pytest.fixture
+def request_(tmp_path):
+    return RunRequest(STORY, tmp_path / "run", PRESET)
+
+
+def made(request, facts=FACTS, record=None):
+    return make_plan(request, facts, record)
+
+
+def retold(**change):
+    """The story with something else of Mara."""
+    mara, *others = STORY.characters
+    return replace(STORY, characters=(replace(mara, **change), *others))
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+def test_seeds_are_taken_from_0_to_below_2_to_the_63(request_, seed):
+    assert made(replace(request_, seed=seed)).seed == seed
+    assert made(replace(request_, frame_seeds={1: seed})).frames[1].seed == seed
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_seeds_outside_are_refused(request_, seed):
+    for asked in ({"seed": seed}, {"frame_seeds": {1: seed}}):
+        with pytest.raises(ConfigError, match=rf"the seed is {seed}; it must be .* below 2\^63"):
+            made(replace(request_, **asked))
+
+
+@pytest.mark.parametrize(("number", "there"), [(0, True), (2, True), (3, False), (-1, False)])
+def test_frames_are_those_of_the_story(request_, number, there):
+    for asked in ({"only": (number,)}, {"frame_seeds": {number: 1}}):
+        if there:
+            made(replace(request_, **asked))
+            continue
+        with pytest.raises(ConfigError, match=f"no frame {number}; this story has frames 0 to 2"):
+            made(replace(request_, **asked))
+
+
+def test_steps_of_frames_and_of_portraits_are_both_held_against_the_schedule(request_):
+    made(request_, replace(FACTS, max_steps=10))
+    made(request_, replace(FACTS, max_steps=None))
+    with pytest.raises(ConfigError, match="there are 10 steps; miniature takes 1 to 9"):
+        made(request_, replace(FACTS, max_steps=9))
+    long = replace(PRESET, discovery=replace(PRESET.discovery, search_steps=40))
+    with pytest.raises(ConfigError, match="there are 40 steps; miniature takes 1 to 39"):
+        made(replace(request_, preset=long), replace(FACTS, max_steps=39))
+
+
+def test_portraits_come_in_batches_of_16_and_their_seeds_in_order():
+    batches = portrait_batches(STORY.characters[0], 5, PRESET)
+    assert [len(batch) for batch in batches] == [16, 4]
+    assert [*batches[0], *batches[1]] == portrait_seeds(STORY.characters[0], 5, 20)
+
+
+def test_a_search_costs_two_calls_a_step_of_each_portrait(request_):
+    part = made(request_).identities["Mara"]
+    assert list(part.pieces.values()) == [2 * 4 * 16, 2 * 4 * 4]
+
+
+def test_a_run_costs_its_searches_and_its_frames(request_):
+    one = made(request_)
+    search, frame, face = 2 * 4 * 20, 2 * 10, 2 * 8
+    mara, tom = one.identities.values()
+    assert calls(request_, one, [mara, tom]) == 2 * search
+    assert calls(request_, one, one.frames) == 3 * frame + 3 * face
+    assert calls(request_, one, [tom, one.frames[1]]) == search + frame + 2 * face
+    assert calls(request_, one, []) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "portraits"),
+    [({"noun": "hair"}, "kept"), ({"description": "a woman with a hat"}, "new")],
+)
+def test_who_a_character_is_is_in_the_keys_of_its_identity_and_frames(request_, change, portraits):
+    """The noun too; but portraits are painted from the description alone, and are shared."""
+    before, after = made(request_), made(replace(request_, story=retold(**change)))
+    assert before.identities["Mara"].key != after.identities["Mara"].key
+    assert before.identities["Tom"].key == after.identities["Tom"].key
+    keys = [[part.key for part in one.frames] for one in (before, after)]
+    assert [a == b for a, b in zip(*keys, strict=True)] == [False, False, True]
+    pieces = [one.identities["Mara"].pieces for one in (before, after)]
+    assert (pieces[0] == pieces[1]) == (portraits == "kept")
+    templates = [one.frames[0].pieces for one in (before, after)]
+    assert templates[0] != templates[1]
+
+
+def test_the_key_of_an_identity_is_of_these_values(request_, monkeypatch):
+    """Pinned by name: what is left out would be painted once and never again."""
+    seen = []
+    monkeypatch.setattr(plan, "part_key", lambda values: seen.append(values) or f"k{len(seen)}")
+    one = made(replace(request_, story=replace(STORY, characters=STORY.characters[:1],
+                                               scenes=STORY.scenes[:1]), seed=7))  # fmt: skip
+    identity, *portraits, frame, template = seen
+    mara, config = STORY.characters[0], PRESET.discovery
+    model = {"sampler": "ddim", "dtype": "float32", "weights": "w1"}
+    assert identity == {
+        "recipe": plan.RECIPE,
+        "part": "identity",
+        "description": mara.description,
+        "noun": "woman",
+        "portrait_seeds": portrait_seeds(mara, 7, 20),
+        "batch": 16,
+        "seed": 7,
+        "discovery": to_dict(config),
+        "num_steps": 4,
+        **model,
+    }
+    assert portraits == [
+        {
+            "recipe": plan.RECIPE,
+            "part": "portraits",
+            "prompt": mara.description,
+            "guidance": config.guidance,
+            "negative": config.negative,
+            "interval": [0.0, 1.0],
+            "steps": 4,
+            "seeds": seeds,
+            **model,
+        }
+        for seeds in portrait_batches(mara, 7, PRESET)
+    ]
+    own = frame_seed(7, 0, per_frame=True)
+    assert frame == {
+        "recipe": plan.RECIPE,
+        "part": "frame",
+        "style": "watercolour",
+        "num_steps": 10,
+        "prompt": STORY.scenes[0].prompt,
+        "cast": [[mara.description, "woman", "k1"]],
+        "seed": own,
+        "injection": to_dict(PRESET.injection),
+        "attempts": 3,
+        **model,
+    }
+    assert template == {
+        "recipe": plan.RECIPE,
+        "part": "template",
+        "prompt": STORY.scenes[0].prompt,
+        "cast": ["Mara"],
+        "phrases": [mara.description],
+        "nouns": ["woman"],
+        "fallback_nouns": False,
+        "seed": own,
+        "guidance": PRESET.injection.guidance_template,
+        "negative": PRESET.injection.negative,
+        "interval": [0.0, 1.0],
+        "margin": [PRESET.injection.margin, PRESET.injection.reference_size],
+        "attempts": 3,
+        "steps": 10,
+        **model,
+    }
+    assert list(one.identities["Mara"].pieces) == ["portraits/k2", "portraits/k3"]
+    assert one.frames[0].pieces == {"templates/k5": 2 * 10}
+
+
+def test_a_scenes_size_is_in_the_key_of_its_frame_and_template(request_):
+    wide = replace(STORY.scenes[0], shape="128x64")
+    shaped = replace(STORY, scenes=(wide, *STORY.scenes[1:]))
+    before, after = made(request_), made(replace(request_, story=shaped))
+    same = [a.key == b.key for a, b in zip(before.frames, after.frames, strict=True)]
+    assert same == [False, True, True]
+    assert before.frames[0].pieces != after.frames[0].pieces
+    assert after.story.scenes[0].shape == "128x64"
+    with pytest.raises(ConfigError, match="the scenes have several sizes, and storydiffusion"):
+        made(replace(request_, story=shaped, method="storydiffusion"))
+
+
+def test_a_plan_asks_for_whom_and_what_the_request_names(request_):
+    every = made(request_)
+    assert (every.cast, every.wanted) == (("Mara", "Tom"), (0, 1, 2))
+    some = made(replace(request_, only=(2, 0, 2)))
+    assert (some.cast, some.wanted) == (("Mara",), (0, 2))
+    faces = made(replace(request_, only=(0,), paint=False))
+    assert (faces.cast, faces.wanted) == (("Mara", "Tom"), ())
+    other = made(replace(request_, method="general"))
+    assert (other.identities, other.cast, other.wanted) == ({}, (), (0, 1, 2))
+    assert list(made(replace(request_, method="general", paint=False)).identities) == [
+        "Mara",
+        "Tom",
+    ]
+
+
+def test_seeds_and_takes_of_a_record_stay_with_their_scenes(request_):
+    """The second scene, told first: its own seed and its chosen take go with it."""
+    record = {
+        "seed": 7,
+        "frame_seeds": {"1": 9},
+        "chosen": {"1": "abc"},
+        "story": {"scenes": [asdict(scene) for scene in STORY.scenes]},
+    }
+    turned = replace(STORY, scenes=(STORY.scenes[1], STORY.scenes[0], STORY.scenes[2]))
+    one = made(replace(request_, story=turned), record=record)
+    assert (one.seed, one.places, one.frame_seeds) == (7, (1, 0, 2), {1: 9})
+    assert [part.seed for part in one.frames] == [
+        9,
+        frame_seed(7, 0, per_frame=True),
+        frame_seed(7, 2, per_frame=True),
+    ]
+    assert one.frames[0].key == "abc"
+    assert "abc" not in {part.key for part in one.frames[1:]}
+    shared = replace(request_, preset=replace(PRESET, seed_per_frame=False))
+    assert {part.seed for part in made(shared).frames} == {0}
+
+
+def test_a_record_tells_places_and_takes_only_where_there_is_something_to_tell(request_):
+    one = made(request_)
+    record = plan.make_record(request_, FACTS, one, {"frames/001": "done"})
+    assert not {"places", "chosen"} & set(record)
+    states = {name: part["state"] for name, part in record["parts"].items()}
+    assert states.pop("frames/001") == "done"
+    assert set(states) == {"cast/Mara", "cast/Tom", "frames/000", "frames/002"}
+    assert set(states.values()) == {"to do"}
+    assert record["parts"]["frames/002"] == {
+        "state": "to do",
+        "key": one.frames[2].key,
+        "seed": one.frames[2].seed,
+    }
+    assert record["configuration"] == to_dict(PRESET)
+    assert record["model"] == {"fingerprint": "w1", "device": "cpu", "dtype": "float32"}
+    moved = replace(one, places=(1, 0, 2), chosen={1: "abc"}, frame_seeds={1: 9})
+    record = plan.make_record(request_, FACTS, moved, {})
+    assert (record["places"], record["chosen"]) == ((1, 0, 2), {"1": "abc"})
+    assert record["frame_seeds"] == {"1": 9}
+
+
+# --- the method's own half -----------------------------------------------------------------------
+
+
+def test_a_batchs_templates_are_not_shared(request_):
+    """They are painted together and may differ in last bits."""
+    sources = Sources(STORY, FACTS, (1, 2, 3), {"Mara": "m", "Tom": "t"})
+    inputs, cost = IdentityStory(PRESET).template(sources, 1)
+    assert cost == frame_evaluations(PRESET, 0) == 2 * 10
+    assert (inputs["seed"], inputs["cast"]) == (2, ["Mara", "Tom"])
+    assert inputs["phrases"] == phrases(STORY, STORY.scenes[1])
+    assert IdentityStory(replace(PRESET, batch=2)).template(sources, 1) is None
+
+
+def test_the_method_says_every_prompt_that_is_read():
+    config = replace(PRESET.injection, negative="blurry")
+    mara, tom = STORY.characters
+    said = IdentityStory(replace(PRESET, injection=config)).prompts(STORY, 1)
+    assert list(said) == [
+        (STORY.scenes[1].prompt, ""),
+        ("blurry", ""),
+        (f"watercolour, {mara.description}", "woman"),
+        (f"watercolour, {tom.description}", "man"),
+    ]
+
+
+def test_batches_are_of_neighbours_of_one_size():
+    sizes = ["", "", "", "64x128", ""]
+    story = replace(STORY, scenes=tuple(replace(STORY.scenes[0], shape=s) for s in sizes))
+    blocks = lambda size, asked: list(
+        IdentityStory(replace(PRESET, batch=size))._blocks(story, asked)
+    )
+    assert blocks(2, range(5)) == [(0, 1), (2,), (3,), (4,)]
+    assert blocks(2, (0, 2, 4)) == [(0, 2), (4,)]
+    assert blocks(1, (1, 3)) == [(1,), (3,)]
+
+
+def test_a_methods_calls_are_counted_at_the_steps_that_are_asked_for():
+    """A preview takes fewer steps than the preset."""
+    ours = IdentityStory(PRESET)
+    assert ours.calls(STORY, (0, 1), 10) == 2 * 2 * 10 + 3 * 2 * 8
+    assert ours.calls(STORY, (0, 1), 9) == 2 * 2 * 9 + 3 * 2 * 8

@@ -1,0 +1,136 @@
+"""Where a story's words begin and end: names, nouns, dots, reserved names and byte order marks."""
+
+import json
+
+import pytest
+
+from identitystory.errors import StoryError
+from identitystory.story.advice import advice
+from identitystory.story.file import file_stem, inline_story, load_story, make_story
+from identitystory.story.sets import load_sets
+from identitystory.story.text import clean_description, fill, noun_in
+from identitystory.types import Character
+
+TOM = Character("Tom", "an old man", "man")
+STORY = (
+    '[[character]]\nname = "Tom"\ndescription = "an old man"\n[[scene]]\nprompt = "{Tom} reads"\n'
+)
+
+
+def named(name, description="a man", noun=None):
+    """Somebody of a story, as it is read."""
+    entry = {"name": name, "description": description} | ({"noun": noun} if noun else {})
+    return make_story({"character": [entry], "scene": [{"prompt": "x"}]}, source="s").characters[0]
+
+
+@pytest.mark.parametrize("text", ["breathe {Tom}", "banana {Tom}", "Japan {Tom}"])
+def test_an_article_is_a_word_of_its_own(text):
+    """``breathe`` ends with ``the``, ``banana`` with ``a``, ``Japan`` with ``an``."""
+    assert fill(text, [TOM])[0] == text.replace("{Tom}", "an old man")
+
+
+@pytest.mark.parametrize(
+    ("noun", "description"),
+    [
+        ("man", "an old woman"),
+        ("man", "a manly girl"),
+        ("mother", "a step-mother"),
+        ("bus", "a bus-driver"),
+        ("old man", "an old man"),
+        ("man.", "an old man"),
+    ],
+)
+def test_a_noun_is_a_whole_word_of_the_description(noun, description):
+    with pytest.raises(StoryError, match=f"the noun '{noun}' is not a word of the description"):
+        named("Ann", description, noun)
+
+
+def test_a_noun_is_spelt_as_the_description_spells_it():
+    assert named("Ann", "a Queen of hearts", "queen").noun == "Queen"
+    assert named("Ann", "a bus-driver", "bus-driver").noun == "bus-driver"
+
+
+def test_a_name_without_braces_is_advised_on_where_it_is_a_whole_word():
+    said = lambda scene: advice(inline_story(["Tom: an old man"], ["{Tom} sits", scene]))
+    there = "scene 2 says 'Tom' without braces; write {Tom} to put the character there"
+    assert [there in said(scene) for scene in ("Tom, waving", "Tommy waves", "Atom")] == [
+        True,
+        False,
+        False,
+    ]
+    assert there not in said("{Tom} and Tom")
+
+
+@pytest.mark.parametrize("name", ["Mr. Fox", "Fox Jr.", "J. R. Fox"])
+def test_a_dot_may_end_a_word_of_a_name(name):
+    assert named(name).name == name
+
+
+@pytest.mark.parametrize("name", ["a.b", ".Fox", "Fox ..", "Fox . Hill", ".", "Mr.. Fox"])
+def test_a_dot_may_stand_nowhere_else_in_a_name(name):
+    with pytest.raises(StoryError, match=r"may hold letters, digits, spaces, \. - _ and ' only"):
+        named(name)
+
+
+def test_the_full_stop_of_a_description_goes_and_those_inside_stay():
+    assert clean_description(" A man, Mr. Fox's son .,; ") == "a man, Mr. Fox's son"
+
+
+@pytest.mark.parametrize("name", ["con", "PRN", "Aux", "nul", "com1", "COM9", "lpt0"])
+def test_what_windows_keeps_for_itself_is_no_file_name(name):
+    assert file_stem(name) == f"{name}_"
+
+
+@pytest.mark.parametrize("name", ["Conrad", "falcon", "com", "com10", "lpt", "xnul"])
+def test_what_is_only_like_it_is_a_file_name(name):
+    assert file_stem(name) == name
+
+
+def test_two_names_of_one_file_are_told_apart():
+    people = [{"name": name, "description": "a man"} for name in ("Mr. Fox", "Mr_ Fox")]
+    with pytest.raises(StoryError, match=r"'Mr_ Fox' is given too like 'Mr\. Fox'"):
+        make_story({"character": people, "scene": [{"prompt": "x"}]}, source="s")
+
+
+@pytest.mark.parametrize("name", ["story.toml", "story.json", "story"])
+def test_a_byte_order_mark_is_not_of_the_story(tmp_path, name):
+    data = {
+        "character": [{"name": "Tom", "description": "an old man"}],
+        "scene": [{"prompt": "{Tom} reads"}],
+    }
+    text = json.dumps(data) if name.endswith("json") else STORY
+    plain, marked = tmp_path / name, tmp_path / "marked" / name
+    marked.parent.mkdir()
+    plain.write_text(text, encoding="utf-8")
+    marked.write_text(text, encoding="utf-8-sig")
+    assert marked.read_bytes() == b"\xef\xbb\xbf" + plain.read_bytes()
+    assert load_story(marked) == load_story(plain)
+
+
+def test_a_byte_order_mark_is_not_of_a_set(tmp_path):
+    text = STORY.replace("[[", "[[story.").replace(
+        "[[story.character", "[[story]]\n[[story.character"
+    )
+    text = text.replace("[[story]]\n", '[[story]]\ntitle = "The reader"\n')
+    (tmp_path / "plain.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "marked.toml").write_text(text, encoding="utf-8-sig")
+    assert load_sets(tmp_path / "marked.toml") == load_sets(tmp_path / "plain.toml")
+
+
+def test_in_the_public_benchmark_a_token_is_a_whole_word_and_a_name_is_not_found_again(tmp_path):
+    """``man`` is not the end of ``woman``, nor the name in the braces that were just put in."""
+    data = {
+        "character": ["old man", "tall man"],
+        "token": ["man", "man"],
+        "prompts": ["A woman, a man and a man-eater meet the man"],
+    }
+    (tmp_path / "story_1.json").write_text(json.dumps(data))
+    (scene,) = load_story(tmp_path / "story_1.json").scenes
+    assert scene.prompt == data["prompts"][0]
+    assert scene.text == "A woman, {Man} and a man-eater meet {Man 2}"
+    assert scene.cast == ("Man", "Man 2")
+
+
+def test_the_head_of_a_phrase_is_its_last_known_word():
+    assert noun_in("a fisherman king with a queen") == "king"
+    assert noun_in("a king: the boy's father") == "king"
