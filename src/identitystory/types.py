@@ -189,12 +189,14 @@ class Segmentation:
         found: whether each phrase was found.
         outcomes: how: ``found`` at once, ``weak`` at a lower threshold, ``noun`` by the noun
             alone, or ``missing``. Empty if the segmenter does not tell.
+        areas: pixels of each mask before overlaps were given out. Empty if none overlapped.
     """
 
     masks: Tensor
     scores: tuple[float, ...] = ()
     found: tuple[bool, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    areas: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class ConsiStory(AnchoredMethod):
 
     name: ClassVar[str] = "consistory"
     alone_first: ClassVar[bool] = False
-    recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
+    recipe: ClassVar[int] = 3  # 1 mistook rows beyond 77 tokens, 2 split at the upper edge of a bin
 
     negative: str | None = None
     dropout: float = 0.5

@@ -221,11 +221,12 @@ class GroundedSegmenter:
                 out = self.sam(**seen, multimask_output=False)
             drawn = self.sam_images.post_process_masks(out.pred_masks.cpu(), sizes, reshaped)[0]
             masks[here] = drawn[:, 0].bool()
+        areas = tuple(masks.flatten(1).sum(dim=1).tolist())
         masks = exclusive(masks)
         given = [float(scores[j, box]) if box is not None else 0.0 for j, box in enumerate(found)]
         how = tuple(o if m.any() else "missing" for o, m in zip(outcomes, masks, strict=True))
         return Segmentation(
-            masks, tuple(given), tuple(outcome != "missing" for outcome in how), how
+            masks, tuple(given), tuple(outcome != "missing" for outcome in how), how, areas
         )
 
 
