@@ -97,7 +97,7 @@ def test_nothing_shared_is_plain_sdxl(backend):
     off = paint(replace(ALWAYS, keep=0.0), backend)
     plain = paint(General(), backend, seed=3)
     same_noise = paint(_General(), backend)
-    first, *others = StoryDiffusion().found(STORY).frames  # one batch: a noise each
+    _, *others = StoryDiffusion().found(STORY).frames  # one batch: a noise each
     assert all(far(off[n], same_noise[n]) <= 1 for n in ALL if n not in others)
     assert all(far(off[n], same_noise[n]) > 8 for n in others)
     assert far(off[3], plain[3]) > 8
