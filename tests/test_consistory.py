@@ -289,7 +289,7 @@ class _General(General):
         return ConsiStory().seed(seed, index, per_frame=per_frame)
 
 
-OFF = replace(ConsiStory(), dropout=1.0, injection=0.0, blend_first=0.0, blend_last=0.0)
+OFF = replace(ConsiStory(), dropout=1.0, injection=0.0, blend_first=0.0, blend_last=0.0, freeu=None)
 
 
 def test_switched_off_it_is_plain_sdxl_and_on_it_is_not(backend):

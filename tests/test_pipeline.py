@@ -186,7 +186,7 @@ def test_painting_somebody_undiscovered_is_refused(story, backend):
 def test_the_identity_generator_alone_is_plain_sampling(story, backend):
     G_id, scene = backend.identity, story.scenes[0]
     work = Work(story, (3,) * len(story.scenes), (0,), faces(2.0))
-    ((_, frame),) = DirectIdentity(guidance=7).paint(backend, work)
+    ((_, frame),) = DirectIdentity(guidance=7, words_first=0).paint(backend, work)
     face = faces(2.0)["Mara"].embedding
     said = Prompt(scene.prompt, guidance=7, seed=3, face=face, noun="woman")
     cond = G_id.condition([said])
@@ -196,6 +196,21 @@ def test_the_identity_generator_alone_is_plain_sampling(story, backend):
     assert torch.equal(ours.face, face)
     assert dataclasses.replace(ours, face=None) == dataclasses.replace(said, face=None)
     assert frame.template is None
+
+
+def test_the_identity_generator_alone_starts_with_the_words(story, backend, monkeypatch):
+    """PhotoMaker merges from step 10 on: 11 of 50 steps do not know the face, then all others do."""
+    G_id, told = backend.identity, []
+    step = type(G_id).step
+    monkeypatch.setattr(
+        type(G_id), "step", lambda G, z, i, c: (told.append((i, c[0].face)), step(G, z, i, c))[1]
+    )
+    work = Work(story, (3,) * len(story.scenes), (0,), faces(2.0))
+    list(DirectIdentity(guidance=7, words_first=30).paint(backend, work))
+    t = G_id.num_steps
+    assert [i for i, _ in told] == list(range(t, 0, -1))
+    assert [i for i, face in told if face is None] == list(range(t, round(0.4 * t), -1))
+    assert round((1 - DirectIdentity().words_first / 50) * 50) == 39
 
 
 def test_unguided_injection_averages_the_kept_latent_with_everybody(story, backend):

@@ -16,7 +16,7 @@ from tests.stories import ALL, STORY, far, naive_attention, paint, toy_backend  
 from tests.toy import toy_checkpoint  # noqa: F401
 
 UP, DOWN = Site("up_blocks.0.attn1", True), Site("down_blocks.0.attn1", True)
-ALWAYS = StoryDiffusion(warm_up=0, skip_early=0.0, skip_late=0.0)
+ALWAYS = StoryDiffusion(warm_up=0, skip_early=0.0, skip_late=0.0, freeu=None)
 
 
 def test_anchors_are_the_first_frames_of_each_character_and_alone_goes_first():

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError, did_you_mean
-from .types import WHOLE, Interval
+from .types import WHOLE, Interval, Scales
 
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
@@ -134,6 +134,7 @@ class DiscoveryConfig(Checked):
             clean (1); outside it a step costs one evaluation instead of two.
         distilled: portraits are painted with the model's few-step LoRA, in ``search_steps`` steps and
             without guidance, which is part of it.
+        freeu: s1, s2, b1 and b2 of FreeU on portraits; None is off.
         settle: the search ends before m portraits when the identity's direction has moved by less
             than this cosine distance since the last batch of portraits; 0 always paints m.
     """
@@ -153,10 +154,19 @@ class DiscoveryConfig(Checked):
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     settle: float = number(0.0, 0.0, 2.0, "0 paints all portraits", later=True)
     distilled: bool = field(default=False, metadata=_LATER)
+    freeu: Scales | None = field(default=None, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed, before an hour of portraits is painted."""
         super().__post_init__()
+        if self.freeu is not None:
+            if not isinstance(self.freeu, tuple | list) or len(self.freeu) != 4:
+                raise ConfigError(
+                    f"freeu is {self.freeu!r}; it must be four numbers, s1, s2, b1, b2, or none."
+                )
+            for value in self.freeu:
+                _number("freeu", value, 0.0, 10.0, "0.6, 0.4, 1.1, 1.2 are usual for SDXL")
+            object.__setattr__(self, "freeu", tuple(map(float, self.freeu)))
         if "{description}" not in self.search_prompt:
             raise ConfigError(
                 f"search_prompt is {self.search_prompt!r}; it must contain '{{description}}', "

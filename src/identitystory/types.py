@@ -19,6 +19,7 @@ Outcome = Literal["found", "weak", "noun", "missing"]
 Interval = tuple[float, float]
 Pairs = tuple[tuple[str, str], ...]
 WHOLE: Interval = (0.0, 1.0)
+Scales = tuple[float, float, float, float]  # of FreeU: s1, s2, b1, b2
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ sampled tokens holds one step and no more, however long the story. With one nois
 which are one batch, still have a noise each, and every other frame has the first anchor's.
 
 Defaults are the authors' demonstration's (its low-memory form, except ``anchors``: 2 as in its
-other form; 1, its own, would leave the first frame nothing to look at). Not reproduced: FreeU,
+other form; 1, its own, would leave the first frame nothing to look at). Not reproduced:
 reference pictures through PhotoMaker (that is what IdentityStory's own generator does), comic
 lay-out, the semantic motion predictor for video.
 """
