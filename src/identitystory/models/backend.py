@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError, ModelError
-from ..protocols import Backend
+from ..protocols import Backend, ImageGenerator
 from ..types import Scales
 from .device import Room, resolve_device, resolve_dtype
-from .files.checkpoint import find_checkpoint, fingerprint
+from .files.checkpoint import Checkpoint, find_checkpoint, fingerprint
 
 
 def load_backend(
@@ -78,4 +81,11 @@ def load_backend(
         segmenter=checkpoint.segmenter.open(room=room),
         fingerprint=fingerprint(checkpoint),
         search=search,
+        adapter=_adapter(checkpoint, general),
     )
+
+
+def _adapter(checkpoint: Checkpoint, general: ImageGenerator) -> Callable[[], Any] | None:
+    """What opens the checkpoint's IP-Adapter, once; None if it has none."""
+    folder, opened = checkpoint.adapter, checkpoint.family.open_adapter
+    return None if folder is None or opened is None else cache(partial(opened, folder, general))
