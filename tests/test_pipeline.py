@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from identitystory.story.consistory_json import read_human_json
 
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
@@ -20,8 +21,8 @@ from identitystory.pipeline import (
 from identitystory.protocols import Backend
 from identitystory.sampling import Watched, trajectory
 from identitystory.seeds import attempt_seed, frame_seed, portrait_seeds
-from identitystory.types import Character, Identity, Prompt
-from identitystory.wording import identity_prompt, phrases
+from identitystory.types import Character, Identity, Prompt, styled
+from identitystory.wording import identity_prompt, phrases, template_prompt
 
 from .conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T, asked
 
@@ -114,6 +115,36 @@ def test_the_whole_scene_is_said_again_only_of_somebody_alone(story):
     assert identity_prompt(plain, together, TOM, words) == TOM.description
 
 
+def test_the_words_of_the_release(story):
+    """The bare description of somebody alone; several joined to the style by a blank, their template
+    with the descriptions cut behind the nouns. Everybody else's words stay as they were."""
+    alone, together = story.scenes[0], story.scenes[1]
+    words = dataclasses.replace(PRESET.injection, identity_words="release")
+    assert identity_prompt(story, alone, MARA, words) == MARA.description
+    assert identity_prompt(story, together, TOM, words) == f"watercolour {TOM.description}"
+    assert template_prompt(story, alone, words) == alone.prompt
+    assert template_prompt(story, together, PRESET.injection) == together.prompt
+    style = "A close-up photo of"
+    public = read_human_json(
+        {
+            "prompts": [f"{style} young girl with red hair, old man in a coat, on a pier"],
+            "token": ["girl", "man"],
+            "character": ["young girl with red hair", "old man in a coat"],
+            "style": style,
+        },
+        source="x",
+        title="x",
+    )
+    (scene,) = public.scenes
+    said = f"{style} a young girl and an old man, on a pier"
+    assert template_prompt(public, scene, words) == said
+    assert template_prompt(public, scene, PRESET.injection) == scene.prompt
+    of = identity_prompt(public, scene, public.characters[0], words)
+    assert of == f"{style} a young girl with red hair"
+    assert styled(style, "a man") == f"{style} a man"
+    assert styled("watercolour", "a man") == "watercolour, a man"
+
+
 def test_a_face_changes_its_own_character_and_nobody_else(story, backend):
     scene, config = story.scenes[1], dataclasses.replace(PRESET.injection, k_max=0.0)
     preset = dataclasses.replace(PRESET, injection=config)
@@ -203,7 +234,9 @@ def test_the_identity_generator_alone_starts_with_the_words(story, backend, monk
     G_id, told = backend.identity, []
     step = type(G_id).step
     monkeypatch.setattr(
-        type(G_id), "step", lambda G, z, i, c: (told.append((i, c[0].face)), step(G, z, i, c))[1]
+        type(G_id),
+        "step",
+        lambda G, z, i, c: (told.append((i, c.prompts[0].face)), step(G, z, i, c))[1],
     )
     work = Work(story, (3,) * len(story.scenes), (0,), faces(2.0))
     list(DirectIdentity(guidance=7, words_first=30).paint(backend, work))

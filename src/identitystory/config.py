@@ -18,9 +18,10 @@ from .types import WHOLE, Interval, Scales
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
 Downsampling = Literal["nearest", "area"]
-IdentityWords = Literal["description", "scene"]
+IdentityWords = Literal["description", "scene", "release"]
 Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
+Precision = Literal["auto", "float16"]
 
 _LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
 
@@ -220,7 +221,8 @@ class InjectionConfig(Checked):
         refuse_every_step: fuse the identity into the already fused prompt again at every step, as
             the release does. Probably its mistake; False fuses once.
         identity_words: what a character is denoised again from: their ``description`` (the paper's
-            c_j), or the whole prompt of the ``scene`` where they are alone in it.
+            c_j), or the whole prompt of the ``scene`` where they are alone in it. ``release`` is as
+            the authors' program builds them, and templates of several people too, see `wording`.
     """
 
     start: int = whole(40, 0, "40 of 50 steps is the paper's, 0 keeps the template")
@@ -266,6 +268,8 @@ class Preset(Checked):
         reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
         batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
             nothing else; more is faster, and may change last bits, see docs/explanation/performance.md.
+        precision: what an accelerator computes in where ``--dtype`` is not given: ``auto`` is the
+            fastest that is safe, ``float16`` the release's.
     """
 
     name: str
@@ -279,6 +283,7 @@ class Preset(Checked):
     compiled: bool = field(default=False, metadata=_LATER)
     reuse: int = whole(1, 1, "1 computes everything at every step", later=True)
     batch: int = whole(1, 1, "1 paints each frame by itself", later=True)
+    precision: Precision = field(default="auto", metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""

@@ -233,9 +233,18 @@ def plain(value: Story | Scene | Character) -> dict[str, Any]:
     return asdict(value, dict_factory=said)
 
 
+PREPOSITIONS = ("at", "by", "for", "from", "in", "of", "on", "showing", "with")
+
+
 def styled(style: str, prompt: str) -> str:
-    """The prompt with the style in front: ``watercolour, an old man sleeps``."""
-    return f"{style}, {prompt}" if style else prompt
+    """The prompt with the style in front: ``watercolour, an old man sleeps``.
+
+    Without a comma where the style goes on into the prompt: ``a photo of an old man``.
+    """
+    if not style:
+        return prompt
+    goes_on = style.lower().split()[-1] in PREPOSITIONS
+    return f"{style} {prompt}" if goes_on else f"{style}, {prompt}"
 
 
 def dressed(description: str, wears: str) -> str:

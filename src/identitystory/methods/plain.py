@@ -35,6 +35,11 @@ class General(BaseMethod):
 
     name: ClassVar[str] = "general"
 
+    @classmethod
+    def changes(cls, preset: Preset) -> dict[str, Any]:
+        """With the templates' negative prompt too."""
+        return {**super().changes(preset), "negative": preset.injection.negative}
+
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself."""
         return _one_by_one(self, backend.general, work)
@@ -56,8 +61,9 @@ class DirectIdentity(BaseMethod):
 
     @classmethod
     def changes(cls, preset: Preset) -> dict[str, Any]:
-        """With the guidance of whoever paints faces."""
-        return {"guidance": preset.injection.guidance_identity}
+        """With the guidance of whoever paints faces, and their negative prompt."""
+        config = preset.injection
+        return {"guidance": config.guidance_identity, "negative": config.negative}
 
     def said(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
         """Each scene's prompt, with the face of the first of its cast."""
