@@ -2,7 +2,6 @@ import dataclasses
 
 import pytest
 import torch
-from identitystory.story.consistory_json import read_human_json
 
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
@@ -21,6 +20,7 @@ from identitystory.pipeline import (
 from identitystory.protocols import Backend
 from identitystory.sampling import Watched, trajectory
 from identitystory.seeds import attempt_seed, frame_seed, portrait_seeds
+from identitystory.story.imports import consistory
 from identitystory.types import Character, Identity, Prompt, styled
 from identitystory.wording import identity_prompt, phrases, template_prompt
 
@@ -125,15 +125,15 @@ def test_the_words_of_the_release(story):
     assert template_prompt(story, alone, words) == alone.prompt
     assert template_prompt(story, together, PRESET.injection) == together.prompt
     style = "A close-up photo of"
-    public = read_human_json(
+    public = consistory.story(
         {
             "prompts": [f"{style} young girl with red hair, old man in a coat, on a pier"],
             "token": ["girl", "man"],
             "character": ["young girl with red hair", "old man in a coat"],
             "style": style,
         },
-        source="x",
-        title="x",
+        "x",
+        "x",
     )
     (scene,) = public.scenes
     said = f"{style} a young girl and an old man, on a pier"

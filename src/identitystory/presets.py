@@ -74,12 +74,14 @@ def _read() -> dict[str, Preset]:
 
 
 def _suited(base: Preset, suits: Suits) -> Preset:
-    words = {"negative": suits.negative, "identity_words": suits.identity_words}
+    injection = replace(
+        base.injection, negative=suits.negative, identity_words=suits.identity_words
+    )
     base = replace(
         base,
         sampler=suits.sampler,
         discovery=replace(base.discovery, negative=suits.negative),
-        injection=replace(base.injection, **words),
+        injection=injection,
     )
     made = with_steps(base, suits.steps)
     if made.discovery.search_steps is None:
