@@ -136,9 +136,8 @@ class IdentityStory:
             ModelError: it is not on this machine, or broken; the sentence says what to do.
             ConfigError: there is no such preset, device or precision.
         """
-        name = str(model)
+        name, own = str(model), Kept(load_model)
         facts = describe_model(name, device, dtype)
-        own = Kept(load_model)
         return cls(name, preset, facts, own, dtype=dtype, on_step=on_step, progress=progress)
 
     def discover(
