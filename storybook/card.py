@@ -28,6 +28,8 @@ guidance = {GUIDANCE}
 steps = 20
 search_steps = {FEW_STEPS}
 sampler = "ancestral"
+negative = ""  # an empty prompt, which it was trained with
+identity_words = "scene"  # keeps expressions and clothes, see dev/log.md
 stories = "little_people"
 caveats = [
     "The miniature paints drawn people at a small size. It shows whether a method works as written and how methods compare on one and the same model; its values say nothing about SDXL's, and cannot be held against the paper's.",

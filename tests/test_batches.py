@@ -11,7 +11,7 @@ from identitystory.errors import ConfigError
 from identitystory.injection import redenoise, redenoise_together
 from identitystory.models.backend import load_backend
 from identitystory.pipeline import first_latents
-from identitystory.types import Prompt, Scene
+from identitystory.types import Prompt, Scene, Story
 from tests.conftest import FakeGenerator, FakeIdentityGenerator
 from tests.test_injection import MARA, NOTHING, TOM, identity, template
 from tests.test_service import FRAME_COST, PRESET, STORY, Workshop, contents, kinds
@@ -40,9 +40,10 @@ def test_frames_re_denoised_together_are_those_re_denoised_alone():
 
 def test_first_templates_are_painted_as_one_batch():
     scenes = [Scene("a pier", ()), Scene("a hill", ())]
+    story = Story("two places", (), tuple(scenes))
     G = FakeGenerator()
-    assert first_latents(G, scenes[:1], [0], CONFIG) == [None]
-    both = first_latents(G, scenes, [0, 1], CONFIG)
+    assert first_latents(G, story, scenes[:1], [0], CONFIG) == [None]
+    both = first_latents(G, story, scenes, [0, 1], CONFIG)
     assert G.asked == [(2, i) for i in range(10, 0, -1)]
     for z, prompt, seed in zip(both, ("a pier", "a hill"), (0, 1), strict=True):
         assert torch.equal(z, template(MARA, prompt=prompt, seed=seed).latents)

@@ -17,6 +17,7 @@ from transformers import CLIPModel, CLIPTokenizer
 from identitystory.errors import ModelError
 from identitystory.metrics.scores import cosine
 from identitystory.models.clip import load_clip
+from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 from tests.people import facts, portraits, tiles
 
 FOLDER = Path(str(resources.files("identitystory") / "weights" / "miniature" / "segmenter"))
@@ -78,6 +79,15 @@ def test_the_name_tells_the_weights_and_a_shortest_edge_crops_the_middle(encoder
     wide = Image.new("RGB", (256, 128))
     wide.paste(picture, (64, 0))
     assert_close(cropping.pictures([wide]), encoder.pictures([picture]))
+
+
+def test_a_segmenter_that_reads_larger_pictures_measures_as_clip_does(tmp_path):
+    """CLIPSeg of the hub reads 352 pixels with ImageNet's mean; its CLIP was taught on CLIP's own."""
+    folder = shutil.copytree(FOLDER, tmp_path / "clipseg")
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"size": 352}))
+    read = load_clip(folder, name="copy", device=CPU).read
+    assert (read.size, tuple(read.mean), tuple(read.std)) == (128, CLIP_MEAN, CLIP_STD)
 
 
 def test_a_folder_without_weights_is_an_error(tmp_path):

@@ -9,12 +9,15 @@ import pytest
 
 from identitystory.cli.options import ManyRuns
 from identitystory.errors import ConfigError, ModelError
+from identitystory.methods.registry import method
 from identitystory.models.family import FAMILIES, IDENTITY_GENERATORS, SEGMENTERS
 from identitystory.models.files.card import Card, read_card
 from identitystory.models.files.catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES
 from identitystory.models.files.checkpoint import find_checkpoint, find_folder, fingerprint
 from identitystory.models.files.suited import preset, suits_of
 from identitystory.presets import PRESETS, Suits, fitted
+from identitystory.protocols import ModelFacts
+from identitystory.runs.request import in_precision
 from miniature.pack import SUITS
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
@@ -114,6 +117,26 @@ def test_presets_and_stories_follow_the_card_of_any_checkpoint(copy):
     assert preset("paper", copy) == preset("paper")
     assert ManyRuns("out").chosen_stories(str(copy)) == "little_people"
     assert suits_of("owner/nowhere") == suits_of("/no/such/folder") == Suits()
+
+
+def test_words_and_negative_prompts_are_the_checkpoints(copy):
+    """The miniature was trained with an empty prompt; SDXL with zeros, and has the paper's words."""
+    own, large = preset("fast"), preset("fast", "sdxl")
+    assert [p.injection.identity_words for p in (own, large)] == ["scene", "description"]
+    for part in ("discovery", "injection"):
+        assert [getattr(p, part).negative for p in (own, large)] == ["", None]
+    assert method("general", large).negative is method("direct-identity", large).negative is None
+    write_card(copy, '[suits]\nnegative = "snow"\n')
+    assert preset("recommended", copy).injection.negative == "snow"
+    assert preset("paper", copy) == preset("paper")
+
+
+def test_the_release_computes_in_float16_on_accelerators_unless_told_otherwise():
+    release, facts = PRESETS["release"], ModelFacts("f", "cuda", "bfloat16")
+    assert in_precision(facts, "auto", release).dtype == "float16"
+    assert in_precision(facts, "bfloat16", release) == facts
+    assert in_precision(facts, "auto", PRESETS["paper"]) == facts
+    assert in_precision(ModelFacts("f", "cpu", "float32"), "auto", release).dtype == "float32"
 
 
 def test_presets_as_written_are_those_of_a_checkpoint_without_a_card():

@@ -3,11 +3,15 @@
 import pytest
 import torch
 from transformers import (
+    CLIPConfig,
+    CLIPModel,
     CLIPSegConfig,
     CLIPSegForImageSegmentation,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     GroundingDinoForObjectDetection,
     SamModel,
 )
@@ -121,6 +125,35 @@ def test_another_models_lora_is_refused(unet):
     state = {"unet.down_blocks.0.attentions.0.to_q.lora_A.weight": torch.empty(64, 320)}
     with pytest.raises(ModelError, match=r"LoRA does not fit|no place for"):
         load_lora(unet, state, LORA)
+
+
+def test_the_ip_adapter_and_what_sees_for_it(unet):
+    """Two projections at each of 70 cross-attention layers, and ViT-bigG."""
+    with torch.device("meta"):
+        vit = {"hidden_size": 1664, "intermediate_size": 8192, "num_hidden_layers": 48}
+        vit |= {"num_attention_heads": 16, "patch_size": 14, "projection_dim": 1280}
+        encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**vit))
+    layers = [m for name, m in unet.named_modules() if name.endswith("attn2")]
+    pairs = sum(2 * m.to_k.weight.numel() for m in layers)
+    projection = 1280 * 4 * 2048 + 4 * 2048 + 2 * 2048
+    assert (len(layers), pairs + projection) == (70, 351_285_248)
+    assert ENTRIES["ip-adapter"].parameters == pairs + projection + count(encoder)
+
+
+def test_what_measures():
+    """CLIP with ViT-B/32 and ViT-L/14."""
+    large = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24}
+    large |= {"num_attention_heads": 16, "patch_size": 14}
+    text = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
+    with torch.device("meta"):
+        models = {
+            "clip": CLIPModel(CLIPConfig()),
+            "clip-l14": CLIPModel(
+                CLIPConfig(text_config=text, vision_config=large, projection_dim=768)
+            ),
+        }
+    for name, model in models.items():
+        assert count(model) == ENTRIES[name].parameters
 
 
 def test_the_segmenters():

@@ -1,4 +1,6 @@
-"""Runs that version 0.8 made (tests/data/golden) are read, kept and made again by today's code."""
+"""Runs that version 0.8 made (tests/data/golden) are read, kept and made again by today's code.
+
+ConsiStory's was made again with its recipe 3, which gives other pictures."""
 
 import json
 import re

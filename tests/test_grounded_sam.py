@@ -13,7 +13,12 @@ from identitystory.errors import ModelError, PromptError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import Room
 from identitystory.models.files.checkpoint import Found, find_checkpoint, fingerprint
-from identitystory.models.segment.grounded_sam import assign, distinct, in_order
+from identitystory.models.segment.grounded_sam import (
+    _best_boxes,
+    assign,
+    distinct,
+    in_order,
+)
 from identitystory.models.segment.parts import CLIPSEG, GROUNDED_SAM, joined
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
@@ -103,7 +108,7 @@ def test_the_caption_closes_each_phrase_and_knows_where_it_stands():
 
 def test_boxes_and_strengths_are_transformers_own(segmenter, image):
     """The stock post-processing gives the same boxes, and the same best score of all tokens."""
-    corners, mean, best = segmenter.boxes(image, [GIRL, MAN])
+    corners, mean, best = segmenter.boxes(image, [GIRL, MAN], ["woman", "man"])
     processor = GroundingDinoProcessor(segmenter.detector_images, segmenter.tokenizer)
     caption = joined([GIRL, MAN])[0]
     inputs = processor(images=image, text=caption, return_tensors="pt")
@@ -117,13 +122,19 @@ def test_boxes_and_strengths_are_transformers_own(segmenter, image):
     words = segmenter.tokenizer.convert_ids_to_tokens(inputs.input_ids[0])
     stop = words.index(".")
     torch.testing.assert_close(mean[0], chances[:, 1:stop].mean(dim=1))
-    torch.testing.assert_close(best[1], chances[:, stop + 1 : len(words) - 2].amax(dim=1))
+    noun = segmenter.tokenizer("man", add_special_tokens=False).input_ids
+    tokens = inputs.input_ids[0, stop + 1 :].tolist()
+    first = next(n for n in range(len(tokens)) if tokens[n : n + len(noun)] == noun)
+    man = range(stop + 1 + first, stop + 1 + first + len(noun))
+    torch.testing.assert_close(best[1], chances[:, man].amax(dim=1))
+    *_, whole = segmenter.boxes(image, [GIRL, MAN], ["", "x"])
+    torch.testing.assert_close(whole[1], chances[:, stop + 1 : len(words) - 2].amax(dim=1))
 
 
 def test_masks_are_sams_own_made_exclusive(segmenter, image):
     segmenter.thresholds = (0.0,)
     found = segmenter.segment(image, [GIRL, MAN])
-    corners, mean, best = segmenter.boxes(image, [GIRL, MAN])
+    corners, mean, best = segmenter.boxes(image, [GIRL, MAN], ["woman", "man"])
     kept = distinct(corners, best.amax(dim=0))
     chosen = [kept[b] for b in assign(mean[:, kept], best[:, kept] >= 0)]
     inputs = segmenter.sam_images(
@@ -150,7 +161,7 @@ def plant(segmenter, monkeypatch, table):
     corners = torch.tensor([[0, 0, 10, 20], [20, 0, 30, 20], [40, 0, 50, 20]]).float()
     asked = []
 
-    def boxes(image, phrases):
+    def boxes(image, phrases, nouns):
         asked.append(list(phrases))
         scores = torch.tensor([table.get(p, [0.0] * 3) for p in phrases])
         return corners, scores, scores
@@ -200,6 +211,36 @@ def test_lower_thresholds_then_the_noun_then_missing(segmenter, monkeypatch):
     plain = segmenter.segment(image, [GIRL, "a lad"])
     assert plain.outcomes == ("found", "missing")
     assert segmenter.segment(image, []).masks.shape == (0, 20, 60)
+
+
+def test_a_box_of_hair_is_not_the_person(segmenter, image, monkeypatch):
+    """Three boxes: hair that is surely hair, the woman, and a man in whom no word of hers is weak."""
+    caption, ((_, end), _) = joined([GIRL, MAN])
+    offsets = segmenter.tokenizer(caption, return_offsets_mapping=True).offset_mapping
+    said = lambda word: [
+        n for n, (a, b) in enumerate(offsets)
+        if a < b and caption.index(word) <= a and b <= caption.index(word) + len(word)
+    ]  # fmt: skip
+    chances = torch.full((1, 3, len(offsets)), 0.05)
+    chances[0, 0, [n for n, (a, b) in enumerate(offsets) if a < b <= end]] = 0.28
+    chances[0, 0, said("hair")] = 0.95
+    chances[0, 0, said("woman")] = 0.1
+    chances[0, 1, said("woman")] = 0.4
+    chances[0, 2, said("old man")] = 0.6
+
+    class Detector:
+        device = torch.device("cpu")
+        config = type("Config", (), {"max_text_len": 256})
+
+        def __call__(self, **_):
+            boxes = torch.tensor([[[0.1, 0.5, 0.1, 1], [0.4, 0.5, 0.2, 1], [0.8, 0.5, 0.2, 1]]])
+            return type("Out", (), {"logits": chances.logit(), "pred_boxes": boxes})
+
+    monkeypatch.setattr(segmenter, "detector", Detector())
+    corners, mean, best = segmenter.boxes(image, [GIRL, MAN], ["woman", "man"])
+    assert mean[0].argmax() == 0  # the hair has the larger mean
+    chosen = _best_boxes([GIRL, MAN], corners, mean, best, 0.3)
+    assert chosen == [1, 2]
 
 
 # --- From folders ----------------------------------------------------------------------------------

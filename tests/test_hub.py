@@ -30,10 +30,12 @@ from identitystory.models.files.store import (
     verify,
 )
 from identitystory.models.sdxl import convert
+from identitystory.models.sdxl.family import adapter_fingerprint
 from tests.fake_hub import COMMIT, fake_hub  # noqa: F401
-from tests.toy import toy_checkpoint  # noqa: F401
+from tests.toy import add_toy_ip_adapter, toy_checkpoint  # noqa: F401
 
 SAM, LIGHTNING, PHOTOMAKER = (ENTRIES[n] for n in ("sam", "sdxl-lightning", "photomaker"))
+ADAPTER = ENTRIES["ip-adapter"]
 BASE = "owner/base"
 
 
@@ -101,6 +103,31 @@ def test_a_commit_that_was_asked_for_holds_against_the_tables(hub):
     assert revision_of(ours) == located(ours).name == COMMIT
     list(fetch(ours))  # the table's commit is not on this hub
     assert verify(ours) == []
+
+
+def test_the_ip_adapters_files_are_fetched_by_name_and_stand_beside_any_base(hub, toy, tmp_path):
+    """Out of a repository with others in it; a checkpoint's own comes first."""
+    made = add_toy_ip_adapter(shutil.copytree(toy, tmp_path / "made"))
+    wanted = {name: (made / name).read_bytes() for name in ADAPTER.files}
+    hub.files[ADAPTER.repo] = {**wanted, "models/ip-adapter_sd15.safetensors": b"no"}
+    content = read(toy)
+    segmenter = {k.partition("/")[2]: v for k, v in content.items() if k.startswith("segm")}
+    hub.files[ENTRIES["clipseg"].repo] = segmenter
+    list(fetch(ENTRIES["clipseg"]))
+    (store() / PHOTOMAKER.converted).write_bytes(b"")
+    assert find_checkpoint(f"sdxl-light:{toy}").adapter is None
+    with pytest.raises(ModelError, match=r"models fetch ip-adapter \(4\.4 GB\)$"):
+        located(ADAPTER)
+    list(fetch(ADAPTER))
+    found = find_checkpoint(f"sdxl-light:{toy}").adapter
+    assert {name: (found / name).read_bytes() for name in ADAPTER.files} == wanted
+    assert not (found / "models").exists()
+    assert verify(ADAPTER) == []
+    assert find_checkpoint(f"sdxl-light:{made}").adapter == made
+    assert len(adapter_fingerprint(found)) == 64
+    hub.files[ADAPTER.repo].pop(ADAPTER.files[-1])
+    with pytest.raises(ModelError, match=r"has no file sdxl_models/image_encoder/model"):
+        list(fetch(ADAPTER))
 
 
 def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy):

@@ -156,6 +156,18 @@ def test_a_margin_widens_without_making_masks_overlap():
     assert torch.equal(wide[1], box(2, 12, 22, 26) & ~wide[0])
 
 
+def test_with_a_margin_the_smaller_mask_as_drawn_still_comes_first():
+    """100 pixels under 120; the piece that is left of the larger is the smaller one, 60."""
+    small, large = box(0, 0, 10, 10), box(0, 4, 10, 16)
+    wide = clean(torch.stack([small, large]), margin=2)
+    assert torch.equal(wide[0], box(0, 0, 12, 12))
+    assert torch.equal(wide[1], box(0, 8, 12, 18) & ~wide[0])
+    shared = exclusive(torch.stack([small, large]))
+    assert shared[1].sum() < shared[0].sum()
+    assert torch.equal(clean(shared, margin=2, areas=torch.tensor([100, 120])), wide)
+    assert not torch.equal(clean(shared, margin=2), wide)
+
+
 def test_nearest_takes_the_first_pixel_of_a_cell_and_area_the_share():
     M = torch.zeros(1, 16, 16, dtype=torch.bool)
     M[0, 0, 0] = True  # the first pixel of its cell

@@ -25,6 +25,7 @@ from tests.stories import ALL, STORY, far, paint, toy_backend  # noqa: F401
 from tests.toy import toy_checkpoint  # noqa: F401
 
 METHOD = OnePromptOneStory()
+SVR = replace(METHOD, padding=None)
 
 
 def test_singular_values_are_reweighted_and_directions_kept():
@@ -109,10 +110,31 @@ def test_a_window_goes_round_when_not_everybody_fits():
     assert window(STORY, 0, 10, words(99)) == [0, 4]  # the same cast
 
 
-def test_the_prompt_is_reweighted_as_the_release_does(backend):
-    """Suppress the others one after the other, each with end and padding, then express one's own."""
+def test_end_and_padding_shrink_by_a_tenth_a_frame_and_only_words_are_reweighted(backend):
+    """The authors' mode for SDXL; in the other one next to nothing is left of these rows."""
     G = backend.general
     cond, _ = METHOD.condition(G, STORY, 4, 0)
+    whole, spans = consolidate("a woman with dark curly hair", ["reads a letter", "by the sea"])
+    plain = G.encode.encode_prompts([whole]).hidden[0]
+    erased, _ = SVR.condition(G, STORY, 4, 0)
+    first = 0
+    for tokenizer, width in zip(G.encode.tokenizers, G.encode.widths, strict=True):
+        place = lambda n, t=tokenizer: token_places(t, whole, spans[n], 77)
+        columns = slice(first, first + width)
+        padding = slice(len(tokenizer(whole).input_ids) - 1, 77)
+        kept = cond.hidden[1, padding, columns]
+        torch.testing.assert_close(kept, plain[padding, columns] * 0.9**2)
+        assert erased.hidden[1, padding, columns].norm() < 0.2 * kept.norm()
+        for rows, numbers in ((place(0), (0.01, 0.05)), (place(1), (-0.01, 1.0))):
+            alone = reweight(plain[rows, columns], *numbers)
+            torch.testing.assert_close(cond.hidden[1, rows, columns], alone)
+        first += width
+
+
+def test_with_padding_the_prompt_is_reweighted_as_their_other_program_does(backend):
+    """Suppress the others one after the other, each with end and padding, then express one's own."""
+    G = backend.general
+    cond, _ = SVR.condition(G, STORY, 4, 0)
     whole, spans = consolidate("a woman with dark curly hair", ["reads a letter", "by the sea"])
     expected = G.encode.encode_prompts([whole]).hidden[0].double()
     first = 0
@@ -129,7 +151,7 @@ def test_the_prompt_is_reweighted_as_the_release_does(backend):
     identity = G.encode.encode_prompts(["a woman with dark curly hair"]).hidden[0]
     torch.testing.assert_close(cond.hidden[1, 77:], identity)
     torch.testing.assert_close(cond.pooled[1:], G.encode.encode_prompts([whole]).pooled)
-    other, _ = replace(METHOD, own_pooled=True).condition(G, STORY, 4, 0)
+    other, _ = replace(SVR, own_pooled=True).condition(G, STORY, 4, 0)
     assert torch.equal(other.hidden, cond.hidden)
     own_prompt = G.encode.encode_prompts([STORY.scenes[4].prompt])
     torch.testing.assert_close(other.pooled[1:], own_prompt.pooled)
@@ -153,7 +175,7 @@ def test_a_prompt_of_several_chunks_is_reweighted_in_the_right_rows(backend, lon
     who = "a woman with dark curly hair" + (many if long == "identity" else "")
     does = many.strip() if long == "frame" else "by the sea"
     story = inline_story([f"Mara: {who}"], [f"{{Mara}} {does}", "{Mara} in the snow"])
-    cond, seen = METHOD.condition(G, story, 0, 0)
+    cond, seen = SVR.condition(G, story, 0, 0)
     whole = f"{who} {does}"
     expected = G.encode.encode_prompts([whole]).hidden[0].double()
     length, first = len(expected), 0
@@ -216,7 +238,7 @@ class _General(General):
         return seed
 
 
-OFF = replace(METHOD, window=1, express_alpha=0.0)
+OFF = replace(METHOD, window=1, express_alpha=0.0, padding=1.0)
 
 
 def test_frames_without_people_are_plain_and_the_others_are_not(backend):
@@ -246,7 +268,7 @@ class Off(OnePromptOneStory):
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
 def test_switched_off_it_is_the_general_generator(backend, guidance):
     plain = paint(replace(_General(), negative=None, guidance=guidance), backend)
-    off = paint(Off(guidance=guidance, window=1, express_alpha=0.0, express_beta=1.0), backend)
+    off = paint(Off(guidance=guidance, window=1, express_alpha=0.0, padding=1.0), backend)
     assert all(far(off[n], plain[n]) <= 1 for n in ALL)
     keys_on = paint(replace(OFF, guidance=guidance), backend)
     assert all(far(keys_on[n], plain[n]) > 1 for n in ALL if n != 3)

@@ -55,7 +55,7 @@ def test_the_commands_run_unchanged_once_a_clip_is_there(hub, toy, folder, tmp_p
     command += ["--steps", "2", "--portraits", "2", "--out", str(out)]
     command += ["--device", "cpu", "--faces", "none"]
     assert main(command) == 2
-    assert "get the latter with: identitystory models fetch clipseg" in capsys.readouterr().err
+    assert "get one with: identitystory models fetch clip" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.png"))  # it was known before anything was painted
 
     serve_clipseg(hub, toy, CLIPSEG)
@@ -89,4 +89,6 @@ def test_a_clip_in_the_hubs_cache_is_taken_by_its_id_and_before_clipsegs(hub, to
         for name in hub.files[repo]:
             hf_hub_download(repo, name)
     assert encoder_of(folder) == CLIP
+    with pytest.raises(ModelError, match=r"models fetch clip-l14 \(1\.7 GB\)"):
+        encoder_of(folder, clip="clip-l14")
     assert encoder_of(folder, clip="owner/other") == "owner/other"

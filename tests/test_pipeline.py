@@ -21,8 +21,9 @@ from identitystory.pipeline import (
 from identitystory.protocols import Backend
 from identitystory.sampling import Watched, trajectory
 from identitystory.seeds import attempt_seed, frame_seed, portrait_seeds
-from identitystory.types import Character, Identity, Prompt
-from identitystory.wording import identity_prompt, phrases
+from identitystory.story.imports import consistory
+from identitystory.types import Character, Identity, Prompt, styled
+from identitystory.wording import identity_prompt, phrases, template_prompt
 
 from .conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T, asked
 
@@ -134,6 +135,36 @@ def test_the_whole_scene_is_said_again_only_of_somebody_alone(story):
     assert identity_prompt(plain, together, TOM, words) == TOM.description
 
 
+def test_the_words_of_the_release(story):
+    """The bare description of somebody alone; several joined to the style by a blank, their template
+    with the descriptions cut behind the nouns. Everybody else's words stay as they were."""
+    alone, together = story.scenes[0], story.scenes[1]
+    words = dataclasses.replace(PRESET.injection, identity_words="release")
+    assert identity_prompt(story, alone, MARA, words) == MARA.description
+    assert identity_prompt(story, together, TOM, words) == f"watercolour {TOM.description}"
+    assert template_prompt(story, alone, words) == alone.prompt
+    assert template_prompt(story, together, PRESET.injection) == together.prompt
+    style = "A close-up photo of"
+    public = consistory.story(
+        {
+            "prompts": [f"{style} young girl with red hair, old man in a coat, on a pier"],
+            "token": ["girl", "man"],
+            "character": ["young girl with red hair", "old man in a coat"],
+            "style": style,
+        },
+        "x",
+        "x",
+    )
+    (scene,) = public.scenes
+    said = f"{style} a young girl and an old man, on a pier"
+    assert template_prompt(public, scene, words) == said
+    assert template_prompt(public, scene, PRESET.injection) == scene.prompt
+    of = identity_prompt(public, scene, public.characters[0], words)
+    assert of == f"{style} a young girl with red hair"
+    assert styled(style, "a man") == f"{style} a man"
+    assert styled("watercolour", "a man") == "watercolour, a man"
+
+
 def test_a_face_changes_its_own_character_and_nobody_else(story, backend):
     scene, config = story.scenes[1], dataclasses.replace(PRESET.injection, k_max=0.0)
     preset = dataclasses.replace(PRESET, injection=config)
@@ -230,7 +261,7 @@ def test_painting_somebody_undiscovered_is_refused(story, backend):
 def test_the_identity_generator_alone_is_plain_sampling(story, backend):
     G_id, scene = backend.identity, story.scenes[0]
     work = Work(story, (3,) * len(story.scenes), (0,), faces(2.0))
-    ((_, frame),) = DirectIdentity(guidance=7).paint(backend, work)
+    ((_, frame),) = DirectIdentity(guidance=7, words_first=0).paint(backend, work)
     face = faces(2.0)["Mara"].embedding
     said = Prompt(scene.prompt, guidance=7, seed=3, face=face, noun="woman")
     cond = G_id.condition([said])
@@ -240,6 +271,23 @@ def test_the_identity_generator_alone_is_plain_sampling(story, backend):
     assert torch.equal(ours.face, face)
     assert dataclasses.replace(ours, face=None) == dataclasses.replace(said, face=None)
     assert frame.template is None
+
+
+def test_the_identity_generator_alone_starts_with_the_words(story, backend, monkeypatch):
+    """PhotoMaker merges from step 10 on: 11 of 50 steps do not know the face, then all others do."""
+    G_id, told = backend.identity, []
+    step = type(G_id).step
+    monkeypatch.setattr(
+        type(G_id),
+        "step",
+        lambda G, z, i, c: (told.append((i, c.prompts[0].face)), step(G, z, i, c))[1],
+    )
+    work = Work(story, (3,) * len(story.scenes), (0,), faces(2.0))
+    list(DirectIdentity(guidance=7, words_first=30).paint(backend, work))
+    t = G_id.num_steps
+    assert [i for i, _ in told] == list(range(t, 0, -1))
+    assert [i for i, face in told if face is None] == list(range(t, round(0.4 * t), -1))
+    assert round((1 - DirectIdentity().words_first / 50) * 50) == 39
 
 
 def test_unguided_injection_averages_the_kept_latent_with_everybody(story, backend):

@@ -8,10 +8,11 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 
-from identitystory.errors import ConfigError, ModelError
+from identitystory.errors import ModelError
 from identitystory.methods.plain import General
 from identitystory.methods.story_adapter import GlobalReference, StoryAdapter
-from identitystory.models.sdxl.attention import edited
+from identitystory.models.backend import load_backend
+from identitystory.models.sdxl.attention import edited, sites
 from identitystory.models.sdxl.family import ADAPTER, adapter_fingerprint
 from identitystory.models.sdxl.ip_adapter import load_ip_adapter
 from identitystory.models.sdxl.photomaker import load_identity_encoder
@@ -19,7 +20,7 @@ from identitystory.runs.files import FolderNotes
 from identitystory.sampling import sample
 from identitystory.story.file import inline_story
 from tests.conftest import asked
-from tests.stories import STEPS, far, paint, toy_backend  # noqa: F401
+from tests.stories import STEPS, far, paint
 from tests.toy import add_toy_ip_adapter, toy_checkpoint  # noqa: F401
 
 SHORT = inline_story(["Mara: a woman"], ["{Mara} reads", "{Mara} by the sea"], title="short")
@@ -31,6 +32,11 @@ def folder(toy, tmp_path_factory):
     return add_toy_ip_adapter(shutil.copytree(toy, tmp_path_factory.mktemp("adapter") / "toy"))
 
 
+@pytest.fixture(scope="module", name="backend")
+def backend_with_adapter(folder):
+    return load_backend(folder, num_steps=STEPS, device="cpu", dtype="float32")
+
+
 class _General(General):
     def seed(self, seed, index, *, per_frame):
         return seed
@@ -39,7 +45,7 @@ class _General(General):
 def test_several_pictures_are_seen_as_the_stock_ip_adapter_sees_them(backend, folder):
     """Against StableDiffusionXLPipeline.load_ip_adapter with two pictures, guidance and all."""
     G = backend.general
-    adapter = load_ip_adapter(folder, G.unet)
+    adapter = load_ip_adapter(folder, G)
     pictures = list(paint(General(), backend, story=SHORT).values())
     seen = torch.stack([adapter.embed(picture) for picture in pictures])
     cond = G.condition(asked(["an old man"], guidance=5.0))
@@ -72,7 +78,7 @@ def test_several_pictures_are_seen_as_the_stock_ip_adapter_sees_them(backend, fo
 
 
 def test_an_embedding_is_the_stock_towers(backend, folder):
-    adapter = load_ip_adapter(folder, backend.general.unet)
+    adapter = load_ip_adapter(folder, backend.general)
     picture = paint(General(), backend, story=SHORT, wanted=(0,))[0]
     from transformers import CLIPImageProcessorPil
 
@@ -92,13 +98,13 @@ def test_the_scale_grows_evenly_from_the_second_round_on():
 
 
 def test_without_rounds_it_is_plain_sdxl_and_rounds_look_at_all_of_the_last_one(backend, folder):
-    zero = paint(replace(QUICK, rounds=0), backend, story=SHORT, folder=folder)
+    zero = paint(replace(QUICK, rounds=0), backend, story=SHORT)
     plain = paint(replace(_General(), negative=QUICK.negative), backend, story=SHORT)
     assert all(far(zero[n], plain[n]) <= 1 for n in (0, 1))
 
-    one = paint(replace(QUICK, rounds=1), backend, story=SHORT, folder=folder)
+    one = paint(replace(QUICK, rounds=1), backend, story=SHORT)
     G = backend.general
-    adapter = load_ip_adapter(folder, G.unet)
+    adapter = load_ip_adapter(folder, G)
     seen = torch.stack([adapter.embed(zero[0]), adapter.embed(zero[1])])  # both pictures of round 0
     cond = G.condition(asked([SHORT.scenes[1].prompt], guidance=5.0, negative=QUICK.negative))
     with torch.no_grad(), edited(G.unet, GlobalReference(adapter, seen, 0.3, guided=True)):
@@ -110,7 +116,7 @@ def test_without_rounds_it_is_plain_sdxl_and_rounds_look_at_all_of_the_last_one(
 def test_a_frame_is_the_same_whatever_is_asked_for_and_costs_what_is_counted(
     backend, folder, monkeypatch
 ):
-    whole = paint(QUICK, backend, story=SHORT, folder=folder)
+    whole = paint(QUICK, backend, story=SHORT)
     asked = []
     step = type(backend.general).step
     monkeypatch.setattr(
@@ -118,7 +124,7 @@ def test_a_frame_is_the_same_whatever_is_asked_for_and_costs_what_is_counted(
         "step",
         lambda G, z, i, c: (asked.append(len(z)), step(G, z, i, c))[1],
     )
-    alone = paint(QUICK, backend, story=SHORT, folder=folder, wanted=(1,))
+    alone = paint(QUICK, backend, story=SHORT, wanted=(1,))
     assert far(alone[1], whole[1]) == 0
     assert QUICK.calls(SHORT, (1,), STEPS) == 2 * sum(asked)
 
@@ -135,33 +141,48 @@ def test_rounds_that_were_painted_are_not_painted_again(backend, folder, monkeyp
         return step(self, z, i, cond)
 
     monkeypatch.setattr(G, "step", counted)
-    whole = paint(QUICK, backend, story=SHORT, folder=folder)
+    whole = paint(QUICK, backend, story=SHORT)
     everything = len(asked)
     assert everything == STEPS * 2 * 3  # two frames, the first round and two more
 
     limit[0] = everything + STEPS * 2 * 2 + 1
     notes = FolderNotes(tmp_path / "notes", "a key")
     with pytest.raises(KeyboardInterrupt):
-        paint(QUICK, backend, story=SHORT, folder=folder, notes=notes)
+        paint(QUICK, backend, story=SHORT, notes=notes)
     limit[0] = None
     asked.clear()
-    again = paint(QUICK, backend, story=SHORT, folder=folder, notes=notes)
+    again = paint(QUICK, backend, story=SHORT, notes=notes)
     assert len(asked) == STEPS * 2
     assert all(far(again[n], whole[n]) == 0 for n in (0, 1))
     asked.clear()
-    paint(
-        QUICK, backend, story=SHORT, folder=folder, notes=FolderNotes(notes.folder, "another key")
-    )
+    paint(QUICK, backend, story=SHORT, notes=FolderNotes(notes.folder, "another key"))
     assert len(asked) == everything
 
 
 def test_a_checkpoint_without_an_ip_adapter_is_refused_in_one_line(backend, toy):
     with pytest.raises(ModelError, match=r"holds no IP-Adapter \(sdxl_models/ip-adapter_sdxl"):
         adapter_fingerprint(toy)
-    with pytest.raises(ModelError, match="choose other methods"):
-        paint(QUICK, backend, story=SHORT, folder=toy)
-    with pytest.raises(ConfigError, match="reads an IP-Adapter from a checkpoint folder"):
-        paint(QUICK, backend, story=SHORT)
+    bare = replace(backend, adapter=None)
+    with pytest.raises(ModelError, match="has no IP-Adapter, which story-adapter needs"):
+        paint(QUICK, bare, story=SHORT)
+
+
+def test_the_adapter_is_opened_once_in_half_precision_and_takes_turns_where_memory_is_low(folder):
+    how = {"num_steps": STEPS, "device": "cpu"}
+    low = load_backend(folder, dtype="bfloat16", memory="low", **how)
+    adapter = low.adapter()
+    assert low.adapter() is adapter
+    dtypes = {adapter.encoder.dtype, *(x.dtype for x in adapter.keys.values())}
+    assert dtypes == {torch.bfloat16}
+    picture = paint(General(), low, story=SHORT, wanted=(0,))[0]
+    seen = adapter.embed(picture)
+    assert low.general.room.inside is adapter.encoder  # it took the place of the VAE
+    edit = GlobalReference(adapter, seen[None], 0.4, guided=False)
+    q = torch.zeros(1, 2, 4, 8, device="meta", dtype=torch.bfloat16)
+    site = next(s for s in sites(low.general.unet) if not s.is_self)
+    heads = len(adapter.keys[site.name]) // 8
+    q = q[:, :1].expand(1, heads, 4, 8)
+    assert edit(site, q, q, q).device.type == "meta"  # wherever the query is
 
 
 def test_another_unets_or_another_kind_of_adapter_is_refused(backend, folder, tmp_path):
@@ -173,7 +194,7 @@ def test_another_unets_or_another_kind_of_adapter_is_refused(backend, folder, tm
     for broken, message in ((plus, "'plus' and 'face'"), (short, "belongs to another U-Net")):
         save_file(broken, copy / ADAPTER)
         with pytest.raises(ModelError, match=message):
-            load_ip_adapter(copy, backend.general.unet)
+            load_ip_adapter(copy, backend.general)
 
 
 def test_before_its_training_the_workshops_adapter_changes_nothing(backend):
@@ -207,7 +228,7 @@ def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_pa
     assert adapter_fingerprint(copy) != adapter_fingerprint(add_toy_ip_adapter(copy))
     shutil.rmtree(copy / "sdxl_models")
     pack(trained, copy)
-    loaded = load_ip_adapter(copy, G.unet)
+    loaded = load_ip_adapter(copy, G)
 
     picture = paint(General(), backend, story=SHORT, wanted=(0,))[0]
     e = encoder.embed(encoder.pixels([picture])).detach()
@@ -221,7 +242,7 @@ def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_pa
     torch.testing.assert_close(loaded.tokens(e), layer(e)[0], rtol=1e-3, atol=1e-3)
     identity = copy / "photomaker.safetensors"
     save_file(load_file(identity), identity, metadata={"shortest_edge": "43"})
-    encoder, other = load_identity_encoder(identity), load_ip_adapter(copy, G.unet)
+    encoder, other = load_identity_encoder(identity), load_ip_adapter(copy, G)
     cut = encoder.embed(encoder.pixels([picture])).detach()
     torch.testing.assert_close(other.embed(picture), cut[0])
     assert (cut - e).abs().max() > 1e-3
@@ -229,7 +250,7 @@ def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_pa
     with pytest.raises(
         ModelError, match=r"holds no IP-Adapter \(sdxl_models/image_encoder/ missing"
     ):
-        load_ip_adapter(copy, G.unet)
+        load_ip_adapter(copy, G)
 
     cond = G.condition(asked(["an old man"], guidance=1.0))
     z = G.noise(7)[None]

@@ -32,6 +32,7 @@ from .runs.folder import RunFolder
 from .runs.opening import open_model
 from .runs.options import new_request
 from .runs.plan import PORTRAIT_BATCH
+from .runs.request import in_precision
 from .runs.service import Kept, Service, describe_model, load_model
 from .runs.sheets import contact_sheet, thumbnails
 from .sampling import watched
@@ -94,18 +95,20 @@ class IdentityStory:
         facts: ModelFacts,
         load: Kept,
         *,
+        dtype: str = "auto",
         on_step: OnStep | None = None,
         progress: bool | None = None,
     ) -> None:
         """Opens the model; see `from_pretrained`, which is what to call."""
-        self.model, self.facts = model, facts
+        self.model = model
         self._own = preset if isinstance(preset, Preset) else None
         self._name = preset if isinstance(preset, str) else None
         self.preset = self._own or named_preset(self._name or DEFAULT_PRESET, model)
+        self.facts = in_precision(facts, dtype, self.preset)
         self.on_step, self.progress = on_step, progress
         self._load = load
         self._searches: dict[tuple[Character, int], Batches] = {}  # those that were stopped
-        open_model(load, model, self.preset, facts)
+        open_model(load, model, self.preset, self.facts)
 
     @classmethod
     def from_pretrained(
@@ -133,9 +136,9 @@ class IdentityStory:
             ModelError: it is not on this machine, or broken; the sentence says what to do.
             ConfigError: there is no such preset, device or precision.
         """
-        name = str(model)
+        name, own = str(model), Kept(load_model)
         facts = describe_model(name, device, dtype)
-        return cls(name, preset, facts, Kept(load_model), on_step=on_step, progress=progress)
+        return cls(name, preset, facts, own, dtype=dtype, on_step=on_step, progress=progress)
 
     def discover(
         self, description: str, *, name: str = "Somebody", noun: str | None = None, seed: int = 0

@@ -13,14 +13,15 @@ from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError, did_you_mean
-from .types import WHOLE, Interval
+from .types import WHOLE, Interval, Scales
 
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
 Downsampling = Literal["nearest", "area"]
-IdentityWords = Literal["description", "scene"]
+IdentityWords = Literal["description", "scene", "release"]
 Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
+Precision = Literal["auto", "float16"]
 
 _LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
 
@@ -134,6 +135,7 @@ class DiscoveryConfig(Checked):
             clean (1); outside it a step costs one evaluation instead of two.
         distilled: portraits are painted with the model's few-step LoRA, in ``search_steps`` steps and
             without guidance, which is part of it.
+        freeu: s1, s2, b1 and b2 of FreeU on portraits; None is off.
         settle: the search ends before m portraits when the identity's direction has moved by less
             than this cosine distance since the last batch of portraits; 0 always paints m.
     """
@@ -153,10 +155,19 @@ class DiscoveryConfig(Checked):
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     settle: float = number(0.0, 0.0, 2.0, "0 paints all portraits", later=True)
     distilled: bool = field(default=False, metadata=_LATER)
+    freeu: Scales | None = field(default=None, metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed, before an hour of portraits is painted."""
         super().__post_init__()
+        if self.freeu is not None:
+            if not isinstance(self.freeu, tuple | list) or len(self.freeu) != 4:
+                raise ConfigError(
+                    f"freeu is {self.freeu!r}; it must be four numbers, s1, s2, b1, b2, or none."
+                )
+            for value in self.freeu:
+                _number("freeu", value, 0.0, 10.0, "0.6, 0.4, 1.1, 1.2 are usual for SDXL")
+            object.__setattr__(self, "freeu", tuple(map(float, self.freeu)))
         if "{description}" not in self.search_prompt:
             raise ConfigError(
                 f"search_prompt is {self.search_prompt!r}; it must contain '{{description}}', "
@@ -210,7 +221,8 @@ class InjectionConfig(Checked):
         refuse_every_step: fuse the identity into the already fused prompt again at every step, as
             the release does. Probably its mistake; False fuses once.
         identity_words: what a character is denoised again from: their ``description`` (the paper's
-            c_j), or the whole prompt of the ``scene`` where they are alone in it.
+            c_j), or the whole prompt of the ``scene`` where they are alone in it. ``release`` is as
+            the authors' program builds them, and templates of several people too, see `wording`.
     """
 
     start: int = whole(40, 0, "40 of 50 steps is the paper's, 0 keeps the template")
@@ -256,6 +268,8 @@ class Preset(Checked):
         reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
         batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
             nothing else; more is faster, and may change last bits, see docs/explanation/performance.md.
+        precision: what an accelerator computes in where ``--dtype`` is not given: ``auto`` is the
+            fastest that is safe, ``float16`` the release's.
     """
 
     name: str
@@ -269,6 +283,7 @@ class Preset(Checked):
     compiled: bool = field(default=False, metadata=_LATER)
     reuse: int = whole(1, 1, "1 computes everything at every step", later=True)
     batch: int = whole(1, 1, "1 paints each frame by itself", later=True)
+    precision: Precision = field(default="auto", metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""

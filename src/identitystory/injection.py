@@ -56,13 +56,15 @@ def make_template(
         nobody = torch.zeros(0, image.height, image.width, dtype=torch.bool)
         return Template(image, z, nobody, (), prompt.seed)
     options: dict[str, Any] = {} if fallbacks is None else {"fallbacks": fallbacks}
-    found = segmenter.segment(image, phrases, **options).masks.cpu().bool()
+    segmentation = segmenter.segment(image, phrases, **options)
+    found = segmentation.masks.cpu().bool()
     if found.shape != (len(phrases), image.height, image.width):
         raise ModelError(
             f"the segmenter gave masks of shape {tuple(found.shape)} for {len(phrases)} phrases "
             f"and a picture of {image.height} x {image.width}; it must give one mask a phrase."
         )
-    M = masks.clean(found, margin=margin)  # Eq. 5
+    areas = torch.tensor(segmentation.areas) if segmentation.areas else None
+    M = masks.clean(found, margin=margin, areas=areas)  # Eq. 5
     missing = tuple(name for name, M_j in zip(cast, M, strict=True) if not M_j.any())
     return Template(image, z, M, missing, prompt.seed)
 

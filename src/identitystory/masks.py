@@ -65,15 +65,19 @@ def exclusive(masks: Tensor, *, areas: Tensor | None = None) -> Tensor:
     return result
 
 
-def clean(masks: Tensor, *, margin: int = 0) -> Tensor:
+def clean(masks: Tensor, *, margin: int = 0, areas: Tensor | None = None) -> Tensor:
     """Masks fit for Eq. 5: exclusive, one connected piece each, then widened by ``margin`` pixels.
 
-    (s, H, W) bool in and out. Doing it twice changes nothing when ``margin`` is 0.
+    (s, H, W) bool in and out. Overlaps go by the areas of the masks as the segmenter drew them,
+    before and after widening: ``areas`` (s,), or those of ``masks``. Doing it twice changes nothing
+    when ``margin`` is 0.
     """
-    pieces = exclusive(masks)
+    if areas is None:
+        areas = masks.flatten(1).sum(dim=1)
+    pieces = exclusive(masks, areas=areas)
     for j in range(len(pieces)):
         pieces[j] = largest_component(pieces[j])
-    return exclusive(dilate(pieces, margin)) if margin else pieces
+    return exclusive(dilate(pieces, margin), areas=areas) if margin else pieces
 
 
 def largest_component(mask: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from .protocols import Backend, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
 from .types import Character, Frame, Identity, Prompt, Scene, Story, Template
-from .wording import identity_prompt, negative, phrases, search_prompt
+from .wording import identity_prompt, negative, phrases, search_prompt, template_prompt
 
 # --- discovery ---------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ def find_template(
         found = make_template(
             G,
             segmenter,
-            template_prompt(scene, attempt_seed(seed, len(attempts)), config),
+            asked_template(story, scene, attempt_seed(seed, len(attempts)), config),
             scene.cast,
             phrases(story, scene),
             margin=config.margin_at(min(G.size)),
@@ -106,14 +106,19 @@ def find_template(
     return min(attempts, key=lambda template: len(template.missing))
 
 
-def template_prompt(scene: Scene, seed: int, config: InjectionConfig) -> Prompt:
+def asked_template(story: Story, scene: Scene, seed: int, config: InjectionConfig) -> Prompt:
     """T_i as the general generator paints it."""
     guidance, interval = config.guidance_template, config.guidance_interval
-    return Prompt(scene.prompt, negative(config.negative, scene), guidance, interval, seed)
+    without = negative(config.negative, scene)
+    return Prompt(template_prompt(story, scene, config), without, guidance, interval, seed)
 
 
 def first_latents(
-    G: ImageGenerator, scenes: Sequence[Scene], seeds: Sequence[int], config: InjectionConfig
+    G: ImageGenerator,
+    story: Story,
+    scenes: Sequence[Scene],
+    seeds: Sequence[int],
+    config: InjectionConfig,
 ) -> Sequence[Tensor | None]:
     """The latents of the first templates of several scenes of one size, painted as one batch.
 
@@ -123,7 +128,7 @@ def first_latents(
         return [None]
     pairs = zip(scenes, seeds, strict=True)
     return kept_latents(
-        sized(G, scenes[0]), [template_prompt(scene, seed, config) for scene, seed in pairs]
+        sized(G, scenes[0]), [asked_template(story, scene, seed, config) for scene, seed in pairs]
     )
 
 

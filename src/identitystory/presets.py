@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
-from .config import Checked, DiscoveryConfig, Preset, Sampler, meant, number, whole
+from .config import Checked, DiscoveryConfig, IdentityWords, Preset, Sampler, meant, number, whole
 from .errors import ConfigError
 
 DEFAULT_PRESET = "recommended"
@@ -32,6 +32,9 @@ class Suits(Checked):
         sampler: ``ddim``, ``euler`` or ``ancestral``.
         stories: the story set that its words are in, see `story.sets.load_sets`.
         caveats: sentences on the page of results of what was painted with it.
+        negative: negative prompt of all pictures; None is none at all, the zeros that SDXL learned
+            to paint without words from.
+        identity_words: see `InjectionConfig`. At SDXL's size the paper's: no others were measured.
     """
 
     guidance: float = number(5.0, 1.0, 100.0, "1 is none")
@@ -40,6 +43,8 @@ class Suits(Checked):
     sampler: Sampler = "ddim"
     stories: str = "consistory_human"
     caveats: tuple[str, ...] = ()
+    negative: str | None = None
+    identity_words: IdentityWords = "description"
 
     def __post_init__(self) -> None:
         """Checks that all of it can be.
@@ -48,7 +53,8 @@ class Suits(Checked):
             ConfigError: it cannot.
         """
         super().__post_init__()
-        for name, words in (("stories", [self.stories]), ("caveats", self.caveats)):
+        texts = (("stories", [self.stories]), ("negative", [self.negative or ""]))
+        for name, words in (*texts, ("caveats", self.caveats)):
             if isinstance(words, str) or not all(isinstance(word, str) for word in words):
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; it must be text")
         object.__setattr__(self, "caveats", tuple(self.caveats))
@@ -67,11 +73,24 @@ def _read() -> dict[str, Preset]:
     return found
 
 
-PRESETS: Mapping[str, Preset] = _read()
+def _suited(base: Preset, suits: Suits) -> Preset:
+    injection = replace(
+        base.injection, negative=suits.negative, identity_words=suits.identity_words
+    )
+    base = replace(
+        base,
+        sampler=suits.sampler,
+        discovery=replace(base.discovery, negative=suits.negative),
+        injection=injection,
+    )
+    made = with_steps(base, suits.steps)
+    if made.discovery.search_steps is None:
+        made = with_search_steps(made, suits.search_steps)
+    return with_guidance(made, suits.guidance)
 
 
 def fitted(name: str, suits: Suits) -> Preset:
-    """The preset called ``name``, with the guidance, sampler and steps that suit a checkpoint.
+    """The preset called ``name``, with guidance, sampler, steps and words that suit a checkpoint.
 
     `models.files.suited.preset` reads them from the checkpoint's card.
 
@@ -82,10 +101,7 @@ def fitted(name: str, suits: Suits) -> Preset:
         raise ConfigError(f"no preset is called {name!r}.{meant(name, PRESETS)}")
     if name not in GUIDED_BY_MODEL:
         return PRESETS[name]
-    made = with_steps(replace(PRESETS[name], sampler=suits.sampler), suits.steps)
-    if made.discovery.search_steps is None:
-        made = with_search_steps(made, suits.search_steps)
-    return with_guidance(made, suits.guidance)
+    return _suited(PRESETS[name], suits)
 
 
 def with_steps(base: Preset, steps: int) -> Preset:
@@ -128,3 +144,9 @@ def with_guidance(base: Preset, guidance: float) -> Preset:
         discovery=replace(base.discovery, guidance=guidance),
         injection=replace(base.injection, guidance_template=guidance, guidance_identity=guidance),
     )
+
+
+PRESETS: Mapping[str, Preset] = {
+    name: _suited(base, Suits()) if name in GUIDED_BY_MODEL else base
+    for name, base in _read().items()
+}

@@ -171,6 +171,7 @@ class Backend:
     segmenter: Segmenter
     fingerprint: str = ""  # sha256 over the weights: what makes a finished part stale
     search: IdentityGenerator | None = None  # paints the portraits; None is ``identity``
+    adapter: Callable[[], Any] | None = None  # the IP-Adapter, opened when first asked for
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ class ModelFacts:
         size: (width, height) that it was made for, in pixels; None if that is not known, and then
             no other can be asked for.
         multiple: of which width and height must be.
+        adapter: the folder that its IP-Adapter lies in; None if it has none.
         check_prompts: raises a PromptError if one of the prompts is longer than the model reads;
             returns those that it reads in pieces.
         check_phrases: raises a PromptError if the descriptions of one scene are, together.
@@ -200,5 +202,6 @@ class ModelFacts:
     max_steps: int | None = None
     size: Size | None = None
     multiple: int = 1
+    adapter: Path | None = None
     check_prompts: Callable[[Iterable[str]], Sequence[str] | None] = lambda prompts: None
     check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None

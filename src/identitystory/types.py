@@ -19,6 +19,7 @@ Outcome = Literal["found", "weak", "noun", "missing"]
 Interval = tuple[float, float]
 Pairs = tuple[tuple[str, str], ...]
 WHOLE: Interval = (0.0, 1.0)
+Scales = tuple[float, float, float, float]  # of FreeU: s1, s2, b1, b2
 
 
 @dataclass(frozen=True)
@@ -189,12 +190,14 @@ class Segmentation:
         found: whether each phrase was found.
         outcomes: how: ``found`` at once, ``weak`` at a lower threshold, ``noun`` by the noun
             alone, or ``missing``. Empty if the segmenter does not tell.
+        areas: pixels of each mask before overlaps were given out. Empty if none overlapped.
     """
 
     masks: Tensor
     scores: tuple[float, ...] = ()
     found: tuple[bool, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    areas: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -230,9 +233,18 @@ def plain(value: Story | Scene | Character) -> dict[str, Any]:
     return asdict(value, dict_factory=said)
 
 
+PREPOSITIONS = ("at", "by", "for", "from", "in", "of", "on", "showing", "with")
+
+
 def styled(style: str, prompt: str) -> str:
-    """The prompt with the style in front: ``watercolour, an old man sleeps``."""
-    return f"{style}, {prompt}" if style else prompt
+    """The prompt with the style in front: ``watercolour, an old man sleeps``.
+
+    Without a comma where the style goes on into the prompt: ``a photo of an old man``.
+    """
+    if not style:
+        return prompt
+    goes_on = style.lower().split()[-1] in PREPOSITIONS
+    return f"{style} {prompt}" if goes_on else f"{style}, {prompt}"
 
 
 def dressed(description: str, wears: str) -> str:

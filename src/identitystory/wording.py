@@ -1,14 +1,39 @@
-"""Which words are painted from: for portraits, for faces, and the phrases of the segmenter."""
+"""Which words are painted from: for portraits, templates and faces, and the segmenter's phrases."""
 
 from __future__ import annotations
 
+import re
+
 from .config import DiscoveryConfig, InjectionConfig
 from .types import Character, Scene, Story, dressed, styled
+
+_LEADING_NAMES = re.compile(r"[\s,]*(?:\{[^{}]*\}(?:\s*,|\s+and\b)*\s*)+")
 
 
 def search_prompt(character: Character, config: DiscoveryConfig) -> str:
     """What a character's portraits are painted from; never the story's style."""
     return config.search_prompt.replace("{description}", character.description)
+
+
+def template_prompt(story: Story, scene: Scene, config: InjectionConfig) -> str:
+    """T_i. With ``config.identity_words`` of ``release`` several people are named up to their nouns.
+
+    ``watercolour, a girl and an old man, on a pier`` of "a girl in a red coat, an old man with a beard,
+    on a pier", for 77 tokens do not hold whole descriptions. Only where the people come first and
+    once, as in the public benchmark; elsewhere the release has no words.
+    """
+    said = scene.text.removeprefix(story.style)
+    names = _LEADING_NAMES.match(said)
+    setting = said[names.end() :] if names else "{"
+    if config.identity_words != "release" or len(scene.cast) < 2 or "{" in setting:
+        return scene.prompt
+    people = " and ".join(_up_to_noun(story.character(name)) for name in scene.cast)
+    return styled(story.style, ", ".join(filter(None, (people, setting))))
+
+
+def _up_to_noun(character: Character) -> str:
+    found = re.search(rf"\b{re.escape(character.noun)}\b", character.description, re.IGNORECASE)
+    return character.description[: found.end()] if found else character.description
 
 
 def identity_prompt(
@@ -18,10 +43,14 @@ def identity_prompt(
 
     With ``config.identity_words`` of ``scene`` somebody who is alone gets the scene's whole prompt:
     what they do, wear and feel is in it. Where there are several it would speak of the others too.
+    With ``release`` the style is left out for somebody alone, and joined by a blank for several.
     """
-    if config.identity_words == "scene" and len(scene.cast) == 1:
+    alone, words = len(scene.cast) == 1, worn(character, scene)
+    if config.identity_words == "scene" and alone:
         return scene.prompt
-    return styled(story.style, worn(character, scene))
+    if config.identity_words == "release":
+        return words if alone else f"{story.style} {words}".strip()
+    return styled(story.style, words)
 
 
 def worn(character: Character, scene: Scene) -> str:

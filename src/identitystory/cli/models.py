@@ -111,8 +111,7 @@ def listed() -> list[dict[str, Any]]:
             facts, present = {"why": str(error)}, False
         parts = [_part(ENTRIES[part]) for part in BUNDLES.get(name, ())]
         found.append({"name": name, "present": present, "facts": facts, "parts": parts})
-    why = {"why": "not needed; with it --distilled works on any SDXL base"}
-    more = [(name, why, ENTRIES[name]) for name in OPTIONAL]
+    more = [(name, {"why": f"not needed; {ENTRIES[name].use}"}, ENTRIES[name]) for name in OPTIONAL]
     for name in sorted(read_lock().keys() - {entry.repo for entry in ENTRIES.values()}):
         more.append((name, {"how": f"--model sdxl --base {name}"}, entry_of(name)))
     for name, facts, entry in more:
@@ -241,6 +240,9 @@ def _try_model(model: str) -> Iterator[Check]:
         backend = load_model(model, num_steps=50, device=facts.device, dtype=facts.dtype)
         loaded = time.perf_counter()
         G = backend.general
+        vae = getattr(G, "vae", None)
+        if vae is not None:
+            yield Check("decodes pictures in", str(vae.dtype).removeprefix("torch."))
         with torch.no_grad():
             cond = G.condition([Prompt("a portrait of a woman", guidance=5.0)])
             z = G.step(G.noise(0)[None], G.num_steps, cond)

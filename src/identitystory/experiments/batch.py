@@ -23,7 +23,7 @@ from ..runs.files import canonical, read, write_whole
 from ..runs.folder import RunFolder, read_record
 from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
-from ..runs.request import RunRequest
+from ..runs.request import RunRequest, in_precision
 from ..runs.service import Service, one_model
 from ..runs.takes import scan
 from ..settings import settings
@@ -94,7 +94,8 @@ def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
     costs, known = [], set()
     for run in runs:
         folder = RunFolder(run.out)
-        made = make_plan(run, model, read_record(folder) if run.out.is_dir() else None)
+        facts = in_precision(model, run.dtype, run.preset)
+        made = make_plan(run, facts, read_record(folder) if run.out.is_dir() else None)
         done = finished_parts(folder, made, scan(folder))
         asked = [made.identities[name] for name in made.cast]
         asked += [made.frames[index] for index in made.wanted]

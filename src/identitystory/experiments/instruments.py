@@ -17,7 +17,7 @@ from ..metrics.quality import QAlign
 from ..models.files.catalogue import ENTRIES
 from ..protocols import Segmenter
 
-CLIP = "openai/clip-vit-base-patch32"  # where a checkpoint brings none: the level of the paper's
+CLIP = ENTRIES["clip"].repo  # where a checkpoint brings none: a ViT-B/32, the level of the paper's
 CLIPSEG = ENTRIES["clipseg"].repo
 AUTO, NONE = "auto", "none"
 
@@ -29,7 +29,8 @@ class EvaluationRequest:
     Attributes:
         runs: run folders, or folders that hold some.
         templates: measure the general generator's templates instead of the frames.
-        clip: a folder or a hub id in the cache; ``auto`` is the checkpoint's own, ``none`` no CLIP.
+        clip: ``clip-l14``, a folder or a hub id in the cache; ``auto`` is the checkpoint's own or the
+            table's ``clip``, ``none`` no CLIP.
         faces: ``dlib``, ``sface``, ``arcface``; ``auto`` is dlib if it is installed, ``none`` none.
         face_models: the folder with a recogniser's weights.
         qalign: the Python of an environment with pyiqa, or None.
@@ -85,7 +86,8 @@ def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
 def _segmenter(request: EvaluationRequest, models: Sequence[str]) -> tuple[Segmenter | None, str]:
     """The checkpoint's own, which looks for the characters in every picture; and what it is."""
     from ..models.device import Room, resolve_device
-    from ..models.files.checkpoint import find_checkpoint, short_digest
+    from ..models.files.checkpoint import find_checkpoint
+    from ..models.files.store import short_digest
 
     if len(models) != 1:
         return None, f"those of the runs, which are of different models ({', '.join(models)})"
@@ -110,7 +112,8 @@ def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     if request.clip == NONE:
         return "--clip none"
     if request.clip != AUTO:
-        folder, name = find_folder(request.clip, role="clip"), request.clip
+        name = ENTRIES[request.clip].repo if request.clip in ENTRIES else request.clip
+        folder = find_folder(name, role="clip")
     elif len(models) > 1:
         raise ConfigError(
             f"the runs are of different models ({', '.join(models)}); say which CLIP measures "
@@ -140,8 +143,8 @@ def _cached_clip(model: str) -> tuple[Path, str]:
             continue
     raise ConfigError(
         f"{model} brings no CLIP of its own, and neither {CLIP} nor {CLIPSEG}, which has one "
-        "inside, is in the cache of the hub; get the latter with: identitystory models fetch "
-        "clipseg, or give a CLIP with --clip FOLDER, or --clip none"
+        "inside, is in the cache of the hub; get one with: identitystory models fetch clip, "
+        "or give a CLIP with --clip FOLDER, or --clip none"
     )
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from ..config import Preset
 from ..models.sdxl.attention import Site
+from ..models.sdxl.freeu import freeu
 from ..protocols import Backend, Conditioning, EditableGenerator
 from ..sampling import sized
 from ..seeds import derived_seed
-from ..types import Frame, Story
+from ..types import Frame, Scales, Story
 from .base import BaseMethod
 from .method import Work, editable, for_the_last
 
@@ -151,12 +153,19 @@ class AnchoredMethod(BaseMethod):
 
     Attributes:
         anchors: frames of each character that the others look at.
+        freeu: s1, s2, b1 and b2 of FreeU; None is off.
     """
 
     one_size: ClassVar[bool] = True
     alone_first: ClassVar[bool]  # whether frames where somebody is alone are anchors before others
 
     anchors: int = 2
+    freeu: Scales | None = (0.6, 0.4, 1.1, 1.2)
+
+    @classmethod
+    def changes(cls, preset: Preset) -> dict[str, Any]:
+        """Without FreeU too: its scales are SDXL's."""
+        return {**super().changes(preset), "freeu": None}
 
     def found(self, story: Story) -> Anchors:
         """The anchors of ``story``."""
@@ -175,7 +184,8 @@ class AnchoredMethod(BaseMethod):
         found, told = self.found(work.story), set[int]()
         for portion in groups(found, work.wanted):
             conds = {group: G.condition(self.said(work, group)) for group in portion}
-            z = self.stepped(G, work, found, conds)
+            with freeu(G.unet, self.freeu):
+                z = self.stepped(G, work, found, conds)
             for n in sorted(set(z) & set(work.wanted) - told):
                 told.add(n)
                 yield n, Frame(work.story.scenes[n], G.decode(z[n][None])[0])

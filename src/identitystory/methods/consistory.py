@@ -8,7 +8,7 @@ words, by Otsu, and are made anew after each step. All frames advance step by st
 what is kept of the anchors is one step's worth, however long the story.
 
 Defaults are the released code's, for 50 steps; positions scale with the number of steps, and the
-features are those of the timestep nearest to 261. Not reproduced: FreeU; the order in which its
+features are those of the timestep nearest to 261. Not reproduced: the order in which its
 injection overwrites its own sources (here sources are as they were before injection); one noise
 for all frames after the anchors (here each has its own).
 """
@@ -47,7 +47,7 @@ class ConsiStory(AnchoredMethod):
 
     name: ClassVar[str] = "consistory"
     alone_first: ClassVar[bool] = False
-    recipe: ClassVar[int] = 2  # 1 mistook rows of prompts beyond 77 tokens
+    recipe: ClassVar[int] = 3  # 1 mistook rows beyond 77 tokens, 2 split at the upper edge of a bin
 
     negative: str | None = None
     dropout: float = 0.5

@@ -19,7 +19,7 @@ from ..pipeline import find_template, first_latents, inject_together
 from ..protocols import Backend
 from ..settings import to_dict
 from ..types import Frame, Story, Template, plain
-from ..wording import identity_prompt, negative, phrases
+from ..wording import identity_prompt, negative, phrases, template_prompt
 from .method import Method, Sources, Work
 
 
@@ -45,7 +45,7 @@ class IdentityStory(Method):
     def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
         """The template's, the negative one, and one for the face of each of the cast."""
         scene, config = story.scenes[index], self.preset.injection
-        yield scene.prompt, ""
+        yield template_prompt(story, scene, config), ""
         yield negative(config.negative, scene) or "", ""
         for character in map(story.character, scene.cast):
             yield identity_prompt(story, scene, character, config), character.noun
@@ -55,7 +55,7 @@ class IdentityStory(Method):
         scene, settings = sources.story.scenes[index], to_dict(self.preset)
         cast = [sources.story.character(name) for name in scene.cast]
         return {
-            "prompt": scene.prompt,
+            "prompt": template_prompt(sources.story, scene, self.preset.injection),
             "cast": [[c.description, c.noun, sources.identities[c.name]] for c in cast],
             "seed": sources.seeds[index],
             **{k: v for k in ("shape", "negative") if (v := getattr(scene, k))},
@@ -77,7 +77,7 @@ class IdentityStory(Method):
             return None
         story, scene, config = sources.story, sources.story.scenes[index], self.preset.injection
         inputs = {
-            "prompt": scene.prompt,
+            "prompt": template_prompt(story, scene, config),
             "cast": list(scene.cast),
             "phrases": phrases(story, scene),
             "nouns": [story.character(name).noun for name in scene.cast],
@@ -111,7 +111,8 @@ class IdentityStory(Method):
             if not wanted:
                 continue
             scenes = [story.scenes[n] for n in block]
-            first = first_latents(backend.general, scenes, [work.seeds[n] for n in block], config)
+            seeds = [work.seeds[n] for n in block]
+            first = first_latents(backend.general, story, scenes, seeds, config)
             templates = []
             for n, latents in zip(block, first, strict=True):
                 templates.append(self._template(backend, work, n, latents))

@@ -6,9 +6,11 @@ cross-attention. Keys and values of a cross-attention do not depend on the step,
 written as the text states of both prompts side by side under a mask, without a pass of its own.
 
 The identity prompt is the style and the descriptions of a frame's cast; only frames with the same
-cast are consolidated. Defaults are the released code's (mode ``svr``); its paper's appendix swaps
-the two pairs of numbers. Not reproduced: FreeU (off in the code too), dropout of the identity's
-columns (0 in the code, 0.5 in the paper), the mode ``svr-eot`` of its benchmark script.
+cast are consolidated. Defaults are those of the authors' benchmark script for SDXL (mode
+``svr-eot``); ``padding=None`` is the mode of their program for Playground (``svr``), which leaves next
+to nothing of end and padding rows. The paper's appendix swaps the two pairs of numbers. Not
+reproduced: FreeU (off in the code too), dropout of the identity's columns (0 in the code, 0.5 in
+the paper).
 """
 
 from __future__ import annotations
@@ -51,6 +53,8 @@ class OnePromptOneStory(BaseMethod):
         express_beta: beta of the same.
         suppress_alpha: alpha for the other frames' tokens.
         suppress_beta: beta of the same.
+        padding: what rows of end and padding are multiplied by as often as there are frames in the
+            prompt; their values are no frame's. None lets them take part in every frame's.
         own_pooled: give each frame the pooled vector of its own prompt. The release gives all the
             consolidated prompt's, which SDXL hardly heeds; a U-Net that reads the scenery off it,
             as the miniature's does, would paint the last frame's scenery everywhere.
@@ -65,6 +69,7 @@ class OnePromptOneStory(BaseMethod):
     express_beta: float = 1.0
     suppress_alpha: float = 0.01
     suppress_beta: float = 0.05
+    padding: float | None = 0.9
     own_pooled: bool = False
 
     @classmethod
@@ -117,7 +122,11 @@ class OnePromptOneStory(BaseMethod):
             words = {*begun, *token_rows(tokenizer, whole, limit)}
             padding = [row for row in range(len(part)) if row not in words]
             for m in order:
-                rows = token_places(tokenizer, whole, spans[m], limit) + padding
+                rows = token_places(tokenizer, whole, spans[m], limit)
+                if self.padding is None:
+                    rows += padding
+                else:
+                    part[padding] *= self.padding
                 alpha, beta = (
                     (self.express_alpha, self.express_beta)
                     if m == own

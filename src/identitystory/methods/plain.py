@@ -2,7 +2,8 @@
 
 ``general`` paints every scene by itself with the general generator (plain SDXL).
 ``direct-identity`` is the paper's ablation without Re-denoising Identity Injection (Sec. 4.3): the
-identity generator paints the whole scene, with the face that Identity Discovery found.
+identity generator paints the whole scene, with the face that Identity Discovery found. As PhotoMaker
+is published, its first steps are steered by the words alone (11 of 50), which keeps the scene.
 
 Covered: all of both; they are no more than a prompt, a seed and a trajectory. Defaults are guidance 5,
 which diffusers has for SDXL and the other compared methods have, and an empty negative prompt; presets
@@ -14,13 +15,15 @@ gets its face, for a prompt of PhotoMaker's takes one; the others are painted fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from ..config import Preset
 from ..protocols import Backend, ImageGenerator
-from ..sampling import painted, sized
+from ..sampling import first_noise, painted, sized
 from ..types import Frame, Prompt
 from .base import BaseMethod
 from .method import Work
@@ -32,6 +35,11 @@ class General(BaseMethod):
 
     name: ClassVar[str] = "general"
 
+    @classmethod
+    def changes(cls, preset: Preset) -> dict[str, Any]:
+        """With the templates' negative prompt too."""
+        return {**super().changes(preset), "negative": preset.injection.negative}
+
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself."""
         return _one_by_one(self, backend.general, work)
@@ -39,15 +47,23 @@ class General(BaseMethod):
 
 @dataclass(frozen=True)
 class DirectIdentity(BaseMethod):
-    """G_id alone: of a cast of several only the first gets its face."""
+    """G_id alone: of a cast of several only the first gets its face.
+
+    Attributes:
+        words_first: first steps, of 50, that are steered by the words without the face; PhotoMaker's
+            ``start_merge_step`` of 10 is 11 of them. 0 starts with the face.
+    """
 
     name: ClassVar[str] = "direct-identity"
     needs_identities: ClassVar[bool] = True
 
+    words_first: int = 11
+
     @classmethod
     def changes(cls, preset: Preset) -> dict[str, Any]:
-        """With the guidance of whoever paints faces."""
-        return {"guidance": preset.injection.guidance_identity}
+        """With the guidance of whoever paints faces, and their negative prompt."""
+        config = preset.injection
+        return {"guidance": config.guidance_identity, "negative": config.negative}
 
     def said(self, work: Work, frames: Sequence[int]) -> list[Prompt]:
         """Each scene's prompt, with the face of the first of its cast."""
@@ -60,11 +76,26 @@ class DirectIdentity(BaseMethod):
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself, T_i from noise."""
-        return _one_by_one(self, backend.identity, work)
+        return _one_by_one(self, backend.identity, work, self._painted)
+
+    def _painted(self, G: ImageGenerator, prompts: Sequence[Prompt]) -> Tensor:
+        """z_0, (B, C, h, w): the words first, then the faces too."""
+        faces = G.num_steps - round(self.words_first * G.num_steps / 50)  # steps with them
+        cond = G.condition(prompts)
+        words = G.condition([replace(prompt, face=None) for prompt in prompts])
+        z = first_noise(G, prompts)
+        for i in range(G.num_steps, 0, -1):
+            z = G.step(z, i, words if i > faces else cond)
+        return z
 
 
-def _one_by_one(method: BaseMethod, G: ImageGenerator, work: Work) -> Iterator[tuple[int, Frame]]:
+def _one_by_one(
+    method: BaseMethod,
+    G: ImageGenerator,
+    work: Work,
+    paint: Callable[[ImageGenerator, Sequence[Prompt]], Tensor] = painted,
+) -> Iterator[tuple[int, Frame]]:
     for n in work.wanted:
         scene = work.story.scenes[n]
         G_n = sized(G, scene)
-        yield n, Frame(scene, G_n.decode(painted(G_n, method.said(work, [n])))[0])
+        yield n, Frame(scene, G_n.decode(paint(G_n, method.said(work, [n])))[0])

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ModelError
 from ..models.sdxl.attention import Site, attend, edited
 from ..models.sdxl.family import adapter_fingerprint
 from ..protocols import Backend, ModelFacts
@@ -62,8 +62,8 @@ class StoryAdapter(BaseMethod):
         Raises:
             ModelError: the checkpoint holds none.
         """
-        more = "" if model.folder is None else adapter_fingerprint(model.folder)
-        return model.fingerprint + more
+        folder = model.adapter or model.folder
+        return model.fingerprint + ("" if folder is None else adapter_fingerprint(folder))
 
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame and round; of the last round only what is wanted."""
@@ -73,15 +73,12 @@ class StoryAdapter(BaseMethod):
         """Between rounds only the embeddings of the pictures are kept, also if the run is cut off.
 
         Raises:
-            ConfigError: there is no checkpoint folder to read an IP-Adapter from.
-            ModelError: the checkpoint holds none, or one that does not fit.
+            ModelError: the model has no IP-Adapter, or one that does not fit.
         """
-        from ..models.sdxl.ip_adapter import load_ip_adapter
-
         G = editable(backend, self.name)
-        if work.folder is None:
-            raise ConfigError(f"{self.name} reads an IP-Adapter from a checkpoint folder")
-        adapter = load_ip_adapter(work.folder, G.unet)
+        if backend.adapter is None:
+            raise ModelError(f"{backend.name} has no IP-Adapter, which {self.name} needs")
+        adapter = backend.adapter()
         scenes, seen = work.story.scenes, None
 
         def frame(n: int, seen: Tensor | None, round_: int) -> Image.Image:
@@ -111,12 +108,16 @@ class StoryAdapter(BaseMethod):
 
 
 class GlobalReference:
-    """The edit: attention to the tokens of all reference pictures, added to that to the text."""
+    """The edit: attention to the tokens of all reference pictures, added to that to the text.
+
+    Their keys and values are the same at every step, and are computed once a layer.
+    """
 
     def __init__(
         self, adapter: Any, embeddings: Tensor | None, scale: float, *, guided: bool
     ) -> None:
         self.adapter, self.scale, self.tokens = adapter, scale, None
+        self.made: dict[str, list[Tensor]] = {}
         if embeddings is not None and scale:
             halves = [embeddings * 0, embeddings] if guided else [embeddings]
             self.tokens = torch.stack([adapter.tokens(e) for e in halves])  # (halves, N * n, D)
@@ -126,8 +127,12 @@ class GlobalReference:
         h = attend(q, k, v)
         if site.is_self or self.tokens is None:
             return h
-        k_ref, v_ref = (
-            (self.tokens @ weights[site.name].mT).unflatten(-1, (q.shape[1], -1)).transpose(1, 2)
-            for weights in (self.adapter.keys, self.adapter.values)
-        )
-        return h + self.scale * attend(q, k_ref, v_ref)
+        if site.name not in self.made:
+            tokens = self.tokens.to(q.device)
+            self.made[site.name] = [
+                (tokens @ weights[site.name].to(q.device).mT)
+                .unflatten(-1, (q.shape[1], -1))
+                .transpose(1, 2)
+                for weights in (self.adapter.keys, self.adapter.values)
+            ]
+        return h + self.scale * attend(q, *self.made[site.name])

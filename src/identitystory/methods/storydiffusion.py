@@ -3,10 +3,11 @@
 Covered: consistent self-attention (Sec. 3.1) in the variant that gathers tokens: a frame's keys and
 values are its own and a random sample of those of every character's first frames, in the U-Net's
 up path; layers skip it by a seeded coin. All frames advance step by step together, so the bank of
-sampled tokens holds one step and no more, however long the story.
+sampled tokens holds one step and no more, however long the story. With one noise for all, the anchors,
+which are one batch, still have a noise each, and every other frame has the first anchor's.
 
 Defaults are the authors' demonstration's (its low-memory form, except ``anchors``: 2 as in its
-other form; 1, its own, would leave the first frame nothing to look at). Not reproduced: FreeU,
+other form; 1, its own, would leave the first frame nothing to look at). Not reproduced:
 reference pictures through PhotoMaker (that is what IdentityStory's own generator does), comic
 lay-out, the semantic motion predictor for video.
 """
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from ..models.sdxl.attention import Site, attend, edited
 from ..protocols import EditableGenerator
-from ..seeds import derived_seed, frame_seed
+from ..seeds import attempt_seed, derived_seed, frame_seed
 from ..types import Story
 from .anchors import AnchoredEdit, AnchoredMethod, Anchors, Conditions, groups, in_step
 from .method import Work
@@ -38,11 +39,12 @@ class StoryDiffusion(AnchoredMethod):
         skip_early: chance that a layer is left plain before ``early`` of 50 steps are done.
         skip_late: the same from then on.
         early: in steps of 50.
-        same_noise: start every frame from the same noise.
+        same_noise: start every frame but the anchors after the first from the same noise.
     """
 
     name: ClassVar[str] = "storydiffusion"
     alone_first: ClassVar[bool] = True
+    recipe: ClassVar[int] = 2  # 1 gave all anchors one noise
 
     keep: float = 0.5
     warm_up: int = 1
@@ -63,7 +65,11 @@ class StoryDiffusion(AnchoredMethod):
     def stepped(
         self, G: EditableGenerator, work: Work, found: Anchors, conds: Conditions
     ) -> dict[int, Tensor]:
-        z = {n: G.noise(work.seeds[n]) for group in conds for n in group}
+        places = dict(zip(found.frames, range(len(found.frames)), strict=True))
+        noise = lambda n: G.noise(
+            attempt_seed(work.seeds[n], places.get(n, 0) if self.same_noise else 0)
+        )
+        z = {n: noise(n) for group in conds for n in group}
         edit = ConsistentSelfAttention(self, found, work.seeds, G.num_steps)
         with edited(G.unet, edit):
             for _ in in_step(G, edit, z, conds):

@@ -54,8 +54,8 @@ def attention_to(q: Tensor, k: Tensor, tokens: Sequence[int]) -> Tensor:
 def otsu(values: Tensor, bins: int = 256) -> float:
     """The threshold that splits ``values`` into two classes the furthest apart (Otsu 1979).
 
-    The upper edge of the histogram's bin after which the variance between the classes is largest,
-    the first such; the value itself where all are equal.
+    The middle of the histogram's bin after which the variance between the classes is largest, the
+    first such, as scikit-image has it; the value itself where all are equal.
     """
     flat = values.flatten().double().cpu()
     low, high = float(flat.min()), float(flat.max())
@@ -70,7 +70,7 @@ def otsu(values: Tensor, bins: int = 256) -> float:
     mean_above = (mass[-1] - mass[:-1]) / above
     between = below * above * (mean_below - mean_above) ** 2
     last = int(between.nan_to_num(-1.0).argmax())
-    return low + (last + 1) * (high - low) / bins
+    return float(middles[last])
 
 
 def grid_of(tokens: int, size: Sequence[int]) -> tuple[int, int]:
@@ -100,12 +100,10 @@ def subject_mask(maps: Tensor, tokens: int, size: Sequence[int]) -> Tensor:
 
 
 def smoothed(features: Tensor) -> Tensor:
-    """(C, h, w) after a 3 x 3 Gaussian of standard deviation 1 in each channel."""
+    """(C, h, w) after a 3 x 3 Gaussian of standard deviation 1 in each channel, zeros around it."""
     line = torch.exp(-torch.tensor([1.0, 0.0, 1.0]) / 2).to(features)
     line = line / line.sum()
-    padded = F.pad(features[None], (1, 1, 1, 1), mode="reflect" if min(features.shape[1:]) > 1
-                   else "replicate")[0]  # fmt: skip
-    across = padded.unfold(2, 3, 1) @ line  # (C, h + 2, w)
+    across = F.pad(features, (1, 1, 1, 1)).unfold(2, 3, 1) @ line  # (C, h + 2, w)
     return across.unfold(1, 3, 1) @ line
 
 

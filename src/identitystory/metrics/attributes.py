@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..models.files.checkpoint import short_digest
+from ..models.files.store import short_digest
 from ..story.text import calls_black
 
 FOLDER, WEIGHTS, TABLE = "attributes", "model.safetensors", "attributes.json"

@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..models.files.checkpoint import short_digest
+from ..models.files.store import short_digest
 from ..protocols import FaceRecogniser
 from ..types import Face
 from .scores import cosine

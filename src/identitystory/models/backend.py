@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
-from ..errors import ModelError
-from ..protocols import Backend
+from ..errors import ConfigError, ModelError
+from ..protocols import Backend, ImageGenerator
+from ..types import Scales
 from .device import Room, resolve_device, resolve_dtype
-from .files.checkpoint import find_checkpoint, fingerprint
+from .files.checkpoint import Checkpoint, find_checkpoint, fingerprint
 
 
 def load_backend(
@@ -22,6 +26,7 @@ def load_backend(
     compiled: bool | str = False,
     reuse: int = 1,
     distilled: bool = False,
+    freeu: Scales | None = None,
 ) -> Backend:
     """G, G_id and the segmenter of a checkpoint, sharing one network.
 
@@ -38,11 +43,12 @@ def load_backend(
             steps take minutes.
         reuse: its deep features are computed at every so manieth step (``sdxl.feature_cache``).
         distilled: portraits are painted with the checkpoint's few-step LoRA on.
+        freeu: scales of FreeU on portraits.
 
     Raises:
         ModelError: a part is missing, broken or of an unsupported kind.
         ConfigError: the sampler, the number of steps, the device or the dtype does not exist, or
-            features are reused in a compiled network.
+            features are reused in a compiled network, or FreeU is asked of a generator without it.
     """
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
@@ -64,6 +70,10 @@ def load_backend(
         if checkpoint.few_steps is None:
             raise ModelError(f"{model} has no few-step LoRA")
         search = identity.distilled(checkpoint.few_steps, search_steps or num_steps)
+    if freeu is not None:
+        if not hasattr(search, "with_freeu"):
+            raise ConfigError(f"the identity generator of {model} has no FreeU; set it to none")
+        search = search.with_freeu(freeu)
     return Backend(
         name=str(model),
         general=general,
@@ -71,4 +81,11 @@ def load_backend(
         segmenter=checkpoint.segmenter.open(room=room),
         fingerprint=fingerprint(checkpoint),
         search=search,
+        adapter=_adapter(checkpoint, general),
     )
+
+
+def _adapter(checkpoint: Checkpoint, general: ImageGenerator) -> Callable[[], Any] | None:
+    """What opens the checkpoint's IP-Adapter, once; None if it has none."""
+    folder, opened = checkpoint.adapter, checkpoint.family.open_adapter
+    return None if folder is None or opened is None else cache(partial(opened, folder, general))

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .files.checkpoint import read_json, short_digest
+from .files.checkpoint import read_json
+from .files.store import short_digest
 from .libraries import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 from .parts import load_part
 from .pixels import Preprocessing, preprocessing
@@ -80,7 +81,8 @@ def _vectors(features: Any) -> Tensor:
 def load_clip(folder: Path, *, name: str, device: torch.device) -> ClipEncoder:
     """The CLIP in ``folder``: weights (safetensors), tokenizer, ``preprocessor_config.json``.
 
-    A CLIPSeg's folder has one inside, and that is taken.
+    A CLIPSeg's folder has one inside, and that is taken. Where the segmenter reads larger pictures
+    than its CLIP was trained on, pictures are prepared as for CLIP and not as for the segmenter.
 
     Args:
         folder: the checkpoint.
@@ -94,11 +96,14 @@ def load_clip(folder: Path, *, name: str, device: torch.device) -> ClipEncoder:
     model = load_part(
         CLIPSegForImageSegmentation if inside else CLIPModel, folder, dtype=torch.float32
     ).to(device)
+    own = Preprocessing(model.config.vision_config.image_size)
+    read = preprocessing(folder, own)
+    side = read.size if isinstance(read.size, int) else max(read.size)
     return ClipEncoder(
         model.clip if inside else model,
         load_part(CLIPTokenizer, folder),
         name=f"{name} (sha256 {short_digest(folder)})",
-        read=preprocessing(folder, Preprocessing(model.config.vision_config.image_size)),
+        read=own if inside and side != own.size else read,
     )
 
 

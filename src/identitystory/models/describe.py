@@ -26,6 +26,7 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
         max_steps=family.max_steps(checkpoint.base),
         size=size,
         multiple=multiple,
+        adapter=checkpoint.adapter,
         check_prompts=partial(family.check_prompts, checkpoint.base),
         check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from ..extensions import Registry
@@ -37,6 +37,8 @@ class Family:
         check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
             for the base's text encoders, and returns those that they read in pieces. Opens no
             weights.
+        adapter: where in a folder the weights lie that read pictures as references; empty without.
+        open_adapter: ``open_adapter(folder, general)`` is what `protocols.Backend.adapter` opens.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Family:
     check_prompts: Callable[[Path, Iterable[str]], Sequence[str] | None] = lambda folder, prompts: (
         None
     )
+    adapter: str = ""
+    open_adapter: Callable[[Path, ImageGenerator], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ def open_model(load: Load, model: str, preset: Preset, facts: ModelFacts) -> Bac
         "compiled": preset.compiled or None,
         "reuse": None if preset.reuse == 1 else preset.reuse,
         "distilled": preset.discovery.distilled or None,
+        "freeu": preset.discovery.freeu,
     }
     return load(
         model,

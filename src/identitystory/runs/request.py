@@ -72,6 +72,13 @@ class RunRequest:
     max_takes: int = MAX_TAKES
 
 
+def in_precision(facts: ModelFacts, dtype: str, preset: Preset) -> ModelFacts:
+    """``facts`` in the preset's precision, on an accelerator and where no ``dtype`` was asked for."""
+    if dtype != "auto" or preset.precision == "auto" or facts.device == "cpu":
+        return facts
+    return replace(facts, dtype=preset.precision)
+
+
 def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
     """The request for the run at ``out`` with the scenes of ``more`` added, and how many are new.
 

@@ -25,7 +25,7 @@ from .folder import RunFolder
 from .opening import Load
 from .painter import Run
 from .plan import Plan
-from .request import RunRequest
+from .request import RunRequest, in_precision
 
 Describe = Callable[[str, str, str], ModelFacts]
 
@@ -78,6 +78,7 @@ class Service:
     def _planned(self, request: RunRequest) -> tuple[ModelFacts, dict[str, Any] | None, Plan]:
         """What the model is, run.json, and the plan, all checked; nothing is written."""
         model = self.describe(request.model, request.device, request.dtype)
+        model = in_precision(model, request.dtype, request.preset)
         record = runfolder.read_record(RunFolder(request.out)) if request.out.is_dir() else None
         made = plan.make_plan(request, model, record)
         check_prompts(request, made, model)

@@ -8,6 +8,8 @@ checkpoint's fingerprint. A checkpoint may do without; it is then used as full-s
     steps = 20
     search_steps = 8            # of a portrait; as many as a frame takes without it
     sampler = "ancestral"
+    negative = ""               # an empty prompt; without it none at all, which is zeros
+    identity_words = "scene"    # "description" without it
     stories = "little_people"   # a story set's name, what `bench` and `ablate` paint
     caveats = ["..."]           # sentences on the page of results
 

@@ -19,8 +19,8 @@ class Entry:
 
     Attributes:
         name: what the command line calls it.
-        role: ``base``, ``identity``, ``segmenter`` or ``few-steps``; ``clip`` of what measures and
-            stands in no table.
+        role: ``base``, ``identity``, ``segmenter``, ``few-steps``, ``adapter``, or ``clip``, which
+            measures.
         repo: hub id.
         licence: its name.
         commercial: whether pictures and services made with it may be sold.
@@ -28,6 +28,7 @@ class Entry:
         parameters: numbers in it; 0 where not known.
         width: bytes of each number in the files.
         file: the one file that is wanted; empty for a folder in the hub's layout.
+        files: those that are wanted, of a repository with others; they keep their places in it.
         part: which identity generator or segmenter it belongs to (`models.family`).
         place: where it lies in a complete checkpoint.
         converter: the module that turns ``file``, a pickle, into safetensors; it is run in a process
@@ -36,6 +37,7 @@ class Entry:
         suits: what the model is used with (``base`` only).
         revision: the commit that is fetched and opened unless the lock has another; empty lets the
             first fetch pin one.
+        use: what it is good for, of those that no bundle needs.
     """
 
     name: str
@@ -47,12 +49,14 @@ class Entry:
     parameters: int = 0
     width: int = 4
     file: str = ""
+    files: tuple[str, ...] = ()
     part: str = ""
     place: str = ""
     converter: str = ""
     converted: str = ""
     suits: Suits = field(default_factory=Suits)
     revision: str = ""
+    use: str = ""
 
     @property
     def size(self) -> int:
@@ -71,9 +75,7 @@ def _entry(name: str, licence: str, suits: dict[str, Any] | None = None, **value
 
 
 ENTRIES = {name: _entry(name, **values) for name, values in _TABLES["models"].items()}
-OPTIONAL = tuple(  # serve any SDXL base; fetched by name
-    name for name, entry in ENTRIES.items() if entry.role == "few-steps"
-)
+OPTIONAL = tuple(name for name, entry in ENTRIES.items() if entry.use)  # fetched by name
 BUNDLES: dict[str, list[str]] = _TABLES["bundles"]
 
 

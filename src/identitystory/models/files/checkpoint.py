@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -37,12 +38,10 @@ from .catalogue import (
     is_hub_id,
     split_name,
 )
-from .store import content_hash, located, sha256
+from .store import content_hash, located
 
 INDEX = "model_index.json"
 FEW_STEPS = "few_steps.safetensors"  # a distilled LoRA of the U-Net; a checkpoint may do without
-
-
 _Part = TypeVar("_Part", IdentityPart, SegmenterPart)
 
 
@@ -69,6 +68,7 @@ class Checkpoint:
         identity: what paints faces.
         segmenter: what finds people.
         few_steps: a LoRA for portraits in few steps without guidance, or None.
+        adapter: the folder with ``family.adapter`` in it, or None.
     """
 
     family: Family
@@ -76,6 +76,7 @@ class Checkpoint:
     identity: Found[IdentityPart]
     segmenter: Found[SegmenterPart]
     few_steps: Path | None = None
+    adapter: Path | None = None
 
 
 def find_checkpoint(model: str | Path) -> Checkpoint:
@@ -105,7 +106,8 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
             f"model give --model sdxl --base {model}"
         )
     few_steps = folder / FEW_STEPS if (folder / FEW_STEPS).is_file() else None
-    return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps))
+    adapter = _adapter(family, folder)
+    return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps, adapter))
 
 
 def _found_in(folder: Path, registry: Registry, named: str | None) -> Found[Any] | None:
@@ -182,17 +184,22 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
         return Found(name, made, tuple(found[place] for place in made.places))
 
     identity, segmenter = part(IDENTITY_GENERATORS, "identity"), part(SEGMENTERS, "segmenter")
-    folder = found[""]
-    return _fitting(Checkpoint(check_layout(folder), folder, identity, segmenter, _few_steps()))
+    folder, few_steps = found[""], _optional("few-steps")
+    family = check_layout(folder)
+    adapter = _adapter(family, folder) or _optional("adapter")
+    return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps, adapter))
 
 
-def _few_steps() -> Path | None:
-    """The first few-step LoRA of the table that is on this machine."""
-    for entry in (ENTRIES[name] for name in OPTIONAL if ENTRIES[name].role == "few-steps"):
-        try:
+def _adapter(family: Family, folder: Path) -> Path | None:
+    """``folder``, if it holds an adapter for pictures as references."""
+    return folder if family.adapter and (folder / family.adapter).is_file() else None
+
+
+def _optional(role: str) -> Path | None:
+    """The first entry of the table with this role that is on this machine."""
+    for entry in (ENTRIES[name] for name in OPTIONAL if ENTRIES[name].role == role):
+        with suppress(ModelError):
             return located(entry)
-        except ModelError:
-            continue
     return None
 
 
@@ -214,14 +221,6 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     for label, file in sorted(files.items(), key=lambda item: Path(item[0])):
         digest.update(f"{label} {content_hash(file)}\n".encode())
     return digest.hexdigest()
-
-
-def short_digest(*folders: Path, files: str = "*.safetensors") -> str:
-    """12 hex digits of the sha256 over the weights in ``folders``: a version, for results."""
-    digest = hashlib.sha256()
-    for file in (file for folder in folders for file in sorted(folder.glob(files))):
-        digest.update(bytes.fromhex(sha256(file)))
-    return digest.hexdigest()[:12]
 
 
 def find_folder(model: str | Path, role: str = "base") -> Path:

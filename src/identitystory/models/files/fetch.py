@@ -109,10 +109,10 @@ def wanted_files(entry: Entry, siblings: Any, pipeline: str = "") -> list[Wanted
         listed[sibling.rfilename] = Wanted(
             sibling.rfilename, int(sibling.size or 0), digest or "", sibling.blob_id or ""
         )
-    if entry.file:
-        if entry.file not in listed:
-            raise ModelError(f"{entry.repo} has no file {entry.file}")
-        return [listed[entry.file]]
+    if names := entry.files or (entry.file,) * bool(entry.file):
+        if lacking := [name for name in names if name not in listed]:
+            raise ModelError(f"{entry.repo} has no file {lacking[0]}")
+        return [listed[name] for name in names]
     if entry.role != "base":
         names = _folder_files(entry, listed, "")
         return [listed[name] for name in names]

@@ -100,7 +100,8 @@ def located(entry: Entry) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     revision = revision_of(entry)
-    index = entry.file or ("model_index.json" if entry.role == "base" else "config.json")
+    index = "model_index.json" if entry.role == "base" else "config.json"
+    index = entry.files[0] if entry.files else entry.file or index
     try:
         found = try_to_load_from_cache(entry.repo, index, revision=revision)
     except HFValidationError:
@@ -109,8 +110,8 @@ def located(entry: Entry) -> Path:
         raise ModelError(f"{entry.repo} is not on this machine. {get_it(entry)}")
     if entry.file:
         return Path(found)
-    folder = Path(found).parent
-    known = _locked(entry).get("files", {})
+    folder = Path(found).parents[index.count("/")]
+    known = entry.files or _locked(entry).get("files", {})
     lacking = [name for name in known if not (folder / name).is_file()]
     weights = "*.safetensors" if entry.role != "base" else "*/*.safetensors"
     if not known and not list(folder.glob(weights)):
@@ -123,7 +124,7 @@ def located(entry: Entry) -> Path:
 def get_it(entry: Entry) -> str:
     """The sentence with the command that fetches an entry."""
     size = f" ({entry.size / 1e9:.1f} GB)" if entry.size else ""
-    if entry.role == "clip":  # measures and paints nothing: not of this project's table
+    if entry.role == "clip" and not entry.use:  # not of this project's table
         return f"Get it with: hf download {entry.name}"
     return f"Get it with: identitystory models fetch {entry.name}{size}"
 
@@ -148,6 +149,14 @@ def sha256(file: Path) -> str:
     """sha256 of a file's content, in hex."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def short_digest(*folders: Path, files: str = "*.safetensors") -> str:
+    """12 hex digits of the sha256 over the weights in ``folders``: a version, for results."""
+    digest = hashlib.sha256()
+    for file in (file for folder in folders for file in sorted(folder.glob(files))):
+        digest.update(bytes.fromhex(sha256(file)))
+    return digest.hexdigest()[:12]
 
 
 def verify(entry: Entry) -> list[str]:

@@ -14,7 +14,7 @@ from ...protocols import IdentityGenerator, ImageGenerator
 from ...sizes import Size
 from ..family import Family, IdentityPart
 from ..files.checkpoint import read_json
-from ..files.store import sha256
+from ..files.store import content_hash
 from .tokens import check_lengths
 
 PHOTOMAKER_FILE = "photomaker.safetensors"
@@ -41,6 +41,12 @@ def _size(folder: Path) -> tuple[Size, int]:
     return (side, side), 2 ** (levels + deeper)
 
 
+def _open_adapter(folder: Path, general: Any) -> Any:
+    from .ip_adapter import load_ip_adapter
+
+    return load_ip_adapter(folder, general)
+
+
 def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
     from .photomaker import load_photomaker
 
@@ -64,6 +70,8 @@ SDXL = Family(
     max_steps=_max_steps,
     size=_size,
     check_prompts=check_lengths,
+    adapter=ADAPTER,
+    open_adapter=_open_adapter,
 )
 PHOTOMAKER = IdentityPart(
     title="PhotoMaker v1",
@@ -92,9 +100,10 @@ def adapter_fingerprint(folder: Path) -> str:
     if missing:
         raise ModelError(
             f"{folder} holds no IP-Adapter ({' and '.join(missing)} missing), which Story-Adapter "
-            "needs; put the files of h94/IP-Adapter there, or choose other methods"
+            "needs; with --model sdxl get it with: identitystory models fetch ip-adapter; else put "
+            "the files of h94/IP-Adapter there, or choose other methods"
         )
     digest = hashlib.sha256()
     for file in [weights, *sorted(encoder.glob("*.safetensors")), *sorted(encoder.glob("*.json"))]:
-        digest.update(f"{file.relative_to(folder).as_posix()} {sha256(file)}\n".encode())
+        digest.update(f"{file.relative_to(folder).as_posix()} {content_hash(file)}\n".encode())
     return digest.hexdigest()

@@ -21,11 +21,13 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import ModelError
+from ..device import Room
 from ..libraries import CLIPVisionConfig, CLIPVisionModelWithProjection
 from ..parts import load_part, read_tensors
 from ..pixels import Preprocessing, preprocessing
 from .attention import sites
 from .family import ADAPTER, ADAPTER_ENCODER, PHOTOMAKER_FILE, adapter_fingerprint
+from .generator import LatentDiffusion
 from .identity_encoder import IdentityEncoder
 from .photomaker import load_identity_encoder
 
@@ -35,12 +37,15 @@ class IPAdapter:
     """What turns pictures into keys and values.
 
     Attributes:
-        encoder: ``CLIPVisionModelWithProjection``, float32.
+        encoder: ``CLIPVisionModelWithProjection``; in the U-Net's precision, or float32 where it is
+            the identity encoder's tower.
         read: what is done to pictures before it.
         projection: weight (n * D, E) and bias (n * D,) of the linear layer.
         norm: weight and bias (D,) of the layer norm.
         keys: (inner, D), by the name of the attention layer; cross-attention only.
         values: likewise.
+        room: brings the encoder to the device. The other tensors stay where they are, on the device
+            or in the main memory, and are brought there when they are used.
     """
 
     encoder: Any
@@ -49,32 +54,33 @@ class IPAdapter:
     norm: tuple[Tensor, Tensor]
     keys: dict[str, Tensor]
     values: dict[str, Tensor]
+    room: Room
 
     @torch.inference_mode()
     def embed(self, image: Image.Image) -> Tensor:
         """(E,) float32 on the CPU, of the picture's centre at the encoder's size."""
-        return (
-            self.encoder(self.read([image]).to(self.encoder.device)).image_embeds[0].float().cpu()
-        )
+        with self.room.holding(self.encoder):
+            pixels = self.read([image]).to(self.room.device, self.encoder.dtype)
+            return self.encoder(pixels).image_embeds[0].float().cpu()
 
     @torch.inference_mode()
     def tokens(self, embeddings: Tensor) -> Tensor:
         """(N * n, D): n tokens for each of the (N, E) embeddings; zeros stand for no picture."""
-        weight, bias = self.projection
+        weight, bias, *norm = (x.to(self.room.device) for x in (*self.projection, *self.norm))
         given = F.linear(embeddings.to(weight), weight, bias)
-        width = len(self.norm[0])
-        return F.layer_norm(given.unflatten(-1, (-1, width)), (width,), *self.norm).flatten(0, 1)
+        width = len(norm[0])
+        return F.layer_norm(given.unflatten(-1, (-1, width)), (width,), *norm).flatten(0, 1)
 
 
-def load_ip_adapter(folder: Path, unet: Any) -> IPAdapter:
-    """The IP-Adapter of the checkpoint in ``folder``, in ``unet``'s precision and place.
+def load_ip_adapter(folder: Path, general: LatentDiffusion) -> IPAdapter:
+    """The IP-Adapter in ``folder``, in the precision and room of ``general``.
 
     Raises:
         ModelError: it is missing, broken, of another kind (plus, face) or for another U-Net.
     """
     adapter_fingerprint(folder)  # whether it is there
-    file = folder / ADAPTER
-    state = {k: v.to(unet.device, unet.dtype) for k, v in read_tensors(file)[0].items()}
+    file, unet, room = folder / ADAPTER, general.unet, general.room
+    state = {k: room.place(v.to(unet.dtype)) for k, v in read_tensors(file)[0].items()}
     try:
         projection = state["image_proj.proj.weight"], state["image_proj.proj.bias"]
         norm = state["image_proj.norm.weight"], state["image_proj.norm.bias"]
@@ -84,23 +90,23 @@ def load_ip_adapter(folder: Path, unet: Any) -> IPAdapter:
             "the 'plus' and 'face' variants are not supported"
         ) from error
     keys, values = _by_site(state, unet, file)
-    encoder, read = _picture_encoder(folder)
-    encoder = encoder.to(unet.device).eval().requires_grad_(False)
+    encoder, read = _picture_encoder(folder, unet.dtype)
+    encoder = room.place(encoder).eval().requires_grad_(False)
     if encoder.config.projection_dim != projection[0].shape[1]:
         raise ModelError(
             f"{file} reads embeddings of {projection[0].shape[1]} numbers, "
             f"the encoder beside it gives {encoder.config.projection_dim}"
         )
-    return IPAdapter(encoder, read, projection, norm, keys, values)
+    return IPAdapter(encoder, read, projection, norm, keys, values, room)
 
 
-def _picture_encoder(folder: Path) -> tuple[Any, Preprocessing]:
-    """The tower, float32, and what is done to pictures before it."""
+def _picture_encoder(folder: Path, dtype: torch.dtype) -> tuple[Any, Preprocessing]:
+    """The tower, and what is done to pictures before it."""
     own = folder / ADAPTER_ENCODER
     if not own.is_dir():
         identity = load_identity_encoder(folder / PHOTOMAKER_FILE)
         return tower(identity), identity.pixels
-    encoder = load_part(CLIPVisionModelWithProjection, own, dtype=torch.float32)
+    encoder = load_part(CLIPVisionModelWithProjection, own, dtype=dtype)
     side = encoder.config.image_size
     return encoder, replace(preprocessing(own, Preprocessing(side)), size=side)
 

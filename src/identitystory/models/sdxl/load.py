@@ -43,9 +43,9 @@ def load_sdxl(
 ) -> LatentDiffusion:
     """G from a folder in SDXL's layout, as `models.family.Family.open` wants it.
 
-    In float16 the VAE is kept in float32 if its configuration says that it overflows
-    (``force_upcast``), as SDXL's own does. A room that holds one network at a time also decodes
-    pictures in tiles.
+    The VAE is kept in float32 if its configuration asks for it (``force_upcast``), as SDXL's own
+    does: in float16 it overflows, and in bfloat16 its pictures are rough. A room that holds one
+    network at a time also decodes pictures in tiles.
 
     Raises:
         ModelError: a part is missing, broken or of another kind.
@@ -82,9 +82,8 @@ def load_sdxl(
             f"the U-Net of {folder} reads {unet.config['cross_attention_dim']} numbers a token, "
             f"its text encoders give {text.widths[0]} + {text.widths[1]}"
         )
-    overflows = read_json(folder / "vae" / "config.json").get("force_upcast", True)
-    vae_dtype = torch.float32 if dtype == torch.float16 and overflows else dtype
-    vae = load_part(AutoencoderKL, folder / "vae", dtype=vae_dtype)
+    whole = read_json(folder / "vae" / "config.json").get("force_upcast", True)
+    vae = load_part(AutoencoderKL, folder / "vae", dtype=torch.float32 if whole else dtype)
     if room.one_at_a_time:
         decode_in_tiles(vae)
     general = LatentDiffusion(unet, vae, rule, text, device=device, room=room)

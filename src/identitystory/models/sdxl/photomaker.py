@@ -25,10 +25,11 @@ from torch import Tensor
 
 from ...errors import ModelError
 from ...sizes import Size
-from ...types import Prompt
+from ...types import Prompt, Scales
 from ..parts import read_tensors
 from ..samplers import sampler
 from .conditioning import Conditioning
+from .freeu import freeu
 from .generator import LatentDiffusion
 from .identity_encoder import IdentityEncoder, identity_encoder
 from .lora import Lora, load_lora, read_lora
@@ -80,7 +81,10 @@ class PhotoMaker:
         num_steps: t.
         size: (width, height) in pixels.
         multiple: as G's.
+        freeu: scales of FreeU in a step; None is off.
     """
+
+    freeu: Scales | None = None
 
     def __init__(self, general: LatentDiffusion, encoder: IdentityEncoder, *loras: Lora) -> None:
         text: Any = general.encode
@@ -124,7 +128,15 @@ class PhotoMaker:
         """The same encoder with another G, and with more LoRAs."""
         if general is self.general:
             return self
-        return PhotoMaker(general, self.encoder, *self.loras, *more)
+        other = PhotoMaker(general, self.encoder, *self.loras, *more)
+        other.freeu = self.freeu
+        return other
+
+    def with_freeu(self, scales: Scales) -> PhotoMaker:
+        """This generator with FreeU on in each step."""
+        other = copy.copy(self)
+        other.freeu = scales
+        return other
 
     def calls(self, i: int, cond: Conditioning) -> int:
         return self.general.calls(i, cond)
@@ -192,6 +204,7 @@ class PhotoMaker:
         with ExitStack() as stack:
             for lora in self.loras:
                 stack.enter_context(lora.on())
+            stack.enter_context(freeu(self.unet, self.freeu))
             return self.general.step(z, i, cond)
 
     def decode(self, z: Tensor) -> list[Image.Image]:

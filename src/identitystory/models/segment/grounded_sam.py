@@ -1,13 +1,15 @@
 """Grounding DINO + SAM as a ``Segmenter``: boxes by phrase, one a character, masks from boxes.
 
-The paper's segmenter. All phrases of a picture go into one caption; a box's score for a phrase is
-the mean probability of the phrase's own tokens, so that hair and age count as well as the noun.
+The paper's segmenter. All phrases of a picture go into one caption. A box can be a phrase's only if
+the tokens of its noun reach the threshold there, so that hair or a coat is not taken for the person;
+whose it is the mean probability of all of the phrase's tokens decides, so that hair and age count.
 Boxes are given out by the largest total score (Sec. 3.2 leaves open whose mask is whose).
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ from transformers import (
 )
 
 from ...masks import exclusive
+from ...story.text import noun_in
 from ...types import Outcome, Segmentation
 from ..device import Room
 from ..parts import load_part
@@ -113,8 +116,8 @@ class GroundedSegmenter:
     """Finds characters by phrase with Grounding DINO and outlines them with SAM.
 
     Attributes:
-        thresholds: the probability that one of a phrase's tokens has to reach in a box, tried in
-            turn while somebody is not found.
+        thresholds: the probability that a phrase's noun has to reach in a box, tried in turn while
+            somebody is not found.
         uses_nouns: asks the pipeline for each character's noun, which is looked for where the whole
             description was not found at any threshold.
         room: brings the two models to the device.
@@ -139,7 +142,8 @@ class GroundedSegmenter:
         """Masks with scores and, for each phrase, how it was found; see `protocols.Segmenter`.
 
         Phrases said twice are told apart from left to right, in their order, with a logged warning.
-        ``fallbacks`` are nouns, one a phrase, looked for where the phrase is not found.
+        ``fallbacks`` are nouns, one a phrase, looked for where the phrase is not found; without them
+        a phrase's noun is read off it.
 
         Raises:
             PromptError: the phrases together have more tokens than the detector reads.
@@ -147,7 +151,8 @@ class GroundedSegmenter:
         image = image.convert("RGB")
         if not phrases:
             return Segmentation(torch.zeros(0, image.height, image.width, dtype=torch.bool))
-        seen = self.boxes(image, phrases)
+        nouns = fallbacks or [noun_in(phrase) or "" for phrase in phrases]
+        seen = self.boxes(image, phrases, nouns)
         how: Outcome = "found"
         found: list[int | None] = [None] * len(phrases)
         outcomes: list[Outcome] = ["missing"] * len(phrases)
@@ -162,19 +167,21 @@ class GroundedSegmenter:
                 noun if box is None else phrase
                 for phrase, noun, box in zip(phrases, fallbacks, found, strict=True)
             ]
-            again = self.boxes(image, words)
+            again = self.boxes(image, words, nouns)
             second = _best_boxes(words, *again, self.thresholds[-1])
             if second.count(None) < found.count(None):
                 seen, found, outcomes = again, second, _outcomes(second, outcomes, "noun")
         return self._outlined(image, seen[0], seen[1], found, outcomes)
 
     @torch.inference_mode()
-    def boxes(self, image: Image.Image, phrases: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    def boxes(
+        self, image: Image.Image, phrases: Sequence[str], nouns: Sequence[str]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Every box with its scores, before any threshold, float32 on the CPU.
 
         Returns:
             (n, 4) left, top, right, bottom in pixels; (s, n) the mean probability of each phrase's
-            tokens in each box; (s, n) the largest.
+            tokens in each box; (s, n) the largest of its noun's, of all where it has no noun.
 
         Raises:
             PromptError: the phrases together have more tokens than the detector reads.
@@ -193,12 +200,12 @@ class GroundedSegmenter:
             [centre[:, :2] - centre[:, 2:] / 2, centre[:, :2] + centre[:, 2:] / 2], 1
         )
         corners = corners.clamp(0, 1) * torch.tensor([image.width, image.height] * 2)
-        own = [
-            [n for n, (a, b) in enumerate(offsets) if a < b and start <= a and b <= end]
-            for start, end in spans
+        inside = lambda start, end: [
+            n for n, (a, b) in enumerate(offsets) if a < b and start <= a and b <= end
         ]
-        mean = torch.stack([chances[:, tokens].mean(dim=1) for tokens in own])
-        best = torch.stack([chances[:, tokens].amax(dim=1) for tokens in own])
+        heads = [_place(noun, caption, span) for noun, span in zip(nouns, spans, strict=True)]
+        mean = torch.stack([chances[:, inside(*span)].mean(dim=1) for span in spans])
+        best = torch.stack([chances[:, inside(*head)].amax(dim=1) for head in heads])
         return corners, mean, best
 
     @torch.inference_mode()
@@ -221,12 +228,20 @@ class GroundedSegmenter:
                 out = self.sam(**seen, multimask_output=False)
             drawn = self.sam_images.post_process_masks(out.pred_masks.cpu(), sizes, reshaped)[0]
             masks[here] = drawn[:, 0].bool()
+        areas = tuple(masks.flatten(1).sum(dim=1).tolist())
         masks = exclusive(masks)
         given = [float(scores[j, box]) if box is not None else 0.0 for j, box in enumerate(found)]
         how = tuple(o if m.any() else "missing" for o, m in zip(outcomes, masks, strict=True))
         return Segmentation(
-            masks, tuple(given), tuple(outcome != "missing" for outcome in how), how
+            masks, tuple(given), tuple(outcome != "missing" for outcome in how), how, areas
         )
+
+
+def _place(noun: str, caption: str, span: tuple[int, int]) -> tuple[int, int]:
+    """Where ``noun`` stands in a phrase's ``span`` of the caption; the span if it does not."""
+    start, end = span
+    found = noun and re.search(rf"(?<!\w){re.escape(noun.lower())}(?!\w)", caption[start:end])
+    return (start + found.start(), start + found.end()) if found else span
 
 
 def _best_boxes(
