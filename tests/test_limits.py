@@ -20,7 +20,7 @@ HUGE = 10**10
 @pytest.mark.parametrize("name", [n for n, kind in setting_types().items() if "int" in str(kind)])
 @pytest.mark.parametrize("value", [str(HUGE), "9" * 5000, "-1"])
 def test_every_whole_setting_has_a_largest_value_and_says_it(name, value):
-    with pytest.raises(ConfigError, match="whole number of at least .* and at most") as told:
+    with pytest.raises(ConfigError, match=r"whole number of at least .* and at most") as told:
         with_settings(PRESET, [f"{name}={value}"])
     assert len(str(told.value)) < 300
 
@@ -65,7 +65,7 @@ DEEP = [
     "x = {" + ".".join(['"a"'] * 40_000) + " = 1}",
     "x = 'a'\n" + ".".join(["'a'"] * 40_000) + " = 1",
     '"' + "a" * 100 + '".' * 40_000,
-    "\"\\\"\"." * 40_000,
+    '"\\"".' * 40_000,
     "'''x'''\n" + "a." * 40_000,
 ]
 
@@ -79,7 +79,9 @@ def test_a_deep_key_is_refused_before_it_is_read(text):
     assert time.process_time() - start < 0.5
 
 
-@pytest.mark.parametrize("mark", ['"', "'", '"""', "'''", '\\"', "#", "\\", '"\\', "a.b\n", "[", "{"])
+@pytest.mark.parametrize(
+    "mark", ['"', "'", '"""', "'''", '\\"', "#", "\\", '"\\', "a.b\n", "[", "{"]
+)
 def test_looking_for_deep_keys_takes_time_with_the_length_alone(mark):
     """A megabyte of every mark that could start something: read or refused within a second or two."""
     text = mark * ((1 << 20) // len(mark))
