@@ -5,10 +5,12 @@ import time
 
 import pytest
 
+from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, StoryError
 from identitystory.experiments.workers import engine
 from identitystory.masks import dilate
+from identitystory.models.device import resolve_device
 from identitystory.settings import Overrides, overridden, setting_types, with_settings
 from identitystory.story import sets, vocabulary
 from identitystory.story.document import MAX_DOTS, parse
@@ -135,3 +137,41 @@ def test_ten_thousand_unknown_words_are_told_in_a_moment():
 
 def test_the_largest_values_are_taken():
     assert DiscoveryConfig(num_portraits=10_000, iterations=0).num_portraits == 10_000
+
+
+# --- Devices -------------------------------------------------------------------------------------
+
+DEVICES = [
+    "mps", "xpu", "vulkan", "meta", "cuda:99", "cuda", "cuda:-1", "cuda:", "cuda:0x1", "hpu", "npu",
+    "ipu", "xla", "mtia", "privateuseone", "cpu:7", "CPU", "", " cpu", "\u0441pu", "cpu\n", "\x1b[31m",
+    "c" * 9999,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "device"),
+    [*(("generate", each) for each in DEVICES), ("discover", "xpu"), ("ablate", "xpu")],
+    ids=range(len(DEVICES) + 2),
+)
+def test_a_device_that_is_not_here_is_one_line_before_a_folder_is_made(
+    command, device, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    inline = ["--character", "Mara: a woman", "--scene", "{Mara} reads"]
+    given = ["rank"] if command == "ablate" else inline
+    assert main([command, *given, "--out", "r", f"--device={device}"]) == 2
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1
+    assert len(said.err) < 300
+    assert "device is" in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_beyond_the_last_is_refused_and_the_last_is_taken(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert str(resolve_device("cuda:1")) == "cuda:1"
+    with pytest.raises(ConfigError, match="this machine has only cuda:0 to cuda:1"):
+        resolve_device("cuda:2")
