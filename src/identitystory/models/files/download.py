@@ -96,7 +96,9 @@ def _stream(part: Path, repo: str, file: Wanted, commit: str, have: int) -> None
                 total=file.size, initial=out.tell(), unit="B", unit_scale=True, disable=None
             ) as bar,
         ):
-            for chunk in reply.iter_bytes(2**20):
+            for (
+                chunk
+            ) in reply.iter_bytes():  # as they come, so that none is lost where it breaks off
                 out.write(chunk[: file.size + 1 - out.tell()])
                 bar.update(len(chunk))
                 if out.tell() > file.size:
