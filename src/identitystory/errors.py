@@ -72,6 +72,13 @@ def quoted(words: Iterable[str]) -> str:
     return ", ".join(map(shown, words))
 
 
+def one_line(message: str) -> str:
+    """``message`` on one line of bounded length, its control characters spelled out."""
+    line = " ".join(message.split())
+    line = line if len(line) <= 2000 else f"{line[:1700]}...{line[-200:]}"
+    return printable(line)
+
+
 def shown(value: object) -> str:
     """``repr(value)``, its middle left out where it is too long for one line."""
     text = repr(value)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import printable
+from ..errors import one_line
 from . import commands, experiments, importing, judging, models, runs, takes, terminal
 from .options import MakeService, failure
 
@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "takes": takes.takes,
     "choose": takes.choose,
     "prune": takes.prune,
+    "strip": takes.strip,
     "bench": experiments.bench,
     "judge": judging.judge,
     "study": commands.Group(
@@ -84,5 +85,5 @@ def parser() -> commands.Parser:
 
 
 def _fail(code: int, message: str) -> int:
-    print(f"identitystory: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"identitystory: {one_line(message)}", file=sys.stderr)
     return code
