@@ -84,16 +84,16 @@ def test_frames_are_copied_with_their_pixels_and_nothing_else(paint, tmp_path, c
     paint("generate", *INLINE, "--out", "r")
     capsys.readouterr()
     paint("strip", "r", "--out", "given")
-    assert capsys.readouterr().out.split() == ["given/000.png", "given/001.png"]
-    assert sorted(p.name for p in Path("given").iterdir()) == ["000.png", "001.png"]
-    for name in ("000.png", "001.png"):
+    assert capsys.readouterr().out.split() == ["given/001.png", "given/002.png"]
+    assert sorted(p.name for p in Path("given").iterdir()) == ["001.png", "002.png"]
+    for name in ("001.png", "002.png"):
         with Image.open(f"given/{name}") as bare, Image.open(f"r/frames/{name}") as frame:
             assert bare.info == {}
             assert bare.mode == frame.mode
             assert bare.tobytes() == frame.tobytes()
         assert b"tEXt" not in Path("given", name).read_bytes()
         assert b"iTXt" not in Path("given", name).read_bytes()
-    assert read_png_facts(Path("r/frames/000.png"))["scene"]["text"] == "{Mara} reads"
+    assert read_png_facts(Path("r/frames/001.png"))["scene"]["text"] == "{Mara} reads"
 
 
 def test_a_run_is_never_stripped_in_place(paint):

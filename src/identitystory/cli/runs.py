@@ -253,12 +253,10 @@ def _request(
     if story and story.lower().endswith(".png"):
         if more.get("method") is not None:
             raise ConfigError("a frame is made again by its own method; leave --method out")
-        if more.get("size") or more.get("aspect"):
-            raise ConfigError("a frame is made again in its own size; leave it out")
-        if overrides.set or more.get("metadata") is not None:
-            raise ConfigError(
-                "a frame is made again with its own settings; leave --set out, and --metadata"
-            )
+        if more.get("size") or more.get("aspect") or more.get("metadata") is not None:
+            raise ConfigError("a frame is made again as it was; leave size and metadata out")
+        if overrides.set:
+            raise ConfigError("a frame is made again with its own settings; leave --set out")
         if more.get("seed") is not None or more.get("only"):
             raise ConfigError(
                 "a frame is made again with its own seed; leave --seed and --only out"
