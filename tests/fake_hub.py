@@ -13,11 +13,16 @@ LARGE = (".safetensors", ".bin")
 
 
 class FakeHub:
-    """``files[repo][name]`` is a file's content; ``gated``, ``lying``, ``busy`` name repositories."""
+    """``files[repo][name]`` is a file's content; ``gated``, ``lying``, ``busy`` name repositories.
+
+    ``answer`` stands instead of what the API says, ``cut`` is how many bytes of a file come before
+    the connection breaks (each from where the last ended), ``etag`` is sent with every file.
+    """
 
     def __init__(self):
         self.files, self.asked = {}, []
         self.gated, self.lying, self.busy = set(), set(), set()
+        self.answer, self.cut, self.etag, self.ranges = None, None, None, []
 
     def listing(self, repo):
         """What the API says of a repository at COMMIT."""
@@ -67,6 +72,7 @@ def fake_hub(tmp_path, monkeypatch):
                 return self.answer(403, {"X-Error-Code": "GatedRepo"})
             if api:
                 body = json.dumps(fake.listing(api[1])).encode()
+                body = body if fake.answer is None else fake.answer(body)
                 return self.answer(200, {"Content-Type": "application/json"}, body)
             content = fake.files[file[1]].get(file[3])
             if content is None:
@@ -75,7 +81,15 @@ def fake_hub(tmp_path, monkeypatch):
             kind = hashlib.sha256 if large else hashlib.sha1
             start = b"" if large else b"blob %d\0" % len(content)
             etag = kind(start + content).hexdigest()
-            return self.answer(200, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, content)
+            headers = {"ETag": fake.etag or f'"{etag}"', "X-Repo-Commit": fake.etag or COMMIT}
+            begin = self.headers.get("Range")
+            fake.ranges.append(begin)
+            start = int(begin.removeprefix("bytes=").removesuffix("-")) if begin else 0
+            content, whole = content[start:], content
+            headers["Content-Length"] = str(len(content))
+            headers["Content-Range"] = f"bytes {start}-{len(whole) - 1}/{len(whole)}"
+            self.answer(206 if begin else 200, headers, content[: fake.cut])
+            self.close_connection = True
 
         do_HEAD = do_GET  # noqa: N815
 

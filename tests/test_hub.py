@@ -3,9 +3,11 @@
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from dataclasses import replace
 
@@ -249,6 +251,113 @@ def test_a_file_that_is_not_what_the_hub_promised_is_not_pinned(hub, capsys):
     hub.lying.add(SAM.repo)
     assert "is not what the hub says" in fails(capsys, 2, "fetch", "sam")
     assert read_lock() == {}
+
+
+def blobs(tmp_path):
+    return sorted(p.name for p in tmp_path.rglob("blobs/*"))
+
+
+def changed(**values):
+    """What the hub says of a repository, with other values of its own or of every file's."""
+
+    def answer(body):
+        listing = json.loads(body)
+        for key, value in values.items():
+            for told in (listing, *listing["siblings"]):
+                if key in told:
+                    told[key] = value
+        return json.dumps(listing).encode()
+
+    return answer
+
+
+OUTSIDE = "../../../../outside"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        (changed(sha=OUTSIDE), 2, "it is no commit"),
+        (changed(sha="main"), 2, "it is no commit"),
+        (changed(sha="A" * 40), 2, "it is no commit"),
+        (changed(sha=None), 2, "it is no commit"),
+        (changed(blobId=OUTSIDE, lfs=None), 2, "no size and hash of config.json"),
+        (changed(lfs={"sha256": OUTSIDE, "size": 3, "pointerSize": 1}), 2, "no size and hash"),
+        (changed(blobId="0" * 64, lfs=None), 2, "no size and hash"),
+        (changed(size=-1), 2, "no size and hash"),
+        (changed(size="many"), 1, "the hub's answer about facebook/sam-vit-huge is none"),
+        (changed(siblings=7), 1, "the hub's answer"),
+        (changed(siblings=[{"rfilename": None}]), 2, "no .safetensors weights"),
+        (lambda body: b"<html><body>Welcome to the hotel</body></html>", 1, "the hub's answer"),
+        (lambda body: body[:40], 1, "the hub's answer"),
+        (lambda body: b"[]", 1, "the hub's answer"),
+        (lambda body: b"", 1, "the hub's answer"),
+    ],
+)
+def test_a_hub_that_says_nonsense_is_one_line_and_places_nothing(
+    hub, capsys, tmp_path, answer, code, told
+):
+    serve_sam(hub)
+    hub.answer = answer
+    assert told in fails(capsys, code, "fetch", "sam")
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    assert read_lock() == {}
+
+
+def test_what_comes_with_a_file_names_nothing_on_the_disk(hub, tmp_path):
+    serve_sam(hub)
+    hub.etag = OUTSIDE
+    list(fetch(SAM))
+    here = {p.relative_to(tmp_path).parts[0] for p in tmp_path.rglob("*") if p.is_file()}
+    assert here == {"huggingface"}
+    assert all(re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name) for name in blobs(tmp_path))
+    assert verify(SAM) == []
+
+
+def test_a_wrong_file_is_never_placed_and_the_next_fetch_begins_anew(hub, tmp_path):
+    serve_sam(hub)
+    hub.lying.add(SAM.repo)
+    with pytest.raises(ModelError, match=r"model.safetensors of .* it was not kept"):
+        list(fetch(SAM))
+    assert [p.name for p in tmp_path.rglob("snapshots/*/*")] == ["config.json"]
+    assert len(blobs(tmp_path)) == 1
+    hub.lying.clear()
+    list(fetch(SAM))
+    assert verify(SAM) == []
+
+
+def test_an_interrupted_download_goes_on_where_it_broke_off(hub, tmp_path, capsys):
+    serve_sam(hub)
+    content = bytes(range(256)) * 40
+    hub.files[SAM.repo]["model.safetensors"] = content
+    hub.cut = 0
+    assert "cannot be reached" in fails(capsys, 1, "fetch", "sam")
+    hub.files[SAM.repo]["config.json"] = b""  # is there with no byte sent
+    hub.cut, hub.ranges[:] = 4000, []
+    list(fetch(SAM))
+    assert hub.ranges == [None, None, "bytes=4000-", "bytes=8000-"]
+    assert (located(SAM) / "model.safetensors").read_bytes() == content
+    assert not any(name.endswith(".incomplete") for name in blobs(tmp_path) if "e3b0" in name)
+
+
+def test_a_changed_file_is_fetched_again(hub):
+    serve_sam(hub)
+    list(fetch(SAM))
+    (located(SAM) / "model.safetensors").resolve().write_bytes(b"abd")
+    list(fetch(SAM))
+    assert verify(SAM) == []
+
+
+def test_a_hub_that_never_ends_its_answer_has_a_deadline(hub, capsys, monkeypatch):
+    serve_sam(hub)
+    monkeypatch.setattr(fetching, "PATIENCE", 0.3)
+    hub.answer = lambda body: time.sleep(1.5) or body
+    assert "no whole answer within 0.3 s" in fails(capsys, 1, "fetch", "sam")
+    hub.answer = None
+    monkeypatch.setattr(fetching, "PATIENCE", 60.0)
+    monkeypatch.setattr("identitystory.models.files.download.PATIENCE", 0.2)
+    monkeypatch.setattr("identitystory.models.files.download._complete", lambda *_: time.sleep(1.5))
+    assert "no whole answer within 0.2" in fails(capsys, 1, "fetch", "sam")
 
 
 def test_no_network_is_the_machines_failure(hub, capsys, monkeypatch):

@@ -14,7 +14,7 @@ SRC = Path(identitystory.__file__).parent
 
 # Folders and the paper's files, from the ground up; each imports from its own row and those above it.
 LAYERS = [
-    {"types", "errors", "sizes"},
+    {"types", "errors", "sizes", "deadline"},
     {"protocols", "config", "extensions"},
     {"presets", "settings", "seeds", "wording", "sampling", "masks", "discovery"},
     {"cost", "injection", "story"},
@@ -27,7 +27,7 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 RANK |= {"__main__": len(LAYERS), "__init__": len(LAYERS)}  # the door of Python, and its sign
 PAPER = {"sampling", "masks", "discovery", "injection", "pipeline"}
-FOUNDATION = {"types", "errors", "sizes", "extensions"}
+FOUNDATION = {"types", "errors", "sizes", "deadline", "extensions"}
 FOUNDATION |= {"protocols", "config", "presets", "settings", "seeds", "wording"}
 HEAVY = {"diffusers", "transformers", "peft", "accelerate"}
 MODELS = {"models"}

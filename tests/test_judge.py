@@ -6,12 +6,16 @@ import json
 import shutil
 import subprocess
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from itertools import product
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
@@ -21,8 +25,8 @@ from identitystory.cli.main import main
 from identitystory.errors import ConfigError, RunError
 from identitystory.experiments import judge as judging
 from identitystory.experiments import study
-from identitystory.experiments.cases import find_cases
-from identitystory.experiments.endpoint import Judge
+from identitystory.experiments.cases import Case, find_cases
+from identitystory.experiments.endpoint import MAX_WAIT, Judge, UnusableError, post
 from identitystory.metrics import intervals
 from identitystory.presets import PRESETS
 from identitystory.protocols import ModelFacts
@@ -78,7 +82,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked, self.plan = [], []
+        self.asked, self.plan, self.after = [], [], None
 
     @property
     def url(self):
@@ -96,6 +100,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         if code == 302:
             self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        if self.server.after:
+            self.send_header("Retry-After", self.server.after)
         if answer is CUT:
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -257,28 +263,72 @@ def test_a_key_that_is_none_is_refused_and_no_key_is_shown():
     assert "sesame" not in repr(Judge("https://example.org/v1", "eye", "sesame"))
 
 
-def test_an_endpoint_that_says_the_key_is_quoted_without_it(runs, server, tmp_path):
-    """However it is escaped, cut or coloured; and on one line."""
+def test_no_word_of_an_endpoint_is_shown_for_it_may_be_the_key(runs, server, tmp_path, monkeypatch):
+    """In no encoding, of no status, from no part of the reply."""
     cases, _ = find_cases([runs])
     judge = Judge(server.url, "eye", key="se/zam\\1", wait=0.0, attempts=1)
+    spelt = [judge.key, quote(judge.key, safe=""), json.dumps(judge.key)[1:-1], judge.key[::-1]]
+    spelt += [base64.b64encode(judge.key.encode()).decode(), judge.key.encode().hex()]
     scores = {x: dict.fromkeys(judging.CRITERIA, judge.key) for x in "ABC"}
-    echoes = [
-        (401, f"\x1b[31mbad\x07 key\n{judge.key}".encode()),
-        (401, {"error": f"bad key {judge.key}"}),
-        (401, b"bad key se\\/zam\\\\1"),
-        (401, b"bad key se/za\x00m\\1"),
-        (401, f"bad key {judge.key} {'x' * 275} {judge.key}".encode()),
-        (200, reply(json.dumps(scores))),
-        (200, f"\xff bad key {judge.key}".encode("latin-1")),
-    ]
+    echoes = [(code, f"bad key {said}".encode()) for code in (401, 400, 503, 200) for said in spelt]
+    echoes += [(200, reply(json.dumps(scores))), (200, {judge.key: 1}), (200, reply(judge.key))]
     for echo in echoes:
         server.plan = [echo]
         with pytest.raises(RunError) as caught:
             judging.ask(cases, judge, tmp_path / "out")
-        assert "***" in str(caught.value)
-        assert "zam" not in str(caught.value)
+        assert not any(said in str(caught.value) for said in ("zam", *spelt))
+        assert "bad key" not in str(caught.value)
         assert str(caught.value).isprintable()
     assert {key for _, key, _ in server.asked} == {f"Bearer {judge.key}"}
+    monkeypatch.setattr(Handler, "do_POST", lambda self: self.wfile.write(b"bad key sezam\r\n"))
+    with pytest.raises(RunError, match=r"speaks no HTTP .BadStatusLine") as caught:
+        judging.ask(cases, judge, tmp_path / "out")
+    assert "sezam" not in str(caught.value)
+
+
+def test_an_answer_that_drips_has_one_deadline_for_all_of_it(runs, server, tmp_path, monkeypatch):
+    def drip(self):
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            for _ in range(200):
+                self.wfile.write(b" ")
+                time.sleep(0.05)
+
+    monkeypatch.setattr(Handler, "do_POST", drip)
+    cases, _ = find_cases([runs])
+    judge = Judge(server.url, "eye", wait=0.0, attempts=2, timeout=0.3)
+    start = time.monotonic()
+    with pytest.raises(RunError, match=r"no whole answer within 0.3 s"):
+        judging.ask(cases, judge, tmp_path / "out")
+    assert time.monotonic() - start < 5
+
+
+def test_a_busy_endpoint_is_left_alone_as_long_as_it_asks_but_not_for_ever(monkeypatch, tmp_path):
+    slept, waits = [], [0.0, 7.0, 1e9]
+
+    def post(judge, body):
+        raise UnusableError("HTTP 429", waits.pop(0) if waits else 0.0)
+
+    monkeypatch.setattr(judging, "post", post)
+    monkeypatch.setattr(judging, "question", lambda *_: {})
+    monkeypatch.setattr(judging.time, "sleep", slept.append)
+    with pytest.raises(RunError, match="HTTP 429"):
+        judging._ask_one(Case("k", "t", (), {}), Judge("https://h/v1", "eye", wait=1.0))
+    assert slept == [1.0, 7.0, 1e9, 8.0]
+
+
+def test_the_wish_to_wait_is_read_as_a_number_or_a_date_and_bounded(server):
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    found = {}
+    for wish in ("7", soon, "9" * 400, "-3", "soon", None):
+        server.plan = [(429, {})]
+        server.after = wish
+        with pytest.raises(UnusableError) as caught:
+            post(Judge(server.url, "eye"), b"{}")
+        found[wish] = caught.value.wait
+    assert [found[w] for w in ("7", "9" * 400, "soon", None)] == [7.0, MAX_WAIT, 0.0, 0.0]
+    assert 25 < found[soon] <= 30
 
 
 def test_no_proxy_hears_what_is_for_this_machine(runs, server, tmp_path, monkeypatch):

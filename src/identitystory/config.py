@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from .errors import ConfigError, did_you_mean
+from .errors import ConfigError, did_you_mean, shown
 from .types import WHOLE, Interval, Scales
 
 Rounding = Literal["floor", "round", "ceil"]
@@ -23,16 +23,18 @@ Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
 Precision = Literal["auto", "float16"]
 
+MOST = 10_000  # portraits, steps, frames at once: more is a slip of the hand, and would fill the machine
 _LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
 
 
-def whole(default: int | None, low: int, advice: str, *, later: bool = False) -> Any:
-    """A field that takes whole numbers from ``low`` on."""
+def whole(default: int | None, low: int, high: int, advice: str, *, later: bool = False) -> Any:
+    """A field that takes whole numbers from ``low`` to ``high``."""
 
     def check(name: str, value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ConfigError(
-                f"{name} is {value!r}; it must be a whole number of at least {low} ({advice})."
+                f"{name} is {shown(value)}; it must be a whole number of at least {low} and at most "
+                f"{high} ({advice})."
             )
 
     return field(default=default, metadata={"check": check, "later": later})
@@ -57,7 +59,7 @@ class Checked:
             if get_origin(kind) is Literal:
                 if value not in get_args(kind):
                     told = meant(str(value), get_args(kind))
-                    raise ConfigError(f"{f.name} is {value!r}.{told}")
+                    raise ConfigError(f"{f.name} is {shown(value)}.{told}")
             elif kind == Interval:
                 object.__setattr__(self, f.name, _interval(value))
             elif kind in (str, bool, str | None):
@@ -84,7 +86,7 @@ def _number(
     ):
         over = f"above {low:g}" if low_open else f"at least {low:g}"
         raise ConfigError(
-            f"{name} is {value!r}; it must be a number {over} and at most {high:g} ({advice})."
+            f"{name} is {shown(value)}; it must be a number {over} and at most {high:g} ({advice})."
         )
 
 
@@ -140,10 +142,10 @@ class DiscoveryConfig(Checked):
             than this cosine distance since the last batch of portraits; 0 always paints m.
     """
 
-    num_portraits: int = whole(64, 1, "64 is the paper's")
+    num_portraits: int = whole(64, 1, MOST, "64 is the paper's")
     keep_ratio: float = number(0.6, 0.0, 1.0, "0.6 is the paper's", low_open=True)
-    iterations: int = whole(3, 0, "3 is the paper's, 0 averages every portrait")
-    rank: int = whole(10, 1, "10 is the release's")
+    iterations: int = whole(3, 0, 100, "3 is the paper's, 0 averages every portrait")
+    rank: int = whole(10, 1, MOST, "10 is the release's")
     rounding: Rounding = "floor"
     selection: Selection = "svd"
     center: bool = False
@@ -151,7 +153,7 @@ class DiscoveryConfig(Checked):
     search_prompt: str = "{description}"
     guidance: float = number(5.0, 1.0, 100.0, "5 is usual, 1 turns guidance off")
     negative: str | None = ""
-    search_steps: int | None = whole(None, 1, "None takes as many as a frame", later=True)
+    search_steps: int | None = whole(None, 1, MOST, "None takes as many as a frame", later=True)
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     settle: float = number(0.0, 0.0, 2.0, "0 paints all portraits", later=True)
     distilled: bool = field(default=False, metadata=_LATER)
@@ -225,10 +227,10 @@ class InjectionConfig(Checked):
             the authors' program builds them, and templates of several people too, see `wording`.
     """
 
-    start: int = whole(40, 0, "40 of 50 steps is the paper's, 0 keeps the template")
-    k_max: float = number(50.0, 0.0, 1e6, "50 is the paper's, 0 fixes the masks")
-    reference_size: int = whole(1024, 1, "k_max is meant for 1024")
-    margin: float = number(0.0, 0.0, 1e6, "10 is the release's, 0 leaves the masks")
+    start: int = whole(40, 0, MOST, "40 of 50 steps is the paper's, 0 keeps the template")
+    k_max: float = number(50.0, 0.0, 1e4, "50 is the paper's, 0 fixes the masks")
+    reference_size: int = whole(1024, 1, 2**16, "k_max is meant for 1024")
+    margin: float = number(0.0, 0.0, 1e4, "10 is the release's, 0 leaves the masks")
     downsample: Downsampling = "nearest"
     guidance_template: float = number(7.0, 1.0, 100.0, "7 is usual, 1 turns guidance off")
     guidance_identity: float = number(7.0, 1.0, 100.0, "7 is usual, 1 turns guidance off")
@@ -274,15 +276,15 @@ class Preset(Checked):
 
     name: str
     sampler: Sampler = "ddim"
-    num_steps: int = whole(50, 1, "50 is the paper's")
+    num_steps: int = whole(50, 1, MOST, "50 is the paper's")
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     injection: InjectionConfig = field(default_factory=InjectionConfig)
     seed_per_frame: bool = True
-    attempts: int = whole(3, 1, "3 is usual")
+    attempts: int = whole(3, 1, 100, "3 is usual")
     memory: Memory = field(default="all", metadata=_LATER)
     compiled: bool = field(default=False, metadata=_LATER)
-    reuse: int = whole(1, 1, "1 computes everything at every step", later=True)
-    batch: int = whole(1, 1, "1 paints each frame by itself", later=True)
+    reuse: int = whole(1, 1, MOST, "1 computes everything at every step", later=True)
+    batch: int = whole(1, 1, MOST, "1 paints each frame by itself", later=True)
     precision: Precision = field(default="auto", metadata=_LATER)
 
     def __post_init__(self) -> None:

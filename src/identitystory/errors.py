@@ -60,6 +60,8 @@ def printable(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str:
     """`` Did you mean 'Mara'?`` with a leading blank, or ``otherwise`` if nothing is near."""
+    if len(word) > 80:
+        return otherwise  # nothing that is known here is so long
     by_lower = {k.lower(): k for k in known}
     near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return f" Did you mean {by_lower[near[0]]!r}?" if near else otherwise
@@ -67,4 +69,17 @@ def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str
 
 def quoted(words: Iterable[str]) -> str:
     """``'Mara', 'Tom'``."""
-    return ", ".join(repr(w) for w in words)
+    return ", ".join(map(shown, words))
+
+
+def one_line(message: str) -> str:
+    """``message`` on one line of bounded length, its control characters spelled out."""
+    line = " ".join(message.split())
+    line = line if len(line) <= 2000 else f"{line[:1700]}...{line[-200:]}"
+    return printable(line)
+
+
+def shown(value: object) -> str:
+    """``repr(value)``, its middle left out where it is too long for one line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:40]}...{text[-20:]}"

@@ -25,6 +25,7 @@ def dilate(masks: Tensor, radius: int) -> Tensor:
         raise ConfigError(f"radius is {radius}; a mask can only grow, so it must be at least 0.")
     if radius == 0 or masks.numel() == 0:
         return masks.clone()
+    radius = min(radius, max(masks.shape[1:]))  # which covers the picture from any place in it
     side = 2 * radius + 1
     grown = masks[:, None].float()  # (s, 1, H, W)
     grown = F.max_pool2d(grown, (1, side), stride=1, padding=(0, radius))

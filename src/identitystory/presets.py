@@ -13,7 +13,17 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
-from .config import Checked, DiscoveryConfig, IdentityWords, Preset, Sampler, meant, number, whole
+from .config import (
+    MOST,
+    Checked,
+    DiscoveryConfig,
+    IdentityWords,
+    Preset,
+    Sampler,
+    meant,
+    number,
+    whole,
+)
 from .errors import ConfigError
 
 DEFAULT_PRESET = "recommended"
@@ -38,8 +48,8 @@ class Suits(Checked):
     """
 
     guidance: float = number(5.0, 1.0, 100.0, "1 is none")
-    steps: int = whole(50, 1, "t")
-    search_steps: int | None = whole(None, 1, "of a portrait")
+    steps: int = whole(50, 1, MOST, "t")
+    search_steps: int | None = whole(None, 1, MOST, "of a portrait")
     sampler: Sampler = "ddim"
     stories: str = "consistory_human"
     caveats: tuple[str, ...] = ()
@@ -108,10 +118,10 @@ def with_steps(base: Preset, steps: int) -> Preset:
     """``base`` with t = ``steps``; t' follows in proportion, and portraits never take more.
 
     Raises:
-        ConfigError: it is below 1.
+        ConfigError: it is below 1 or above ``MOST``.
     """
-    if steps < 1:
-        raise ConfigError(f"there are {steps} steps; it must be at least 1")
+    if not 1 <= steps <= MOST:
+        raise ConfigError(f"there are {steps} steps; it must be at least 1 and at most {MOST}")
     start = round(base.injection.start * steps / base.num_steps)
     injection = replace(base.injection, start=start)
     changed = replace(base, num_steps=steps, injection=injection)

@@ -131,7 +131,7 @@ def _fewer(config: DiscoveryConfig, portraits: int) -> tuple[DiscoveryConfig, li
     try:
         return replace(config, num_portraits=portraits), []
     except ConfigError:
-        if portraits < 1:
+        if not 1 <= portraits < config.num_portraits:
             raise
     for rounds, rank in product(range(config.iterations, 0, -1), range(config.rank, 0, -1)):
         with suppress(ConfigError):

@@ -18,6 +18,8 @@ from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
+from ..errors import one_line
+
 Command = Callable[..., Any]
 
 
@@ -38,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line on standard error; exit 2."""
-        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}. See {self.prog} --help\n")
 
 
 @dataclass(frozen=True)

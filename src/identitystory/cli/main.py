@@ -5,14 +5,13 @@ Exit codes: 0 done, 1 the machine failed, 2 the user can mend it, 130 interrupte
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import printable
-from . import commands, experiments, importing, judging, models, runs, takes
+from ..errors import one_line
+from . import commands, experiments, importing, judging, models, runs, takes, terminal
 from .options import MakeService, failure
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "takes": takes.takes,
     "choose": takes.choose,
     "prune": takes.prune,
+    "strip": takes.strip,
     "bench": experiments.bench,
     "judge": judging.judge,
     "study": commands.Group(
@@ -44,20 +44,26 @@ def default_service() -> Service:
     """The service with the real models."""
     from ..runs.service import Service
 
+    terminal.stop_soon()
     return Service()
 
 
 def main(argv: Sequence[str] | None = None, *, service: MakeService = default_service) -> int:
     """Runs one command and returns its exit code."""
     try:
-        given = vars(parser().parse_args(argv))
-        return int(given["command"]({**given, "service": service}))
+        try:
+            given = vars(parser().parse_args(argv))
+            return int(given["command"]({**given, "service": service}))
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
-        return _fail(130, "stopped; what is finished is kept, the same command goes on from there")
+        return _fail(130, terminal.STOPPED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left, as `| head` does
+        terminal.settle()
         return 1
     except Exception as error:
+        if isinstance(error, OSError):
+            terminal.settle()
         told = failure(error)
         if told is None:
             raise
@@ -79,5 +85,5 @@ def parser() -> commands.Parser:
 
 
 def _fail(code: int, message: str) -> int:
-    print(f"identitystory: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"identitystory: {one_line(message)}", file=sys.stderr)
     return code

@@ -37,6 +37,7 @@ def generate(
     size: Size | None = None,
     aspect: Aspect | None = None,
     max_takes: int | None = None,
+    metadata: bool | None = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -69,9 +70,11 @@ def generate(
             made for
         max_takes: earlier pictures that a run folder keeps at most (default: 1000). A command that
             would keep more is refused, and nothing is deleted; see prune
+        metadata: whether pictures say in their metadata how they were made (default: yes); without it
+            they hold a fingerprint of it alone, and cannot be made again from themselves
     """
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
-    more |= {"size": size, "aspect": aspect, "max_takes": max_takes}
+    more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
     return _make(stories, inline, out, model, overrides, output, service, **more)
 
 
@@ -250,8 +253,8 @@ def _request(
     if story and story.lower().endswith(".png"):
         if more.get("method") is not None:
             raise ConfigError("a frame is made again by its own method; leave --method out")
-        if more.get("size") or more.get("aspect"):
-            raise ConfigError("a frame is made again in its own size; leave it out")
+        if more.get("size") or more.get("aspect") or more.get("metadata") is not None:
+            raise ConfigError("a frame is made again as it was; leave size and metadata out")
         if overrides.set:
             raise ConfigError("a frame is made again with its own settings; leave --set out")
         if more.get("seed") is not None or more.get("only"):

@@ -1,4 +1,4 @@
-"""The commands on the pictures of one run that are there: ``takes``, ``choose``, ``prune``."""
+"""The commands on the pictures of one run that are there: ``takes``, ``choose``, ``prune``, ``strip``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from .commands import Argument
-from .options import MakeService, Output, Run, say
+from .options import Folder, MakeService, Output, Run, say
 from .runs import show_run
 
 Scene = Annotated[int, Argument("SCENE")]
@@ -78,4 +78,20 @@ def prune(*, run: Run, keep: int = 0) -> int:
 
     count, freed = kept.prune(run, keep)
     say(f"{count} takes deleted, {freed / 2**20:.1f} MiB freed")
+    return 0
+
+
+def strip(*, run: Run, out: Folder) -> int:
+    """Copy the pictures of a run without their metadata.
+
+    Copies the finished pictures of a run, pixel by pixel, without what they say of themselves: the
+    story, the settings, the model. For sharing them.
+
+    Args:
+        run: the run folder
+        out: where the copies go
+    """
+    from ..runs.strip import strip as bare
+
+    say("\n".join(map(str, bare(run, out))))
     return 0

@@ -12,6 +12,7 @@ from .. import wording
 from ..config import Preset
 from ..errors import ConfigError
 from ..metrics.intervals import HOW, SAMPLES
+from ..models.files.catalogue import called
 from ..runs.files import versions
 from ..runs.service import Service
 from ..settings import to_dict
@@ -129,7 +130,7 @@ def as_json(request: Experiment, outcome: Outcome) -> dict[str, Any]:
         "interval": f"{HOW}, {SAMPLES} drawings, seed 0",
         "stories": [story.title for story in request.stories],
         "scenes": [len(story.scenes) for story in request.stories],
-        "model": request.model,
+        "model": called(request.model),
         "seed": request.seed,
         "variants": {
             v.label: {"method": v.method, "configuration": to_dict(v.preset)}

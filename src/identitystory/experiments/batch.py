@@ -119,8 +119,13 @@ def check_settings(runs: Iterable[RunRequest]) -> None:
         if record is None:
             continue
         there = request.recorded(run.out)
-        before = {"model": there.model, "seed": record.get("seed", 0), **settings(there.preset)}
-        wanted = {"model": run.model, "seed": run.seed, **settings(run.preset)}
+        way = partial(request.model_record, run.out)
+        before = {
+            "model": way(there.model),
+            "seed": record.get("seed", 0),
+            **settings(there.preset),
+        }
+        wanted = {"model": way(run.model), "seed": run.seed, **settings(run.preset)}
         for name, value in wanted.items():
             if before[name] != value:
                 raise ConfigError(

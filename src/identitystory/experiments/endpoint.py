@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import http.client
 import re
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from ..deadline import within
 from ..errors import ConfigError, RunError
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 MAX_ANSWER = 2**20  # bytes
-MAX_QUOTE = 300  # characters of an endpoint's text in a message
+MAX_WAIT = 120.0  # seconds, however long an endpoint asks to wait
+_HINTS = {
+    401: "is the key in its environment variable right?",
+    403: "may the key use this model?",
+    404: "are the URL and --judge-model spelt right?",
+}
 
 
 class UnusableError(Exception):
-    """An answer that is not what was asked for, or an endpoint that may recover: asked again."""
+    """An answer that is not what was asked for, or an endpoint that may recover: asked again.
+
+    ``wait``: seconds that the endpoint asks to be left alone for.
+    """
+
+    def __init__(self, told: str, wait: float = 0.0) -> None:
+        super().__init__(told)
+        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,7 @@ class Judge:
         seed: of the letters.
         attempts: for each story.
         wait: seconds before the second attempt; doubled each time.
-        timeout: seconds for one answer.
+        timeout: seconds for one answer, from the first byte sent to the last received.
     """
 
     endpoint: str
@@ -69,13 +84,6 @@ class Judge:
         """Where questions are sent to."""
         return self.endpoint.rstrip("/") + "/chat/completions"
 
-    def quoted(self, text: str) -> str:
-        """The start of ``text`` of the endpoint on one line, without the key."""
-        line = "".join(filter(str.isprintable, text))
-        if self.key:  # also as JSON or Python would escape it
-            line = re.sub(r"\\*".join(map(re.escape, self.key)), "***", line)
-        return line[:MAX_QUOTE]
-
 
 def _parts(endpoint: str) -> SplitResult | None:
     """The endpoint's parts; None where it is no URL of the web, or holds a user name."""
@@ -96,7 +104,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def post(judge: Judge, body: bytes) -> bytes:
-    """The endpoint's answer to ``body``.
+    """The endpoint's answer to ``body``. No message holds a word of it: it may hold the key.
 
     Raises:
         UnusableError: it may answer when it is asked again.
@@ -107,21 +115,23 @@ def post(judge: Judge, body: bytes) -> bytes:
         headers["Authorization"] = f"Bearer {judge.key}"
     request = urllib.request.Request(judge.url, body, headers, method="POST")
     try:
-        status, answer = _exchange(request, judge.timeout)
-    except (OSError, http.client.HTTPException) as error:
+        status, answer, after = within(judge.timeout, lambda: _exchange(request, judge.timeout))
+    except http.client.HTTPException as error:
+        raise UnusableError(f"{judge.url} speaks no HTTP ({type(error).__name__})") from None
+    except OSError as error:
         raise UnusableError(f"{judge.url} cannot be reached: {error}") from None
     if status in (408, 409, 429) or status >= 500:
-        raise UnusableError(f"HTTP {status}")
+        raise UnusableError(f"HTTP {status}", min(after, MAX_WAIT))
     if not 200 <= status < 300:
-        text = judge.quoted(answer.decode(errors="replace"))
-        raise RunError(f"{judge.url} refuses (HTTP {status}): {text}")
+        hint = _HINTS.get(status, "its own words are not shown, for they may hold the key")
+        raise RunError(f"{judge.url} refuses (HTTP {status}); {hint}")
     if len(answer) > MAX_ANSWER:
         raise UnusableError("the answer is too long")
     return answer
 
 
-def _exchange(request: urllib.request.Request, timeout: float) -> tuple[int, bytes]:
-    """Status and body of the reply, of a refusal too; one byte more than the most shows."""
+def _exchange(request: urllib.request.Request, timeout: float) -> tuple[int, bytes, float]:
+    """Status, body (at most one byte more than is taken) and wished wait of a reply or refusal."""
     handlers: list[Any] = [_NoRedirect]
     if request.type == "http":  # this machine: no proxy gets the key
         handlers.append(urllib.request.ProxyHandler({}))
@@ -130,4 +140,14 @@ def _exchange(request: urllib.request.Request, timeout: float) -> tuple[int, byt
     except urllib.error.HTTPError as error:
         reply = error
     with reply:
-        return reply.status, reply.read(MAX_ANSWER + 1)
+        return reply.status, reply.read(MAX_ANSWER + 1), _seconds(reply.headers["Retry-After"])
+
+
+def _seconds(after: str | None) -> float:
+    """Seconds from now of a Retry-After, a number or a date; 0 if it is neither."""
+    try:
+        if after and after.isdigit():
+            return float(after[:9])
+        return parsedate_to_datetime(after or "").timestamp() - time.time()
+    except ValueError:
+        return 0.0

@@ -107,13 +107,14 @@ Opened = tuple[Any, dict[str, Any]] | str
 def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     from ..models.clip import is_clipseg, load_clip
     from ..models.device import resolve_device
+    from ..models.files.catalogue import called
     from ..models.files.checkpoint import find_checkpoint, find_folder
 
     if request.clip == NONE:
         return "--clip none"
     if request.clip != AUTO:
-        name = ENTRIES[request.clip].repo if request.clip in ENTRIES else request.clip
-        folder = find_folder(name, role="clip")
+        repo = ENTRIES[request.clip].repo if request.clip in ENTRIES else request.clip
+        folder, name = find_folder(repo, role="clip"), called(repo)
     elif len(models) > 1:
         raise ConfigError(
             f"the runs are of different models ({', '.join(models)}); say which CLIP measures "
@@ -123,9 +124,9 @@ def _encoder(request: EvaluationRequest, models: Sequence[str]) -> Opened:
         checkpoint = find_checkpoint(models[0])
         own, segmenter = checkpoint.base / "clip", checkpoint.segmenter.files[0]
         if own.is_dir():
-            folder, name = own, f"{models[0]}/clip"
+            folder, name = own, f"{called(models[0])}/clip"
         elif is_clipseg(segmenter):
-            folder, name = segmenter, f"{models[0]}/segmenter"
+            folder, name = segmenter, f"{called(models[0])}/segmenter"
         else:
             folder, name = _cached_clip(models[0])
     encoder = load_clip(folder, name=name, device=resolve_device(request.device))

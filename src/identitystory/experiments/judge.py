@@ -81,8 +81,8 @@ def read_answer(reply: bytes, order: Mapping[str, str]) -> Scores:
     try:
         said = json.loads(json.loads(reply)["choices"][0]["message"]["content"])
         return _scores(said, order)
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
-        raise UnusableError(f"the answer is not of the form asked for ({error!r})") from None
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        raise UnusableError("the answer is not of the form asked for") from None
 
 
 def _scores(said: Any, names: Mapping[str, str]) -> Scores:
@@ -171,14 +171,14 @@ def check_folder(out: Path) -> None:
 
 
 def _ask_one(case: Case, judge: Judge) -> Scores:
-    body, last = json.dumps(question(case, judge)).encode(), ""
+    body, last = json.dumps(question(case, judge)).encode(), UnusableError("")
     for attempt in range(judge.attempts):
         if attempt:
-            time.sleep(judge.wait * 2 ** (attempt - 1))
+            time.sleep(max(judge.wait * 2 ** (attempt - 1), last.wait))
         try:
             return read_answer(post(judge, body), letters(case, judge.seed))
         except UnusableError as error:
-            last = judge.quoted(str(error))
+            last = error
     raise RunError(
         f"{case.title!r}: no usable answer after {judge.attempts} attempts: {last}. "
         "What is answered is kept; the same command goes on from there"

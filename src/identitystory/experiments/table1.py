@@ -18,6 +18,7 @@ from typing import Any
 from ..config import Preset
 from ..methods.registry import METHODS, OURS, check_method, method
 from ..metrics.measures import described
+from ..models.files.catalogue import called
 from ..models.files.suited import suits_of
 from ..runs.files import read
 from ..runs.folder import RunFolder, read_record
@@ -223,7 +224,7 @@ def _run(request: Experiment, outcome: Outcome) -> list[str]:
     frames = sum(len(story.scenes) for story in request.stories)
     facts = {
         "stories": f"{len(request.stories)} ({casts} characters), {frames} scenes",
-        "model": f"{request.model}, weights {model['fingerprint'][:12]}",
+        "model": f"{called(request.model)}, weights {model['fingerprint'][:12]}",
         "preset": f"{preset.name}, {preset.num_steps} steps of {preset.sampler}, "
         f"{preset.discovery.num_portraits} portraits of "
         f"{preset.portrait_steps} steps a character",

@@ -23,6 +23,7 @@ from ..errors import ConfigError
 U = TypeVar("U")
 
 ENGINES = ("local", "ray")
+MAX_WORKERS = 256
 
 
 class Engine(Protocol):
@@ -181,9 +182,9 @@ def engine(name: str, workers: int = 1) -> Engine:
     """
     if name not in ENGINES:
         raise ConfigError(f"no engine is called {name!r}; there are: {', '.join(ENGINES)}")
-    if workers < 1 or (workers > 1 and name == "ray"):
+    if not 1 <= workers <= MAX_WORKERS or (workers > 1 and name == "ray"):
         raise ConfigError(
-            f"--workers is {workers}; it must be at least 1"
+            f"--workers is {workers}; it must be at least 1 and at most {MAX_WORKERS}"
             + (", and a Ray cluster has its own workers" if name == "ray" else "")
         )
     if name == "ray":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, shown
 
 ACTIVATIONS = 80
 
@@ -24,13 +25,16 @@ def resolve_device(device: str) -> torch.device:
     if device == "auto":
         found = "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device("cuda" if torch.cuda.is_available() else found)
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"device is {device!r}; auto, cpu, cuda, cuda:N or mps") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device is {device!r}, but this machine has no CUDA; use auto or cpu")
-    return chosen
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", device, re.ASCII):
+        raise ConfigError(f"device is {shown(device)}; it must be auto, cpu, cuda, cuda:N or mps")
+    kind, _, number = device.partition(":")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device is 'mps', but this machine has no Apple GPU; use auto or cpu")
+    count = torch.cuda.device_count() if kind == "cuda" and torch.cuda.is_available() else 0
+    if kind == "cuda" and int(number or 0) >= count:
+        there = f"only cuda:0 to cuda:{count - 1}" if count else "no CUDA"
+        raise ConfigError(f"device is {device!r}, but this machine has {there}; use auto or cpu")
+    return torch.device(device)
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
@@ -46,7 +50,7 @@ def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype in names:
         return names[dtype]
     if dtype != "auto":
-        raise ConfigError(f"dtype is {dtype!r}; auto, {', '.join(names)}")
+        raise ConfigError(f"dtype is {shown(dtype)}; auto, {', '.join(names)}")
     if device.type == "cpu":
         return torch.bfloat16 if _multiplies_bfloat16() else torch.float32
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):

@@ -6,10 +6,12 @@ A *part* is one identity (``cast/Mara``) or one frame (``frames/003``), named af
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +147,15 @@ def event_json(event: Event) -> dict[str, Any]:
     """The event as a JSON object: ``event`` is its name, paths are text."""
     values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(event).items()}
     return {"event": type(event).__name__, **values}
+
+
+def log_line(event: Event, names: Mapping[str, str]) -> str:
+    """`event_json` and when, for a file that others may read: each place of this machine by its name."""
+    told = event_json(event)
+    for place, name in names.items():
+        told |= {k: v.replace(place, name) for k, v in told.items() if isinstance(v, str)}
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"time": at, **told}, ensure_ascii=False)
 
 
 Emit = Callable[[Event], None]

@@ -80,6 +80,7 @@ def new_request(
     aspect: str | None = None,
     file: str | Path | None = None,
     max_takes: int | None = None,
+    metadata: bool | None = None,
     **where: str | None,
 ) -> RunRequest:
     """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
@@ -95,6 +96,7 @@ def new_request(
         method: see ``RunRequest``.
         size: ``1216x832``, of scenes that have no shape of their own.
         aspect: ``16:9``, likewise: the nearest size that the model was made for.
+        metadata: see ``RunRequest``.
         file: the story's, so that another of the same title has another folder.
         max_takes: see ``RunRequest``.
         **where: ``model``, ``device``, ``dtype``.
@@ -120,6 +122,8 @@ def new_request(
     if preset_name is not None:
         request = replace(request, preset=preset(preset_name, given.get("model", request.model)))
     configuration, notes = overridden(request.preset, overrides)
+    if metadata is not None:
+        given["metadata"] = metadata
     if method is not None:
         given["method"] = check_method(method)
     if shape := shape_of(size, aspect):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from .events import (
     StepDone,
     TemplateReady,
     Warned,
-    event_json,
+    log_line,
 )
 from .files import FolderNotes
 from .folder import RunFolder, has_identity, read_identity, scene_number
@@ -40,6 +40,7 @@ from .opening import Load, open_model
 from .plan import Part, Plan
 from .portraits import batches, search, write_cast
 from .request import RunRequest
+from .strip import bare
 from .takes import Found
 
 
@@ -84,9 +85,9 @@ class Run:
         self.backend: Backend | None = None
         self.part = ""  # that the steps now belong to
         self.waiting = 0  # frames that have a template and no picture yet
-        self.evaluations = 0
-        self.total = 0
+        self.evaluations = self.total = 0
         self.began = time.perf_counter()
+        self.places = {request.model: request.called, str(folder.root.absolute()): "."}
 
     def work(self) -> None:
         """Everything, in order: identities, frames, the page."""
@@ -139,9 +140,7 @@ class Run:
     def emit(self, event: Event) -> None:
         """Tells the consumer, and events.jsonl unless it is but a step."""
         if not isinstance(event, StepDone):
-            at = datetime.now(UTC).isoformat(timespec="milliseconds")
-            line = json.dumps({"time": at, **event_json(event)}, ensure_ascii=False)
-            files.append_line(self.folder.events, line, self.folder.root)
+            files.append_line(self.folder.events, log_line(event, self.places), self.folder.root)
         self.emit_outside(event)
 
     def _there(self, to_do: list[Part]) -> int:
@@ -175,7 +174,7 @@ class Run:
             spoilt=self._spoilt,
         )
         self.total -= sum(batch.calls for batch in made if not batch.there)  # it settled before
-        identity = write_cast(self.folder, name, part, E, thumbnails, config)
+        identity = write_cast(self.folder, name, self._told(part), E, thumbnails, config)
         self._finish(part)
         seconds = round(time.perf_counter() - start, 3)
         self.emit(IdentityFound(name, part.name, len(identity.kept), len(E), seconds))
@@ -223,22 +222,29 @@ class Run:
 
     def _store(self, index: int, frame: Frame, seconds: float) -> None:
         """The frame's files, each telling what it was made from; then the event."""
-        part, template = self.plan.frames[index], frame.template
+        part, template = self._told(self.plan.frames[index]), frame.template
         write = partial(files.write_png, root=self.folder.root)
         if template is None:
             find = self._model().segmenter
             M, missing = find_cast(find, self.request.story, frame.scene, frame.image)
-            facts = part.facts() | {"missing": list(missing)}
+            facts = part.facts()
             inside.remove(self.folder.template(index), self.folder.root)  # another method's
         else:
             M, missing = template.masks, template.missing
-            facts = part.facts() | {"missing": list(missing), "template_seed": template.seed}
+            facts = part.facts() | {"template_seed": template.seed}
+        if self.request.metadata:
+            facts = facts | {"missing": list(missing)}
+        if template is not None:
             write(self.folder.template(index), template.image, facts | {"part": "template"})
         masks = sheets.masks_picture(M, frame.image.size)
         write(self.folder.masks(index), masks, facts | {"part": "masks"})
         write(self.folder.frame(index), frame.image, facts)
         self._finish(part)
         self.emit(FrameReady(index, part.name, part.seed, missing, seconds))
+
+    def _told(self, part: Part) -> Part:
+        """``part``, whose files tell no word of the story where none is wanted."""
+        return part if self.request.metadata else replace(part, facts=partial(bare, part.facts))
 
     def _finish(self, part: Part) -> None:
         self.state[part.name] = "done"
@@ -270,8 +276,9 @@ class Run:
         facts = files.read_png_facts(self.folder.sheet, root)
         if facts is None or facts.get("key") != key:
             found = (files.read_picture(self.folder.frame(i), root) for i in ready)
+            told = {"key": key} | ({"title": story.title} if self.request.metadata else {})
             page = sheets.frames_page([frame.convert("RGB") for frame in found], captions)
-            files.write_png(self.folder.sheet, page, {"key": key, "title": story.title}, root)
+            files.write_png(self.folder.sheet, page, told, root)
         return self.folder.sheet
 
     def _save_record(self) -> None:

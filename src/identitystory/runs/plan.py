@@ -27,7 +27,7 @@ from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
 from .files import part_key, versions
 from .places import Place, places_of, seeds_of
-from .request import MAX_TAKES, RunRequest, sized_story, story_to_dict
+from .request import MAX_TAKES, RunRequest, model_record, sized_story, story_to_dict
 
 RECIPE = 2  # counts up when the same inputs start to give other pictures
 PORTRAIT_BATCH = 16  # portraits painted and stored at a time
@@ -223,7 +223,7 @@ def _frame_facts(told: dict[str, Any], painter: Method, sources: Sources, n: int
 
 def _common_facts(request: RunRequest, model: ModelFacts, seed: int) -> dict[str, Any]:
     """What the files of every part tell; the name that the model was asked for by is in no key."""
-    known = {"fingerprint": model.fingerprint, "dtype": model.dtype, "name": request.model}
+    known = {"fingerprint": model.fingerprint, "dtype": model.dtype, "name": request.called}
     return {"seed": seed, "preset": to_dict(request.preset), "model": known, "versions": versions()}
 
 
@@ -270,7 +270,7 @@ def make_record(
     return {
         "format": runfolder.FORMAT,
         "request": {
-            "model": request.model,
+            "model": model_record(request.out, request.model),
             "device": request.device,
             "dtype": request.dtype,
             "preset": request.preset.name,
@@ -279,6 +279,7 @@ def make_record(
             "paint": request.paint,
             **{k: v for k in ("shape", "source") if (v := getattr(request, k))},
             **({"max_takes": m} if (m := request.max_takes) != MAX_TAKES else {}),
+            **({} if request.metadata else {"metadata": False}),
         },
         "story": story_to_dict(request.story),
         "configuration": to_dict(request.preset),

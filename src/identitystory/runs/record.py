@@ -88,6 +88,7 @@ class Asked(_Told):
     shape: Line = ""
     source: Line = ""
     max_takes: Annotated[int, Field(ge=0)] = 0
+    metadata: bool = True
 
 
 class PartTold(_Told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
-from ..models.files.catalogue import DEFAULT_MODEL
+from ..models.files.catalogue import DEFAULT_MODEL, called, split_name
 from ..protocols import ModelFacts
 from ..settings import preset_from_dict
 from ..sizes import as_text, resolved
@@ -51,6 +52,7 @@ class RunRequest:
         source: tells the story's file from others, see `options.source_of`; empty if there is none.
         max_takes: earlier pictures that the folder keeps at most; a run that would keep more is
             refused, and nothing is deleted.
+        metadata: pictures tell how they were made; False leaves them a fingerprint of it alone.
     """
 
     story: Story
@@ -70,6 +72,31 @@ class RunRequest:
     fingerprint: str = ""
     source: str = ""
     max_takes: int = MAX_TAKES
+    metadata: bool = True
+
+    @property
+    def called(self) -> str:
+        """The model as pictures and events call it."""
+        return called(self.model)
+
+
+def _from_here(out: Path, model: str) -> str:
+    """The inverse of `model_record`, as paths are read here."""
+    bundle, base = split_name(model)
+    folder = Path(os.path.normpath(out / (base or model)))
+    if not (base or model).startswith("..") or not folder.is_dir():
+        return model
+    return f"{bundle}:{folder}" if base else str(folder)
+
+
+def model_record(out: Path, model: str) -> str:
+    """``model`` as run.json has it: a folder by the way to it from the run's, not from the root."""
+    bundle, base = split_name(model)
+    folder = Path(base or model).expanduser()
+    if model == DEFAULT_MODEL or (bundle and not base) or not folder.is_dir():
+        return model
+    way = os.path.relpath(folder.resolve(), out.resolve())
+    return f"{bundle}:{way}" if base else way
 
 
 def in_precision(facts: ModelFacts, dtype: str, preset: Preset) -> ModelFacts:
@@ -125,13 +152,14 @@ def recorded(out: Path) -> RunRequest:
             story=story_from_dict(record["story"]),
             out=out,
             preset=preset_from_dict(record["configuration"]),
-            model=asked["model"],
+            model=_from_here(out, str(asked["model"])),
             device=asked["device"],
             dtype=asked["dtype"],
             method=asked.get("method", OURS),
             shape=asked.get("shape", ""),
             source=str(asked.get("source", "")),
             max_takes=int(asked.get("max_takes", MAX_TAKES)),
+            metadata=asked.get("metadata", True),
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None

@@ -13,6 +13,11 @@ from ..errors import StoryError
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20  # of YAML
 Kind = Literal["TOML", "JSON", "YAML"]
+MAX_DOTS = 16  # in a line, texts and comments left out
+_TEXTS = re.compile(  # each alternative ends at the end of the line or file if it is never closed
+    r'''(?s)"""(?:\\.|(?!""").)*+(?:"{3,5}|\Z)|'{3}(?:(?!'{3}).)*+(?:'{3,5}|\Z)'''
+    r"""|"(?:\\.|[^"\\\n])*+"?|'[^'\n]*+'?|\#[^\n]*+"""
+)
 
 
 def read_text(path: Path, source: str) -> str:
@@ -51,17 +56,18 @@ def kind_of(path: Path, content: str) -> Kind:
     return "JSON" if is_json else "TOML"
 
 
-def parse(content: str, source: str, kind: Kind) -> Any:
+def parse(content: str, source: str, kind: Kind = "TOML") -> Any:
     """The values of a document; all of YAML's are text, lists and tables.
 
     Raises:
-        StoryError: it is not of its ``kind``; says where.
+        StoryError: it is not of its ``kind``, or is nested too deeply; says where.
     """
     try:
         if kind == "YAML":
             return _yaml(content, source)
         if kind == "JSON":
             return json.loads(content, object_pairs_hook=_distinct)
+        _check_depth(content, source)
         return tomllib.loads(content)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
@@ -98,6 +104,17 @@ def _yaml(content: str, source: str) -> Any:
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is broken"
         raise StoryError(f"{source}: {place}not valid YAML: {reason}") from None
+
+
+def _check_depth(content: str, source: str) -> None:
+    """Nothing, if no line has a deep key: reading ``a.a.a...`` takes time with its square and more."""
+    bare = _TEXTS.sub(lambda found: "\n" * found[0].count("\n"), content)
+    for number, line in enumerate(bare.split("\n"), 1):
+        if line.count(".") > MAX_DOTS:
+            raise StoryError(
+                f"{source}: line {number} has a key with more than {MAX_DOTS} dots; "
+                "the keys of a story have none"
+            )
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

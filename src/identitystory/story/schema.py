@@ -147,6 +147,8 @@ def first_mistake(error: ValidationError) -> str:
 
 def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> str:
     """A pydantic mistake in the words of a story's writer."""
+    if not loc:
+        return "a key holds half a character (a lone surrogate); remove it"
     if "size" in loc:
         loc, kind = loc[: loc.index("size") + 1], "size"
     entries: dict[Any, type[BaseModel]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
@@ -18,6 +17,7 @@ from typing import Any
 
 from ..errors import ConfigError, StoryError, did_you_mean
 from ..types import Scene, Story
+from .document import parse
 from .file import load_story, make_story, slug
 from .text import names_in
 
@@ -106,10 +106,7 @@ def _file(path: Path) -> list[Story]:
 
 
 def _set_file(text: str, source: str) -> list[Story]:
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StoryError(f"{source}: not valid TOML: {' '.join(str(error).split())}") from None
+    data = parse(text, source)
     if set(data) != {"story"} or not isinstance(data["story"], list):
         raise StoryError(f"{source}: a set file holds [[story]] tables and nothing else")
     return [_story(entry, f"{source}: story {n}") for n, entry in enumerate(data["story"], 1)]

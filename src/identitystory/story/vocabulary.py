@@ -65,6 +65,7 @@ def words_of(prompt: str) -> list[str]:
 def unknown_words(prompts: Iterable[str], known: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """Each word the model has not seen, in order of appearance, with the nearest ones it has.
 
+    The nearest are looked for, which is slow, for the first ``MAX_NAMED`` alone: no others are told.
     The parts of a known word with a hyphen (``half-body``) count as seen. ``Black`` before a word
     for a person is a word of its own, for a model whose word for them is another. Words in another
     script are left out.
@@ -74,7 +75,7 @@ def unknown_words(prompts: Iterable[str], known: frozenset[str]) -> dict[str, tu
     for prompt in prompts:
         for word in (each.removesuffix("'s") for each in words_of(prompt)):
             if word and word not in seen and word not in unknown and not in_another_script(word):
-                unknown[word] = nearest(word, known)
+                unknown[word] = nearest(word, known) if len(unknown) < MAX_NAMED else ()
         if "african" in known and calls_black(prompt):
             unknown["Black"] = ("african",)
     return unknown

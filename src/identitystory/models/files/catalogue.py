@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
@@ -82,6 +83,15 @@ BUNDLES: dict[str, list[str]] = _TABLES["bundles"]
 def is_hub_id(name: str) -> bool:
     """Whether ``name`` looks like ``owner/name`` and not like a path."""
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
+
+
+def called(model: str) -> str:
+    """What pictures and events call a model: a folder by its own name, without the way to it."""
+    bundle, base = split_name(model)
+    name = base or model
+    if "/" in name and (not is_hub_id(name) or Path(name).expanduser().is_dir()):
+        name = Path(name).expanduser().resolve().name
+    return f"{bundle}:{name}" if base else name
 
 
 def entry_of(name: str, role: str = "base") -> Entry:

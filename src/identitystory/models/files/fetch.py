@@ -11,31 +11,21 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError
+from ...deadline import within
+from ...errors import ModelError, shown
 from ..family import Family, family_of, plain_family
 from .card import CARD
 from .catalogue import Entry
 from .checkpoint import INDEX, read_json, strange_pipeline
-from .store import LOCK, _locked, _matches, pinned, read_lock, sha256, store
+from .download import PATIENCE, Wanted, download
+from .store import LOCK, _locked, pinned, read_lock, sha256, store
 
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 _SPARE = 2**28  # bytes that fetching leaves free
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One file of an entry: its name in the repository, its size, and its hash as the hub tells.
-
-    ``sha256`` is empty for small files, which have the ``blob_id`` of git instead.
-    """
-
-    name: str
-    size: int
-    sha256: str = ""
-    blob_id: str = ""
 
 
 def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
@@ -49,29 +39,31 @@ def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
         ModelError: an unknown or gated id, a commit that does not exist, files of another kind.
         OSError: no network, or no space on the disk.
     """
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import HfApi
 
     wanted = revision or pinned(entry) or None
+    ask = partial(HfApi().model_info, entry.repo, revision=wanted, files_metadata=True)
     with _told(entry, wanted):
-        info = HfApi().model_info(entry.repo, revision=wanted, files_metadata=True)
+        info = within(PATIENCE, ask)
+        siblings = [
+            sibling for sibling in info.siblings or [] if isinstance(sibling.rfilename, str)
+        ]
+        listed = {sibling.rfilename: _wanted(sibling) for sibling in siblings}
     commit = str(info.sha)
+    if not _HEX.fullmatch(commit) or len(commit) != 40:
+        raise ModelError(f"the hub calls a commit of {entry.repo} {shown(commit)}; it is no commit")
     pipeline = ""
-    if entry.role == "base" and any(s.rfilename == INDEX for s in info.siblings or []):
+    if entry.role == "base" and INDEX in listed:
         with _told(entry, commit):
-            index = Path(hf_hub_download(entry.repo, INDEX, revision=commit))
+            index = download(entry.repo, _known(entry, listed[INDEX]), commit)
         pipeline = str(read_json(index).get("_class_name", ""))
-    files = wanted_files(entry, info.siblings or [], pipeline)
+    files = [_known(entry, file) for file in wanted_files(entry, listed, pipeline)]
     total = sum(file.size for file in files)
     yield f"{entry.repo} at {commit}: {len(files)} files, {total / 1e9:.2f} GB, {entry.licence}"
     _check_space(entry, files, commit)
     for file in files:
         with _told(entry, commit):
-            path = Path(hf_hub_download(entry.repo, file.name, revision=commit))
-        if not _matches(path, vars(file)):
-            raise ModelError(
-                f"{file.name} of {entry.repo} is not what the hub says it is; delete {path} "
-                "and fetch again"
-            )
+            path = download(entry.repo, file, commit)
         yield f"  {file.name}: {file.size / 1e6:.1f} MB"
     locked: dict[str, Any] = {
         "revision": commit,
@@ -90,26 +82,36 @@ def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
     _write_lock({**read_lock(), entry.repo: locked})
 
 
-def wanted_files(entry: Entry, siblings: Any, pipeline: str = "") -> list[Wanted]:
+def _wanted(sibling: Any) -> Wanted:
+    """A file of a repository as the hub lists it."""
+    lfs = sibling.lfs or {}
+    digest = lfs.get("sha256", "") if isinstance(lfs, Mapping) else lfs.sha256
+    return Wanted(
+        sibling.rfilename, int(sibling.size or 0), str(digest or ""), str(sibling.blob_id or "")
+    )
+
+
+def _known(entry: Entry, file: Wanted) -> Wanted:
+    """``file``, if its size and hash are given: its hash names it in the cache."""
+    digest, length = (file.sha256, 64) if file.sha256 else (file.blob_id, 40)
+    if file.size < 0 or len(digest) != length or not _HEX.fullmatch(digest):
+        raise ModelError(f"the hub tells no size and hash of {file.name} in {entry.repo}")
+    return file
+
+
+def wanted_files(entry: Entry, listed: Mapping[str, Wanted], pipeline: str = "") -> list[Wanted]:
     """The files of a repository that are opened; half precision where there is a choice.
 
     Args:
         entry: what is wanted of it.
-        siblings: its files, as the hub lists them.
+        listed: its files by name.
         pipeline: the class that a base's ``model_index.json`` names.
 
     Raises:
         ModelError: weights are missing or only there as a pickle, or the repository is of another
             kind.
     """
-    listed = {}
-    for sibling in siblings:
-        lfs = sibling.lfs or {}
-        digest = lfs.get("sha256", "") if isinstance(lfs, Mapping) else lfs.sha256
-        listed[sibling.rfilename] = Wanted(
-            sibling.rfilename, int(sibling.size or 0), digest or "", sibling.blob_id or ""
-        )
-    if names := entry.files or (entry.file,) * bool(entry.file):
+    if names := [*entry.files] or [entry.file] * bool(entry.file):
         if lacking := [name for name in names if name not in listed]:
             raise ModelError(f"{entry.repo} has no file {lacking[0]}")
         return [listed[name] for name in names]
@@ -189,7 +191,6 @@ def _told(entry: Entry, revision: str | None) -> Iterator[None]:
         HfHubHTTPError,
         HFValidationError,
         HTTPError,
-        LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
         RevisionNotFoundError,
@@ -210,14 +211,14 @@ def _told(entry: Entry, revision: str | None) -> Iterator[None]:
     except tuple(mendable) as error:
         told = next(told for kind, told in mendable.items() if isinstance(error, kind))
         raise ModelError(told) from None
-    except LocalEntryNotFoundError as error:
-        raise _unreachable(entry, error) from None
     except EntryNotFoundError as error:
         raise ModelError(f"{entry.repo}: {_first_line(error)}") from None
     except HfHubHTTPError as error:
         raise ConnectionError(f"the hub refuses {entry.repo}: {_first_line(error)}") from None
-    except HTTPError as error:
+    except (HTTPError, TimeoutError) as error:
         raise _unreachable(entry, error) from None
+    except (ValueError, TypeError, KeyError, AttributeError):  # a page, or half an answer
+        raise ConnectionError(f"the hub's answer about {entry.repo} is none; try again") from None
 
 
 def _unreachable(entry: Entry, error: Exception) -> ConnectionError:

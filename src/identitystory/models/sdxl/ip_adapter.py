@@ -66,10 +66,10 @@ class IPAdapter:
     @torch.inference_mode()
     def tokens(self, embeddings: Tensor) -> Tensor:
         """(N * n, D): n tokens for each of the (N, E) embeddings; zeros stand for no picture."""
-        weight, bias, *norm = (x.to(self.room.device) for x in (*self.projection, *self.norm))
-        given = F.linear(embeddings.to(weight), weight, bias)
-        width = len(norm[0])
-        return F.layer_norm(given.unflatten(-1, (-1, width)), (width,), *norm).flatten(0, 1)
+        here = [x.to(self.room.device) for x in (*self.projection, *self.norm)]
+        weight, bias, scale, shift = here
+        given = F.linear(embeddings.to(weight), weight, bias).unflatten(-1, (-1, len(scale)))
+        return F.layer_norm(given, (len(scale),), scale, shift).flatten(0, 1)
 
 
 def load_ip_adapter(folder: Path, general: LatentDiffusion) -> IPAdapter:
