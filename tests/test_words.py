@@ -12,7 +12,7 @@ from identitystory.methods.one_prompt import setting
 from identitystory.methods.registry import METHODS, method
 from identitystory.metrics.attributes import said
 from identitystory.models.files.suited import preset as named_preset
-from identitystory.pipeline import identity_prompts, template_prompt
+from identitystory.pipeline import asked_template, identity_prompts
 from identitystory.protocols import ModelFacts
 from identitystory.runs.checks import warnings
 from identitystory.runs.folder import RunFolder
@@ -143,12 +143,12 @@ def test_negative_is_added_to_the_presets_for_templates_and_faces(tmp_path):
     story = told("{Mara} reads", {"prompt": "{Mara}", "negative": "hat"}, negative="glasses")
     assert [s.negative for s in story.scenes] == ["glasses", "glasses, hat"]
     config = replace(preset().injection, negative="blurry")
-    assert template_prompt(story.scenes[1], 0, config).negative == "blurry, glasses, hat"
+    assert asked_template(story, story.scenes[1], 0, config).negative == "blurry, glasses, hat"
     found = {"Mara": Identity(None, None)}
     (face,) = identity_prompts(story, story.scenes[0], ["Mara"], found, config, seed=0)
     assert face.negative == "blurry, glasses"
     bare = told("{Mara} reads", "{Mara}")
-    assert template_prompt(bare.scenes[0], 0, replace(config, negative=None)).negative is None
+    assert asked_template(bare, bare.scenes[0], 0, replace(config, negative=None)).negative is None
     for name in METHODS:
         painter = method(name, preset())
         assert any("glasses, hat" in text for text, _ in painter.prompts(story, 1))
