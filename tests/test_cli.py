@@ -130,8 +130,8 @@ def test_discover_extend_and_reroll(call, tmp_path):
 def test_extending_keeps_a_noun_of_ones_own_again_and_with_somebody_new(call, tmp_path):
     """No word of the description is a person to the program: the noun is recorded, and stays."""
     (tmp_path / "s.toml").write_text(
-        '[[character]]\nname = "Zed"\ndescription = "a green android with antennae"\n'
-        'noun = "android"\n[[scene]]\nprompt = "{Zed} reads"\n'
+        '[[character]]\nname = "Zed"\ndescription = "a green martian with antennae"\n'
+        'noun = "martian"\n[[scene]]\nprompt = "{Zed} reads"\n'
     )
     record = lambda: json.loads((tmp_path / "r" / "run.json").read_text())
     assert call("generate", "s.toml", *SMALL, "--out", "r")[0] == 0
@@ -143,8 +143,8 @@ def test_extending_keeps_a_noun_of_ones_own_again_and_with_somebody_new(call, tm
     code, out, _ = call("extend", "r", *more)
     assert (code, "nothing to do, 5 parts were there" in out) == (0, True)
     story = record()["story"]
-    assert [c["noun"] for c in story["characters"]] == ["android", "girl"]
-    assert story["scenes"][2]["prompt"] == "a girl and a green android with antennae rest"
+    assert [c["noun"] for c in story["characters"]] == ["martian", "girl"]
+    assert story["scenes"][2]["prompt"] == "a girl and a green martian with antennae rest"
     assert {k: record()["parts"][k] for k in before} == before
     said = call("extend", "r", "--character", "Zed: a man", "--scene", "{Zed} rests")[2]
     assert "the name 'Zed' is given twice" in said

@@ -156,7 +156,7 @@ def test_what_is_announced_is_what_is_counted(service, request_, name, guidance)
     assert announced == counted or (name == "identitystory" and missing)
 
 
-LATER = {"reuse": 2, "compiled": "eager", "memory": "low"}
+LATER = {"reuse": 2, "compiled": True, "memory": "low"}
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -263,10 +263,8 @@ class Preset(Checked):
         injection: Sec. 3.2.
         seed_per_frame: draw another noise for every frame; False uses the story's seed for all.
         attempts: templates painted at most while somebody of the cast is not found.
-        memory: ``all`` keeps every network on the device; ``low`` brings one at a time and decodes
-            pictures in tiles.
-        compiled: compile the U-Net (``torch.compile``): minutes at first, then faster; other last
-            bits.
+        memory: ``all`` networks on the device, or ``low``: one at a time, pictures decoded in tiles.
+        compiled: compile the U-Net: minutes at first, then faster; other last bits.
         reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
         batch: frames painted together at most. 1 paints each by itself, so that its bytes depend on
             nothing else; more is faster, and may change last bits, see docs/explanation/performance.md.
