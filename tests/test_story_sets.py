@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections import Counter
 from importlib import resources
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
 
 from benchmarks import write_stories
 from identitystory.errors import StoryError
-from identitystory.story.file import slug
+from identitystory.story.file import make_story, slug
 from identitystory.story.sets import load_sets, set_text
 from identitystory.story.vocabulary import load_vocabulary, unknown_words
 from miniature.pictures import stories
-from miniature.pictures.dataset import PLACES_V0
-from miniature.world.captions import PLACE, SKIN
+from miniature.world.records import CATEGORIES, PLACES
+from miniature.world.words import PLACE
 
 PACKAGE = Path(str(resources.files("identitystory")))
+KNOWN = load_vocabulary(PACKAGE / "weights" / "miniature")
+EXAMPLES = Path(__file__).parent.parent / "examples"
 COLOURED = re.compile(
     r"\b(black|white|gr[ea]y|red|reddish|reddened|orange|yellow|green|blue|violet|purple|pink|brown"
     r"|blonde?|ginger|auburn|copper|silver|gold|golden|rosy|tanned|crimson|scarlet|turquoise|beige"
@@ -95,37 +98,52 @@ def _texts(story):
 def test_little_people_speaks_the_miniatures_words_and_shows_its_places():
     sets = load_sets("little_people")
     assert Counter(len(story.characters) for story in sets) == {1: 30, 2: 10}
-    known = load_vocabulary(PACKAGE / "weights" / "miniature")
-    assert known is not None
     prompts = [scene.prompt for story in sets for scene in story.scenes]
-    assert unknown_words(prompts, known) == {}
+    assert unknown_words(prompts, KNOWN) == {}
     assert len(set(prompts)) == 400
+    shown = Counter(place for s in sets for scene in s.scenes for place in _places(scene.text))
+    assert set(shown) == set(PLACES)
     for story in sets:
-        for place in PLACES_V0:
-            assert any(w in s.text for s in story.scenes for w in PLACE[place]), (story, place)
-    elsewhere = [w for p, words in PLACE.items() if p not in PLACES_V0 for w in words]
-    assert not any(w in prompt for prompt in prompts for w in elsewhere)
+        assert len({place for s in story.scenes for place in _places(s.text)}) == 10, story.title
+
+
+def _places(text):
+    """The places that a prompt names; of a phrase inside another, the longer one's."""
+    named = {place: max(map(len, filter(text.__contains__, words)), default=0)
+             for place, words in PLACE.items()}  # fmt: skip
+    most = max(named.values())
+    return [place for place, length in named.items() if length == most > 0]
+
+
+def test_pairs_are_told_side_by_side_and_on_wide_pictures():
+    """The world shows two people from the shoulders up, in pictures half as wide again."""
+    for story in load_sets("little_people"):
+        pair = len(story.characters) == 2
+        assert {scene.shape or story.shape for scene in story.scenes} == {"384x256" if pair else ""}
+        framed = Counter(re.match(r"a (portrait|half-body)", s.text)[1] for s in story.scenes)
+        assert framed == ({"portrait": 10} if pair else {"portrait": 5, "half-body": 5})
 
 
 def test_little_people_are_of_every_age_skin_and_sex():
-    sets = load_sets("little_people")[:24]
-    said = [story.characters[0].description for story in sets]
-    assert len(set(said)) == 24
-    kinds = {
-        (skin, re.search(r"elder|old|middle|girl|boy", s) and re.search(r"elder|old|middle|girl|boy", s)[0])
-        for s in said
-        for skin, words in SKIN.items()
-        if any(w in s for w in words)
-    }  # fmt: skip
-    for skin in SKIN:
-        assert {age for s, age in kinds if s == skin} >= {None, "middle", "girl", "boy"}
+    """All 40 kinds of age, skin and sex are there, ten of them twice."""
+    groups = [[stories.kind(person) for person in people] for people in stories.groups()]
+    counts = Counter(who for group in groups for who in group)
+    assert sorted(counts.values()) == [1] * 30 + [2] * 10
+    assert set(counts) == set(product(*(CATEGORIES[name] for name in ("age", "skin", "sex"))))
+    assert Counter(len({sex for _, _, sex in group}) for group in groups[30:]) == {2: 6, 1: 4}
 
 
 @pytest.mark.parametrize(
-    ("name", "made"), [("consistory_human", write_stories.toml), ("little_people", stories.toml)]
+    ("file", "made"),
+    [
+        (PACKAGE / "data" / "consistory_human.toml", write_stories.toml),
+        (stories.SETS, stories.toml),
+        (stories.HELD_OUT_STORIES, stories.held_out_json),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
 )
-def test_the_files_are_what_their_scripts_write(name, made):
-    assert (PACKAGE / "data" / f"{name}.toml").read_text(encoding="utf-8") == made()
+def test_the_files_are_what_their_scripts_write(file, made):
+    assert file.read_text(encoding="utf-8") == made()
 
 
 def test_titles_are_run_folders_of_their_own():
@@ -155,8 +173,28 @@ def test_the_public_benchmarks_folder_is_read_in_the_order_of_its_numbers(tmp_pa
     assert [len(s.characters) for s in found] == [2, 1, 1, 1]
 
 
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.stem)
+def test_examples_are_told_in_the_miniatures_words(file):
+    (story,) = load_sets(file)
+    assert unknown_words([scene.prompt for scene in story.scenes], KNOWN) == {}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-story.md"])
+def test_stories_on_pages_are_told_in_the_miniatures_words(page):
+    text = (EXAMPLES.parent / page).read_text("utf-8")
+    for shown in re.findall(r"^```toml\n(.*?)^```", text, re.S | re.M):
+        story = make_story(tomllib.loads(shown), source=page)
+        assert unknown_words([scene.prompt for scene in story.scenes], KNOWN) == {}
+
+
+@pytest.mark.parametrize("page", ["docs/explanation/limits.md", "docs/tutorial/first-story.md"])
+def test_pages_count_its_words(page):
+    text = (EXAMPLES.parent / page).read_text("utf-8")
+    assert f"knows {len(KNOWN)} " in text
+
+
 def test_a_single_story_file_is_a_set_of_one():
-    (story,) = load_sets(Path(__file__).parent.parent / "examples" / "lighthouse.toml")
+    (story,) = load_sets(EXAMPLES / "lighthouse.toml")
     assert story.title == "The lighthouse"
 
 

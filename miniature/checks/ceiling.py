@@ -1,7 +1,7 @@
 """What would perfect pictures score? ``python -m miniature.checks.ceiling``.
 
-Renders stories of held-out people, one picture after the other of the same person or pair, and
-measures them as ``identitystory evaluate`` does, as rendered and through the autoencoder. A generator
+Draws stories of held-out people, one picture after the other of the same person or pair, and
+measures them as ``identitystory evaluate`` does, as drawn and through the autoencoder. A generator
 that paints people as the world has them, each in a new moment, cannot be found better than the
 latter. Goals of ``benchmarks/targets.py`` above it are out of reach. Below: where the autoencoder
 loses faces, as ``benchmarks/missing.py`` has it of finished runs.
@@ -26,12 +26,14 @@ from identitystory.experiments.tables import Table, cell
 from identitystory.metrics.evidence import Evidence, MeasuredStory, Member, Picture, look
 from identitystory.metrics.measures import Score, score
 
-from ..paths import BUILD, TARGET, add_world_options, open_world
-from ..pictures.dataset import HELD_OUT_PAIRS, HELD_OUT_PEOPLE, describe, draw_alone, draw_together
-from ..stages.vae import to_images, to_tensor
-from ..world.captions import caption, description
+from ..paths import TARGET, state
+from ..pictures.recipe import HELD_OUT
+from ..pictures.views import to_images, to_tensor
+from ..world.captions import caption, describe
+from ..world.picture import paint
+from ..world.records import Record
+from ..world.sampling import draw_person, draw_record
 
-SEED, PEOPLE = 1, 6400  # of the published miniature's world
 MEASURES = (
     "face detection", "Face-Sim", "Face-Sim strict", "face diversity", "attributes",
     "all faces of a crowd", "nearest to own", "AUC",
@@ -40,7 +42,7 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Shot:
-    """One rendered picture: (S, S, 3) uint8, its caption, who is in it, and their masks."""
+    """One drawn picture: (H, W, 3) uint8, its caption, who is in it, and their masks."""
 
     image: np.ndarray
     prompt: str
@@ -48,37 +50,28 @@ class Shot:
     masks: torch.Tensor
 
 
-def shot(world, cast, view, seed: int) -> Shot:
-    """Renders ``cast`` in ``view``; the wording is drawn from ``seed``."""
-    picture = world.render(cast, view)
-    people = [describe(person, moment, view) for person, moment in cast]
-    rng = np.random.default_rng(seed)
-    members = tuple(
-        Member(str(who["index"]), description(who, rng), str(who["index"])) for who in people
-    )
-    numbers = torch.from_numpy(np.array(picture.mask[..., 0]))
+def shot(record: Record, seed: int) -> Shot:
+    """The picture of ``record``; the wording is drawn from ``seed``."""
+    picture, rng = paint(record), np.random.default_rng(seed)
+    cast = tuple(Member(str(p.seed), describe(p, rng), str(p.seed)) for p in record.people)
+    numbers = torch.from_numpy(picture.person)
     masks = torch.stack([numbers == k + 1 for k in range(len(cast))])
-    return Shot(picture.image, caption({**people[0], "others": people[1:]}, seed), members, masks)
+    return Shot(picture.rgb, caption(record, rng), cast, masks)
 
 
-def stories(world, people: int, pairs: int, pictures: int) -> list[list[Shot]]:
-    """Of each held-out person ``pictures`` shots, then of each held-out pair."""
-    together = {"people": HELD_OUT_PAIRS, "of": PEOPLE, "seed": SEED}
-    drawn = [
-        [draw_alone(world.body, SEED, PEOPLE - HELD_OUT_PEOPLE + k, n) for n in range(pictures)]
-        for k in range(people)
-    ]
-    drawn += [
-        [draw_together(world.body, together, k, n) for n in range(pictures)] for k in range(pairs)
-    ]
-    return [
-        [shot(world, cast, view, k * pictures + n) for n, (cast, view) in enumerate(some)]
-        for k, some in enumerate(drawn)
-    ]
+def stories(people: int, pairs: int, pictures: int) -> list[list[Shot]]:
+    """Of each of so many held-out people ``pictures`` shots, then of each pair."""
+    casts = [[HELD_OUT + k] for k in range(people)]
+    casts += [[HELD_OUT + people + 2 * k + n for n in (0, 1)] for k in range(pairs)]
+    made = []
+    for cast in casts:
+        rng, who = np.random.default_rng(cast), [draw_person(n) for n in cast]
+        made.append([shot(draw_record(rng, who), cast[0] + n) for n in range(pictures)])
+    return made
 
 
-def told(shots: Sequence[Shot], images: np.ndarray, folder: Path) -> MeasuredStory:
-    """The story with these ``images`` (n, S, S, 3), which are written to ``folder``."""
+def told(shots: Sequence[Shot], images: Sequence[np.ndarray], folder: Path) -> MeasuredStory:
+    """The story with these ``images``, which are written to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
     for n, (one, image) in enumerate(zip(shots, images, strict=True)):
@@ -90,9 +83,9 @@ def told(shots: Sequence[Shot], images: np.ndarray, folder: Path) -> MeasuredSto
 
 @torch.inference_mode()
 def decoded(vae: AutoencoderKL, images: np.ndarray) -> np.ndarray:
-    """``images`` (n, S, S, 3) uint8 through the autoencoder."""
+    """``images`` (n, H, W, 3) uint8 through the autoencoder."""
     latents = vae.encode(to_tensor(images)).latent_dist.mean
-    return to_images(vae.decode(latents).sample.clamp(-1, 1))
+    return to_images(vae.decode(latents).sample)
 
 
 def table(found: dict[str, dict[str, list[Score]]]) -> str:
@@ -110,20 +103,18 @@ def table(found: dict[str, dict[str, list[Score]]]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=BUILD / "ceiling", help="for the pictures")
+    parser.add_argument("--out", type=Path, default=state() / "ceiling", help="for the pictures")
     parser.add_argument("--people", type=int, default=30, help="stories of one person")
-    parser.add_argument("--pairs", type=int, default=10, help="stories of two, 25 at the most")
+    parser.add_argument("--pairs", type=int, default=10, help="stories of two")
     parser.add_argument("--pictures", type=int, default=10, help="of each story")
-    add_world_options(parser)
     options = parser.parse_args()
     tools = open_tools(EvaluationRequest((), clip="none", faces="dlib"), ["miniature"])
     instruments = replace(tools.instruments, segmenter=None)  # masks are known
     vae = AutoencoderKL.from_pretrained(TARGET / "vae").eval()
-    made = stories(open_world(options), options.people, options.pairs, options.pictures)
-    seen: dict[str, list[Evidence]] = {"rendered": [], "autoencoder": []}
-    for number, shots in enumerate(made):
+    seen: dict[str, list[Evidence]] = {"drawn": [], "autoencoder": []}
+    for number, shots in enumerate(stories(options.people, options.pairs, options.pictures)):
         images = np.stack([one.image for one in shots])
-        for column, shown in (("rendered", images), ("autoencoder", decoded(vae, images))):
+        for column, shown in (("drawn", images), ("autoencoder", decoded(vae, images))):
             story = told(shots, shown, options.out / column / f"{number:02d}")
             seen[column].append(look(story, instruments))
     found: dict[str, dict[str, list[Score]]] = {}

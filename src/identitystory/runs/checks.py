@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
@@ -48,6 +49,20 @@ def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
         yield from made.method.prompts(story, index)
 
 
+def other_weights(
+    request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """A line if the pictures in the folder, of which ``record`` tells, are of another checkpoint."""
+    was = (record or {}).get("model", {}).get("fingerprint", model.fingerprint)
+    if was == model.fingerprint:
+        return ()
+    return (
+        f"{request.out} was painted by another checkpoint (fingerprint {was[:12]}) than "
+        f"{request.model!r} is here ({model.fingerprint[:12]}): what is asked for is painted anew, "
+        "and the earlier pictures stay in frames/takes",
+    )
+
+
 def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFolder) -> list[str]:
     """What may go on but is probably not meant, one line each, before anything is painted."""
     story = request.story
@@ -77,9 +92,10 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
         )
     shapes = sorted({shape for i in made.wanted if (shape := made.story.scenes[i].shape)})
     if model.size is not None:
+        made_for = model.size, model.multiple, model.sizes
         for size in map(parse_size, shapes):
-            if size not in buckets(model.size, model.multiple):
-                better = as_text(size_of_aspect(size, model.size, model.multiple))
+            if size not in buckets(*made_for):
+                better = as_text(size_of_aspect(size, *made_for))
                 lines.append(
                     f"{request.model} was not made for pictures of {as_text(size)}, and people may "
                     f"come twice in them; {better} suits it better"

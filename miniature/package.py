@@ -1,0 +1,22 @@
+"""What the workshop takes from the package whose checkpoint it makes, in one place."""
+
+from __future__ import annotations
+
+from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
+from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
+from identitystory.models.device import resolve_dtype
+from identitystory.models.enlarge import PixelShuffle
+from identitystory.models.files.checkpoint import FEW_STEPS as FEW_STEPS_FILE
+from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
+from identitystory.models.samplers import ddim_step
+from identitystory.models.sdxl.attention import Site, attend, edited
+from identitystory.models.sdxl.family import ADAPTER
+from identitystory.models.sdxl.identity_encoder import FuseModule, IdentityEncoder
+from identitystory.models.segment.clipseg import compete
+from identitystory.presets import FEW_STEPS
+
+__all__ = [
+    "ADAPTER", "ATTRIBUTES", "CLIP_MEAN", "CLIP_STD", "FEW_STEPS", "FEW_STEPS_FILE",
+    "TABLE", "WEIGHTS", "AttributeNet", "FuseModule", "IdentityEncoder", "PixelShuffle",
+    "Site", "attend", "compete", "ddim_step", "edited", "resolve_dtype", "said",
+]  # fmt: skip
