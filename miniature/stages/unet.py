@@ -23,7 +23,7 @@ from ..training.dense import Dense
 from ..training.looking import Looking, inattention
 from ..training.loop import DEVICE, Run, load_trained, mixed, moved, trained
 from ..training.muon import Muon
-from ..training.noise import draw_times, min_snr, near_noise, noised, scheduler
+from ..training.noise import draw_times, min_snr, noised, scheduler
 from ..training.options import stage_options
 from .text import WIDTHS
 from .vae import CHANNELS, FACTOR, SIZE, load_vae
@@ -199,7 +199,7 @@ def train(
     for _ in run:
         b = draw(batch)
         t = draw_times(len(b.z), DEVICE)
-        x, target = noised(b.z, near_noise(b.z), t, alpha_bar)
+        x, target = noised(b.z, torch.randn_like(b.z), t, alpha_bar)
         with mixed():
             v = predicted(unet, x, t, b.said.states, b.said.pooled).float()
         error = squared_error(v, target, t, b.weight, alpha_bar, visible).mean()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from diffusers import DDIMScheduler
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 GUIDANCE = 3.0  # that suits this U-Net; higher, and faces come apart
@@ -35,18 +34,6 @@ def draw_times(count: int, device: torch.device) -> Tensor:
     u = (torch.arange(count, device=device) + torch.rand(count, device=device)) / count
     u = u[torch.randperm(count, device=device)]
     return (1000 * torch.sigmoid(0.3 + torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))).long()
-
-
-def near_noise(z: Tensor) -> Tensor:
-    """Noise for a batch of latents, dealt so that each gets some that is near (Li et al. 2024).
-
-    It is as random as ever; but what a noise may become is less of a mixture, which a young network
-    learns sooner. It costs nothing.
-    """
-    noise = torch.randn_like(z)
-    far = torch.cdist(z.flatten(1).float(), noise.flatten(1).float())
-    _, dealt = linear_sum_assignment(far.cpu().numpy())
-    return noise[torch.from_numpy(dealt).to(z.device)]
 
 
 def noised(z: Tensor, noise: Tensor, t: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
