@@ -294,7 +294,7 @@ OFF = replace(ConsiStory(), dropout=1.0, injection=0.0, blend_first=0.0, blend_l
 
 def test_switched_off_it_is_plain_sdxl_and_on_it_is_not(backend):
     plain = paint(replace(_General(), negative=None), backend)
-    off, on = paint(OFF, backend), paint(ConsiStory(), backend)
+    off, on = paint(OFF, backend), paint(replace(ConsiStory(), freeu=None), backend)
     assert all(far(off[n], plain[n]) <= 1 for n in ALL)
     assert far(on[4], plain[4]) > 1
     assert far(on[3], plain[3]) <= 1  # nobody in it

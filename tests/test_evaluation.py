@@ -123,7 +123,7 @@ def test_masks_come_back_as_they_were_written(tmp_path):
     masks[1] &= ~masks[0]
     masks[2] &= ~masks[0] & ~masks[1]
     pages.masks_picture(masks, (9, 8)).save(tmp_path / "m.png")
-    assert torch.equal(evaluation.read_masks(tmp_path / "m.png", 3), masks)
+    assert torch.equal(evaluation.read_masks(tmp_path / "m.png", 3, (9, 8), tmp_path), masks)
 
 
 def test_runs_inside_a_folder_are_found_once_and_a_folder_without_is_refused(run, tmp_path):

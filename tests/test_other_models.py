@@ -75,7 +75,7 @@ def test_the_light_models_own_clipseg_measures_it(hub, toy):
     serve_clipseg(hub, toy, CLIPSEG)
     list(fetch(ENTRIES["clipseg"]))
     shutil.copy(toy / "photomaker.safetensors", store() / ENTRIES["photomaker"].converted)
-    assert encoder_of(f"sdxl-light:{toy}") == f"sdxl-light:{toy}/segmenter"
+    assert encoder_of(f"sdxl-light:{toy}") == f"sdxl-light:{toy.name}/segmenter"
 
 
 def test_a_clip_in_the_hubs_cache_is_taken_by_its_id_and_before_clipsegs(hub, toy, folder):

@@ -67,7 +67,9 @@ def test_frames_are_those_of_the_story(request_, number, there):
         if there:
             made(replace(request_, **asked))
             continue
-        with pytest.raises(ConfigError, match=f"no frame {number}; this story has frames 0 to 2"):
+        with pytest.raises(
+            ConfigError, match=f"no scene {number + 1}; this story has scenes 1 to 3"
+        ):
             made(replace(request_, **asked))
 
 
@@ -243,9 +245,9 @@ def test_a_record_tells_places_and_takes_only_where_there_is_something_to_tell(r
     assert not {"places", "chosen"} & set(record)
     states = {name: part["state"] for name, part in record["parts"].items()}
     assert states.pop("frames/001") == "done"
-    assert set(states) == {"cast/Mara", "cast/Tom", "frames/000", "frames/002"}
+    assert set(states) == {"cast/Mara", "cast/Tom", "frames/002", "frames/003"}
     assert set(states.values()) == {"to do"}
-    assert record["parts"]["frames/002"] == {
+    assert record["parts"]["frames/003"] == {
         "state": "to do",
         "key": one.frames[2].key,
         "seed": one.frames[2].seed,

@@ -38,6 +38,7 @@ OTHER = {  # another value for every number that a preset has
         "compiled": True,
         "reuse": 2,
         "batch": 2,
+        "precision": "float16",
     },
     "discovery": {
         "num_portraits": 18,
@@ -55,6 +56,7 @@ OTHER = {  # another value for every number that a preset has
         "guidance_interval": (0.0, 0.5),
         "settle": 1.99,
         "distilled": True,
+        "freeu": (0.6, 0.4, 1.1, 1.2),
     },
     "injection": {
         "start": 5,

@@ -29,7 +29,7 @@ from identitystory.runs.service import Service
 from identitystory.sampling import sized, trajectory
 from identitystory.sizes import SDXL_BUCKETS, buckets, parse_size, resolved, shape_of
 from identitystory.story.file import inline_story, make_story
-from identitystory.types import Prompt, Scene
+from identitystory.types import Prompt, Scene, Segmentation
 from tests.conftest import CELL, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -149,7 +149,7 @@ def wide_template(*M, G=None):
     class Told:
         def segment(self, image, phrases):
             assert image.size == WIDE
-            return dataclasses.make_dataclass("Found", ["masks"])(torch.stack(M))
+            return Segmentation(torch.stack(M))
 
     return make_template(G, Told(), prompt, names, names), G.condition([prompt] * len(M))
 

@@ -71,7 +71,7 @@ def test_any_title_is_said_in_any_encoding(folder, encoding):
     done = shell("I takes r 1", folder, PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, b"")
     said = done.stdout.decode(encoding)
-    assert json.loads(f'"{said.strip()}"') == "frame 1: \u0434\u043e\u043c \u00e9"
+    assert json.loads(f'"{said.strip()}"') == "scene 1: \u0434\u043e\u043c \u00e9"
     broken = shell("I generate $'\\xff\\u0434.toml'", folder, PYTHONIOENCODING=encoding)
     assert broken.returncode == 2
     assert b"there is no such file" in broken.stderr
