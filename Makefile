@@ -36,9 +36,8 @@ format: venv
 mutants: venv  ## plant small mistakes, count those that tests notice; MUTANTS='--file masks.py --count 0'
 	$(BIN)/python dev/mutants.py $(MUTANTS)
 
-miniature: venv  ## train the miniature again, from nothing; resumable; ASSETS=ZIP for hair
-	$(PIP) -c constraints.txt -e '.[dev,miniature,faces]'
-	$(BIN)/python -m miniature.train $(if $(ASSETS),--assets "$(ASSETS)")
+miniature: venv  ## draw the miniature's world and train the miniature again, from nothing; resumable
+	$(BIN)/python -m miniature.train
 
 results: venv  ## Table 1 on the miniature, 40 stories of 10 scenes, hours: docs/results.md; resumable
 	$(PIP) -c constraints.txt -e '.[dev,faces]'

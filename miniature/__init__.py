@@ -1,0 +1,1 @@
+"""The workshop of the miniature: a storybook world, drawn from nothing but numbers."""

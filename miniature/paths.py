@@ -1,41 +1,43 @@
-"""Where the workshop keeps what it makes, and the options that every command of it shares."""
+"""Where the workshop keeps what it makes.
+
+Everything that training makes lies in one folder, the state: drawn pictures in ``pictures/``,
+checkpoints in ``checkpoints/``, sheets to look at in ``sheets/``. It is ``build/miniature`` unless
+``--state`` or the variable MINIATURE_STATE says otherwise.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
 TARGET = ROOT / "src" / "identitystory" / "weights" / "miniature"
-ASSETS = ROOT.parent / "shared" / "assets" / "makehuman_cc0.zip"
+VARIABLE = "MINIATURE_STATE"
 
 
-def add_world_options(parser: argparse.ArgumentParser) -> None:
-    """--cache, --assets, --size."""
-    parser.add_argument("--cache", type=Path, default=BUILD / "world", help="the body's cache")
-    parser.add_argument("--assets", type=Path, help="the asset pack's zip")
-    parser.add_argument("--no-assets", action="store_true", help="do without the asset pack")
-    parser.add_argument("--size", type=int, default=128, help="picture size in pixels")
+def use_state(folder: Path | str | None) -> None:
+    """Keep the state in ``folder``, in this process and those that it starts."""
+    if folder is not None:
+        os.environ[VARIABLE] = str(Path(folder).resolve())
 
 
-def open_world(options: argparse.Namespace):
-    """The World of the given options, software-rendered on one thread.
+def state() -> Path:
+    """The folder of everything that training makes."""
+    return Path(os.environ.get(VARIABLE) or ROOT / "build" / "miniature")
 
-    Without ``--assets`` the pack is looked for at ``ASSETS``; without it people have other hair,
-    brows and lashes, and a line says so.
-    """
-    os.environ.setdefault("LP_NUM_THREADS", "1")
-    assets = None if options.no_assets else options.assets or ASSETS
-    if options.assets and not options.assets.exists():
-        raise SystemExit(
-            f"--assets {options.assets}: there is no such file; --no-assets does without"
-        )
-    if assets and not assets.exists():
-        assets = None
-    if assets is None:
-        print("no asset pack: hair, brows and lashes are the simpler ones made here", flush=True)
-    from .world.render import World
 
-    return World(options.size, cache=options.cache, assets=assets)
+def pictures(name: str) -> Path:
+    """The folder of a drawn set."""
+    return state() / "pictures" / name
+
+
+def checkpoint(name: str) -> Path:
+    """The file of a stage's checkpoint."""
+    return state() / "checkpoints" / f"{name}.pt"
+
+
+def sheet(name: str) -> Path:
+    """The file of a sheet to look at; its folder is made."""
+    folder = state() / "sheets"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.png"

@@ -1,70 +1,118 @@
-"""The miniature, from nothing: ``make miniature`` or ``python -m miniature.train [--scale S]``.
+"""The miniature, from nothing: ``python -m miniature.train [--state FOLDER] [--scale S]``.
 
-Renders the people, trains every part in turn and packs the checkpoint into the package. Each stage
-stores what it has done and goes on there, so the command may be broken off and given again. The
-budget of a stage is training time; ``--scale 2`` doubles them all. ``--scale 0.01 --people 500`` goes
-through everything in minutes, to see that it works; its pictures are noise.
+Draws the sets, trains every part in turn and packs the checkpoint. Each stage stores what it has done
+and goes on there, so the command may be broken off and given again. The budget of a stage is minutes
+of one core's training; ``--scale 2`` doubles them all. ``--tiny`` goes through everything in minutes,
+to see that it works; its pictures are noise.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
-STAGES = {  # stage: (arguments, minutes of training on two cores; 0 for stages that just end)
-    "data": (["--people", "{people}", "--pictures", "4"], 0),
-    "data --two": (
-        ["--people", "{pairs}", "--of", "{people}", "--pictures", "4", "--out", "build/pairs"],
-        0,
-    ),
-    "text": ([], 3),
-    "vae": ([], 17),
-    "vae --decoder": ([], 15),
-    "teacher": ([], 9),
-    "identity": ([], 20),
-    "segmenter": ([], 6),
-    "reader": ([], 6),
-    "perception": ([], 4),
-    "unet": ([], 400),
-    "identity_lora": ([], 60),
-    "ip_adapter": ([], 15),
-    "few_steps": ([], 10),
-    "pack": ([], 0),
+from . import paths
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of the workshop: its name, arguments, and minutes where it trains."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    minutes: float = 0.0
+
+
+def drawing(kind: str, count: int) -> Step:
+    """A set of so many pictures."""
+    return Step(f"draw {kind}", "pictures.draw", (kind, "--count", str(count)))
+
+
+STEPS = (
+    drawing("held_out", 1024),
+    drawing("held_out_pairs", 256),
+    drawing("singles", 40960),
+    drawing("pairs", 12288),
+    drawing("threes", 2048),
+    drawing("strangers", 8192),
+    Step("text", "stages.text", minutes=20),
+    Step("look", "stages.look", minutes=8),
+    Step("reader", "stages.reader", minutes=25),
+    Step("vae", "stages.vae", minutes=120),
+    Step("vae --cool", "stages.vae", ("--cool",), 25),
+    Step("latents", "pictures.latents"),
+    Step("teacher", "stages.teacher", minutes=30),
+    Step("tower", "stages.tower", minutes=50),
+    Step("segmenter", "stages.segmenter", minutes=30),
+    Step("numbers", "stages.numbers", minutes=15),
+    Step("little_people", "stages.little_people", minutes=30),
+    Step("enlarger", "stages.enlarger", minutes=12),
+    Step("unet", "stages.unet", minutes=900),
+    Step("unet --cool", "stages.unet", ("--cool",), 60),
+    Step("perception", "stages.perception", minutes=12),
+    Step("identity_lora", "stages.identity_lora", minutes=120),
+    Step("decoder", "stages.decoder", ("--believed",), 60),
+    Step("ip_adapter", "stages.ip_adapter", minutes=30),
+    Step("few_steps", "stages.few_steps", minutes=20),
+    Step("pack", "pack"),
+)
+TINY = {
+    "held_out": 64,
+    "held_out_pairs": 64,
+    "singles": 128,
+    "pairs": 64,
+    "threes": 64,
+    "strangers": 64,
 }
-ROOMS = {"data": "pictures.dataset", "pack": "pack"}  # what is no training
+
+
+def command_of(
+    step: Step, *, scale: float, processes: int, tiny: bool, out: Path | None
+) -> list[str]:
+    """The command line of a step."""
+    arguments = list(step.arguments)
+    if tiny and step.module == "pictures.draw":
+        arguments[2] = str(TINY[arguments[0]])
+    if step.minutes:
+        arguments += ["--minutes", str(step.minutes * scale), "--processes", str(processes)]
+        arguments += ["--tiny"] if tiny else []
+    if step.name == "pack" and out:
+        arguments += ["--out", str(out)]
+    return [sys.executable, "-m", f"miniature.{step.module}", *arguments]
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--state", type=Path, help="folder of everything that training makes")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every budget")
-    parser.add_argument("--people", type=int, default=6400, help="at least 500")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--assets", help="MakeHuman's system assets, a zip; simpler hair without")
-    parser.add_argument("--only", choices=[s.split()[0] for s in STAGES], nargs="*")
+    parser.add_argument("--processes", type=int, default=1, help="that train together, one a core")
+    parser.add_argument("--tiny", action="store_true", help="a rehearsal of a few steps")
+    parser.add_argument("--only", nargs="*", metavar="STEP", help="these steps, by name")
+    parser.add_argument("--out", type=Path, help="where to pack; the package's own folder without")
     options = parser.parse_args()
-    for stage, (arguments, minutes) in STAGES.items():
-        name, *flags = stage.split()
-        if options.only and name not in options.only:
+    paths.use_state(options.state)
+    if options.tiny and options.out is None:
+        options.out = paths.state() / "packed"
+    for step in STEPS:
+        if (
+            options.only
+            and step.name not in options.only
+            and step.name.split()[0] not in options.only
+        ):
             continue
-        drawn = {"people": options.people, "pairs": max(50, options.people * 5 // 32)}
-        given = [argument.format_map(drawn) for argument in arguments]
-        module = ROOMS.get(name, f"stages.{name}")
-        command = [sys.executable, "-m", f"miniature.{module}", *flags, *given]
-        if options.assets and name == "data":
-            command += ["--assets", options.assets]
-        if minutes:
-            command += [
-                "--minutes",
-                str(minutes * options.scale),
-                "--threads",
-                str(options.threads),
-            ]
-        print(" ".join(command[1:]), flush=True)
+        command = command_of(
+            step, scale=options.scale, processes=options.processes, tiny=options.tiny,
+            out=options.out,
+        )  # fmt: skip
+        print(time.strftime("%H:%M:%S"), " ".join(command[2:]), flush=True)
         if subprocess.run(command).returncode:
-            raise SystemExit(f"{name} failed; what is done is kept, give the command again")
+            raise SystemExit(f"{step.name} failed; what is done is kept, give the command again")
 
 
 if __name__ == "__main__":

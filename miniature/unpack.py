@@ -1,8 +1,9 @@
-"""The way back from a packed checkpoint: ``python -m miniature.unpack`` fills ``build/checkpoints``.
+"""The way back from a packed checkpoint: ``python -m miniature.unpack [FOLDER]`` fills the state.
 
-Where ``build/`` is gone, a training goes on from the weights in the package instead of from nothing.
-What was never packed (``teacher``, ``perception``, the heads that taught the text encoders) is not
-there afterwards; nor are the states of the optimizers, which begin anew.
+Where the state is gone, a training goes on from the weights in a checkpoint instead of from nothing.
+What was never packed (``look``, ``teacher``, ``perception``, ``numbers``, the heads that taught) is not
+there afterwards; nor are the states of the optimizers, which begin anew. Latents come out normalised
+already, so the encoder's own normalisation is then one of mean 0 and spread 1, nearly.
 """
 
 from __future__ import annotations
@@ -15,91 +16,104 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from peft import set_peft_model_state_dict
 from safetensors.torch import load_file
-from torch import nn
-from transformers import (
-    CLIPSegForImageSegmentation,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-)
+from torch import Tensor, nn
+from transformers import CLIPSegForImageSegmentation, CLIPTextModel, CLIPTextModelWithProjection
 
-from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
-from identitystory.metrics.attributes import WEIGHTS
-
-from .pack import read_card
-from .paths import TARGET
-from .stages.identity import Tower
-from .stages.painter import LORA, Painter
-from .stages.reader import new_reader
-from .stages.text import TOKENIZERS, Reader, make_tokenizers
-from .stages.vae import DECODER
-from .training.loop import CHECKPOINTS, trained
+from . import paths
+from .card import read_card
+from .package import ATTRIBUTES, WEIGHTS
+from .stages import enlarger, identity_lora, reader, text, tower, vae
+from .stages.painter import LORA, load_plain
+from .training.loop import trained
 
 
-def prefixed(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def prefixed(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Those whose names begin with ``prefix``, without it, float32."""
-    return {k.removeprefix(prefix): v.float() for k, v in tensors.items() if k.startswith(prefix)}
+    found = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    return {k: v.float() if v.is_floating_point() else v for k, v in found.items()}
 
 
-def read_painter(folder: Path) -> Painter:
-    """U-Net, LoRA and fuse module of the checkpoint in ``folder``."""
-    painter = Painter()
-    base = UNet2DConditionModel.from_pretrained(folder / "unet").state_dict()
-    own = painter.unet.state_dict()
-    names = {k.replace(".base_layer", ""): k for k in own if "lora_" not in k}
-    painter.unet.load_state_dict({names[k]: v.float() for k, v in base.items()}, strict=False)
-    tensors = load_file(folder / "photomaker.safetensors")
-    lora = prefixed(tensors, "lora_weights.unet.")
-    set_peft_model_state_dict(painter.unet, lora, adapter_name=LORA)
-    painter.fuse.load_state_dict(prefixed(tensors, "id_encoder.fuse_module."))
-    return painter
+def read_vae(folder: Path) -> nn.Module:
+    """The autoencoder, in what teaches it."""
+    taught = vae.Taught()
+    taught.vae.load_state_dict(AutoencoderKL.from_pretrained(folder / "vae").float().state_dict())
+    return taught
 
 
-def read_tower(folder: Path) -> Tower:
-    """The identity encoder; the head that compares it with its teacher is untrained."""
-    tower = Tower()
-    tensors = prefixed(load_file(folder / "photomaker.safetensors"), "id_encoder.")
-    tower.encoder.load_state_dict(tensors, strict=False)  # position numbers are not stored
-    return tower
-
-
-def read_text(folder: Path) -> Reader:
+def read_text(folder: Path) -> nn.Module:
     """Both text encoders; the heads that taught them are untrained."""
-    reader = Reader(len(make_tokenizers()[0]))
+    for source, name in zip(text.tokenizer_folders(), ("tokenizer", "tokenizer_2"), strict=True):
+        shutil.copytree(folder / name, source, dirs_exist_ok=True)
+    model = text.Teaching(len(text.make_tokenizers()[0]))
     one = CLIPTextModel.from_pretrained(folder / "text_encoder")
     two = CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder_2")
-    reader.encoders.first.load_state_dict(one.float().state_dict())
-    reader.encoders.second.load_state_dict(two.float().state_dict())
-    return reader
+    model.encoders.first.load_state_dict(one.float().state_dict())
+    model.encoders.second.load_state_dict(two.float().state_dict())
+    return model
 
 
-def parts_of(folder: Path) -> dict[str, nn.Module]:
-    """Stage -> its model, of the checkpoint in ``folder``."""
-    for source, name in zip(TOKENIZERS, ("tokenizer", "tokenizer_2"), strict=True):
-        shutil.copytree(folder / name, source, dirs_exist_ok=True)
-    vae = AutoencoderKL.from_pretrained(folder / "vae")
-    reader = new_reader()
-    reader.load_state_dict(prefixed(load_file(folder / ATTRIBUTES / WEIGHTS), ""))
+def read_unet(folder: Path) -> nn.Module:
+    """The plain U-Net."""
+    return UNet2DConditionModel.from_pretrained(folder / "unet").float()
+
+
+def read_tower(folder: Path) -> nn.Module:
+    """The identity encoder; the head that compares it with its teacher is untrained."""
+    model = tower.Tower()
+    tensors = prefixed(load_file(folder / "photomaker.safetensors"), "id_encoder.")
+    model.encoder.load_state_dict(tensors, strict=False)  # position numbers are not stored
+    return model
+
+
+def read_listener(folder: Path, steps: float) -> nn.Module:
+    """The U-Net with its LoRA and fuse module, marked as fitting the U-Net beside it."""
+    model = identity_lora.Listener()
+    load_plain(model, read_unet(folder).state_dict())
+    tensors = load_file(folder / "photomaker.safetensors")
+    lora = prefixed(tensors, "lora_weights.unet.")
+    set_peft_model_state_dict(model.unet, lora, adapter_name=LORA)
+    model.fuse.load_state_dict(prefixed(tensors, "id_encoder.fuse_module."))
+    model.beside.fill_(steps)
+    return model
+
+
+def read_small(model: nn.Module, file: Path) -> nn.Module:
+    """A network of our own."""
+    model.load_state_dict(prefixed(load_file(file), ""))
+    return model
+
+
+def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
+    """Stage -> (a file that must be there, what reads its model)."""
+    steps = read_card(folder)["training"].get("unet_cool", {"steps": 0})["steps"]
+    seen = folder / ATTRIBUTES / WEIGHTS
+    large = folder / "enlarger" / "model.safetensors"
     return {
-        "vae": vae,
-        DECODER: vae,
-        "text": read_text(folder),
-        "tower": read_tower(folder),
-        "segmenter": CLIPSegForImageSegmentation.from_pretrained(folder / "segmenter"),
-        "reader": reader,
-        "unet": read_painter(folder),
+        "vae": (folder / "vae", lambda: read_vae(folder)),
+        "vae_cool": (folder / "vae", lambda: read_vae(folder)),
+        "text": (folder / "text_encoder", lambda: read_text(folder)),
+        "unet": (folder / "unet", lambda: read_unet(folder)),
+        "unet_cool": (folder / "unet", lambda: read_unet(folder)),
+        "tower": (folder / "photomaker.safetensors", lambda: read_tower(folder)),
+        "identity_lora": (folder / "photomaker.safetensors", lambda: read_listener(folder, steps)),
+        "segmenter": (
+            folder / "segmenter",
+            lambda: CLIPSegForImageSegmentation.from_pretrained(folder / "segmenter").float(),
+        ),
+        "reader": (seen, lambda: read_small(reader.new_reader(), seen)),
+        "enlarger": (large, lambda: read_small(enlarger.Enlarger(), large)),
     }
 
 
 def unpack(folder: Path) -> list[str]:
     """Write a checkpoint for every stage that has none; their names."""
-    spent = read_card(folder)["training"]
-    CHECKPOINTS.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, model in parts_of(folder).items():
-        if not trained(name):
+    spent, written = read_card(folder)["training"], []
+    for name, (needed, read) in readers_of(folder).items():
+        if needed.exists() and not trained(name):
             told = spent.get(name, {"steps": 0, "minutes": 0})
-            state = dict(model=model.float().state_dict(), spent=60 * told["minutes"])
-            torch.save(state | dict(step=told["steps"]), CHECKPOINTS / f"{name}.pt")
+            state = dict(model=read().state_dict(), spent=60 * told["minutes"], step=told["steps"])
+            paths.checkpoint(name).parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state, paths.checkpoint(name))
             written.append(name)
     return written
 
@@ -107,8 +121,11 @@ def unpack(folder: Path) -> list[str]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=TARGET)
-    print("unpacked:", ", ".join(unpack(parser.parse_args().folder)) or "nothing; all are there")
+    parser.add_argument("folder", type=Path, nargs="?", default=paths.TARGET)
+    parser.add_argument("--state", type=Path)
+    options = parser.parse_args()
+    paths.use_state(options.state)
+    print("unpacked:", ", ".join(unpack(options.folder)) or "nothing; all are there")
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What the miniature is held against."""
+"""Measures and sheets of what was trained."""

@@ -1,1 +1,1 @@
-"""What the miniature is taught on."""
+"""Sets of drawn pictures, and how networks are shown them."""

@@ -1,1 +1,1 @@
-"""One file a stage of training."""
+"""The stages of training, one module each; ``miniature.train`` runs them in order."""

@@ -14,19 +14,16 @@ from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from identitystory.models.files.checkpoint import FEW_STEPS as FILE
-from identitystory.models.files.suited import suits_of
-from identitystory.models.samplers import ddim_step
-from identitystory.presets import FEW_STEPS
+from ..package import FEW_STEPS, FEW_STEPS_FILE, ddim_step
+from ..training.beside import begin_anew_unless_fitting, fingerprint, load_fitting
+from ..training.loop import DEVICE, Run, mixed, moved
+from ..training.noise import GUIDANCE, scheduler
+from ..training.options import stage_options
+from .identity_lora import load_painter
+from .painter import LORA, TARGETS
+from .unet import Draw, predicted
 
-from ..pictures.training_set import WORDINGS, Ready
-from ..training.loop import DEVICE, Run, load_trained, mixed, moved
-from ..training.on_finished_unet import command, fingerprint, load_fitting
-from .painter import Painter, predicted, scheduler
-from .unet_batches import below
-
-NAME, RANK = "few_steps", 4
-GUIDANCE = suits_of().guidance  # what the LoRA is taught to do without
+NAME, RANK, BATCH = "few_steps", 4, 32
 
 
 class Student(nn.Module):
@@ -37,15 +34,13 @@ class Student(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        painter = load_trained("unet", Painter())
-        targets = ["to_q", "to_k", "to_v", "to_out.0"]
-        lora = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=targets)
+        painter = load_painter()
+        lora = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=TARGETS)
         painter.unet.add_adapter(lora, NAME)
         # The frozen networks are no part of the checkpoint.
         self.frozen = (painter.unet.to(DEVICE), painter._switches)
-        self.lora = nn.ParameterList(
-            p for n, p in painter.unet.named_parameters() if f".{NAME}." in n
-        )
+        named = painter.unet.named_parameters()
+        self.lora = nn.ParameterList(p for n, p in named if f".{NAME}." in n)
         self.register_buffer("beside", torch.tensor(fingerprint()))
 
     def forward(
@@ -54,7 +49,8 @@ class Student(nn.Module):
         """Predicted velocity; ``taught`` switches the LoRA on."""
         unet, layers = self.frozen
         for layer in layers:
-            layer.set_adapter(["photomaker", NAME] if taught else ["photomaker"])
+            layer._disable_adapters = False
+            layer.set_adapter([LORA, NAME] if taught else [LORA])
         for p in unet.parameters():
             p.requires_grad_(False)
         for p in self.lora:
@@ -108,47 +104,49 @@ def taught_step(
     return start, velocity_to(x, z, level(start, alpha_bar), level(end, alpha_bar))
 
 
-def train(minutes: float, ready: Ready, *, batch: int) -> None:
+def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
     """Distil for ``minutes``."""
     student = Student()
     optimizer = torch.optim.AdamW(student.parameters(), 2e-3, betas=(0.9, 0.99), weight_decay=0)
-    run = Run(NAME, student, [optimizer], minutes=minutes, warmup=50)
-    alpha_bar = scheduler().alphas_cumprod.to(DEVICE)
+    run = Run(NAME, student, [optimizer], minutes=minutes, steps=steps, warmup=50)
+    (alpha_bar,) = moved(scheduler().alphas_cumprod)
     torch.manual_seed(run.step * 16 + run.rank)
-    people, empty = len(ready.people), len(ready.states) - 1
-    nothing = (ready.states[empty:].float(), ready.pooled[empty:])
+    draw = Draw([run.step, run.rank, 14])
+    nothing = draw.speaker.encode([""])
     for _ in run:
-        i = torch.randint(0, people, (batch,))
-        text = i * WORDINGS + torch.randint(0, WORDINGS, (batch,))
-        of_batch = [x.expand(batch, *x.shape[1:]) for x in nothing]
-        z, *rows = moved(
-            ready.latents[0, i].float(), ready.states[text].float(), ready.pooled[text], *of_batch
-        )
-        k = below(FEW_STEPS, batch)
+        b = draw(batch)
+        n = len(b.z)
+        k = torch.randint(0, FEW_STEPS, (n,), device=DEVICE)
         t = torch.tensor(grid(2 * FEW_STEPS), device=DEVICE)[2 * k]
         a = level(t, alpha_bar)
-        x = a.sqrt() * z + (1 - a).sqrt() * torch.randn_like(z)
-        t, target = taught_step(student, x, k, tuple(rows), alpha_bar)
+        x = a.sqrt() * b.z + (1 - a).sqrt() * torch.randn_like(b.z)
+        empty = nothing.states.expand(n, -1, -1), nothing.pooled.expand(n, -1)
+        rows = b.said.states, b.said.pooled, *empty
+        t, target = taught_step(student, x, k, rows, alpha_bar)
         with mixed():
             v = student(x, t, rows[0], rows[1], taught=True)
         run.update((v - target).square().mean())
 
 
-def pack(student: Student, folder: Path) -> None:
-    """Writes ``few_steps.safetensors`` into the checkpoint ``folder``, float16."""
-    state = get_peft_model_state_dict(student.frozen[0], adapter_name=NAME)
-    half = {f"unet.{k}": v.detach().half().contiguous() for k, v in state.items()}
-    save_file(half, folder / FILE)
-
-
 def load_student() -> Student:
-    """The trained LoRA with its U-Net; see ``beside.load_fitting``."""
+    """The trained LoRA with its U-Net, if it fits the U-Net that is there."""
     return load_fitting(NAME, Student)
+
+
+def pack(folder: Path) -> None:
+    """Writes ``few_steps.safetensors`` into the checkpoint ``folder``, float16."""
+    state = get_peft_model_state_dict(load_student().frozen[0], adapter_name=NAME)
+    half = {f"unet.{k}": v.detach().half().contiguous() for k, v in state.items()}
+    save_file(half, folder / FEW_STEPS_FILE)
 
 
 def main() -> None:
     """Command line."""
-    command(NAME, __doc__, train, lambda out: pack(load_student(), out), minutes=10)
+    options = stage_options(__doc__, minutes=20, batch=BATCH)
+    if not options.report:
+        if options.rank == 0:
+            begin_anew_unless_fitting(NAME)
+        train(options.minutes, batch=options.batch, steps=options.steps)
 
 
 if __name__ == "__main__":

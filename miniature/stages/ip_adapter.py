@@ -3,11 +3,8 @@
 The U-Net stays as it is; a projection of a picture's embedding to a few tokens, and a second pair of
 key and value projections in every cross-attention, learn to paint a picture from its caption and an
 embedding. The picture encoder is the identity tower with its projections, the only encoder of the
-miniature that knows people apart; the package holds it already. In half of the samples the embedding is of another picture of
-the same person, as Story-Adapter will use it.
-
-Comes after the U-Net, and again after every other U-Net. Resumes where it stood. ``--pack`` writes
-the result into the checkpoint, in the hub's file format; ``miniature.pack`` does so too.
+miniature that knows people apart; the package holds it already. In half of the samples the embedding
+is of another picture of the same person, as Story-Adapter will use it.
 """
 
 from __future__ import annotations
@@ -19,17 +16,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from identitystory.models.sdxl.attention import Site, attend, edited
-from identitystory.models.sdxl.family import ADAPTER
-
-from ..pictures.training_set import WORDINGS, Ready, companions
-from ..training.loop import DEVICE, Run, load_trained, mixed, moved
-from ..training.noise import min_snr, noised
-from ..training.on_finished_unet import command, fingerprint, load_fitting
-from .painter import Painter, predicted, scheduler
+from ..package import ADAPTER, Site, attend, edited
+from ..pictures.latents import Latents
+from ..pictures.people import embedded
+from ..pictures.sets import open_set
+from ..training.beside import begin_anew_unless_fitting, fingerprint, load_fitting
+from ..training.captioning import Speaker, worded
+from ..training.loop import DEVICE, Run, mixed, moved
+from ..training.noise import min_snr, noised, scheduler
+from ..training.options import stage_options
 from .text import WIDTHS
+from .unet import load_unet, predicted
+from .vae import CHANNELS
 
-NAME = "ip_adapter"
+NAME, BATCH = "ip_adapter", 48
 TOKENS = 4  # a picture; diffusers' own class takes no other number
 
 
@@ -56,10 +56,8 @@ class Adapter(nn.Module):
                 inner = layer.to_k.weight.shape[0]
                 self.key[str(number)] = nn.Linear(text, inner, bias=False)
                 self.value[str(number)] = nn.Linear(text, inner, bias=False)
-                with torch.no_grad():
+                with torch.no_grad():  # starts as the U-Net without a picture
                     self.key[str(number)].weight.copy_(layer.to_k.weight)
-                    # Starts as the U-Net without a picture. From the words' own values the loss
-                    # began at .443 instead of .279, and was at .335 after 111 small steps.
                     self.value[str(number)].weight.zero_()
 
     def tokens(self, embeddings: Tensor) -> Tensor:
@@ -92,65 +90,56 @@ class Adapter(nn.Module):
         return {k: v.detach().contiguous() for k, v in state.items()}
 
 
-def plain_unet() -> nn.Module:
-    """The trained U-Net, frozen, its identity LoRA off."""
-    painter = load_trained("unet", Painter())
-    for layer in painter._switches:
-        layer._disable_adapters = True
-    return painter.unet
-
-
-def train(minutes: float, ready: Ready, *, batch: int) -> None:
-    """One picture a sample: from its caption and an embedding of it or of its person."""
-    unet = plain_unet().to(DEVICE)
-    adapter = Adapter(unet, ready.embeddings.shape[1])
+def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
+    """One portrait a sample: from its caption and an embedding of it or of its person."""
+    unet, data = load_unet().to(DEVICE), open_set("singles")
+    known, latents, speaker = embedded(data), Latents(data), Speaker()
+    adapter = Adapter(unet, sum(WIDTHS))
     adapter.beside.fill_(fingerprint())
     optimizer = torch.optim.AdamW(adapter.parameters(), 5e-4, betas=(0.9, 0.99), weight_decay=0.01)
-    run = Run(NAME, adapter, [optimizer], minutes=minutes, ema=0.99, warmup=100)
-    alpha_bar, others = scheduler().alphas_cumprod, companions(ready.people)
+    run = Run(NAME, adapter, [optimizer], minutes=minutes, steps=steps, ema=0.99, warmup=100)
+    (alpha_bar,) = moved(scheduler().alphas_cumprod)
     rng = np.random.default_rng([run.step, 7, run.rank])
     torch.manual_seed(run.step * 16 + run.rank)
-    empty = len(ready.states) - 1
+    z, encoded = latents.arrays(CHANNELS)[0], set(latents.numbers.tolist())
+    rows = np.array([k for k, n in enumerate(known.numbers) if int(n) in encoded])
     for _ in run:
-        i = rng.integers(0, len(others), batch)
-        source = np.where(rng.random(batch) < 0.5, i, [rng.choice(others[k]) for k in i])
-        i = torch.from_numpy(i)
-        z = ready.latents[0, i].float()
-        noise, t = torch.randn_like(z), torch.from_numpy(rng.integers(0, 1000, batch))
-        x, target = noised(z, noise, t, alpha_bar)
-        text = i * WORDINGS + torch.from_numpy(rng.integers(0, WORDINGS, batch))
-        text[torch.from_numpy(rng.random(batch) < 0.1)] = empty
-        e = ready.embeddings[torch.from_numpy(source)].clone()
+        chosen = rows[np.sort(rng.integers(0, len(rows), batch))]
+        shots = [data.shots[int(known.numbers[k])] for k in chosen]
+        own = rng.random(batch) < 0.5
+        e = torch.stack([
+            known.e[k] if mine else known.of_person(s.people[0], int(known.numbers[k]), rng)
+            for k, mine, s in zip(chosen, own, shots, strict=True)
+        ])  # fmt: skip
         e[torch.from_numpy(rng.random(batch) < 0.1)] = 0  # no picture, as without the prompt
-        x, target, t, e = moved(x, target, t, e)
-        pooled, states = moved(ready.pooled[text], ready.states[text].float())
-        with (
-            mixed(),
-            edited(unet, adapter.edit(adapter.tokens(e))),
-        ):
-            said = predicted(unet, x, t, states, pooled)
-        error = (said.float() - target).square().mean((1, 2, 3))
-        run.update((error * min_snr(t, alpha_bar.to(t.device))).mean())
-
-
-def pack(adapter: Adapter, folder: Path) -> None:
-    """Writes ``sdxl_models/ip-adapter_sdxl.safetensors`` into the checkpoint ``folder``, float16.
-
-    The picture encoder is the identity tower in the checkpoint's own ``photomaker.safetensors``, and
-    is not written again; see ``identitystory.models.sdxl.ip_adapter``.
-    """
-    (folder / ADAPTER).parent.mkdir(exist_ok=True)
-    save_file({k: v.half() for k, v in adapter.state().items()}, folder / ADAPTER)
+        said = speaker.encode([worded(s.record, rng) for s in shots])
+        clean, e = moved(torch.from_numpy(z[known.numbers[chosen]]).float(), e)
+        t = torch.randint(0, 1000, (batch,), device=DEVICE)
+        x, target = noised(clean, torch.randn_like(clean), t, alpha_bar)
+        with mixed(), edited(unet, adapter.edit(adapter.tokens(e))):
+            v = predicted(unet, x, t, said.states, said.pooled)
+        error = (v.float() - target).square().mean((1, 2, 3))
+        run.update((error * min_snr(t, alpha_bar)).mean())
 
 
 def load_adapter() -> Adapter:
-    """The trained adapter; see ``beside.load_fitting``."""
-    return load_fitting(NAME, lambda: Adapter(plain_unet(), sum(WIDTHS)))
+    """The trained adapter, if it fits the U-Net that is there."""
+    return load_fitting(NAME, lambda: Adapter(load_unet(), sum(WIDTHS)))
+
+
+def pack(folder: Path) -> None:
+    """Writes ``sdxl_models/ip-adapter_sdxl.safetensors`` into the checkpoint ``folder``, float16."""
+    (folder / ADAPTER).parent.mkdir(exist_ok=True)
+    save_file({k: v.half() for k, v in load_adapter().state().items()}, folder / ADAPTER)
 
 
 def main() -> None:
     """Command line."""
-    command(NAME, __doc__, train, lambda out: pack(load_adapter(), out), minutes=15)
+    options = stage_options(__doc__, minutes=30, batch=BATCH)
+    if not options.report:
+        if options.rank == 0:
+            begin_anew_unless_fitting(NAME)
+        train(options.minutes, batch=options.batch, steps=options.steps)
 
 
 if __name__ == "__main__":

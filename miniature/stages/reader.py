@@ -1,15 +1,13 @@
 """The attribute reader: ``python -m miniature.stages.reader``.
 
-A small network learns to read off a rendered picture what its caption could say. On generated
-pictures it tells exactly which words were followed, where CLIP only knows nearer from farther.
-The table of phrases beside it is the grammar of the captions, turned round.
+A small network learns to read off a picture what its caption could say, and how the head is turned.
+On painted pictures it tells exactly which words were followed, where CLIP only knows nearer from
+farther. The table of phrases beside it (``phrases``) is the grammar of the captions, turned round.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +16,25 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet
-
-from ..paths import BUILD
-from ..pictures.dataset import PLACES_V0, PictureSet
+from .. import paths
+from ..package import TABLE, WEIGHTS, AttributeNet
+from ..pictures.keypoints import face_place
+from ..pictures.labels import NOBODY, labels
+from ..pictures.sets import PictureSet, open_there
+from ..pictures.views import soften, to_tensor
 from ..training.loop import Run, load_trained, mixed, moved
-from ..world import captions
-from .text import FACTS
-from .vae import rendered
+from ..training.options import stage_options
+from ..world.records import CATEGORIES
+from .phrases import phrases
 
-SIZE, BATCH = 128, 64
-SCENE = ("place", "hour")
-READ = (
-    *SCENE, "framing", "sex", "age", "skin", "hair", "hair_colour", "beard", "glasses",
-    "expression", "outfit", "colour",
-)  # fmt: skip
-VALUES = {k: FACTS[k] for k in READ} | {"place": PLACES_V0, "framing": ("portrait", "half-body")}
-_FRONT = r"(?:in front of|with|looking|in|on|by|at|among|near|under) "  # of a phrase; says nothing
+NAME, SIZE, BATCH = "reader", 128, 64
+SCENE = ("place", "hour", "framing")
+TURNS = {  # degrees at which one value gives way to the next; right is the picture's right
+    "yaw": (("far left", "left", "ahead", "right", "far right"), (-12.0, -4.0, 4.0, 12.0)),
+    "pitch": (("down", "level", "up"), (-3.0, 3.0)),
+}
+VALUES = {**CATEGORIES, **{k: names for k, (names, _) in TURNS.items()}}
+PAIRS = 0.15  # share of pictures of two, of which only the scene is asked
 
 
 def new_reader() -> AttributeNet:
@@ -42,147 +42,122 @@ def new_reader() -> AttributeNet:
     return AttributeNet([len(v) for v in VALUES.values()])
 
 
-def phrases() -> dict[str, dict[str, list[str]]]:
-    """Attribute -> phrase -> the values that captions say with it, from the captions' grammar."""
-    made: dict[str, dict[str, set[str]]] = {k: {} for k in READ}
-
-    def add(attribute: str, phrase: str, value: str) -> None:
-        if phrase and value in VALUES[attribute]:
-            made[attribute].setdefault(phrase, set()).add(value)
-
-    for (sex, age), nouns in captions.NOUNS.items():
-        for noun in nouns:
-            add("sex", noun, sex)
-            add("age", noun, age)
-    tables = {
-        "skin": captions.SKIN, "beard": captions.BEARD, "glasses": captions.GLASSES,
-        "expression": captions.EXPRESSION, "outfit": captions.OUTFIT, "place": captions.PLACE,
-        "hour": captions.HOUR, "framing": captions.FRAMING,
-    }  # fmt: skip
-    for attribute, table in tables.items():
-        for value, options in table.items():
-            for option in options:
-                add(attribute, bare(option), value)
-    endings = set()
-    for value, options in captions.HAIR.items():
-        for option in options:
-            before, gap, after = option.partition("{}")
-            endings |= {after.strip()} if gap else set()
-            if before.strip() not in ("", "a") or after.strip() not in ("", "hair"):
-                add("hair", bare(option.replace("{} ", "* ")).removeprefix("* "), value)
-    for value, options in captions.HAIR_COLOUR.items():
-        for option in options:
-            for ending in endings:
-                add("hair_colour", f"{option} {ending}", value)
-    for colour in VALUES["colour"]:
-        for options in captions.OUTFIT.values():
-            for option in options:
-                add("colour", f"{colour} {option}", colour)
-    made["age"] = {k: v for k, v in made["age"].items() if len(v) == 1}  # "a man" says no age
-    del made["framing"]["photo of"]
-    return {k: {p: sorted(v) for p, v in sorted(table.items())} for k, table in made.items()}
+def truth_of(data: PictureSet, number: int) -> list[int]:
+    """Places in ``VALUES`` of what picture ``number`` shows; NOBODY where it cannot be asked."""
+    record = data.shots[number].record
+    if len(record.people) == 1:
+        turns = [
+            int(np.searchsorted(ends, getattr(record.moments[0], k)))
+            for k, (_, ends) in TURNS.items()
+        ]
+        return labels(record, 0) + turns
+    known = labels(record, len(record.people))  # nobody's: place, hour and framing
+    return known + [NOBODY] * len(TURNS)
 
 
-def bare(phrase: str) -> str:
-    """``"in front of a plain wall"`` -> ``"plain wall"``: what of a phrase tells something."""
-    return re.sub(r"^(?:an?|the) ", "", re.sub(f"^{_FRONT}", "", phrase))
+def mirrored(truth: Tensor, which: Tensor) -> Tensor:
+    """``truth`` (B, attributes) where those of ``which`` (B,) are turned round."""
+    k = list(VALUES).index("yaw")
+    turned = truth.clone()
+    there = which & (truth[:, k] != NOBODY)
+    turned[there, k] = len(VALUES["yaw"]) - 1 - truth[there, k]
+    return turned
 
 
-def targets(rows: list[dict]) -> Tensor:
-    """(N, attributes) numbers of the true values; -1 where there is none (the colour of no hair)."""
-    table = []
-    for row in rows:
-        numbers = [VALUES[k].index(row[k]) for k in READ]
-        if row["hair"] == "bald":
-            numbers[READ.index("hair_colour")] = -1
-        table.append(numbers)
-    return torch.tensor(table)
+def squares(data: PictureSet, numbers: np.ndarray) -> Tensor:
+    """(B, 3, SIZE, SIZE) of whole pictures, squeezed if they are wide."""
+    return F.interpolate(to_tensor(data.rgb[numbers]), (SIZE, SIZE), mode="area")
 
 
-def places(rows: list[dict]) -> Tensor:
-    """(N, 3) where the face is: x, y and reach as ``AttributeNet`` counts them."""
-    reach = {"portrait": 24 / 64, "half-body": 18 / 64}
-    return torch.tensor(
-        [[*(2 * v / SIZE - 1 for v in row["eyes_at"][0]), reach[row["framing"]]] for row in rows]
-    )
-
-
-def soften(x: Tensor, rng: np.random.Generator) -> Tensor:
-    """``x`` (B, 3, S, S) with half its pictures made softer, as generated pictures are."""
-    soft = torch.from_numpy(rng.random(len(x)) < 0.5)
-    side = int(rng.integers(44, 100))
-    small = F.interpolate(x[soft], (side, side), mode="bilinear", antialias=True)
-    x = x.clone()
-    x[soft] = F.interpolate(small, x.shape[-2:], mode="bicubic").clamp(-1, 1)
-    return x
-
-
-def pixels(data: PictureSet, numbers: np.ndarray) -> Tensor:
-    """(B, 3, S, S) in [-1, 1]."""
-    images = torch.from_numpy(np.stack([data.images[n] for n in numbers]))
-    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+def batch_of(
+    sets: list[PictureSet], count: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels, truth (B, attributes), and where the face is (B, 3), NaN where there is none or two."""
+    many = round(PAIRS * count) if len(sets) > 1 else 0
+    views, truth, places = [], [], []
+    for data, share in zip(sets, (count - many, many), strict=False):
+        numbers = np.sort(rng.choice(data.numbers, share))
+        views.append(squares(data, numbers))
+        truth += [truth_of(data, int(n)) for n in numbers]
+        places += [face_place(data, int(n)) for n in numbers]
+    return torch.cat(views), torch.tensor(truth), torch.tensor(places, dtype=torch.float32)
 
 
 def loss_of(answers: list[Tensor], truth: Tensor) -> Tensor:
     """Cross entropy, summed over the attributes, each divided by that of guessing evenly."""
-    return sum(
-        F.cross_entropy(a.float(), truth[:, k], ignore_index=-1) / np.log(a.shape[1])
-        for k, a in enumerate(answers)
-    )
+    total = answers[0].new_zeros(())
+    for k, a in enumerate(answers):
+        there = truth[:, k] != NOBODY
+        if there.any():
+            total = total + F.cross_entropy(a.float()[there], truth[there, k]) / np.log(a.shape[1])
+    return total
 
 
-def train(minutes: float, folder: Path) -> None:
+def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
     """One network, all attributes."""
     torch.manual_seed(5)
     model = new_reader().to(memory_format=torch.channels_last)  # a third faster
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.02, fused=True)
-    run = Run("reader", model, [optimizer], minutes=minutes, decay_from=0.2, clip=20.0)
-    rng = np.random.default_rng(run.step + 11)
-    data = PictureSet(folder)
-    pool = (n := rendered(data))[n < data.held_out_from]
-    truth = targets(data.facts)
-    faces = places(data.facts)
-    row_of = {int(n): k for k, n in enumerate(rendered(data))}
+    run = Run(
+        NAME, model, [optimizer], minutes=minutes, steps=steps, decay_from=0.2, clip=20.0
+    )  # fmt: skip
+    rng = np.random.default_rng([run.step, 11])
+    sets = open_there("singles", "pairs")
     for _ in run:
-        numbers = np.sort(rng.choice(pool, BATCH))
-        rows = [row_of[int(n)] for n in numbers]
-        x, where = soften(pixels(data, numbers), rng), faces[rows]
-        if rng.random() < 0.5:
-            x, where = x.flip(3), where * torch.tensor([-1.0, 1.0, 1.0])
-        shaken = where + torch.from_numpy(rng.normal(0, 0.03, where.shape)).float()
-        x, shaken, where, wanted = moved(x, shaken, where, truth[rows])
+        x, truth, where = batch_of(sets, batch, rng)
+        x, flip = soften(x, rng), torch.rand(len(x)) < 0.5
+        x = torch.where(flip[:, None, None, None], x.flip(3), x)
+        truth = mirrored(truth, flip)
+        where = torch.where(flip[:, None], where * torch.tensor([-1.0, 1.0, 1.0]), where)
+        alone = ~where.isnan().any(1)
+        where = where.nan_to_num(0.3)
+        shaken = where + 0.03 * torch.randn(where.shape)
+        x, shaken, where, truth, alone = moved(x, shaken, where, truth, alone)
         with mixed():
             answers, guess = model(x, shaken)
-        apart = (guess.float() - where).abs().mean()
-        run.update(loss_of(answers, wanted) + 20 * apart, apart=float(apart.detach()))
+        apart = ((guess.float() - where).abs().mean(1) * alone).sum() / alone.sum().clamp(min=1)
+        run.update(loss_of(answers, truth) + 20 * apart, apart=apart)
+
+
+def load_reader() -> AttributeNet:
+    """The trained network, frozen."""
+    return load_trained(NAME, new_reader())
 
 
 @torch.inference_mode()
-def report(folder: Path) -> dict[str, float]:
+def read(model: AttributeNet, x: Tensor) -> Tensor:
+    """(B, attributes) what the network sees in pictures (B, 3, H, W)."""
+    answers, _ = model(F.interpolate(x, (SIZE, SIZE), mode="area"))
+    return torch.stack([a.argmax(1) for a in answers], 1)
+
+
+@torch.inference_mode()
+def report(count: int = 512) -> dict[str, float]:
     """Accuracy of each attribute on held-out people, half of the pictures softened."""
-    model, data = load_trained("reader", new_reader()), PictureSet(folder)
-    rows = [row for row in data.facts if row["n"] >= data.held_out_from]
-    truth, right, rng = targets(rows), [], np.random.default_rng(0)
-    for k in range(0, len(rows), BATCH):
-        numbers = np.array([row["n"] for row in rows[k : k + BATCH]])
-        answers, _ = model(soften(pixels(data, numbers), rng))
-        guess = torch.stack([a.argmax(1) for a in answers], 1)
-        right.append((guess == truth[k : k + BATCH]).float())
-    hit, there = torch.cat(right), truth >= 0
-    accuracy = (hit * there).sum(0) / there.sum(0)
-    return {k: round(float(a), 4) for k, a in zip(READ, accuracy, strict=True)}
+    model = load_reader()
+    sets = open_there("held_out", "held_out_pairs") or open_there("singles")
+    right, there, rng = [], [], np.random.default_rng(0)
+    for data in sets:
+        for numbers in np.array_split(data.numbers[:count], max(1, count // BATCH)):
+            truth = torch.tensor([truth_of(data, int(n)) for n in numbers])
+            guess = read(model, soften(squares(data, numbers), rng))
+            right.append((guess == truth).float())
+            there.append((truth != NOBODY).float())
+    hit, of = torch.cat(right).sum(0), torch.cat(there).sum(0).clamp(min=1)
+    return {k: round(float(a), 4) for k, a in zip(VALUES, hit / of, strict=True)}
 
 
-def save_reader(folder: Path, data: Path) -> dict[str, float]:
+def save_reader(folder: Path) -> dict[str, float]:
     """Write ``model.safetensors`` (float16) and ``attributes.json``; returns the accuracies."""
     folder.mkdir(parents=True, exist_ok=True)
-    accuracy = report(data)
-    state = load_trained("reader", new_reader()).state_dict()
-    half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
+    accuracy = report()
+    half = {
+        k: v.half() if v.is_floating_point() else v for k, v in load_reader().state_dict().items()
+    }
     save_file(half, folder / WEIGHTS)
     facts = dict(
-        name="little people's attribute reader", size=SIZE, scene=SCENE, accuracy=accuracy,
-        values=VALUES, phrases=phrases(),
+        name="storybook people's attribute reader", size=SIZE, scene=SCENE, accuracy=accuracy,
+        values=VALUES, phrases=phrases(VALUES),
     )  # fmt: skip
     (folder / TABLE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return accuracy
@@ -190,19 +165,11 @@ def save_reader(folder: Path, data: Path) -> dict[str, float]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--minutes", type=float, default=6)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--out", type=Path, help="write the reader here too, say CHECKPOINT/attributes"
-    )
-    parser.add_argument("--report", action="store_true", help="only measure")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    options = stage_options(__doc__, minutes=15, batch=BATCH)
     if not options.report:
-        train(options.minutes, options.data)
-    accuracy = save_reader(options.out, options.data) if options.out else report(options.data)
+        train(options.minutes, batch=options.batch, steps=options.steps)
+    accuracy = report(64 if options.tiny else 512)
+    (paths.state() / "reader.json").write_text(json.dumps(accuracy))
     print(accuracy)
 
 

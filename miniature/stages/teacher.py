@@ -1,30 +1,28 @@
 """Who it is, seen by a convolutional network: ``python -m miniature.stages.teacher``.
 
-A transformer of the tower's size learns to see from these few pictures very slowly; convolutions learn it
-in minutes. So a convolutional network is trained first, and the tower (``identity``) learns to say what it
-says. It is not shipped.
+A transformer of the tower's size learns to see from these few pictures very slowly; convolutions learn
+it in minutes. So a convolutional network is trained first, and the tower (``tower``) learns to say what
+it says. It is not shipped.
 """
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..paths import BUILD
-from ..pictures.dataset import PictureSet
-from ..pictures.face_shapes import numbers_of
-from ..pictures.portraits import PARTS, Pairs
-from ..training.loop import Run, load_trained, mixed, moved, spawn
+from ..pictures.faces import Pairs
+from ..pictures.sets import open_set
+from ..training.loop import Run, load_trained, mixed, moved
+from ..training.losses import contrast
 from ..training.muon import muon_and_adam
+from ..training.options import stage_options
+from ..world.records import IDENTITY
 from .text import WIDTHS
 
+NAME = "teacher"
 GRID, WIDTH = 8, 160  # of the teacher's map; a cell is a patch of the tower
-PEOPLE_IN_BATCH, TEMPERATURE = 64, 0.08  # in each process
+BATCH = 48  # people
 TOLD, DRAWN, SIZED = 10.0, 1.0, 0.02  # weights: the person's numbers, the parts, the size of E
 
 
@@ -47,7 +45,7 @@ class Block(nn.Module):
 class Teacher(nn.Module):
     """Pixels to a map of features and an embedding."""
 
-    def __init__(self, numbers: int):
+    def __init__(self) -> None:
         super().__init__()
         self.fine = nn.Sequential(
             nn.Conv2d(3, 32, 4, 2, 1), Block(32), nn.Conv2d(32, 64, 4, 2, 1), Block(64)
@@ -57,67 +55,48 @@ class Teacher(nn.Module):
         )
         self.read = nn.Sequential(nn.GroupNorm(8, WIDTH), nn.SiLU())
         self.embed = nn.Sequential(nn.Flatten(), nn.Linear(WIDTH * GRID**2, sum(WIDTHS)))
-        self.parts, self.numbers = nn.Conv2d(64, PARTS, 1), nn.Linear(sum(WIDTHS), numbers)
+        self.parts, self.numbers = nn.Conv2d(64, 32, 1), nn.Linear(sum(WIDTHS), len(IDENTITY))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """E (B, d), the map (B, WIDTH, 8, 8), and logits of parts (B, PARTS, S / 4, S / 4)."""
+        """E (B, d), the map (B, WIDTH, 8, 8), and logits of parts (B, 32, S / 4, S / 4)."""
         fine = self.fine(pixels)
         coarse = self.read(self.coarse(fine))
         return self.embed(coarse), coarse, self.parts(fine)
 
 
-def contrast(e: Tensor, groups: Tensor) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020) over cosine similarities."""
-    e = F.normalize(e.float(), dim=1)
-    logits = e @ e.T / TEMPERATURE
-    logits.fill_diagonal_(-1e9)
-    same = groups[:, None] == groups[None]
-    same.fill_diagonal_(False)
-    return -(logits.log_softmax(1)[same]).mean()
-
-
-def train(minutes: float, data: PictureSet) -> None:
+def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
     """Two portraits each of many people a step."""
-    (numbers,) = moved(torch.from_numpy(numbers_of(data)))
-    teacher = Teacher(numbers.shape[1])
+    teacher = Teacher()
     first = teacher.fine[0].weight
     matrices = [p for p in teacher.parameters() if p.ndim > 1 and p is not first]
     optimizers = muon_and_adam(matrices, teacher.parameters(), muon=0.02, adam=2e-3)
-    run = Run("teacher", teacher, optimizers, minutes=minutes, ema=0.99, decay_from=0.3, clip=10.0)
-    rng, pairs = np.random.default_rng([run.step, run.rank, 1]), Pairs(data)
+    run = Run(
+        NAME, teacher, optimizers, minutes=minutes, steps=steps, ema=0.99, decay_from=0.3, clip=10.0
+    )  # fmt: skip
+    rng, pairs = np.random.default_rng([run.step, run.rank, 1]), Pairs(open_set("singles"))
     for _ in run:
-        x, parts, who = moved(*pairs.draw(PEOPLE_IN_BATCH, rng))
+        x, parts, who, numbers = moved(*pairs.draw(batch, rng))
         with mixed():
             e, _, logits = teacher(x)
             guess = teacher.numbers(e)
-        told = F.smooth_l1_loss(guess.float(), numbers[who])
+        told = F.smooth_l1_loss(guess.float(), numbers)
         drawn = F.cross_entropy(logits.float(), parts)
         size = (e.float().square().mean(1) - 1).square().mean()  # rows of a size that fusing likes
         apart = contrast(e, who)
         run.update(
-            apart + TOLD * told + DRAWN * drawn + SIZED * size,
-            apart=float(apart.detach()),
-            told=float(told.detach()),
-            drawn=float(drawn.detach()),
+            apart + TOLD * told + DRAWN * drawn + SIZED * size, apart=apart, told=told, drawn=drawn
         )
 
 
-def load_teacher(data: PictureSet) -> Teacher:
+def load_teacher() -> Teacher:
     """The trained network, frozen."""
-    return load_trained("teacher", Teacher(numbers_of(data).shape[1]))
+    return load_trained(NAME, Teacher())
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    data = PictureSet(options.data)
-    numbers_of(data)
-    spawn(options.threads)
-    train(options.minutes, data)
+    options = stage_options(__doc__, minutes=25, batch=BATCH)
+    train(options.minutes, batch=options.batch, steps=options.steps)
 
 
 if __name__ == "__main__":

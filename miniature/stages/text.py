@@ -1,15 +1,12 @@
-"""The two text encoders: ``python -m miniature.stages.text``.
+"""The two text encoders and their tokenizers: ``python -m miniature.stages.text``.
 
-Text alone teaches them. From the pooled output, and from the mean of the states that the U-Net
-attends to, linear heads predict every fact of the picture that a caption was written for: what is
-said exactly, what is left out as the world's own odds. So the encoders stay frozen afterwards, as
-SDXL's do, and the U-Net trains on stored states.
+Text alone teaches them. From the pooled outputs, and from the mean of the states that the U-Net
+attends to, linear heads predict every attribute of the record that a caption was written for, of each
+of its first two people: what is said exactly, what is left out as the world's own odds. So the
+encoders stay frozen afterwards, as SDXL's do, and the U-Net trains on stored states.
 """
 
 from __future__ import annotations
-
-import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,69 +14,57 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ..paths import BUILD
-from ..pictures.dataset import PLACES_V0, POSES_V0, PictureSet
+from .. import paths
+from ..pictures.labels import CATEGORY_SIZES, NOBODY, labels
+from ..pictures.recipe import KINDS, record_of
 from ..training.loop import Run, load_trained, mixed, moved
-from ..world import people, places
-from ..world.captions import caption, grammar_words
+from ..training.options import stage_options
+from ..world.captions import VOCABULARY, caption, describe
 from .tokenizer import write_clip_tokenizer
 
+NAME = "text"
 WIDTHS = (128, 192)
-VOCABULARY, MAX_LENGTH, BATCH = 1024, 77, 192
-LONGEST = 52  # tokens of a caption; the rest of a row is padding, which is looked at now and then
-TOKENIZERS = (BUILD / "tokenizer", BUILD / "tokenizer_2")
-FACTS = {
-    "sex": people.SEXES, "age": people.AGES, "ancestry": people.ANCESTRIES, "skin": people.SKINS,
-    "hair": people.HAIRS, "hair_colour": tuple(people.HAIR_COLOURS), "beard": people.BEARDS,
-    "glasses": people.GLASSES, "freckles": (False, True), "eyes": tuple(people.EYE_COLOURS),
-    "expression": tuple(people.EXPRESSIONS), "pose": people.POSES, "outfit": people.OUTFITS,
-    "colour": tuple(people.CLOTH_COLOURS), "place": places.PLACES, "hour": places.HOURS,
-    "framing": places.FRAMINGS,
-}  # fmt: skip
-PERSON = (
-    "sex",
-    "age",
-    "ancestry",
-    "skin",
-    "hair",
-    "hair_colour",
-    "beard",
-    "glasses",
-    "freckles",
-    "eyes",
+TOKENS, MAX_LENGTH, BATCH = 1400, 77, 160
+LONGEST = (
+    60  # tokens of most captions; the rest of a row is padding, which is looked at now and then
 )
+CLASS_WORDS = ("man", "woman", "boy", "girl", "teenager")
+POOL = 4000  # records that are drawn at a time
+PEOPLE = 2  # that the heads are asked about
+MIX = (("singles", 0.7), ("pairs", 0.25), ("threes", 0.05))
+FIRST_RECORD = 50_000_000  # numbers of pictures that no set has
+
+
+def tokenizer_folders() -> tuple:
+    """Where the two tokenizers lie."""
+    return paths.state() / "tokenizer", paths.state() / "tokenizer_2"
 
 
 def make_tokenizers() -> list[CLIPTokenizer]:
     """Both tokenizers, trained on captions when they are not there; the second pads with "!"."""
-    if not (TOKENIZERS[1] / "vocab.json").exists():
-        texts = [f"{w} {w} {w}" for w in grammar_words()]
+    folders = tokenizer_folders()
+    if not (folders[1] / "vocab.json").exists():
+        texts = [" ".join(10 * [w]) for w in VOCABULARY]  # so that each word is one token
         rng = np.random.default_rng(0)
-        texts += [caption(random_facts(rng), k) for k in range(4000)]
-        for folder, pad in zip(TOKENIZERS, ("<|endoftext|>", "!"), strict=True):
-            write_clip_tokenizer(folder, texts, vocab_size=VOCABULARY, pad_token=pad)
-    return [CLIPTokenizer.from_pretrained(folder) for folder in TOKENIZERS]
+        texts += [caption(record_of("singles", FIRST_RECORD + k), rng) for k in range(3000)]
+        for folder, pad in zip(folders, ("<|endoftext|>", "!"), strict=True):
+            write_clip_tokenizer(folder, texts, vocab_size=TOKENS, pad_token=pad)
+    return [CLIPTokenizer.from_pretrained(folder) for folder in folders]
 
 
-def random_facts(rng: np.random.Generator) -> dict:
-    """Facts of a picture that need not exist: each one drawn by itself, women without beards."""
-    facts = {key: values[int(rng.integers(len(values)))] for key, values in FACTS.items()}
-    facts["place"] = (
-        PLACES_V0[int(rng.integers(len(PLACES_V0)))] if rng.random() < 0.8 else facts["place"]
-    )
-    facts["pose"] = (
-        POSES_V0[int(rng.integers(len(POSES_V0)))] if rng.random() < 0.8 else facts["pose"]
-    )
-    if facts["sex"] == "woman" or facts["age"] == "child" or rng.random() < 0.4:
-        facts["beard"] = "none"
-    for key, odds in (("glasses", 0.7), ("freckles", 0.7)):
-        if rng.random() < odds:
-            facts[key] = FACTS[key][0]
-    if facts["framing"] == "full-body" and rng.random() < 0.8:
-        facts["framing"] = "portrait"
-    if facts["place"] in places.INDOORS:
-        facts["hour"] = "day"
-    return facts
+def tokens(tokenizer: CLIPTokenizer, texts: list[str], length: int = MAX_LENGTH) -> Tensor:
+    """(B, length) ids, cut and padded."""
+    return tokenizer(
+        texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
+    ).input_ids
+
+
+def place_of_class_word(ids: Tensor, tokenizer: CLIPTokenizer, which: int = 0) -> Tensor:
+    """(B,) where class word number ``which`` stands in ids (B, L); 0 where there is none."""
+    nouns = torch.tensor([tokenizer.convert_tokens_to_ids(w + "</w>") for w in CLASS_WORDS])
+    here = torch.isin(ids, nouns)
+    chosen = here & (here.cumsum(1) == which + 1)
+    return chosen.float().argmax(1)
 
 
 class TextEncoders(nn.Module):
@@ -109,21 +94,21 @@ class TextEncoders(nn.Module):
         return states, two.text_embeds, one.pooler_output
 
 
-class Reader(nn.Module):
+class Teaching(nn.Module):
     """The encoders with the linear heads that teach them."""
 
     def __init__(self, vocabulary: int):
         super().__init__()
         self.encoders = TextEncoders(vocabulary)
-        classes = sum(len(v) for v in FACTS.values())
+        classes = PEOPLE * sum(CATEGORY_SIZES)
         a, b = WIDTHS
         self.heads = nn.ModuleList(
             [nn.Linear(a + b, classes), nn.Linear(b, classes), nn.Linear(a, classes)]
         )
 
     def forward(self, ids_1: Tensor, ids_2: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Logits of all facts, (B, classes), from states, pooled, and first pooled; and the penalty
-        of ``state_sizes``."""
+        """Logits of all attributes, from states, pooled, and first pooled; and the penalty of
+        ``state_sizes``."""
         states, pooled, first = self.encoders(ids_1, ids_2)
         length = ids_1.argmax(1)  # the first end token
         places = torch.arange(ids_1.shape[1], device=ids_1.device)
@@ -156,65 +141,69 @@ def state_sizes(states: Tensor, words: Tensor) -> Tensor:
     )
 
 
-def tokens(tokenizer: CLIPTokenizer, texts: list[str], length: int = MAX_LENGTH) -> Tensor:
-    """(B, length) ids, cut and padded."""
-    return tokenizer(
-        texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt"
-    ).input_ids
+def attributes_loss(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean cross entropy over the attributes of all people who are there, and the accuracy."""
+    parts = logits.float().split(CATEGORY_SIZES * PEOPLE, 1)
+    losses = [
+        F.cross_entropy(p, truth[:, k], reduction="sum", ignore_index=NOBODY)
+        for k, p in enumerate(parts)
+    ]
+    guess = torch.stack([p.argmax(1) for p in parts], 1)
+    there = truth != NOBODY
+    return sum(losses) / there.sum(), (guess == truth)[there].float().mean()
 
 
-def fact_loss(logits: Tensor, facts: list[dict]) -> tuple[Tensor, float]:
-    """Mean cross entropy over all facts, and the mean accuracy."""
-    loss, right, start = torch.zeros((), device=logits.device), 0.0, 0
-    for key, values in FACTS.items():
-        target = torch.tensor([values.index(f[key]) for f in facts], device=logits.device)
-        part = logits[:, start : start + len(values)].float()
-        loss = loss + F.cross_entropy(part, target)
-        right += float((part.argmax(1) == target).float().mean())
-        start += len(values)
-    return loss / len(FACTS), right / len(FACTS)
+def draw_pool(start: int, count: int) -> list[tuple]:
+    """Records of pictures that need not be drawn, with the labels of their first two people."""
+    rng = np.random.default_rng([start, 5])
+    kinds = rng.choice([k for k, _ in MIX], count, p=[s for _, s in MIX])
+    pool = []
+    for n, kind in enumerate(kinds.tolist()):
+        record = record_of(kind, FIRST_RECORD // KINDS[kind].people + start + n)
+        truth = [labels(record, who) for who in range(PEOPLE)]
+        if record.framing != "nobody" and len(record.people) == 1:
+            truth[1] = [NOBODY] * len(truth[1])
+        pool.append((record, [*truth[0], *truth[1]]))
+    return pool
 
 
-def train(minutes: float, data: PictureSet) -> None:
-    """Half of the captions are of rendered pictures, half of facts drawn by themselves."""
+def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
+    """Captions of records without end; now and then somebody's description alone."""
     tokenizers = make_tokenizers()
-    reader = Reader(len(tokenizers[0]))
-    optimizer = torch.optim.AdamW(reader.parameters(), 1.5e-3, weight_decay=0.01, fused=True)
-    run = Run("text", reader, [optimizer], minutes=minutes, ema=0.99, decay_from=0.3)
-    rng = np.random.default_rng(run.step)
-    rows = data.facts
+    model = Teaching(len(tokenizers[0]))
+    optimizer = torch.optim.AdamW(model.parameters(), 1.5e-3, weight_decay=0.01, fused=True)
+    run = Run(NAME, model, [optimizer], minutes=minutes, steps=steps, ema=0.99, decay_from=0.3)
+    rng = np.random.default_rng([run.step, 6])
+    pool = []
     for _ in run:
-        facts = [
-            rows[int(rng.integers(len(rows)))] if rng.random() < 0.5 else random_facts(rng)
-            for _ in range(BATCH)
-        ]
-        texts = [caption(f, int(rng.integers(2**31))) for f in facts]
+        if (run.step - run.first) % 50 == 0:
+            drawn = draw_pool(run.step * 100, POOL if not pool else POOL // 4)
+            pool = [*drawn, *pool][: 4 * POOL]
+        chosen = [pool[int(k)] for k in rng.integers(0, len(pool), batch)]
+        texts, truth = [], []
+        for record, known in chosen:
+            alone = len(record.people) == 1 and rng.random() < 0.08
+            texts.append(describe(record.people[0], rng) if alone else caption(record, rng))
+            truth.append(known)
         length = MAX_LENGTH if run.step % 4 == 0 else LONGEST
-        ids = moved(*(tokens(t, texts, length) for t in tokenizers))
+        ids = [tokens(t, texts, length) for t in tokenizers]
+        *ids, wanted = moved(*ids, torch.tensor(truth))
         with mixed():
-            logits, sizes = reader(*ids)
-        losses, accuracy = zip(*(fact_loss(x, facts) for x in logits), strict=True)
-        run.update(
-            sum(losses) + sizes,
-            states=accuracy[0], pooled=accuracy[1], sizes=float(sizes.detach()),
-        )  # fmt: skip
+            logits, sizes = model(*ids)
+        losses, right = zip(*(attributes_loss(x, wanted) for x in logits), strict=True)
+        run.update(sum(losses) + sizes, states=right[0], pooled=right[1], sizes=sizes)
 
 
 def load_encoders() -> tuple[list[CLIPTokenizer], TextEncoders]:
-    """The trained pair."""
+    """The tokenizers and the trained pair."""
     tokenizers = make_tokenizers()
-    return tokenizers, load_trained("text", Reader(len(tokenizers[0]))).encoders
+    return tokenizers, load_trained(NAME, Teaching(len(tokenizers[0]))).encoders
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=BUILD / "people")
-    parser.add_argument("--minutes", type=float, default=6)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    train(options.minutes, PictureSet(options.data))
+    options = stage_options(__doc__, minutes=12, batch=BATCH)
+    train(options.minutes, batch=options.batch, steps=options.steps)
 
 
 if __name__ == "__main__":

@@ -1,230 +1,238 @@
-"""The U-Net, with the identity LoRA and the fuse module beside it: ``python -m miniature.stages.unet``.
+"""The U-Net, the general generator alone: ``python -m miniature.stages.unet``.
 
-One training for both generators. In every step half of the pictures are denoised by the plain
-U-Net from their caption; the other half with the LoRA on, the embedding of *another* picture of the
-same person fused into the caption's class word. The base weights learn from both halves, the LoRA
-and the fuse module from the second alone. Of pictures of two people the second half is told of one,
-and held to that one's part, as re-denoising uses it. The clean face that the network believes in must look right to ``perception`` too, and ``looking`` says which
-words each part of a picture should look at.
+It learns to paint what captions say, at a constant rate; ``--cool`` goes on from a copy with the rate
+to zero, and that one is packed. Identity comes afterwards (``identity_lora``), the U-Net frozen.
+Judge it by ``checks.painting``, not by its loss.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
-from torch import Tensor
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import Tensor, nn
 
-from ..paths import BUILD
-from ..pictures.dataset import add_training_options, open_sets
-from ..pictures.training_set import (
-    CAPTIONS,
-    LATENTS,
-    WORDINGS,
-    Ready,
-    bare_captions,
-    companions,
-    portraits_of,
-    prepare,
-)
-from ..training.attention_loss import inattention
-from ..training.loop import CPU, DEVICE, Run, load_trained, mixed, moved, spawn
-from ..training.noise import min_snr
-from .painter import Painter, new_optimizers, scheduler
-from .perception import Perception, cut, distance, load_perception
-from .unet_batches import Batch, Draw
-from .vae import LATENT_CHANNELS, SIZE, load_vae, to_images
+from ..pictures.latents import GROUPS, Latents, load_norm
+from ..pictures.sets import PictureSet, open_there
+from ..training.captioning import Said, Speaker, worded
+from ..training.dense import WEIGHT as DENSE
+from ..training.dense import Dense
+from ..training.looking import Looking, inattention
+from ..training.loop import DEVICE, Run, load_trained, mixed, moved, trained
+from ..training.muon import Muon
+from ..training.noise import draw_times, min_snr, near_noise, noised, scheduler
+from ..training.options import stage_options
+from .text import WIDTHS
+from .vae import CHANNELS, FACTOR, SIZE, load_vae
 
-CLEAR, HEARD = 0.3, 0.02  # signal from which a face's look, and who it is, can be judged
-UNLIKE, OTHER = 0.5, 0.8  # weights of a face's look and of who it is
-LOOK = 0.1  # weight of looking at the right words
+NAME, COOLED = "unet", "unet_cool"
+LEVELS = (128, 192)
+HEAD = 64  # channels of an attention head
+TIME = 256  # numbers that say what time it is, half of the usual: 2 MiB less
+BATCH = 64
+SETS, SHARES = ("singles", "pairs", "threes"), (0.72, 0.23, 0.05)
+LOOK, LOOK_EVERY = 0.1, 4  # weight of looking at the right words, and in which steps it is asked
+RARELY = 200  # steps after which the sets are opened anew
 
 
-def velocity(painter: Painter, batch: Batch) -> Tensor:
-    """What the generator of this batch predicts, (B, C, h, w)."""
-    states = batch.states
-    if batch.e is not None:
-        states = painter.with_identity(states, batch.where, batch.e)
-    identity = batch.e is not None
-    return painter(batch.x, batch.t, states, batch.pooled, identity=identity).float()
+def new_unet() -> UNet2DConditionModel:
+    """SDXL's class: two levels, attention at the coarse one, as SDXL has it; text_time conditioning."""
+    return UNet2DConditionModel(
+        sample_size=SIZE // FACTOR, in_channels=CHANNELS, out_channels=CHANNELS,
+        block_out_channels=LEVELS, layers_per_block=1, transformer_layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=tuple(c // HEAD for c in LEVELS), cross_attention_dim=sum(WIDTHS),
+        addition_embed_type="text_time", addition_time_embed_dim=32,
+        projection_class_embeddings_input_dim=WIDTHS[1] + 6 * 32, use_linear_projection=True,
+        norm_num_groups=32, time_embedding_dim=TIME,
+    )  # fmt: skip
+
+
+def calm_attention(unet: UNet2DConditionModel) -> None:
+    """Queries of unit size and keys of 2.5 in the cross attention, for words of unit size.
+
+    So a word outweighs the fifty empty rows behind the prompt, whose states are zero. With the
+    default start the attention saturated within minutes: every pixel looked at the first token alone.
+    """
+    for name, module in unet.named_modules():
+        if name.endswith("attn2"):
+            for projection, size in ((module.to_q, 1.0), (module.to_k, 2.5)):
+                nn.init.normal_(projection.weight, std=size * projection.in_features**-0.5)
+
+
+def watch(unet: UNet2DConditionModel) -> list[Looking]:
+    """Plain attention, whose fused kernel's backward pass is slow on a CPU; the cross attentions keep
+    their weights."""
+    unet.set_attn_processor(AttnProcessor())
+    layers = []
+    for name, module in unet.named_modules():
+        if name.endswith("attn2"):
+            module.set_processor(Looking())
+            layers.append(module.processor)
+    return layers
+
+
+def predicted(unet: nn.Module, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor) -> Tensor:
+    """What ``unet`` says of whole pictures at their own size, (B, C, h, w)."""
+    h, w = (FACTOR * s for s in x.shape[-2:])
+    ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=pooled.dtype, device=x.device)
+    extra = dict(text_embeds=pooled, time_ids=ids.expand(len(x), -1))
+    return unet(x, t, states, added_cond_kwargs=extra).sample
+
+
+def new_optimizers(unet: nn.Module) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices; AdamW for the rest, queries and keys among it."""
+    outer = ("conv_in", "conv_out", "to_q", "to_k")
+    named = dict(unet.named_parameters())
+    body = [p for n, p in named.items() if p.ndim >= 2 and not any(k in n for k in outer)]
+    chosen = set(map(id, body))
+    rest = [p for p in named.values() if id(p) not in chosen]
+    return [
+        Muon(body, 0.02, weight_decay=0.01),
+        torch.optim.AdamW(rest, 8e-4, betas=(0.9, 0.99), fused=True),
+    ]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B pictures of one size: clean latents, loss weights of cells (B, h, w), shares of cells
+    (B, groups, h, w), what is said of them, and their set and numbers."""
+
+    z: Tensor
+    weight: Tensor
+    cells: Tensor
+    said: Said
+    data: PictureSet
+    numbers: np.ndarray
+
+
+def weight_of_cells(cells: Tensor) -> Tensor:
+    """(B, h, w) of mean one: skin counts more than a coat, eyes and mouths most."""
+    skin, fine = cells[:, GROUPS.index("face")], cells[:, GROUPS.index("fine")]
+    weight = 1 + 1.5 * skin + 6 * fine
+    return weight / weight.mean((1, 2), keepdim=True)
+
+
+class Draw:
+    """Draws batches, each from one set, so that all of its pictures have one size."""
+
+    def __init__(self, seed: list[int]) -> None:
+        self.rng, self.speaker = np.random.default_rng(seed), Speaker()
+        self.sets: list[Latents] = []
+        self.count = 0
+
+    def __call__(self, batch: int) -> Batch:
+        """``batch`` pictures, or fewer of wider ones."""
+        if self.count % RARELY == 0:
+            opened = [Latents(s) for s in open_there(*SETS)]
+            self.sets = [s for s in opened if len(s.numbers)]
+            self.arrays = [s.arrays(CHANNELS) for s in self.sets]
+            shares = np.array([SHARES[SETS.index(s.data.folder.name)] for s in self.sets])
+            self.shares = shares / shares.sum()
+        self.count += 1
+        k = int(self.rng.choice(len(self.sets), p=self.shares))
+        latents, (z, cells) = self.sets[k], self.arrays[k]
+        count = max(1, batch * z.shape[2] // z.shape[3])
+        numbers = np.sort(self.rng.choice(latents.numbers, count))
+        shots = latents.data.shots
+        texts = [worded(shots[int(n)].record, self.rng) for n in numbers]
+        there = torch.from_numpy(cells[numbers]).float() / 255
+        clean = torch.from_numpy(z[numbers]).float()
+        clean, there = moved(clean, there)
+        said = self.speaker.encode(texts)
+        return Batch(clean, weight_of_cells(there), there, said, latents.data, numbers)
 
 
 @torch.no_grad()
-def visibility(ready: Ready, count: int = 32) -> Tensor:
+def visibility(count: int = 32) -> Tensor:
     """(C, 1, 1) how much each latent channel changes the pixels of faces, of mean one.
 
     Latents are normalised channel by channel, and some channels hardly show: without this the
     network spends itself on those.
     """
-    vae, rng = load_vae(), torch.Generator().manual_seed(0)
-    scale = [x.view(-1, 1, 1) for x in (ready.std, ready.mean)]
-    pixels = lambda z: vae.decode(torch.addcmul(scale[1], z, scale[0])).sample
-    of = torch.linspace(0, len(ready.people) - 1, count).long()
-    z = ready.latents[0, of].float()
-    weight = F.interpolate(ready.weight[of, None], scale_factor=8)
-    weight, before = weight - weight.amin((1, 2, 3), keepdim=True), pixels(z)
-    changed = []
-    for c in range(z.shape[1]):
-        other = z.clone()
-        other[:, c] += 0.3 * torch.randn(z[:, c].shape, generator=rng)
-        changed.append(((pixels(other) - before).square() * weight).mean())
-    shown = torch.stack(changed) ** 0.75  # a little for the finest, which are eyes and glasses
+    vae, rng, (mean, std) = load_vae(), torch.Generator().manual_seed(0), load_norm()
+    latents = Latents(open_there("singles")[0])
+    z, cells = latents.arrays(CHANNELS)
+    of = latents.numbers[:: max(1, len(latents.numbers) // count)][:count]
+    z, cells = torch.from_numpy(z[of]).float(), torch.from_numpy(cells[of]).float() / 255
+    weight = weight_of_cells(cells)[:, None].repeat_interleave(FACTOR, 2)
+    weight = weight.repeat_interleave(FACTOR, 3)
+    pixels = lambda z: vae.decode(z * std + mean).sample.float()
+    with mixed(torch.device("cpu")):
+        before, changed = pixels(z), []
+        for c in range(z.shape[1]):
+            other = z.clone()
+            other[:, c] += 0.3 * torch.randn(z[:, c].shape, generator=rng)
+            changed.append(((pixels(other) - before).square() * weight).mean())
+    shown = torch.stack(changed) ** 0.5  # less for the coarse ones: the finest are eyes and glasses
     return (shown / shown.mean()).view(-1, 1, 1)
 
 
-def squared_error(v: Tensor, batch: Batch, alpha_bar: Tensor, visible: Tensor) -> Tensor:
-    """(B,) weighted by channel, cell and noise; ``visible`` of `visibility`."""
-    error = (((v - batch.target).square() * visible).mean(1) * batch.weight).mean((1, 2))
-    return error * min_snr(batch.t, alpha_bar)
-
-
-def unlikeness(
-    v: Tensor, batch: Batch, perception: Perception, alpha_bar: Tensor
-) -> tuple[Tensor, Tensor]:
-    """How unlike the clean faces those are that the network believes in, and in how far they are
-    of another person.
-
-    What a face looks like is asked only where enough of the picture shows through the noise, for
-    before it can only be guessed. Who it is has been said by the identity, whatever the noise.
-    """
-    a = alpha_bar[batch.t][batch.one]
-    corner, level = batch.corner[batch.one], a.view(-1, 1, 1, 1)
-    believed = level.sqrt() * batch.x[batch.one] - (1 - level).sqrt() * v[batch.one]
-    *seen, who = perception(cut(believed, corner))
-    with torch.no_grad():
-        *wanted, person = perception(cut(batch.clean[batch.one], corner))
-    unlike = distance(tuple(seen), tuple(wanted))[a > CLEAR].sum() / len(v)
-    other = 1 - F.cosine_similarity(who.float(), person.float())
-    return unlike, other[a > HEARD].sum() / len(v)
-
-
-def loss_of(
-    painter: Painter, b: Batch, perception: Perception, alpha_bar: Tensor, visible: Tensor
-) -> tuple[Tensor, dict[str, float]]:
-    """What a generator is held to on its half of a batch, and its parts by name."""
-    with mixed():
-        v = velocity(painter, b)
-        unlike, other = unlikeness(v, b, perception, alpha_bar)
-    error = squared_error(v, b, alpha_bar, visible).mean()
-    looked = inattention(painter.looking, b.about, b.cells)
-    loss = error + UNLIKE * unlike + LOOK * looked
-    if b.e is None:
-        return loss, {"plain": float(error.detach()), "looked plain": float(looked.detach())}
-    shown = dict(faced=error, looked=looked, unlike=unlike, other=other)
-    return loss + OTHER * other, {k: float(x.detach()) for k, x in shown.items()}
-
-
-def train(minutes: float, ready: Ready, *, batch: int, name: str = "unet") -> None:
-    """Both halves in every step, for ``minutes``."""
-    painter, perception = Painter(), load_perception().to(DEVICE)
-    optimizers = new_optimizers(painter)
-    run = Run(name, painter, optimizers, minutes=minutes, ema=0.995, decay_from=0.85, warmup=100)
-    torch.manual_seed(run.step * 16 + run.rank)
-    draw, (visible,) = Draw(ready, bare_captions(ready)), moved(visibility(ready))
-    drawn = time.time()
-    for _ in run:
-        losses, shown = [], {}
-        for identity in (False, True):
-            b = draw(batch // 2, identity=identity)
-            loss, told = loss_of(painter, b, perception, draw.alpha_bar, visible)
-            losses.append(loss)
-            shown |= told
-        run.update(sum(losses) / 2, **shown)
-        if time.time() - drawn > 600 and not run.rank:
-            run.save()
-            sheet(ready, BUILD / f"{name}_{run.step:05d}.png")
-            drawn = time.time()
-
-
-@torch.inference_mode()
-def sample(
-    painter: Painter,
-    states: Tensor,
-    pooled: Tensor,
-    *,
-    identity: bool,
-    guidance: float,
-    steps: int,
-    seed: int,
+def squared_error(
+    v: Tensor, target: Tensor, t: Tensor, weight: Tensor, alpha_bar: Tensor, visible: Tensor
 ) -> Tensor:
-    """Ancestral samples (B, C, h, w) from rows [conditions..., empty]."""
-    s, rng = scheduler(), torch.Generator().manual_seed(seed)
-    s.set_timesteps(steps)
-    n = len(states) - 1
-    z = torch.randn(n, LATENT_CHANNELS, SIZE // 8, SIZE // 8, generator=rng)
-    h = torch.cat([states[-1:].expand(n, -1, -1), states[:-1]])
-    p = torch.cat([pooled[-1:].expand(n, -1), pooled[:-1]])
-    for t in s.timesteps:
-        with mixed(CPU):
-            u, c = (
-                painter(torch.cat([z, z]), t.expand(2 * n), h, p, identity=identity)
-                .float()
-                .chunk(2)
-            )
-        z = s.step(u + guidance * (c - u), t, z, eta=1.0, generator=rng).prev_sample
-    return z
+    """(B,) weighted by channel, cell and noise."""
+    error = (((v - target).square() * visible).mean(1) * weight).mean((1, 2))
+    return error * min_snr(t, alpha_bar)
 
 
-@torch.inference_mode()
-def sheet(
-    ready: Ready,
-    out: Path,
-    name: str = "unet",
-    *,
-    columns: int = 8,
-    guidance: float = 2.0,
-) -> None:
-    """Four rows: training pictures as the autoencoder gives them back; the general generator from
-    their captions; the identity generator from these and other pictures of the person; two people
-    from the general generator."""
-    painter, vae = load_trained(name, Painter()), load_vae()
-    others = companions(ready.people, among=portraits_of(ready))
-    k = torch.arange(columns) * 997 % len(others)
-    k = torch.tensor([next(j for j in range(j, len(others)) if len(others[j])) for j in k.tolist()])
-    rows = torch.cat([k * WORDINGS, torch.tensor([len(ready.states) - 1])])
-    states, pooled, where = ready.states[rows].float(), ready.pooled[rows], ready.where[rows]
-    draw = lambda h, p, identity: sample(
-        painter, h, p, identity=identity, guidance=guidance, steps=25, seed=1
-    )
-    plain = draw(states, pooled, False)
-    e = torch.stack([ready.embeddings[torch.from_numpy(others[j])].mean(0) for j in k.tolist()])
-    every = torch.arange(columns)
-    fused = torch.cat([painter.with_identity(states[:-1], where[:-1], e), states[-1:]])
-    rendered = ready.latents[0, k].float()
-    pages = [rendered, plain, draw(fused, pooled, True)]
-    if len(ready.rows) > len(others):
-        pairs = torch.cat([(len(others) + every * 97) * WORDINGS, rows[-1:]])
-        pages.append(draw(ready.states[pairs].float(), ready.pooled[pairs], False))
-    m, s = ready.mean.view(-1, 1, 1), ready.std.view(-1, 1, 1)
-    rows_of_pixels = []
-    for z in pages:
-        with mixed(CPU):
-            y = vae.decode(z * s + m).sample.float().clamp(-1, 1)
-        rows_of_pixels.append(np.concatenate(list(to_images(y)), 1))
-    Image.fromarray(np.concatenate(rows_of_pixels)).save(out)
+def train(
+    minutes: float, *, cool: bool = False, batch: int = BATCH, steps: int | None = None,
+    dense: bool = False,
+) -> None:  # fmt: skip
+    """Learn to take the noise from latents, told what they show."""
+    unet = new_unet()
+    layers = watch(unet)
+    calm_attention(unet)
+    run = Run(
+        COOLED if cool else NAME, unet, new_optimizers(unet), minutes=minutes, steps=steps,
+        ema=0.99 if cool else 0.999, decay_from=0.0 if cool else None,
+        start=NAME if cool else None, warmup=1 if cool else 100,
+    )  # fmt: skip
+    torch.manual_seed(run.step * 16 + run.rank)
+    draw, parts = Draw([run.step, run.rank]), Dense(unet) if dense else None
+    alpha_bar, visible = moved(scheduler().alphas_cumprod, visibility(4 if steps else 32))
+    for _ in run:
+        b = draw(batch)
+        t = draw_times(len(b.z), DEVICE)
+        x, target = noised(b.z, near_noise(b.z), t, alpha_bar)
+        with mixed():
+            v = predicted(unet, x, t, b.said.states, b.said.pooled).float()
+        error = squared_error(v, target, t, b.weight, alpha_bar, visible).mean()
+        loss, shown = error, {"error": error}
+        if run.step % LOOK_EVERY == 0:
+            looked = inattention(layers, b.said.about, b.cells)
+            loss, shown = loss + LOOK_EVERY * LOOK * looked, shown | {"looked": looked}
+        if parts is not None:
+            told = parts.untold(b.cells)
+            loss, shown = loss + DENSE * told, shown | {"parts": told}
+        run.update(loss, **shown)
+
+
+def load_unet(name: str | None = None) -> UNet2DConditionModel:
+    """The trained U-Net: the cooled one, if there is one and no other is asked for."""
+    unet = new_unet()
+    watch(unet)
+    return load_trained(name or (COOLED if trained(COOLED) else NAME), unet)
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_training_options(parser, minutes=180)
-    parser.add_argument("--sheet", type=Path, help="only draw samples")
-    parser.add_argument("--guidance", type=float, default=2.0)
-    options = parser.parse_args()
-    sets = open_sets(options)
-    if options.sheet or not (LATENTS.exists() and CAPTIONS.exists()):
-        torch.set_num_threads(options.threads)
-        ready = prepare(*sets)
-        if options.sheet:
-            sheet(ready, options.sheet, guidance=options.guidance)
-            return
-    spawn(options.threads)
-    train(options.minutes, prepare(*sets), batch=options.batch)
+    options = stage_options(__doc__, minutes=600, batch=BATCH, flags=("--cool", "--dense"))
+    if not options.report:
+        train(
+            options.minutes, cool=options.cool, batch=options.batch, steps=options.steps,
+            dense=options.dense,
+        )  # fmt: skip
+    if options.rank == 0:
+        from ..checks.painting import report
+
+        name = COOLED if options.cool else NAME
+        print(report(name, count=4 if options.tiny else 32, steps=2 if options.tiny else 20))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What the stages share: loop, optimizer, noise."""
+"""What all stages of training share."""

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from identitystory.models.device import resolve_dtype
+from ..package import resolve_dtype
 
 
 def orthogonalized(g: Tensor, iterations: int = 5) -> Tensor:

@@ -1,203 +1,233 @@
-"""The words for a picture: a description of somebody, then what the scene shows.
+"""Plain English for a record: a description of everybody, then what the scene shows.
 
-``caption`` draws a wording at random: synonyms, order, length. It says only what shows, and leaves
-things out as people do. Every caption has the two-part form that a story's prompt has:
-"a young woman with long red hair and freckles" + "smiling on a beach at sunset, in a green shirt".
+A caption says between two and all of the attributes, at random, and every word of it is true: "a portrait of a young
+woman with long red hair and freckles smiling on a beach at sunset, in a green shirt". People are named from the left.
 """
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-NOUNS = {
-    ("man", "child"): ["boy", "boy", "little boy", "young boy"],
-    ("woman", "child"): ["girl", "girl", "little girl", "young girl"],
-    ("man", "young"): ["young man", "young man", "man"],
-    ("woman", "young"): ["young woman", "young woman", "woman"],
-    ("man", "middle-aged"): ["middle-aged man", "middle-aged man", "man"],
-    ("woman", "middle-aged"): ["middle-aged woman", "middle-aged woman", "woman"],
-    ("man", "old"): ["old man", "elderly man", "older man"],
-    ("woman", "old"): ["old woman", "elderly woman", "older woman"],
-}
-ANCESTRY = {"african": "African", "asian": "Asian", "european": "European", "mixed": ""}
-SKIN = {
-    "light": ["light skin", "fair skin", "pale skin"],
-    "brown": ["brown skin", "tan skin", "olive skin"],
-    "dark": ["dark skin", "dark skin", "deep brown skin"],
-}
-HAIR_COLOUR = {
-    "black": ["black"], "dark brown": ["dark brown", "dark"], "brown": ["brown"],
-    "blond": ["blond", "blonde"], "red": ["red", "ginger"], "gray": ["gray", "grey"],
-    "white": ["white"],
-}  # fmt: skip
-HAIR = {
-    "long": ["long {} hair", "long {} hair", "long straight {} hair"],
-    "short": ["short {} hair", "short {} hair", "{} hair"],
-    "bob": ["a {} bob", "{} bobbed hair", "chin-length {} hair"],
-    "ponytail": ["{} hair tied back", "a {} ponytail"],
-    "afro": ["a {} afro", "curly {} hair"],
-    "curly": ["curly {} hair", "curly {} hair", "{} curls"],
-    "buzzed": ["very short {} hair", "a {} buzz cut"],
-    "bald": ["a bald head", "no hair", "a shaved head"],
-}
-BEARD = {
-    "stubble": ["stubble", "a stubbly chin"],
-    "full": ["a full beard", "a beard", "a thick beard"],
-    "moustache": ["a moustache"],
-    "goatee": ["a goatee", "a small beard"],
-}
-GLASSES = {"round": ["round glasses", "glasses"], "rectangular": ["glasses", "rectangular glasses"]}
-EYES = {
-    "dark": "dark",
-    "brown": "brown",
-    "blue": "blue",
-    "green": "green",
-    "hazel": "hazel",
-    "gray": "gray",
-}
-EXPRESSION = {
-    "neutral": ["", "", "with a calm face", "looking calm"],
-    "smile": ["smiling", "smiling", "with a smile", "happy", "with a gentle smile"],
-    "laugh": ["laughing", "laughing", "with a big laugh"],
-    "surprise": ["surprised", "surprised", "looking surprised", "astonished"],
-    "anger": ["angry", "angry", "looking angry", "frowning"],
-    "sadness": ["sad", "sad", "looking sad", "unhappy"],
-}
-POSE = {
-    "stand": ["", "", "standing"], "wave": ["waving", "waving a hand", "greeting"],
-    "arms raised": ["with arms raised", "cheering"], "walk": ["walking"], "sit": ["sitting"],
-    "lean": ["", "leaning", "leaning to one side"],
-}  # fmt: skip
-OUTFIT = {
-    "t-shirt": ["t-shirt", "shirt", "tee"],
-    "long-sleeved shirt": ["shirt", "long-sleeved shirt"],
-    "vest": ["vest", "sleeveless top", "top"],
-    "dress": ["dress"],
-    "suit": ["suit"],
-    "overalls": ["overalls"],
-    "sportswear": ["sports top", "sports shirt"],
-    "sweater": ["sweater", "pullover", "jumper"],
-    "striped shirt": ["striped shirt", "striped sweater"],
-    "jacket": ["jacket", "coat"],
-    "blouse": ["blouse"],
-    "work clothes": ["work clothes", "work shirt"],
-}
-PLACE = {
-    "studio": ["in a studio", "in a photo studio", "in front of a plain wall"],
-    "beach": ["on a beach", "on the beach", "by the sea"],
-    "forest": ["in a forest", "in the forest", "in the woods", "among trees"],
-    "kitchen": ["in a kitchen", "in the kitchen"],
-    "city street": ["on a city street", "in the city", "in a street", "in town"],
-    "library": ["in a library", "in the library", "in front of book shelves"],
-    "snowy mountains": ["in snowy mountains", "in the snow", "in the mountains"],
-    "meadow": ["in a meadow", "in a field", "in a park", "on the grass"],
-    "desert": ["in a desert", "in the desert", "among dunes"],
-    "living room": ["in a living room", "at home", "in a room with a window"],
-    "harbour": ["at a lighthouse", "near the lighthouse", "at the harbour", "on the pier"],
-    "garden": ["in a garden", "in the garden", "by a rose hedge"],
-    "cafe": ["in a cafe", "in a coffee shop", "in a restaurant"],
-    "office": ["in an office", "at work in an office"],
-}
-HOUR = {
-    "day": ["", "", "by day", "in the daytime", "under a blue sky"],
-    "sunset": ["at sunset", "at sunset", "in the evening", "at dusk", "at dawn"],
-    "night": ["at night", "at night", "under the stars", "by night"],
-}
-FRAMING = {
-    "portrait": ["a portrait of", "a close-up of", "a close-up photo of", ""],
-    "half-body": ["a half-body photo of", "a photo of", "a medium shot of", ""],
-    "full-body": ["a full-body photo of", "a wide shot of"],
-}
-INDOOR_PLACES = frozenset({"studio", "kitchen", "library", "cafe", "office"})
+from . import words
+from .colour import COLOURS
+from .records import (
+    INDOORS,
+    Moment,
+    Person,
+    Place,
+    Record,
+    age_group,
+    eye_colour,
+    hair_colour,
+    skin_group,
+)
+from .things import things_of
+
+IRIS_WORDS = {"dark": "dark", "brown": "brown", "hazel": "hazel", "green": "green",
+              "blue": "blue", "gray": "gray"}  # fmt: skip
+
+# Rooms where only a lit lamp tells the hour.
+WITHOUT_WINDOW = frozenset({"library", "cafe", "studio", "plain wall"})
 
 
 def _one(rng: np.random.Generator, options) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def _article(words: str) -> str:
-    plural = words.endswith(("clothes", "overalls"))
-    return (
-        words
-        if plural
-        else f"{'an' if words[0].lower() in 'aeiou' and not words.startswith('Eur') else 'a'} {words}"
-    )
+def _article(phrase: str) -> str:
+    if re.search(r"overalls|work clothes", phrase):
+        return phrase
+    return f"{'an' if phrase[0].lower() in 'aeiou' else 'a'} {phrase}"
 
 
-def description(facts: dict, rng: np.random.Generator) -> str:
-    """Who it is: "an elderly man with a white beard and glasses"."""
-    noun = _one(rng, NOUNS[facts["sex"], facts["age"]])
-    front = ANCESTRY[facts["ancestry"]] if rng.random() < 0.35 else ""
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _hair(person: Person, rng: np.random.Generator) -> str:
+    if person.hair == "headscarf":
+        return _one(rng, words.HAIR["headscarf"]).format(person.accent)
+    if person.hair == "bald":
+        rim = person.age > 40 and person.masc > 0.5
+        return "a bald head" if rim else _one(rng, words.HAIR["bald"])
+    colour = _one(rng, words.HAIR_COLOUR[hair_colour(person)])
+    chance = rng.random()
+    if chance < 0.10:
+        return f"{colour} hair"
+    phrase = _one(rng, words.HAIR[person.hair])
+    if chance < 0.18:  # the cut alone
+        return phrase.replace("{} ", "")
+    return phrase.format(colour)
+
+
+def _beard(person: Person, rng: np.random.Generator) -> str:
+    phrase = _one(rng, words.BEARD[person.beard])
+    if person.grey > 0.88 and person.beard != "stubble" and rng.random() < 0.6:
+        return phrase.replace("a ", "a white ", 1)
+    return phrase
+
+
+def describe(person: Person, rng: np.random.Generator) -> str:
+    """Who it is, by two to all of the traits: "an old man with a white beard and glasses"."""
+    group, skin = age_group(person.age), skin_group(person.tone)
+    sex = "man" if person.masc > 0.5 else "woman"
+    noun = _one(rng, words.NOUNS[sex, group])
+    much = rng.uniform(0.25, 1.0)  # how talkative this caption is
+    say = lambda share: rng.random() < share * (0.4 + 0.6 * much)
     traits = []
-    if rng.random() < 0.85:
-        colour = "" if facts["hair"] == "bald" else _one(rng, HAIR_COLOUR[facts["hair_colour"]])
-        if colour and rng.random() < 0.08:  # sometimes only one of length and colour
-            traits.append(f"{colour} hair")
-        else:
-            traits.append(_one(rng, HAIR[facts["hair"]]).format(colour))
-    if facts["beard"] != "none" and rng.random() < 0.9:
-        traits.append(_one(rng, BEARD[facts["beard"]]))
-    if facts["glasses"] != "none" and rng.random() < 0.92:
-        traits.append(_one(rng, GLASSES[facts["glasses"]]))
-    if rng.random() < 0.4:
-        traits.append(_one(rng, SKIN[facts["skin"]]))
-    if facts["freckles"] and rng.random() < 0.5:
+    if say(0.95):
+        traits.append(_hair(person, rng))
+    if person.beard != "none" and say(0.95):
+        traits.append(_beard(person, rng))
+    if person.glasses != "none" and say(0.95):
+        traits.append(_one(rng, words.GLASSES[person.glasses]))
+    said_black = skin == "dark" and group != "teenager" and say(0.25)
+    if said_black:
+        noun = re.sub(r"\b(man|woman|boy|girl)$", r"Black \1", noun)
+    elif say(0.5):
+        traits.append(_one(rng, words.SKIN[skin]))
+    if person.freckles > 0.35 and say(0.6):
         traits.append("freckles")
-    if facts["framing"] == "portrait" and rng.random() < 0.2:
-        traits.append(f"{EYES[facts['eyes']]} eyes")
-    rng.shuffle(traits)
-    words = f"{front} {noun}".strip()
-    who = _article(words)
+    if say(0.22):
+        traits.append(f"{IRIS_WORDS[eye_colour(person)]} eyes")
+    absent = []
+    if person.glasses == "none" and rng.random() < 0.05:
+        absent.append(_one(rng, ("without glasses", "no glasses")))
+    grown = group not in ("child", "teenager")
+    if person.beard == "none" and sex == "man" and grown and rng.random() < 0.07:
+        absent.append(_one(rng, ("without a beard", "no beard")))
     if not traits:
-        return who
-    listed = traits[0] if len(traits) == 1 else f"{', '.join(traits[:-1])} and {traits[-1]}"
-    return f"{who} with {listed}"
+        traits.append(_hair(person, rng))
+    rng.shuffle(traits)
+    traits += [a for a in absent if a.startswith("no ")]
+    without = "".join(f" {a}" for a in absent if a.startswith("without"))
+    return f"{_article(noun)} with {_listed(traits)}{without}"
 
 
-def scene(facts: dict, rng: np.random.Generator) -> str:
-    """What the picture shows of the moment: "smiling on a beach at sunset, in a green shirt"."""
-    outfit = _one(rng, OUTFIT[facts["outfit"]])
-    wearing = (
-        f"{_one(rng, ['in', 'wearing', 'dressed in'])} {_article(facts['colour'] + ' ' + outfit)}"
-    )
-    if rng.random() < 0.3:
-        wearing = ""
-    doing = [_one(rng, EXPRESSION[facts["expression"]])]
-    if facts["framing"] != "portrait":
-        doing.append(_one(rng, POSE[facts["pose"]]))
-    place = _one(rng, PLACE[facts["place"]]) if rng.random() < 0.95 else ""
-    hour = "" if facts["place"] in INDOOR_PLACES else _one(rng, HOUR[facts["hour"]])
-    action = " and ".join(x for x in doing if x)
-    where = " ".join(x for x in (place, hour) if x)
-    parts = [" ".join(x for x in (action, where) if x), wearing]
+def clothes(moment: Moment, rng: np.random.Generator) -> str:
+    """What somebody wears: "a red jacket over a white shirt"."""
+    phrase = _one(rng, words.OUTFIT[moment.outfit])
+    phrase = phrase.format(c=moment.colour, d=moment.second)
+    phrase = re.sub(r"\ba orange\b", "an orange", phrase)
+    return _article(phrase)
+
+
+def _where(place: Place, rng: np.random.Generator, chance: float = 0.95) -> str:
+    where = _one(rng, words.PLACE[place.name]) if rng.random() < chance else ""
+    hours = list(words.HOUR[place.hour])
+    if place.name in WITHOUT_WINDOW and place.hour in ("dawn", "day"):
+        hours = [""]
+    elif place.name in INDOORS:
+        hours = ["", *hours]
+    if place.name not in INDOORS:
+        hours += words.OUTDOOR_HOUR.get(place.hour, ())
+    hour = _one(rng, hours) if rng.random() < 0.85 else ""
+    return " ".join(x for x in (where, hour) if x)
+
+
+def _scene(record: Record, who: int, rng: np.random.Generator, dressed: str = "") -> str:
+    moment = record.moments[who]
+    doing = [_one(rng, words.EXPRESSION[moment.expression])]
+    if record.framing == "half-body":
+        doing.append(_one(rng, words.GESTURE[moment.gesture]))
+    action = " and ".join(x for x in doing if x and rng.random() < 0.92)
+    if not dressed and rng.random() < 0.72:
+        how = _one(rng, ("in", "wearing", "dressed in"))
+        dressed = f"{how} {clothes(moment, rng)}"
+    parts = [" ".join(x for x in (action, _where(record.place, rng)) if x), dressed]
     if rng.random() < 0.35:
-        parts = [wearing, " ".join(x for x in (action, where) if x)]
+        parts.reverse()
     return ", ".join(x for x in parts if x)
 
 
-def cast(facts: dict, rng: np.random.Generator) -> str:
-    """Who is in the picture: "an old man with a white beard and a girl with brown hair"."""
-    everybody = [facts, *({**facts, **other} for other in facts.get("others", ()))]
-    return " and ".join(description(person, rng) for person in everybody)
+def _company(record: Record, rng: np.random.Generator) -> str:
+    """Two or three people: each described, then what they share or what each does."""
+    moments = record.moments
+    alike = len({m.expression for m in moments}) == 1
+    same = len({(m.outfit, m.colour, m.second) for m in moments}) == 1
+    people = []
+    each = not alike and rng.random() < 0.6
+    dress = not same and rng.random() < 0.45
+    for person, moment in zip(record.people, moments, strict=True):
+        text = describe(person, rng)
+        if each:
+            text += f" {_one(rng, words.EXPRESSION[moment.expression])}".rstrip()
+        if dress:
+            text += f" {_one(rng, ('in', 'wearing'))} {clothes(moment, rng)}"
+        people.append(text)
+    joined = (
+        " and ".join(people) if len(people) == 2 else f"{people[0]}, {people[1]} and {people[2]}"
+    )
+    action = _one(rng, words.EXPRESSION[moments[0].expression]) if alike else ""
+    parts = [" ".join(x for x in (action, _where(record.place, rng)) if x)]
+    if same and rng.random() < 0.7:
+        parts.append(f"{_one(rng, ('in', 'wearing', 'dressed in'))} {clothes(moments[0], rng)}")
+        if rng.random() < 0.35:
+            parts.reverse()
+    scene = ", ".join(x for x in parts if x)
+    return f"{joined} {scene}".strip()
 
 
-def caption(facts: dict, seed: int) -> str:
-    """One wording for a picture's facts, drawn from ``seed``."""
-    rng = np.random.default_rng([seed, 6])
-    who = cast(facts, rng)
-    what = scene(facts, rng)
-    text = f"{_one(rng, FRAMING[facts['framing']])} {who} {what}".strip()
-    return text if rng.random() < 0.8 else text.replace(f"{who} ", f"{who}, ", 1)
+def _empty(record: Record, rng: np.random.Generator) -> str:
+    """A place with nobody: "a kitchen at night with a cat, nobody in it"."""
+    place = record.place
+    text = _one(rng, words.VIEW[place.name])
+    hour = _one(rng, words.HOUR[place.hour])
+    if place.name in WITHOUT_WINDOW and place.hour in ("dawn", "day"):
+        hour = ""
+    things = [words.THING[t] for t in things_of(place)]
+    if place.hour in ("sunset", "night") and place.name in words.LIT and rng.random() < 0.5:
+        things.append(words.LIT[place.name])
+    elif words.FEATURE[place.name] and rng.random() < 0.45:
+        things.append(_one(rng, words.FEATURE[place.name]))
+    rng.shuffle(things)
+    text = " ".join(x for x in (text, hour) if x)
+    if things and rng.random() < 0.85:
+        joiner = " and " if " with " in text else " with "
+        text += joiner + _listed(things)
+    if rng.random() < 0.6:
+        text += f", {_one(rng, words.NOBODY)}"
+    return text
 
 
-def grammar_words() -> list[str]:
-    """Every word that a caption can contain, sorted."""
-    tables = [
-        NOUNS, SKIN, HAIR_COLOUR, HAIR, BEARD, GLASSES, EXPRESSION, POSE, OUTFIT, PLACE, HOUR, FRAMING,
-    ]  # fmt: skip
-    phrases = [phrase for table in tables for options in table.values() for phrase in options]
-    phrases += [*ANCESTRY.values(), *EYES.values(), "eyes freckles an and with in wearing dressed"]
-    from .people import CLOTH_COLOURS
+def caption(record: Record, rng: np.random.Generator) -> str:
+    """One wording for a record, drawn from ``rng``."""
+    frame = _one(rng, words.FRAMING[record.framing])
+    if record.framing == "nobody":
+        body = _empty(record, rng)
+    elif len(record.people) > 1:
+        body = _company(record, rng)
+    else:
+        who, what = describe(record.people[0], rng), _scene(record, 0, rng)
+        comma = "," if rng.random() < 0.2 and what else ""
+        body = f"{who}{comma} {what}".strip()
+    return f"{frame} {body}".strip()
 
-    phrases += CLOTH_COLOURS
-    return sorted({w for p in phrases for w in p.lower().replace("{}", " ").split()})
+
+def _vocabulary() -> tuple[str, ...]:
+    found: set[str] = set()
+
+    def take(value) -> None:
+        if isinstance(value, str):
+            found.update(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", value.lower()))
+        elif isinstance(value, dict):
+            for v in value.values():
+                take(v)
+        elif isinstance(value, tuple | list | frozenset):
+            for v in value:
+                take(v)
+
+    tables = ("NOUNS", "SKIN", "HAIR_COLOUR", "HAIR", "BEARD", "GLASSES", "EXPRESSION", "GESTURE",
+              "PLACE", "HOUR", "OUTDOOR_HOUR", "FRAMING", "NOBODY", "VIEW", "THING", "FEATURE", "LIT", "JOINING")  # fmt: skip
+    for name in tables:
+        take(getattr(words, name))
+    for phrases in words.OUTFIT.values():
+        take([p.format(c="red", d="red") for p in phrases])
+    take([list(IRIS_WORDS.values()), COLOURS])
+    return tuple(sorted(found))
+
+
+# Every word that a caption can contain, in lower case, sorted.
+VOCABULARY: tuple[str, ...] = _vocabulary()

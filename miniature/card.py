@@ -1,0 +1,109 @@
+"""``card.toml`` of a checkpoint: what it is made of, how long it was trained, how good it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+
+import torch
+
+from . import paths
+from .package import ATTRIBUTES, FEW_STEPS, TABLE
+from .pictures.recipe import HELD_OUT, HELD_OUT_SCENES
+from .pictures.sets import open_there
+from .training.loop import trained
+from .training.noise import GUIDANCE
+from .world.records import FRAMINGS, PLACES
+
+STAGES = (
+    "look", "vae", "vae_cool", "decoder", "text", "teacher", "tower", "segmenter", "reader",
+    "perception", "unet", "unet_cool", "identity_lora", "ip_adapter", "few_steps", "enlarger",
+    "little_people", "numbers",
+)  # fmt: skip
+SUITS = f"""\
+[suits]  # what presets that the paper does not fix are used with
+guidance = {GUIDANCE}
+steps = 20
+search_steps = {FEW_STEPS}
+sampler = "ancestral"
+negative = ""  # an empty prompt, which it was trained with
+identity_words = "scene"  # keeps expressions and clothes, see dev/log.md
+stories = "little_people"
+caveats = [
+    "The miniature paints drawn people at a small size. It shows whether a method works as written and how methods compare on one and the same model; its values say nothing about SDXL's, and cannot be held against the paper's.",
+    "Each measure is that of the checkpoint's own small CLIP where none other is installed.",
+    "Story-Adapter sees pictures through the miniature's identity tower, which knows people better than CLIP does. That flatters it.",
+]
+"""
+MACHINE = "one core with avx512_bf16, without AMX"
+
+
+def read_card(folder: Path) -> dict:
+    """The card that is there, or an empty one."""
+    path = folder / "card.toml"
+    empty: dict = {"training": {}, "measured": {}}
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
+
+
+def training_facts() -> dict[str, tuple[int, float]]:
+    """Steps and minutes of each stage, as its checkpoint says."""
+    facts = {}
+    for name in STAGES:
+        if trained(name):
+            state = torch.load(paths.checkpoint(name), weights_only=True, mmap=True)
+            facts[name] = (state["step"], round(state["spent"] / 60, 1))
+    return facts
+
+
+def measured() -> dict[str, object]:
+    """What the reports wrote beside their sheets."""
+    found: dict[str, object] = {}
+    for name in ("vae_cool", "decoder", "unet_cool", "kept"):
+        path = paths.state() / "sheets" / f"{name}.json"
+        if path.exists():
+            known = json.loads(path.read_text())
+            known = known.get("mean", known)
+            found |= {f"{name}_{k}": v for k, v in known.items() if isinstance(v, int | float)}
+    return {k.replace(" ", "_"): v for k, v in found.items()}
+
+
+def write_card(folder: Path) -> None:
+    """Data, steps, minutes, measured quality, sha256 of every weight file."""
+    quoted = json.dumps
+    lines = [
+        "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
+        'name = "identitystory miniature, version 1"',
+        'licence = "Apache-2.0; drawn by the workshop from nothing but numbers"',
+        "size = 256",
+        "",
+        *SUITS.splitlines(),
+        "",
+        "[data]",
+        'source = "the storybook world (miniature/world), drawn for this purpose"',
+    ]
+    lines += [f"{s.folder.name} = {len(s.numbers)}  # pictures" for s in open_there(
+        "singles", "pairs", "threes", "strangers", "held_out", "held_out_pairs")]  # fmt: skip
+    lines += [
+        f'held_out_people = "from {HELD_OUT} on"',
+        f"held_out_scenes = {quoted([' / '.join(s) for s in sorted(HELD_OUT_SCENES)])}",
+        f"places = {quoted(PLACES)}",
+        f"framings = {quoted(FRAMINGS)}",
+        "",
+        "[training]  # optimizer steps, minutes on the machine below",
+        f"machine = {quoted(MACHINE)}",
+    ]
+    lines += [f"{n} = {{ steps = {s}, minutes = {m} }}" for n, (s, m) in training_facts().items()]
+    lines += ["", "[measured]"]
+    lines += [f"{k} = {quoted(v)}" for k, v in measured().items()]
+    table = folder / ATTRIBUTES / TABLE
+    if table.exists():
+        accuracy = json.loads(table.read_text(encoding="utf-8"))["accuracy"]
+        lines += ["", "[attributes]  # how often attributes/ reads them right off held-out people"]
+        lines += [f"{quoted(k)} = {v}" for k, v in accuracy.items()]
+    lines += ["", "[sha256]"]
+    for file in sorted(folder.rglob("*.safetensors")):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        lines.append(f'"{file.relative_to(folder).as_posix()}" = "{digest}"')
+    (folder / "card.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,1 +1,0 @@
-"""The new workshop of the miniature: a storybook world, drawn from nothing but numbers."""

@@ -1,1 +1,0 @@
-"""Measures and sheets of what was trained."""

@@ -1,1 +1,0 @@
-"""Sets of drawn pictures, and how networks are shown them."""

@@ -1,1 +1,0 @@
-"""The stages of training, one module each; ``storybook.train`` runs them in order."""

@@ -1,1 +1,0 @@
-"""What all stages of training share."""

@@ -1,0 +1,105 @@
+"""A packed checkpoint is in SDXL's and PhotoMaker's layout, and the way back works."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+
+from miniature import pack, paths, unpack
+from miniature.stages import enlarger, identity_lora, text, tower, unet, vae
+from miniature.stages.painter import Painter, load_plain, plain_state
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory):
+    """Checkpoints of untrained networks."""
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("state")
+    patch.setenv(paths.VARIABLE, str(folder))
+    (folder / "checkpoints").mkdir()
+    torch.manual_seed(0)
+    painter = identity_lora.Listener()
+    plain = unet.new_unet()
+    load_plain(painter, plain.state_dict())
+    models = {
+        "text": text.Teaching(len(text.make_tokenizers()[0])), "vae": vae.Taught(),
+        "unet": plain, "tower": tower.Tower(), "identity_lora": painter,
+        "enlarger": enlarger.Enlarger(),
+    }  # fmt: skip
+    for name, model in models.items():
+        saved = dict(model=model.state_dict(), step=0, spent=0.0)
+        torch.save(saved, paths.checkpoint(name))
+    norm = dict(mean=torch.randn(vae.CHANNELS, 1, 1), std=torch.rand(vae.CHANNELS, 1, 1) + 0.5)
+    torch.save(norm, folder / "latents_norm.pt")
+    yield folder
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def packed(state):
+    """The checkpoint that they make."""
+    missing = pack.pack(state / "packed")
+    assert set(missing) == {"segmenter", "reader", "ip_adapter", "few_steps", "little_people"}
+    return state / "packed"
+
+
+def test_diffusers_opens_it_and_knows_the_factor(packed):
+    pipeline = StableDiffusionXLPipeline.from_pretrained(packed, torch_dtype=torch.float32)
+    assert pipeline.vae_scale_factor == vae.FACTOR
+    assert pipeline.default_sample_size * pipeline.vae_scale_factor == vae.SIZE
+    pipeline.set_progress_bar_config(disable=True)
+    image = pipeline("an old man on a beach", num_inference_steps=2, output_type="np").images[0]
+    assert image.shape == (vae.SIZE, vae.SIZE, 3)
+
+
+def test_it_is_small_enough(packed):
+    sizes = [f.stat().st_size for f in packed.rglob("*") if f.is_file()]
+    assert max(sizes) <= pack.LARGEST
+    assert sum(sizes) <= pack.WHOLE
+
+
+def test_latents_come_out_normalised(state):
+    plain, folded = vae.load_vae(), vae.load_vae()
+    mean, std = pack.load_norm()
+    pack.fold_normalisation(folded, mean, std)
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        z = plain.encode(x).latent_dist.mean
+        normal = folded.encode(x).latent_dist.mean
+        assert normal.allclose((z - mean) / std, atol=1e-4)
+        assert folded.decode(normal).sample.allclose(plain.decode(z).sample, atol=1e-3)
+
+
+def test_a_lora_can_be_taken_off(state):
+    painter, plain = Painter(), unet.load_unet()
+    load_plain(painter, plain.state_dict())
+    state = plain_state(painter.unet)
+    assert all(torch.equal(v, state[k]) for k, v in plain.state_dict().items())
+
+
+def test_the_identity_of_nobody_changes_nothing(state):
+    painter, states = Painter(), torch.randn(2, 77, sum(text.WIDTHS))
+    e = torch.randn(2, sum(text.WIDTHS))
+    changed = painter.with_identity(states, torch.tensor([0, 5]), e)
+    assert torch.equal(changed[0], states[0])
+    assert not torch.equal(changed[1, 5], states[1, 5])
+    assert torch.equal(changed[1, 6:], states[1, 6:])
+
+
+def test_a_state_comes_back_from_what_is_packed(packed, tmp_path, monkeypatch):
+    monkeypatch.setenv(paths.VARIABLE, str(tmp_path))
+    written = unpack.unpack(packed)
+    assert {"vae", "text", "unet", "tower", "identity_lora", "enlarger"} <= set(written)
+    ours = AutoencoderKL.from_pretrained(packed / "vae").state_dict()
+    theirs = vae.load_vae().state_dict()
+    assert all(torch.equal(v.float(), theirs[k].float()) for k, v in ours.items())
+    assert unpack.unpack(packed) == []
+
+
+def test_an_untrained_enlarger_enlarges_smoothly():
+    x = torch.rand(1, 3, 8, 12)
+    y = enlarger.Enlarger()(x)
+    smooth = torch.nn.functional.interpolate(x, scale_factor=2, mode="bicubic")
+    assert y.shape == (1, 3, 16, 24)
+    assert y.allclose(smooth)

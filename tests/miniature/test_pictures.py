@@ -1,0 +1,151 @@
+"""Facts about drawn sets and what is shown of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from miniature import paths
+from miniature.pictures import draw, faces, latents, recipe, sets, views
+from miniature.pictures.keypoints import eyes_of, face_place, head_box
+from miniature.pictures.labels import CATEGORY_NAMES, NOBODY, labels
+from miniature.stages.little_people import crop, heads_of, look_at
+from miniature.world.pen import HEAD_PARTS, PARTS
+from miniature.world.records import CATEGORIES
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn(tmp_path_factory):
+    """A block of singles and one of pairs."""
+    before = paths.os.environ.get(paths.VARIABLE)
+    paths.use_state(tmp_path_factory.mktemp("state"))
+    for kind in ("singles", "pairs"):
+        draw.draw(kind, 64)
+    yield
+    paths.os.environ.pop(paths.VARIABLE)
+    paths.use_state(before)
+
+
+def test_marks_keep_part_person_and_head():
+    rng = np.random.default_rng(0)
+    part, person = rng.integers(0, 15, (9, 9)), rng.integers(0, 4, (9, 9))
+    head = rng.random((9, 9)) < 0.5
+    marks = sets.packed(part, person, head)
+    assert (sets.part_of(marks) == part).all()
+    assert (sets.person_of(marks) == person).all()
+    assert (sets.head_of(marks) == head).all()
+
+
+def test_a_drawn_set_is_what_the_world_paints():
+    data = sets.open_set("singles")
+    picture = draw.paint(recipe.record_of("singles", 5), height=256)
+    assert (data.rgb[5] == picture.rgb).all()
+    assert (sets.part_of(data.marks[5]) == picture.part).all()
+    assert data.shots[5].record == recipe.record_of("singles", 5)
+
+
+def test_what_is_drawn_is_not_drawn_again():
+    assert draw.draw("singles", 64) == 0
+    assert draw.draw("singles", 65) == 64  # a set can grow
+    assert len(sets.open_set("singles").numbers) == 128
+
+
+def test_a_set_of_another_world_is_not_added_to(monkeypatch):
+    monkeypatch.setattr(draw, "world_mark", lambda kind: "another")
+    with pytest.raises(SystemExit, match="delete it"):
+        draw.draw("singles", 200)
+
+
+def test_every_person_of_the_singles_has_two_portraits():
+    of = faces.portraits(sets.open_set("singles"))
+    people = {w for s in sets.open_set("singles").shots.values() for w in s.people}
+    assert set(of) == people
+
+
+def test_some_singles_show_nobody():
+    framings = [s.record.framing for s in sets.open_set("singles").shots.values()]
+    assert framings.count("nobody") == framings.count("nobody") // recipe.NOBODY * recipe.NOBODY > 0
+
+
+def test_held_out_people_are_in_no_training_set():
+    trained = {w for k in ("singles", "pairs", "threes", "strangers") for n in range(400)
+               for w in recipe.cast_of(k, n)[0]}  # fmt: skip
+    held = {w for k in ("held_out", "held_out_pairs") for n in range(400)
+            for w in recipe.cast_of(k, n)[0]}  # fmt: skip
+    assert not trained & held
+
+
+def test_pairs_are_of_people_of_whom_there_are_portraits():
+    singles = {w for n in range(640) for w in recipe.cast_of("singles", n)[0]}
+    pairs = {w for n in range(256) for w in recipe.cast_of("pairs", n)[0]}
+    assert pairs <= singles
+
+
+def test_held_out_scenes_are_never_drawn_for_training():
+    for n in range(300):
+        record = recipe.record_of("singles", 9000 + n)
+        scenes = {(record.place.name, m.expression) for m in record.moments}
+        assert not scenes & recipe.HELD_OUT_SCENES
+
+
+def test_labels_say_what_the_record_says_and_nothing_of_nobody():
+    shots = sets.open_set("singles").shots
+    alone = next(s.record for s in shots.values() if s.record.people)
+    empty = next(s.record for s in shots.values() if not s.record.people)
+    at = {k: n for n, k in enumerate(CATEGORY_NAMES)}
+    assert CATEGORIES["hair"][labels(alone, 0)[at["hair"]]] == alone.people[0].hair
+    assert labels(empty, 0)[at["hair"]] == NOBODY
+    assert CATEGORIES["place"][labels(empty, 0)[at["place"]]] == empty.place.name
+
+
+def test_windows_are_cut_where_they_say():
+    data = sets.open_set("pairs")
+    w = views.windows([data], [1.0], 4, 64, np.random.default_rng(1), step=16, mirror=False)
+    for x, (_, number, top, left) in zip(w.x, w.picks, strict=True):
+        assert top % 16 == left % 16 == 0
+        cut = data.rgb[number][top : top + 64, left : left + 64]
+        assert (views.to_images(x[None])[0] == cut).all()
+    assert w.weight.mean().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_faces_are_where_the_eyes_are():
+    data = sets.open_set("singles")
+    number = faces.portraits(data)[0][0]
+    top, bottom, left, right = head_box(data, number)
+    y, x = eyes_of(data, number)
+    assert top < y < bottom
+    assert left < x < right
+    place = face_place(data, number)
+    assert place[0] == pytest.approx(2 * x / 256 - 1)
+    assert 0.1 <= place[2] <= 0.5
+    nobody = next(n for n, s in data.shots.items() if not s.people)
+    assert np.isnan(face_place(data, nobody)).all()
+
+
+def test_a_head_is_cut_out_of_a_picture_of_two():
+    data = sets.open_set("pairs")
+    rows, people = heads_of(data)
+    assert len(rows) == 128
+    assert len(people) == 32
+    x = look_at([data], [(0, rows[0]), (0, rows[1])], None)
+    assert x.shape == (2, 3, 96, 96)
+    assert not torch.equal(x[0], x[1])  # the left and the right one of one picture
+
+
+def test_a_crop_of_one_colour_has_that_colour():
+    x = torch.full((3, 80, 120), 0.25)
+    assert crop(x, (20, 60, 30, 70)).allclose(torch.tensor(0.25), atol=1e-6)
+
+
+def test_shares_of_cells_add_up():
+    data = sets.open_set("pairs")
+    shares = latents.shares_of_cells(data, data.marks[:4]).astype(float) / 255
+    assert shares.shape == (4, len(latents.GROUPS), 16, 24)
+    at = latents.GROUPS.index
+    people = shares[:, [at("person 1"), at("person 2"), at("person 3")]].sum(1)
+    assert np.abs(people + shares[:, at("place")] - 1).max() < 0.02
+    heads = np.isin(sets.part_of(data.marks[:4]), [PARTS.index(p) for p in HEAD_PARTS])
+    drawn = heads.reshape(4, 16, 16, 24, 16).mean((2, 4))
+    mine = shares[:, [at("head 1"), at("head 2")]].sum(1)
+    assert np.abs(mine - drawn).max() < 0.02
