@@ -11,8 +11,8 @@ import torch
 
 from . import paths
 from .package import ATTRIBUTES, FEW_STEPS, TABLE
-from .pictures.recipe import HELD_OUT, HELD_OUT_SCENES
-from .pictures.sets import open_there
+from .pictures.recipe import HELD_OUT, HELD_OUT_SCENES, KINDS
+from .pictures.sets import PictureSet, open_there
 from .training.loop import trained
 from .training.noise import GUIDANCE
 from .world.records import FRAMINGS, PLACES
@@ -69,23 +69,29 @@ def measured() -> dict[str, object]:
     return {k.replace(" ", "_"): v for k, v in found.items()}
 
 
+def sizes_of(sets: list[PictureSet]) -> list[str]:
+    """The sizes of the pictures of these sets, ``256x256`` and so on."""
+    return [f"{s.spec['width']}x{s.spec['height']}" for s in sets]
+
+
 def write_card(folder: Path) -> None:
     """Data, steps, minutes, measured quality, sha256 of every weight file."""
-    quoted = json.dumps
+    quoted, trained_on = json.dumps, open_there("singles", "pairs", "threes")
     lines = [
         "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
         'name = "identitystory miniature, version 1"',
         'licence = "Apache-2.0; drawn by the workshop from nothing but numbers"',
-        "size = 256",
+        f"sizes = {quoted(sizes_of(trained_on))}",
         "",
         *SUITS.splitlines(),
         "",
         "[data]",
         'source = "the storybook world (miniature/world), drawn for this purpose"',
     ]
-    lines += [f"{s.folder.name} = {len(s.numbers)}  # pictures" for s in open_there(
-        "singles", "pairs", "threes", "strangers", "held_out", "held_out_pairs")]  # fmt: skip
+    others = open_there("strangers", "held_out", "held_out_pairs")
+    lines += [f"{s.folder.name} = {len(s.numbers)}  # pictures" for s in (*trained_on, *others)]
     lines += [
+        f"people_in_a_picture = {max((KINDS[s.folder.name].people for s in trained_on), default=1)}",
         f'held_out_people = "from {HELD_OUT} on"',
         f"held_out_scenes = {quoted([' / '.join(s) for s in sorted(HELD_OUT_SCENES)])}",
         f"places = {quoted(PLACES)}",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
-from pathlib import Path
 
 import pytest
 import torch
@@ -22,10 +20,9 @@ from identitystory.metrics.attributes import (
     load_reader,
     said,
 )
-from miniature.world.captions import caption
-from tests.people import facts, portraits, tiles
+from tests.people import tiles
+from tests.quality import reader as shipped
 
-FOLDER = Path(str(resources.files("identitystory") / "weights" / "miniature" / "attributes"))
 PHRASES = {
     "hair": {"long * hair": ["long"], "short * hair": ["short"], "very short * hair": ["buzzed"]},
     "outfit": {"shirt": ["t-shirt", "long-sleeved shirt"], "work shirt": ["work clothes"]},
@@ -35,9 +32,7 @@ PHRASES = {
 
 @pytest.fixture(scope="module")
 def reader():
-    found = load_reader(FOLDER)
-    assert found is not None
-    return found
+    return shipped()
 
 
 def values(prompt, attribute):
@@ -95,34 +90,6 @@ def test_the_network_looks_where_it_is_told_and_else_where_it_guesses():
     elsewhere, same_guess = network(pixels, guess + 0.5)
     assert (elsewhere[1] - answers[1]).abs().max() > 1e-4
     assert_close(same_guess, guess)
-
-
-def test_the_reader_is_right_about_people_it_never_saw(reader):
-    """Truth is the world's own: 24 held-out portraits whose facts are known."""
-    rows, images = facts(), portraits()
-    right = dict.fromkeys(reader.values, 0)
-    for row, image in zip(rows, images, strict=True):
-        for attribute, value in reader.read(image).items():
-            right[attribute] += row[attribute] == value
-    for attribute, least in (("place", 23), ("hour", 23), ("sex", 21), ("expression", 16)):
-        assert right[attribute] >= least, (attribute, right)
-    assert sum(right.values()) / 24 / len(right) >= 0.8
-
-
-def test_true_captions_hold_and_those_of_others_do_not(reader):
-    """Planted truth for the score: a picture with its own caption, and with its neighbour's."""
-    rows, images = facts(), portraits()
-    rows = [row | dict(ancestry="mixed", freckles=False, eyes="dark", pose="stand") for row in rows]
-    score = {}
-    for shift in (0, 5):
-        verdicts = [
-            reader.verdicts(image, caption(rows[(k + shift) % 24], k), 1)
-            for k, image in enumerate(images)
-        ]
-        flat = [right for verdict in verdicts for right in verdict.values()]
-        assert len(flat) > 24 * 4
-        score[shift] = sum(flat) / len(flat)
-    assert score[0] > 0.8 > 0.6 > score[5]
 
 
 def test_with_several_people_only_the_scene_is_read(reader):

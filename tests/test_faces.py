@@ -222,7 +222,7 @@ def test_dlib_looks_at_512_pixels_and_tells_the_pictures_own(monkeypatch, tmp_pa
 
 
 def test_dlib_knows_people_apart_and_finds_the_box_in_the_pictures_own_pixels():
-    """Two pictures each of two rendered people; needs the extra ``faces``."""
+    """Two pictures each of two drawn people; needs the extra ``faces``."""
     pytest.importorskip("dlib")
     if importlib.util.find_spec("face_recognition_models") is None:
         pytest.skip("face_recognition_models is not installed")
@@ -232,8 +232,8 @@ def test_dlib_knows_people_apart_and_finds_the_box_in_the_pictures_own_pixels():
     found = [recogniser.faces(row[k]) for row in (people[0], people[3]) for k in (0, 1)]
     assert [len(f) for f in found] == [1, 1, 1, 1]
     left, top, right, bottom = found[0][0].box
-    assert 0 < left < right < 128
-    assert 0 < top < bottom < 128
+    assert 0 < left < right < 256
+    assert 0 < top < bottom < 256
     E = torch.stack([f[0].embedding for f in found])
     S = recogniser.similarity(E, E)
     assert_close(S.diagonal(), torch.ones(4, dtype=torch.float64))

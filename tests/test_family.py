@@ -18,7 +18,7 @@ from identitystory.models.files.suited import preset, suits_of
 from identitystory.presets import PRESETS, Suits, fitted
 from identitystory.protocols import ModelFacts
 from identitystory.runs.request import in_precision
-from miniature.pack import SUITS
+from miniature.card import SUITS
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
 
@@ -154,6 +154,8 @@ def test_presets_as_written_are_those_of_a_checkpoint_without_a_card():
         ("[suits]\nsteps = 0", "steps is 0"),
         ('[suits]\nsampler = "heun"', "sampler is 'heun'"),
         ("[suits]\nstories = 3", "stories is 3"),
+        ("sizes = 3", "says 3 of sizes; it must be a list"),
+        ('sizes = ["wide"]', "the size is 'wide'"),
         ('[parts]\nbase = "x"', "says 'base'; there are identity_generator, segmenter"),
     ],
 )

@@ -83,6 +83,19 @@ def test_every_bucket_is_taken_and_about_as_large_as_the_models_own(own, multipl
 
 
 @pytest.mark.parametrize(
+    ("shape", "size"),
+    [("3:2", (384, 256)), ("1:1", (256, 256)), ("16:9", (384, 256)), ("9:16", (256, 256))],
+)
+def test_a_checkpoint_that_says_its_sizes_has_no_others(shape, size):
+    made_for = ((256, 256), (384, 256))
+    assert resolved(shape, (256, 256), 32, made_for) == size
+    assert buckets((256, 256), 32, made_for) == [(256, 256), (384, 256)]
+    assert resolved("320x224", (256, 256), 32, made_for) == (320, 224)  # others are painted, too
+    with pytest.raises(ConfigError, match="that the model was made for 384x256"):
+        resolved("380x250", (256, 256), 32, made_for)
+
+
+@pytest.mark.parametrize(
     ("shape", "told"),
     [
         ("1000x600", r"multiples of 32\. The nearest is 992x608, .* made for 1280x768"),
@@ -236,7 +249,7 @@ def test_both_generators_change_their_size_on_the_same_networks(backend):
         with pytest.raises(ConfigError, match="72x64; both sides must be multiples of 16"):
             G.with_size((72, 64))
     facts = describe_model("miniature", "cpu", "float32")
-    assert (facts.size, facts.multiple) == ((128, 128), 16)
+    assert (facts.size, facts.multiple) == ((256, 256), 32)
 
 
 def test_grids_of_tokens_have_the_pictures_proportions():

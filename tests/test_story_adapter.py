@@ -210,11 +210,11 @@ def test_before_its_training_the_workshops_adapter_changes_nothing(backend):
 
 
 def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_path):
-    """miniature/ip_adapter.py at toy size: the same attention, written to and read from the files.
+    """miniature/stages/ip_adapter.py at toy size: the same attention, written to and read from the files.
 
     There is no encoder beside it: the checkpoint's identity encoder sees for it.
     """
-    from miniature.stages.ip_adapter import Adapter, pack
+    from miniature.stages.ip_adapter import Adapter, save
 
     G, encoder = backend.general, backend.identity.encoder
     with torch.random.fork_rng():
@@ -223,11 +223,11 @@ def test_what_the_workshop_trains_is_what_the_package_loads(backend, toy, tmp_pa
         for p in trained.parameters():
             torch.nn.init.normal_(p, std=0.2)
     copy = shutil.copytree(toy, tmp_path / "copy")
-    pack(trained, copy)
+    save(trained, copy)
     assert [f.name for f in (copy / "sdxl_models").iterdir()] == ["ip-adapter_sdxl.safetensors"]
     assert adapter_fingerprint(copy) != adapter_fingerprint(add_toy_ip_adapter(copy))
     shutil.rmtree(copy / "sdxl_models")
-    pack(trained, copy)
+    save(trained, copy)
     loaded = load_ip_adapter(copy, G)
 
     picture = paint(General(), backend, story=SHORT, wanted=(0,))[0]

@@ -17,8 +17,8 @@ from identitystory.story.file import slug
 from identitystory.story.sets import load_sets, set_text
 from identitystory.story.vocabulary import load_vocabulary, unknown_words
 from miniature.pictures import stories
-from miniature.pictures.dataset import PLACES_V0
-from miniature.world.captions import PLACE, SKIN
+from miniature.world.records import CATEGORIES, PLACES
+from miniature.world.words import PLACE
 
 PACKAGE = Path(str(resources.files("identitystory")))
 COLOURED = re.compile(
@@ -100,32 +100,51 @@ def test_little_people_speaks_the_miniatures_words_and_shows_its_places():
     prompts = [scene.prompt for story in sets for scene in story.scenes]
     assert unknown_words(prompts, known) == {}
     assert len(set(prompts)) == 400
+    shown = Counter(place for s in sets for scene in s.scenes for place in _places(scene.text))
+    assert set(shown) == set(PLACES)
     for story in sets:
-        for place in PLACES_V0:
-            assert any(w in s.text for s in story.scenes for w in PLACE[place]), (story, place)
-    elsewhere = [w for p, words in PLACE.items() if p not in PLACES_V0 for w in words]
-    assert not any(w in prompt for prompt in prompts for w in elsewhere)
+        assert len({place for s in story.scenes for place in _places(s.text)}) == 10, story.title
+
+
+def _places(text):
+    """The places that a prompt names; of a phrase inside another, the longer one's."""
+    named = {place: max(map(len, filter(text.__contains__, words)), default=0)
+             for place, words in PLACE.items()}  # fmt: skip
+    most = max(named.values())
+    return [place for place, length in named.items() if length == most > 0]
+
+
+def test_pairs_are_told_side_by_side_and_on_wide_pictures():
+    """The world shows two people from the shoulders up, in pictures half as wide again."""
+    for story in load_sets("little_people"):
+        pair = len(story.characters) == 2
+        assert {scene.shape or story.shape for scene in story.scenes} == {"384x256" if pair else ""}
+        framed = Counter(re.match(r"a (portrait|half-body)", s.text)[1] for s in story.scenes)
+        assert framed == ({"portrait": 10} if pair else {"portrait": 5, "half-body": 5})
 
 
 def test_little_people_are_of_every_age_skin_and_sex():
-    sets = load_sets("little_people")[:24]
-    said = [story.characters[0].description for story in sets]
-    assert len(set(said)) == 24
-    kinds = {
-        (skin, re.search(r"elder|old|middle|girl|boy", s) and re.search(r"elder|old|middle|girl|boy", s)[0])
-        for s in said
-        for skin, words in SKIN.items()
-        if any(w in s for w in words)
-    }  # fmt: skip
-    for skin in SKIN:
-        assert {age for s, age in kinds if s == skin} >= {None, "middle", "girl", "boy"}
+    """Eight in ten kinds of age, skin and sex are there at least once, no kind more than twice."""
+    made = [stories.kind(person) for people in stories.groups() for person in people]
+    assert len(made) == 50
+    counts = Counter(made)
+    assert len(counts) >= 32
+    assert max(counts.values()) <= 2
+    for k, values in enumerate(CATEGORIES[name] for name in ("age", "skin", "sex")):
+        assert {who[k] for who in made} == set(values)
 
 
 @pytest.mark.parametrize(
-    ("name", "made"), [("consistory_human", write_stories.toml), ("little_people", stories.toml)]
+    ("file", "made"),
+    [
+        (PACKAGE / "data" / "consistory_human.toml", write_stories.toml),
+        (stories.SETS, stories.toml),
+        (stories.HELD_OUT_STORIES, stories.held_out_json),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
 )
-def test_the_files_are_what_their_scripts_write(name, made):
-    assert (PACKAGE / "data" / f"{name}.toml").read_text(encoding="utf-8") == made()
+def test_the_files_are_what_their_scripts_write(file, made):
+    assert file.read_text(encoding="utf-8") == made()
 
 
 def test_titles_are_run_folders_of_their_own():

@@ -127,10 +127,15 @@ def load_adapter() -> Adapter:
     return load_fitting(NAME, lambda: Adapter(load_unet(), sum(WIDTHS)))
 
 
-def pack(folder: Path) -> None:
+def save(adapter: Adapter, folder: Path) -> None:
     """Writes ``sdxl_models/ip-adapter_sdxl.safetensors`` into the checkpoint ``folder``, float16."""
     (folder / ADAPTER).parent.mkdir(exist_ok=True)
-    save_file({k: v.half() for k, v in load_adapter().state().items()}, folder / ADAPTER)
+    save_file({k: v.half() for k, v in adapter.state().items()}, folder / ADAPTER)
+
+
+def pack(folder: Path) -> None:
+    """The trained adapter into the checkpoint ``folder``."""
+    save(load_adapter(), folder)
 
 
 def main() -> None:

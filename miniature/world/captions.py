@@ -7,6 +7,7 @@ woman with long red hair and freckles smiling on a beach at sunset, in a green s
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -48,7 +49,8 @@ def _listed(items: list[str]) -> str:
 
 def _hair(person: Person, rng: np.random.Generator) -> str:
     if person.hair == "headscarf":
-        return _one(rng, words.HAIR["headscarf"]).format(person.accent)
+        scarf = _one(rng, words.HAIR["headscarf"]).format(person.accent)
+        return scarf.replace("a orange", "an orange")
     if person.hair == "bald":
         rim = person.age > 40 and person.masc > 0.5
         return "a bald head" if rim else _one(rng, words.HAIR["bald"])
@@ -127,7 +129,8 @@ def _where(place: Place, rng: np.random.Generator, chance: float = 0.95) -> str:
     return " ".join(x for x in (where, hour) if x)
 
 
-def _scene(record: Record, who: int, rng: np.random.Generator, dressed: str = "") -> str:
+def scene(record: Record, who: int, rng: np.random.Generator, dressed: str = "") -> str:
+    """What person ``who`` does, where, and in what: "smiling on a beach, in a red coat"."""
     moment = record.moments[who]
     doing = [_one(rng, words.EXPRESSION[moment.expression])]
     if record.framing == "half-body":
@@ -142,16 +145,16 @@ def _scene(record: Record, who: int, rng: np.random.Generator, dressed: str = ""
     return ", ".join(x for x in parts if x)
 
 
-def _company(record: Record, rng: np.random.Generator) -> str:
-    """Two or three people: each described, then what they share or what each does."""
+def company(record: Record, rng: np.random.Generator, names: Sequence[str] = ()) -> str:
+    """Two or three people, each called by name or described, then what they share or what each does."""
     moments = record.moments
     alike = len({m.expression for m in moments}) == 1
     same = len({(m.outfit, m.colour, m.second) for m in moments}) == 1
     people = []
     each = not alike and rng.random() < 0.6
     dress = not same and rng.random() < 0.45
-    for person, moment in zip(record.people, moments, strict=True):
-        text = describe(person, rng)
+    for k, (person, moment) in enumerate(zip(record.people, moments, strict=True)):
+        text = names[k] if names else describe(person, rng)
         if each:
             text += f" {_one(rng, words.EXPRESSION[moment.expression])}".rstrip()
         if dress:
@@ -166,8 +169,8 @@ def _company(record: Record, rng: np.random.Generator) -> str:
         parts.append(f"{_one(rng, ('in', 'wearing', 'dressed in'))} {clothes(moments[0], rng)}")
         if rng.random() < 0.35:
             parts.reverse()
-    scene = ", ".join(x for x in parts if x)
-    return f"{joined} {scene}".strip()
+    shared = ", ".join(x for x in parts if x)
+    return f"{joined} {shared}".strip()
 
 
 def _empty(record: Record, rng: np.random.Generator) -> str:
@@ -198,9 +201,9 @@ def caption(record: Record, rng: np.random.Generator) -> str:
     if record.framing == "nobody":
         body = _empty(record, rng)
     elif len(record.people) > 1:
-        body = _company(record, rng)
+        body = company(record, rng)
     else:
-        who, what = describe(record.people[0], rng), _scene(record, 0, rng)
+        who, what = describe(record.people[0], rng), scene(record, 0, rng)
         comma = "," if rng.random() < 0.2 and what else ""
         body = f"{who}{comma} {what}".strip()
     return f"{frame} {body}".strip()

@@ -32,7 +32,7 @@ from .runs.folder import RunFolder
 from .runs.opening import open_model
 from .runs.options import new_request
 from .runs.plan import PORTRAIT_BATCH
-from .runs.request import in_precision
+from .runs.request import in_pixels, in_precision
 from .runs.service import Kept, Service, describe_model, load_model
 from .runs.sheets import contact_sheet, thumbnails
 from .sampling import watched
@@ -205,7 +205,7 @@ class IdentityStory:
                 )
         characters = tuple(replace(p.character, name=name) for name, p in people.items())
         made = make_scene(scene, characters, style=style, source="paint", number=1)
-        made = replace(made, shape=shape_of(size, aspect))
+        made = replace(made, shape=in_pixels(shape_of(size, aspect), self.facts, self.model))
         story = Story("", characters, (made,), style)
         identities = {name: person.identity for name, person in people.items()}
         with self._watched("picture", frame_evaluations(self.preset, len(made.cast))) as backend:

@@ -189,6 +189,7 @@ class ModelFacts:
             no other can be asked for.
         multiple: of which width and height must be.
         adapter: the folder that its IP-Adapter lies in; None if it has none.
+        sizes: all that it was made for, where its card says so; see `sizes.buckets`.
         check_prompts: raises a PromptError if one of the prompts is longer than the model reads;
             returns those that it reads in pieces.
         check_phrases: raises a PromptError if the descriptions of one scene are, together.
@@ -203,5 +204,6 @@ class ModelFacts:
     size: Size | None = None
     multiple: int = 1
     adapter: Path | None = None
+    sizes: tuple[Size, ...] = ()
     check_prompts: Callable[[Iterable[str]], Sequence[str] | None] = lambda prompts: None
     check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from .errors import ConfigError
 
@@ -60,13 +61,14 @@ def as_text(size: Size) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def resolved(shape: str, own: Size, multiple: int) -> Size:
+def resolved(shape: str, own: Size, multiple: int, made_for: Sequence[Size] = ()) -> Size:
     """The size in pixels that a ``shape`` is for a model; its own size if the shape is empty.
 
     Args:
         shape: see `shape_of`.
         own: what the model was trained on.
         multiple: of which its sides must be.
+        made_for: sizes that it was trained on, see `buckets`.
 
     Raises:
         ConfigError: the model does not take that size; names the nearest that it takes.
@@ -74,7 +76,7 @@ def resolved(shape: str, own: Size, multiple: int) -> Size:
     if not shape:
         return own
     if ":" in shape:
-        return size_of_aspect(parse_aspect(shape), own, multiple)
+        return size_of_aspect(parse_aspect(shape), own, multiple, made_for)
     width, height = size = parse_size(shape)
     _check_aspect(shape, width, height)
     scale = width * height / (own[0] * own[1])
@@ -82,11 +84,11 @@ def resolved(shape: str, own: Size, multiple: int) -> Size:
         raise ConfigError(
             f"the size is {shape}, {scale:.2g} times the area of {as_text(own)} that the model was "
             f"made for; 1/{MAX_SCALE:g} to {MAX_SCALE:g} times is taken. "
-            f"Try {as_text(size_of_aspect(size, own, multiple))}"
+            f"Try {as_text(size_of_aspect(size, own, multiple, made_for))}"
         )
     if width % multiple or height % multiple:
         near = [_round(side, multiple) for side in size]
-        bucket = size_of_aspect(size, own, multiple)
+        bucket = size_of_aspect(size, own, multiple, made_for)
         raise ConfigError(
             f"the size is {shape}; width and height must be multiples of {multiple}. The nearest is "
             f"{near[0]}x{near[1]}, the nearest that the model was made for {as_text(bucket)}"
@@ -94,7 +96,7 @@ def resolved(shape: str, own: Size, multiple: int) -> Size:
     return size
 
 
-def size_of_aspect(aspect: Size, own: Size, multiple: int) -> Size:
+def size_of_aspect(aspect: Size, own: Size, multiple: int, made_for: Sequence[Size] = ()) -> Size:
     """The bucket whose width to height is nearest to ``aspect``'s, about as large as ``own``."""
     wanted = math.log(aspect[0] / aspect[1])
     area = own[0] * own[1]
@@ -102,11 +104,14 @@ def size_of_aspect(aspect: Size, own: Size, multiple: int) -> Size:
     def far(size: Size) -> tuple[float, int]:
         return round(abs(math.log(size[0] / size[1]) - wanted), 9), abs(size[0] * size[1] - area)
 
-    return min(buckets(own, multiple), key=far)
+    return min(buckets(own, multiple, made_for), key=far)
 
 
-def buckets(own: Size, multiple: int) -> list[Size]:
-    """The sizes that suit a model, widest last of each pair: SDXL's own, scaled to ``own``'s area."""
+def buckets(own: Size, multiple: int, made_for: Sequence[Size] = ()) -> list[Size]:
+    """The sizes that suit a model: ``own`` and ``made_for``, or if no other is known SDXL's own,
+    scaled to ``own``'s area, widest last of each pair."""
+    if made_for:
+        return list(dict.fromkeys([own, *made_for]))
     scale = math.sqrt(own[0] * own[1]) / 1024
     found = [own]
     for size in SDXL_BUCKETS:

@@ -6,6 +6,7 @@ from functools import partial
 
 from ..protocols import ModelFacts
 from .device import resolve_device, resolve_dtype
+from .files.card import read_card
 from .files.checkpoint import find_checkpoint, fingerprint
 from .files.store import content_hash
 
@@ -27,6 +28,7 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
         size=size,
         multiple=multiple,
         adapter=checkpoint.adapter,
+        sizes=read_card(checkpoint.base).sizes,
         check_prompts=partial(family.check_prompts, checkpoint.base),
         check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
     )

@@ -77,9 +77,10 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
         )
     shapes = sorted({shape for i in made.wanted if (shape := made.story.scenes[i].shape)})
     if model.size is not None:
+        made_for = model.size, model.multiple, model.sizes
         for size in map(parse_size, shapes):
-            if size not in buckets(model.size, model.multiple):
-                better = as_text(size_of_aspect(size, model.size, model.multiple))
+            if size not in buckets(*made_for):
+                better = as_text(size_of_aspect(size, *made_for))
                 lines.append(
                     f"{request.model} was not made for pictures of {as_text(size)}, and people may "
                     f"come twice in them; {better} suits it better"

@@ -223,17 +223,25 @@ def sized_story(request: RunRequest, model: ModelFacts) -> Story:
     scenes = []
     for scene in request.story.scenes:
         shape = scene.shape or request.shape or request.story.shape
-        if shape and model.size is None:
-            raise ConfigError(
-                f"the frame is to be {shape}, but sizes of {request.model} are not known"
-            )
-        if shape and model.size is not None:
-            size = resolved(shape, model.size, model.multiple)
-            shape = "" if size == model.size else as_text(size)
+        shape = in_pixels(shape, model, request.model)
         scenes.append(replace(scene, shape=shape, caption="", dialogue=()))
     people = tuple(replace(c, wears="") for c in request.story.characters)
     bare = replace(request.story, shape="", negative="", locations=())
     return replace(bare, characters=people, scenes=tuple(scenes))
+
+
+def in_pixels(shape: str, model: ModelFacts, name: str) -> str:
+    """``shape`` as a size in pixels; empty where it is the model's own.
+
+    Raises:
+        ConfigError: the model, called ``name``, does not take it, or its own size is not known.
+    """
+    if not shape:
+        return ""
+    if model.size is None:
+        raise ConfigError(f"the frame is to be {shape}, but sizes of {name} are not known")
+    size = resolved(shape, model.size, model.multiple, model.sizes)
+    return "" if size == model.size else as_text(size)
 
 
 def story_to_dict(story: Story) -> dict[str, Any]:

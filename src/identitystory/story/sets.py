@@ -48,7 +48,12 @@ def load_sets(source: str | Path) -> list[Story]:
 
 
 def set_text(
-    title: str, cast: Sequence[tuple[str, str]], scenes: Sequence[str], *, style: str = ""
+    title: str,
+    cast: Sequence[tuple[str, str]],
+    scenes: Sequence[str],
+    *,
+    style: str = "",
+    size: str = "",
 ) -> str:
     """One ``[[story]]`` of a set file, as TOML text: what ``load_sets`` reads.
 
@@ -56,11 +61,12 @@ def set_text(
         title: names the run folder; of a set's stories no two are alike.
         cast: name and description of each character.
         scenes: prompts, with names in braces.
-        style: of all pictures; nothing is written without one.
+        style: of all pictures, and size (``384x256``); nothing is written without one.
     """
     quoted = lambda text: json.dumps(text, ensure_ascii=False)
     lines = ["[[story]]", f"title = {quoted(title)}"]
-    lines += [f"style = {quoted(style)}"] if style else []
+    shared = {"style": style, "size": size}
+    lines += [f"{key} = {quoted(value)}" for key, value in shared.items() if value]
     lines += ["character = ["]
     lines += [
         f"    {{ name = {quoted(name)}, description = {quoted(said)} }}," for name, said in cast

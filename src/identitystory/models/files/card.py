@@ -3,6 +3,8 @@
 No picture depends on it but through the settings that a run records, so it is not in the
 checkpoint's fingerprint. A checkpoint may do without; it is then used as full-size models are.
 
+    sizes = ["1024x1024"]       # all that it was trained on; SDXL's list, scaled, without it
+
     [suits]                     # of the presets that the paper does not fix
     guidance = 3.0
     steps = 20
@@ -28,6 +30,7 @@ from typing import Any
 
 from ...errors import IdentityStoryError, ModelError
 from ...presets import Suits
+from ...sizes import Size, parse_size
 
 CARD = "card.toml"
 
@@ -39,11 +42,13 @@ class Card:
     Attributes:
         suits: what the checkpoint is used with.
         parts: names of the parts beside the base, by ``identity_generator`` and ``segmenter``.
+        sizes: (width, height) of all pictures that the checkpoint was made for.
         values: all of it, as the file has it.
     """
 
     suits: Suits = field(default_factory=Suits)
     parts: Mapping[str, str] = field(default_factory=dict)
+    sizes: tuple[Size, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,7 +71,11 @@ def read_card(folder: Path) -> Card:
         if not isinstance(table, dict) or (strange := sorted(table.keys() - set(names))):
             what = strange[0] if isinstance(table, dict) else table
             raise ModelError(f"{file} says {what!r}; there are {', '.join(names)}")
+    listed = values.get("sizes", [])
+    if not isinstance(listed, list):
+        raise ModelError(f"{file} says {listed!r} of sizes; it must be a list, ['1024x1024']")
     try:
-        return Card(Suits(**suits), parts, values)
+        sizes = tuple(parse_size(str(size)) for size in listed)
+        return Card(Suits(**suits), parts, sizes, values)
     except (IdentityStoryError, TypeError) as error:
         raise ModelError(f"{file}: {error}") from error
