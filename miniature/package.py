@@ -5,6 +5,7 @@ from __future__ import annotations
 from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
 from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
 from identitystory.models.device import resolve_dtype
+from identitystory.models.enlarge import PixelShuffle
 from identitystory.models.files.checkpoint import FEW_STEPS as FEW_STEPS_FILE
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 from identitystory.models.samplers import ddim_step
@@ -16,6 +17,6 @@ from identitystory.presets import FEW_STEPS
 
 __all__ = [
     "ADAPTER", "ATTRIBUTES", "CLIP_MEAN", "CLIP_STD", "FEW_STEPS", "FEW_STEPS_FILE",
-    "TABLE", "WEIGHTS", "AttributeNet", "FuseModule", "IdentityEncoder",
+    "TABLE", "WEIGHTS", "AttributeNet", "FuseModule", "IdentityEncoder", "PixelShuffle",
     "Site", "attend", "compete", "ddim_step", "edited", "resolve_dtype", "said",
 ]  # fmt: skip

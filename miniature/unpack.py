@@ -101,7 +101,7 @@ def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
             lambda: CLIPSegForImageSegmentation.from_pretrained(folder / "segmenter").float(),
         ),
         "reader": (seen, lambda: read_small(reader.new_reader(), seen)),
-        "enlarger": (large, lambda: read_small(enlarger.Enlarger(), large)),
+        "enlarger": (large, lambda: read_small(enlarger.new_enlarger(), large)),
     }
 
 

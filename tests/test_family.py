@@ -10,7 +10,7 @@ import pytest
 from identitystory.cli.options import ManyRuns
 from identitystory.errors import ConfigError, ModelError
 from identitystory.methods.registry import method
-from identitystory.models.family import FAMILIES, IDENTITY_GENERATORS, SEGMENTERS
+from identitystory.models.family import ENLARGERS, FAMILIES, IDENTITY_GENERATORS, SEGMENTERS
 from identitystory.models.files.card import Card, read_card
 from identitystory.models.files.catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES
 from identitystory.models.files.checkpoint import find_checkpoint, find_folder, fingerprint
@@ -82,7 +82,7 @@ def test_every_bundle_is_made_of_parts_that_are_registered():
             mine = [e for e in entries if e.role == role]
             (part,) = {e.part for e in mine}
             assert sorted(e.place for e in mine) == sorted(registry.get(part).places)
-    for registry in (FAMILIES, IDENTITY_GENERATORS, SEGMENTERS):
+    for registry in (FAMILIES, IDENTITY_GENERATORS, SEGMENTERS, ENLARGERS):
         for name in registry.own:
             assert all(hasattr(registry.get(name), each) for each in registry.needs)
 
@@ -156,7 +156,7 @@ def test_presets_as_written_are_those_of_a_checkpoint_without_a_card():
         ("[suits]\nstories = 3", "stories is 3"),
         ("sizes = 3", "says 3 of sizes; it must be a list"),
         ('sizes = ["wide"]', "the size is 'wide'"),
-        ('[parts]\nbase = "x"', "says 'base'; there are identity_generator, segmenter"),
+        ('[parts]\nbase = "x"', "says 'base'; there are identity_generator, segmenter, enlarger"),
     ],
 )
 def test_a_broken_card_is_one_line(copy, text, told):

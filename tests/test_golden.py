@@ -1,6 +1,4 @@
-"""Runs that version 0.8 made (tests/data/golden) are read, kept and made again by today's code.
-
-ConsiStory's was made again with its recipe 3, which gives other pictures."""
+"""Finished runs (tests/data/golden) are read, kept and made again by today's code."""
 
 import json
 import re
@@ -14,24 +12,30 @@ from PIL import Image
 
 from identitystory.experiments.evaluate import read_run
 from identitystory.models.describe import describe_model
-from identitystory.protocols import ModelFacts
-from identitystory.runs.events import Finished
+from identitystory.protocols import Backend, ModelFacts
+from identitystory.runs.events import Finished, Warned
 from identitystory.runs.options import new_request
 from identitystory.runs.request import recorded
 from identitystory.runs.service import Service
 from identitystory.story.file import load_story
+from tests.conftest import FakeGenerator, FakeIdentityGenerator, FakeSegmenter
+from tests.golden import GOLDEN, METHODS, STORY
 
-GOLDEN = Path(__file__).parent / "data" / "golden"
+EARLIER = "version_0_8"  # of another world, at 128 pixels; its frames are numbered from 0
+FRAMES = {f"frames/00{n}" for n in (1, 2, 3)}
 
 
-@pytest.fixture(params=["ours", "consistory"])
-def old(request, tmp_path):
-    return Path(shutil.copytree(GOLDEN / request.param, tmp_path / "run"))
+def copied(name, tmp_path):
+    return Path(shutil.copytree(GOLDEN / name, tmp_path / "run"))
 
 
 def recorded_model(run):
     facts = json.loads((run / "run.json").read_text())["model"]
     return ModelFacts(facts["fingerprint"], facts["device"], facts["dtype"])
+
+
+def asked(run):
+    return new_request(load_story(str(STORY)), run)
 
 
 def finished(service, request):
@@ -56,15 +60,35 @@ def pictures(run):
     return {p.name: p.read_bytes() for p in sorted(run.glob("*/*.png"))}
 
 
-def test_an_old_run_is_kept_whole(old):
+@pytest.mark.parametrize("name", [*METHODS, EARLIER])
+def test_an_old_run_is_kept_whole(name, tmp_path):
     """The keys of all parts are still what they were: not one picture is painted again."""
-    before = pictures(old)
-    service = Service(load=unopened, describe=lambda *_: recorded_model(old))
-    last = finished(service, new_request(load_story(str(GOLDEN / "story.toml")), old))
-    frames = {f"frames/00{n}" for n in (1, 2, 3)}
+    run = copied(name, tmp_path)
+    before = pictures(run)
+    service = Service(load=unopened, describe=lambda *_: recorded_model(run))
+    last = finished(service, asked(run))
     assert last.made == ()
-    assert {part for part in last.kept if part.startswith("frames/")} == frames
-    assert pictures(old) == counted_from_1(before)
+    assert {part for part in last.kept if part.startswith("frames/")} == FRAMES
+    assert pictures(run) == (counted_from_1(before) if name == EARLIER else before)
+
+
+def test_with_another_checkpoint_a_run_is_told_of_it_and_loses_no_picture(tmp_path):
+    run = copied(EARLIER, tmp_path)
+    before = {p.name: p.read_bytes() for p in (run / "frames").iterdir()}
+    shapes = {"num_steps": 4, "size": 64}
+    fake = Backend(
+        "fake", FakeGenerator(**shapes), FakeIdentityGenerator(**shapes), FakeSegmenter({})
+    )
+    service = Service(load=lambda *_, **__: fake, describe=lambda *_: ModelFacts("w", "cpu", "f"))
+    *events, last = service.run(asked(run))
+    told = [
+        e.message for e in events if isinstance(e, Warned) and "another checkpoint" in e.message
+    ]
+    assert len(told) == 1
+    assert "\n" not in told[0]
+    assert set(last.made) >= FRAMES
+    kept = [p.read_bytes() for p in (run / "frames" / "takes").iterdir()]
+    assert sorted(kept) == sorted(before.values())
 
 
 def same_checkpoint(run):
@@ -78,17 +102,22 @@ def alike(one, other):
     return np.abs(a - b).mean() < 0.25
 
 
-def test_what_an_old_run_lost_is_painted_again_as_it_was(old):
-    same_checkpoint(old)
-    lost = old / "frames" / "001.png"
-    whole = shutil.move(lost, old / "whole.png")
-    request = new_request(load_story(str(GOLDEN / "story.toml")), old)
-    assert finished(Service(), replace(request, device="cpu")).made == ("frames/002",)
-    assert alike(old / "frames" / "002.png", whole)
+@pytest.mark.parametrize("name", METHODS)
+def test_what_an_old_run_lost_is_painted_again_as_it_was(name, tmp_path):
+    run = copied(name, tmp_path)
+    same_checkpoint(run)
+    lost = run / "frames" / "002.png"
+    whole = shutil.move(lost, run / "whole.png")
+    request = replace(asked(run), device="cpu", dtype=recorded_model(run).dtype)
+    assert finished(Service(), request).made == ("frames/002",)
+    assert alike(lost, whole)
 
 
-def test_an_old_run_is_evaluated_as_it_lies(old):
+@pytest.mark.parametrize("name", [*METHODS, EARLIER])
+def test_an_old_run_is_evaluated_as_it_lies(name, tmp_path):
     """Its numbers are read off run.json: no picture is missed, and none is another scene's."""
-    seen = read_run(old).pictures
-    assert [picture.file.name for picture in seen] == ["000.png", "001.png", "002.png"]
-    assert [p.prompt for p in seen] == [s.prompt for s in recorded(old).story.scenes]
+    run = copied(name, tmp_path)
+    seen = read_run(run).pictures
+    first = 0 if name == EARLIER else 1
+    assert [picture.file.name for picture in seen] == [f"00{first + n}.png" for n in range(3)]
+    assert [p.prompt for p in seen] == [s.prompt for s in recorded(run).story.scenes]

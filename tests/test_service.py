@@ -252,8 +252,17 @@ def test_a_changed_configuration_makes_its_own_parts_again(workshop, request_, c
 
 def test_other_weights_make_everything_again(backend, workshop, request_):
     workshop.run(request_)
+    before = contents(request_.out)
     events = Workshop(backend, weights="w2").run(request_)
     assert len(kinds(events, Finished)[0].made) == 5
+    (told,) = [e.message for e in kinds(events, Warned) if "another checkpoint" in e.message]
+    assert "(fingerprint w1) than 'miniature' is here (w2)" in told
+    takes = {path.read_bytes() for path in (request_.out / "frames" / "takes").iterdir()}
+    frames = [data for name, data in before.items() if name.startswith("frames/")]
+    assert len(frames) > 2
+    assert set(frames) == takes  # not one picture is lost
+    again = Workshop(backend, weights="w2").run(request_)
+    assert not [e for e in kinds(again, Warned) if "another checkpoint" in e.message]
 
 
 def test_a_torn_picture_is_made_again_with_the_same_bytes(workshop, request_):

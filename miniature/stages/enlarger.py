@@ -1,7 +1,6 @@
 """The enlarger: ``python -m miniature.stages.enlarger``. Twice the size, and twice for four times.
 
-A small convolutional network of three-by-three layers at the small size, whose last channels are the
-four pixels of each (Shi et al. 2016), on top of a bicubic enlargement. Trained on pieces of the world
+The package's own network (`PixelShuffle`), trained on pieces of the world
 drawn at 256 and at 512 pixels, the small ones softened as the decoder softens them.
 """
 
@@ -10,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..package import PixelShuffle
 from ..pictures.recipe import record_of
 from ..pictures.views import to_tensor
 from ..training.loop import Run, load_trained, mixed, moved
@@ -25,25 +25,9 @@ BATCH, PIECE, RECORDS = 16, 48, 24  # pieces, their side at the small size, pict
 FIRST_RECORD = 60_000_000  # numbers of pictures that no set has
 
 
-class Enlarger(nn.Module):
-    """(B, 3, H, W) in [-1, 1] to (B, 3, 2 H, 2 W)."""
-
-    def __init__(self, width: int = WIDTH, depth: int = DEPTH) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(3, width, 3, padding=1)
-        self.middle = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
-        self.last = nn.Conv2d(width, 12, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The picture at twice its size."""
-        h = self.first(x)
-        for a, b in zip(self.middle[::2], self.middle[1::2], strict=True):
-            h = h + b(F.silu(a(F.silu(h))))
-        sharp = F.pixel_shuffle(self.last(F.silu(h)), 2)
-        smooth = F.interpolate(x, scale_factor=2, mode="bicubic", align_corners=False)
-        return smooth + sharp
+def new_enlarger() -> PixelShuffle:
+    """The untrained network: a bicubic enlargement."""
+    return PixelShuffle(WIDTH, DEPTH)
 
 
 def pieces(count: int, drawn: list[tuple[Tensor, Tensor]], rng: np.random.Generator):
@@ -78,7 +62,7 @@ def draw_both(start: int, count: int) -> list[tuple[Tensor, Tensor]]:
 
 def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
     """L1 of colours and edges."""
-    model = Enlarger()
+    model = new_enlarger()
     matrices = [p for n, p in model.named_parameters() if p.ndim == 4 and "middle" in n]
     optimizers = muon_and_adam(matrices, model.parameters(), muon=0.005, adam=1e-3, decay=0.0)
     run = Run(NAME, model, optimizers, minutes=minutes, steps=steps, ema=0.99, decay_from=0.5)
@@ -97,9 +81,9 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
         run.update(opponent(d).abs().mean() + 0.5 * edges, psnr=-10 * (error / 4).log10())
 
 
-def load_enlarger() -> Enlarger:
+def load_enlarger() -> PixelShuffle:
     """The trained network, frozen."""
-    return load_trained(NAME, Enlarger())
+    return load_trained(NAME, new_enlarger())
 
 
 @torch.inference_mode()

@@ -120,6 +120,14 @@ class Segmenter(Protocol):
         ...
 
 
+class Enlarger(Protocol):
+    """Doubles finished pictures."""
+
+    def enlarge(self, image: Image.Image) -> Image.Image:
+        """The picture at twice its width and height, in RGB."""
+        ...
+
+
 class PictureEncoder(Protocol):
     """Pictures and texts in one space: CLIP."""
 

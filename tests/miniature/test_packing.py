@@ -25,7 +25,7 @@ def state(tmp_path_factory):
     models = {
         "text": text.Teaching(len(text.make_tokenizers()[0])), "vae": vae.Taught(),
         "unet": plain, "tower": tower.Tower(), "identity_lora": painter,
-        "enlarger": enlarger.Enlarger(),
+        "enlarger": enlarger.new_enlarger(),
     }  # fmt: skip
     for name, model in models.items():
         saved = dict(model=model.state_dict(), step=0, spent=0.0)
@@ -99,7 +99,7 @@ def test_a_state_comes_back_from_what_is_packed(packed, tmp_path, monkeypatch):
 
 def test_an_untrained_enlarger_enlarges_smoothly():
     x = torch.rand(1, 3, 8, 12)
-    y = enlarger.Enlarger()(x)
+    y = enlarger.new_enlarger()(x)
     smooth = torch.nn.functional.interpolate(x, scale_factor=2, mode="bicubic")
     assert y.shape == (1, 3, 16, 24)
     assert y.allclose(smooth)

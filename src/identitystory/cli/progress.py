@@ -95,6 +95,7 @@ _LINES: dict[type, str] = {
     "{seconds:.1f} s",
     told.FrameReady: "{part}.png: {seconds:.1f} s",
     told.PartKept: "{part}: kept",
+    told.Enlarged: "enlarged: {path}",
 }
 
 

@@ -36,6 +36,7 @@ def generate(
     method: Annotated[str, "NAME"] | None = None,
     size: Size | None = None,
     aspect: Aspect | None = None,
+    enlarge: Literal["2", "4"] | None = None,
     max_takes: int | None = None,
     metadata: bool | None = None,
     model: Model,
@@ -68,6 +69,8 @@ def generate(
             scene's own stays (default: the story's, or the model's own)
         aspect: width to height, such as 16:9, instead of a size: the nearest that the model was
             made for
+        enlarge: beside each frame, a copy at twice or four times its size, frames/001.x2.png; for
+            models that have an enlarger, as the miniature has
         max_takes: earlier pictures that a run folder keeps at most (default: 1000). A command that
             would keep more is refused, and nothing is deleted; see prune
         metadata: whether pictures say in their metadata how they were made (default: yes); without it
@@ -75,6 +78,7 @@ def generate(
     """
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
+    more["enlarge"] = int(enlarge or 1)
     return _make(stories, inline, out, model, overrides, output, service, **more)
 
 
@@ -261,7 +265,7 @@ def _request(
             raise ConfigError(
                 "a frame is made again with its own seed; leave --seed and --only out"
             )
-        return again_request(Path(story), out, **where)
+        return replace(again_request(Path(story), out, **where), enlarge=more.get("enlarge", 1))
     told = _from_file(story, inline)
     if told is None:
         if not (inline.character or inline.scene):

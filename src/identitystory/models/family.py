@@ -17,7 +17,7 @@ from ..extensions import Registry
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
     from ..sizes import Size
-from ..protocols import IdentityGenerator, ImageGenerator, Segmenter
+from ..protocols import Enlarger, IdentityGenerator, ImageGenerator, Segmenter
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,21 @@ class SegmenterPart:
     )
 
 
+@dataclass(frozen=True)
+class EnlargerPart:
+    """A kind of network that doubles finished pictures; a checkpoint may do without.
+
+    Attributes:
+        title: its name in sentences.
+        places: as for an identity generator.
+        open: ``open(files)``.
+    """
+
+    title: str
+    places: tuple[str, ...]
+    open: Callable[[tuple[Path, ...]], Enlarger]
+
+
 FAMILIES = Registry(
     "model family",
     "identitystory.families",
@@ -120,6 +135,16 @@ SEGMENTERS = Registry(
         "clipseg": "identitystory.models.segment.parts:CLIPSEG",
     },
     needs=("title", "places", "open", "check_phrases"),
+    error=ModelError,
+)
+
+ENLARGERS = Registry(
+    "enlarger",
+    "identitystory.enlargers",
+    {
+        "pixel-shuffle": "identitystory.models.enlarge:PIXEL_SHUFFLE",
+    },
+    needs=("title", "places", "open"),
     error=ModelError,
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
@@ -46,6 +47,20 @@ def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
         yield discovery.negative or "", ""
     for index in made.wanted:
         yield from made.method.prompts(story, index)
+
+
+def other_weights(
+    request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """A line if the pictures in the folder, of which ``record`` tells, are of another checkpoint."""
+    was = (record or {}).get("model", {}).get("fingerprint", model.fingerprint)
+    if was == model.fingerprint:
+        return ()
+    return (
+        f"{request.out} was painted by another checkpoint (fingerprint {was[:12]}) than "
+        f"{request.model!r} is here ({model.fingerprint[:12]}): what is asked for is painted anew, "
+        "and the earlier pictures stay in frames/takes",
+    )
 
 
 def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFolder) -> list[str]:

@@ -129,6 +129,13 @@ class Finished:
     evaluations: int
 
 
+@dataclass(frozen=True)
+class Enlarged:
+    """A frame's larger copy is at ``path``; these come after everything else."""
+
+    path: Path
+
+
 Event = (
     Started
     | PartKept
@@ -140,6 +147,7 @@ Event = (
     | FrameReady
     | Warned
     | Finished
+    | Enlarged
 )
 
 

@@ -81,6 +81,7 @@ def new_request(
     file: str | Path | None = None,
     max_takes: int | None = None,
     metadata: bool | None = None,
+    enlarge: int = 1,
     **where: str | None,
 ) -> RunRequest:
     """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
@@ -99,6 +100,7 @@ def new_request(
         metadata: see ``RunRequest``.
         file: the story's, so that another of the same title has another folder.
         max_takes: see ``RunRequest``.
+        enlarge: see ``RunRequest``.
         **where: ``model``, ``device``, ``dtype``.
 
     Raises:
@@ -134,7 +136,7 @@ def new_request(
         seed = None if there and not only else secrets.randbelow(2**32)
         if seed is None:
             notes += ("the run goes on with its own seed; only a new run or --only draws another",)
-    given["source"] = source or request.source
+    given |= {"source": source or request.source, "enlarge": enlarge}
     return replace(
         request, preset=configuration, notes=notes, seed=seed, only=only, paint=paint, **given
     )

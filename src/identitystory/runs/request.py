@@ -49,6 +49,7 @@ class RunRequest:
             `sizes`; empty is the story's.
         fingerprint: the model's, where a picture is made again; the run warns of another. Empty
             takes any.
+        enlarge: 2 or 4 for copies of the frames at so many times their size; nothing else depends on it.
         source: tells the story's file from others, see `options.source_of`; empty if there is none.
         max_takes: earlier pictures that the folder keeps at most; a run that would keep more is
             refused, and nothing is deleted.
@@ -70,6 +71,7 @@ class RunRequest:
     cache: Cache | None = None
     shape: str = ""
     fingerprint: str = ""
+    enlarge: int = 1
     source: str = ""
     max_takes: int = MAX_TAKES
     metadata: bool = True

@@ -6,6 +6,7 @@ The command line and the studio both stand in front of this; nothing else writes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from ..models.describe import describe_model
 from ..protocols import Backend, ModelFacts
 from . import folder as runfolder
 from . import plan, takes
-from .checks import check_prompts
+from .checks import check_prompts, other_weights
+from .enlarge import enlarge, wanted_enlarger
 from .events import (
     Emit,
     Event,
@@ -55,6 +57,7 @@ class Service:
         return stream(lambda emit: self._work(request, emit))
 
     def _work(self, request: RunRequest, emit: Emit) -> None:
+        enlarger = wanted_enlarger(request)  # what is not there is said before the painting
         model, record, made = self._planned(request)  # a mistake leaves no folder behind
         with runfolder.opened(request.out) as folder, torch.no_grad():
             found = takes.scan(folder)
@@ -63,9 +66,13 @@ class Service:
                 now["chosen"] = chosen
             if now != record:
                 made = plan.make_plan(request, model, now)
+            request = replace(request, notes=(*request.notes, *other_weights(request, model, now)))
             keys = [part.key for part in made.frames]
             frames = takes.settle(folder, found, keys, request.max_takes)
-            Run(self.load, request, model, made, folder, frames, emit).work()
+            run = Run(self.load, request, model, made, folder, frames, emit)
+            run.work()
+            if enlarger is not None:
+                enlarge(folder, enlarger, request.enlarge, run.emit)
 
     def check(self, request: RunRequest) -> None:
         """Nothing, if `run` would start to paint ``request``, as far as can be told without a model.
@@ -74,6 +81,7 @@ class Service:
             IdentityStoryError: it would not.
         """
         self._planned(request)
+        wanted_enlarger(request)
 
     def _planned(self, request: RunRequest) -> tuple[ModelFacts, dict[str, Any] | None, Plan]:
         """What the model is, run.json, and the plan, all checked; nothing is written."""

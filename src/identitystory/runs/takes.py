@@ -21,7 +21,7 @@ from .files import read_png_facts, write_whole
 from .folder import RunFolder, no_run, opened, read_record
 from .inside import move, remove
 
-KINDS = ("", ".template", ".masks")  # a frame's files, by what stands before .png
+KINDS = ("", ".template", ".masks", ".x2", ".x4")  # a frame's files, by what stands before .png
 Found = Mapping[Path, str]  # files of frames/, each with the key of what it was made from
 MANY = 2**30  # bytes of takes from which on a run speaks of them
 
@@ -106,7 +106,7 @@ def chosen_keys(folder: RunFolder, record: Mapping[str, Any], found: Found) -> d
 def takes(folder: RunFolder) -> list[Take]:
     """Every finished picture of the run, the oldest first."""
     found = []
-    frames = [file for file in _files(folder) if not _kind(file)]
+    frames = frame_files(folder)
     others = [file for file in folder.takes.glob("*.png") if not _kind(file)]
     for path in frames + others:
         facts = read_png_facts(path, folder.root)
@@ -199,7 +199,12 @@ def size(folder: RunFolder) -> int:
     return sum(p.stat().st_size for p in folder.takes.glob("*.png"))
 
 
-_NAME = re.compile(r"\d{3,}(\.template|\.masks)?\.png")
+def frame_files(folder: RunFolder) -> list[Path]:
+    """The pictures in frames/, in order."""
+    return [file for file in _files(folder) if not _kind(file)]
+
+
+_NAME = re.compile(rf"\d{{3,}}({'|'.join(map(re.escape, KINDS))})\.png")
 
 
 def _files(folder: RunFolder) -> list[Path]:

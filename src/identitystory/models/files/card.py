@@ -18,6 +18,7 @@ checkpoint's fingerprint. A checkpoint may do without; it is then used as full-s
     [parts]                     # where the files in the folder do not tell
     identity_generator = "..."
     segmenter = "..."
+    enlarger = "..."
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Card:
 
     Attributes:
         suits: what the checkpoint is used with.
-        parts: names of the parts beside the base, by ``identity_generator`` and ``segmenter``.
+        parts: names of the parts beside the base, by ``identity_generator``, ``segmenter`` and ``enlarger``.
         sizes: (width, height) of all pictures that the checkpoint was made for.
         values: all of it, as the file has it.
     """
@@ -67,7 +68,7 @@ def read_card(folder: Path) -> Card:
         raise ModelError(f"{file} cannot be read: {error}") from error
     suits, parts = values.get("suits", {}), values.get("parts", {})
     known = [each.name for each in fields(Suits)]
-    for table, names in ((suits, known), (parts, ["identity_generator", "segmenter"])):
+    for table, names in ((suits, known), (parts, ["identity_generator", "segmenter", "enlarger"])):
         if not isinstance(table, dict) or (strange := sorted(table.keys() - set(names))):
             what = strange[0] if isinstance(table, dict) else table
             raise ModelError(f"{file} says {what!r}; there are {', '.join(names)}")

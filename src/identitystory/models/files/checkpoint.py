@@ -96,8 +96,8 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     folder = find_folder(model)
     family = check_layout(folder)
     named = read_card(folder).parts
-    identity = _found_in(folder, IDENTITY_GENERATORS, named.get("identity_generator"))
-    segmenter = _found_in(folder, SEGMENTERS, named.get("segmenter"))
+    identity = found_in(folder, IDENTITY_GENERATORS, named.get("identity_generator"))
+    segmenter = found_in(folder, SEGMENTERS, named.get("segmenter"))
     if identity is None or segmenter is None:
         pairs = ((identity, IDENTITY_GENERATORS), (segmenter, SEGMENTERS))
         missing = " and ".join(_plain_places(registry) for found, registry in pairs if not found)
@@ -110,7 +110,7 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps, adapter))
 
 
-def _found_in(folder: Path, registry: Registry, named: str | None) -> Found[Any] | None:
+def found_in(folder: Path, registry: Registry, named: str | None) -> Found[Any] | None:
     """The part whose files are in a folder, by the name that its card gives, or the first of all.
 
     Raises:
