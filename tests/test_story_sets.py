@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections import Counter
 from importlib import resources
 from itertools import combinations
@@ -13,7 +14,7 @@ import pytest
 
 from benchmarks import write_stories
 from identitystory.errors import StoryError
-from identitystory.story.file import slug
+from identitystory.story.file import make_story, slug
 from identitystory.story.sets import load_sets, set_text
 from identitystory.story.vocabulary import load_vocabulary, unknown_words
 from miniature.pictures import stories
@@ -21,6 +22,8 @@ from miniature.world.records import CATEGORIES, PLACES
 from miniature.world.words import PLACE
 
 PACKAGE = Path(str(resources.files("identitystory")))
+KNOWN = load_vocabulary(PACKAGE / "weights" / "miniature")
+EXAMPLES = Path(__file__).parent.parent / "examples"
 COLOURED = re.compile(
     r"\b(black|white|gr[ea]y|red|reddish|reddened|orange|yellow|green|blue|violet|purple|pink|brown"
     r"|blonde?|ginger|auburn|copper|silver|gold|golden|rosy|tanned|crimson|scarlet|turquoise|beige"
@@ -95,10 +98,8 @@ def _texts(story):
 def test_little_people_speaks_the_miniatures_words_and_shows_its_places():
     sets = load_sets("little_people")
     assert Counter(len(story.characters) for story in sets) == {1: 30, 2: 10}
-    known = load_vocabulary(PACKAGE / "weights" / "miniature")
-    assert known is not None
     prompts = [scene.prompt for story in sets for scene in story.scenes]
-    assert unknown_words(prompts, known) == {}
+    assert unknown_words(prompts, KNOWN) == {}
     assert len(set(prompts)) == 400
     shown = Counter(place for s in sets for scene in s.scenes for place in _places(scene.text))
     assert set(shown) == set(PLACES)
@@ -174,8 +175,28 @@ def test_the_public_benchmarks_folder_is_read_in_the_order_of_its_numbers(tmp_pa
     assert [len(s.characters) for s in found] == [2, 1, 1, 1]
 
 
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.stem)
+def test_examples_are_told_in_the_miniatures_words(file):
+    (story,) = load_sets(file)
+    assert unknown_words([scene.prompt for scene in story.scenes], KNOWN) == {}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-story.md"])
+def test_stories_on_pages_are_told_in_the_miniatures_words(page):
+    text = (EXAMPLES.parent / page).read_text("utf-8")
+    for shown in re.findall(r"^```toml\n(.*?)^```", text, re.S | re.M):
+        story = make_story(tomllib.loads(shown), source=page)
+        assert unknown_words([scene.prompt for scene in story.scenes], KNOWN) == {}
+
+
+@pytest.mark.parametrize("page", ["docs/explanation/limits.md", "docs/tutorial/first-story.md"])
+def test_pages_count_its_words(page):
+    text = (EXAMPLES.parent / page).read_text("utf-8")
+    assert f"knows {len(KNOWN)} " in text
+
+
 def test_a_single_story_file_is_a_set_of_one():
-    (story,) = load_sets(Path(__file__).parent.parent / "examples" / "lighthouse.toml")
+    (story,) = load_sets(EXAMPLES / "lighthouse.toml")
     assert story.title == "The lighthouse"
 
 
