@@ -110,8 +110,9 @@ def scenes_of(people: list[Person], names: list[str], rng: np.random.Generator) 
 def groups() -> list[list[Person]]:
     """The people of each set: every kind of age, skin and sex in turn."""
     kinds = list(product(*(CATEGORIES[k] for k in ("age", "skin", "sex"))))  # 40
-    turns = [(k,) for k in range(ONE)]
-    turns += [(ONE + 2 * k, ONE + 2 * k + 1 + k % 2) for k in range(TWO)]  # every other of one sex
+    turns: list[tuple[int, ...]] = [(k,) for k in range(ONE)]
+    swapped = [k if k // 2 % 2 else k ^ 1 for k in range(TWO)]  # four pairs are of one sex
+    turns += [(ONE + k, ONE + TWO + other) for k, other in enumerate(swapped)]
     numbers = count(FIRST)
     return [[somebody(kinds[7 * k % len(kinds)], numbers) for k in some] for some in turns]
 
