@@ -53,7 +53,7 @@ HAIR = re.compile(
     r"\b(hair|bob|quiff|cut|curls|locs|dreadlocks|braids?|ponytail|pigtails|bun|afro|puffs|head"
     r"|headscarf|hijab)\b"
 )
-VAGUE = re.compile(r"\b(teenager|without|no (glasses|beard))\b")
+VAGUE = re.compile(r"\b(teenager|without|no)\b")
 Cast = list[tuple[str, str]]
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from ..errors import ModelError
 from .advice import in_another_script
-from .text import calls_black
 
 FILE = "vocabulary.json"
 CARD = "card.toml"
@@ -66,9 +65,8 @@ def unknown_words(prompts: Iterable[str], known: frozenset[str]) -> dict[str, tu
     """Each word the model has not seen, in order of appearance, with the nearest ones it has.
 
     The nearest are looked for, which is slow, for the first ``MAX_NAMED`` alone: no others are told.
-    The parts of a known word with a hyphen (``half-body``) count as seen. ``Black`` before a word
-    for a person is a word of its own, for a model whose word for them is another. Words in another
-    script are left out.
+    The parts of a known word with a hyphen (``half-body``) count as seen. Words in another script
+    are left out.
     """
     unknown: dict[str, tuple[str, ...]] = {}
     seen = known | {part for word in known for part in word.split("-")}
@@ -76,8 +74,6 @@ def unknown_words(prompts: Iterable[str], known: frozenset[str]) -> dict[str, tu
         for word in (each.removesuffix("'s") for each in words_of(prompt)):
             if word and word not in seen and word not in unknown and not in_another_script(word):
                 unknown[word] = nearest(word, known) if len(unknown) < MAX_NAMED else ()
-        if "african" in known and calls_black(prompt):
-            unknown["Black"] = ("african",)
     return unknown
 
 
