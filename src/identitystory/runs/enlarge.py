@@ -6,8 +6,6 @@ and comes back with it (`takes.KINDS`), and is not made twice.
 
 from __future__ import annotations
 
-from PIL import Image
-
 from ..errors import ConfigError
 from ..protocols import Enlarger
 from . import files
@@ -37,13 +35,13 @@ def wanted_enlarger(request: RunRequest) -> Enlarger | None:
 
 def enlarge(folder: RunFolder, enlarger: Enlarger, times: int, emit: Emit) -> None:
     """Writes the larger copy of each frame in ``folder`` that has none."""
+    root = folder.root
     for frame in frame_files(folder):
         target = frame.with_name(f"{frame.stem}.x{times}.png")
-        facts = files.read_png_facts(frame) or {}
-        if (files.read_png_facts(target) or {}).get("key") != facts.get("key"):
-            with Image.open(frame) as image:
-                large = enlarger.enlarge(image)
-            for _ in range(times // 2 - 1):
+        facts = files.read_png_facts(frame, root) or {}
+        if (files.read_png_facts(target, root) or {}).get("key") != facts.get("key"):
+            large = files.read_picture(frame, root)
+            for _ in range(times.bit_length() - 1):
                 large = enlarger.enlarge(large)
-            files.write_png(target, large, facts | {"part": "enlarged"})
+            files.write_png(target, large, facts | {"part": "enlarged"}, root)
         emit(Enlarged(target))
