@@ -39,8 +39,8 @@ class PixelShuffle(nn.Module):
         self.first = nn.Conv2d(3, width, 3, padding=1)
         self.middle = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
         self.last = nn.Conv2d(width, 12, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """The pictures at twice their size."""
