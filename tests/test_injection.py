@@ -86,6 +86,26 @@ def test_the_margin_widens_the_masks_by_so_many_pixels():
     assert torch.equal(got.masks[0], box(13, 17, 43, 53))
 
 
+def test_an_overlap_goes_by_the_areas_that_the_segmenter_tells():
+    """The masks come without their overlap; with the margin they meet again."""
+
+    class Told:
+        areas = ()
+
+        def segment(self, image, phrases):
+            masks = torch.stack([box(0, 0, 20, 20), box(0, 20, 20, 50)])
+            return Segmentation(masks, areas=self.areas)
+
+    segmenter = Told()
+    found = {}
+    for segmenter.areas in ((), (900, 600)):
+        prompt, cast = Prompt("x"), ["Mara", "Tom"]
+        got = make_template(FakeGenerator(), segmenter, prompt, cast, ["m", "t"], margin=2)
+        found[segmenter.areas] = got.masks
+    assert torch.equal(found[()][0], box(0, 0, 22, 22))
+    assert torch.equal(found[900, 600][1], box(0, 18, 22, 52))
+
+
 def test_latents_that_are_there_are_not_painted_again():
     G = FakeGenerator()
     (z,) = kept_latents(G, [Prompt("a hill", guidance=7, seed=3)])
@@ -261,6 +281,12 @@ def test_blending_predicted_noise_or_latents_is_the_same_while_masks_grow():
         eps = M_bg * noise(kept[i][None], i, 0.0)[0] + (M * eps_j).sum(dim=0)
         x = a[i] * x + b[i] * eps
     torch.testing.assert_close(redenoise(G, start, c_j, CONFIG), x, rtol=0, atol=1e-12)
+
+
+def test_soft_weights_mix_and_a_weight_of_one_takes_over():
+    z, z_j = torch.full((C, 1, 2), 8.0), torch.full((1, C, 1, 2), 4.0)
+    M = torch.tensor([[[[0.25, 1.0]]]])
+    assert blend(z, z_j, 1 - M[0], M).tolist() == [[[7, 4]]] * C
 
 
 def test_what_one_character_explodes_into_stays_in_its_mask():
