@@ -37,10 +37,11 @@ TESTS = {  # of each file, the last that fits
     "cost.py": "test_pipeline test_plan",
     "methods/identitystory.py": "test_plan test_batches",
     "runs/plan.py": "test_plan",
-    "runs/folder.py": "test_runfolder",
+    "runs/folder.py": "test_runfolder test_stranger",
     "story/*.py": "test_story_edges test_story test_words",
     "story/document.py": "test_story_edges test_story test_story_imports",
     "story/imports/consistory.py": "test_story_edges test_story",
+    "story/plain.py": "test_stranger",
     "story/sets.py": "test_story_edges test_story_sets",
     "story/vocabulary.py": "test_vocabulary",
 }

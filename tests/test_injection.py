@@ -86,6 +86,18 @@ def test_the_margin_widens_the_masks_by_so_many_pixels():
     assert torch.equal(got.masks[0], box(13, 17, 43, 53))
 
 
+def test_nouns_to_fall_back_on_are_handed_on_where_there_are_some():
+    class Asked(FakeSegmenter):
+        def segment(self, image, phrases, **options):
+            self.options = options
+            return super().segment(image, phrases)
+
+    segmenter = Asked({})
+    for options in ({}, {"fallbacks": ["woman"]}):
+        make_template(FakeGenerator(), segmenter, Prompt("x"), ["Mara"], ["m"], **options)
+        assert segmenter.options == options
+
+
 def test_an_overlap_goes_by_the_areas_that_the_segmenter_tells():
     """The masks come without their overlap; with the margin they meet again."""
 
@@ -311,9 +323,9 @@ def test_fusing_again_happens_before_every_step_but_the_first():
     assert torch.equal(redenoise(G_id, start, identity(3.0), config), x[0])
     with pytest.raises(ConfigError, match="fuse_again"):
         redenoise(FakeIdentityGenerator(), start, identity(3.0), config)
-    pair = [start, template(MARA, seed=1)]
-    together = redenoise_together(G_id, pair, identity(3.0, -2.0), config)
-    for got, one, colour in zip(together, pair, (3.0, -2.0), strict=True):
+    three = [start, template(NOTHING, seed=2), template(MARA, seed=1)]
+    together = redenoise_together(G_id, three, identity(3.0, -2.0), config)
+    for got, one, colour in zip(together, three, (3.0, 0.0, -2.0), strict=True):
         assert torch.equal(got, redenoise(G_id, one, identity(colour), config))
 
 

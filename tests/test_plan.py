@@ -316,6 +316,9 @@ def test_a_record_tells_places_and_takes_only_where_there_is_something_to_tell(r
     assert record["story"] == plain(STORY)
     assert record["frame_seeds"] == {}
     assert record["model"] == {"fingerprint": "w1", "device": "cpu", "dtype": "float32"}
+    told = {"shape": "64x64", "source": "abc", "max_takes": 5, "metadata": False, "only": (2,)}
+    record = plan.make_record(replace(request_, **told), FACTS, one, {})
+    assert record["request"].items() >= (told | {"only": [2]}).items()
     moved = replace(one, places=(1, 0, 2), chosen={1: "abc"}, frame_seeds={1: 9})
     record = plan.make_record(request_, FACTS, moved, {})
     assert (record["places"], record["chosen"]) == ((1, 0, 2), {"1": "abc"})

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from identitystory.errors import StoryError
+from identitystory.errors import ConfigError, StoryError
 from identitystory.story.advice import advice, language_of
+from identitystory.story.document import parse
 from identitystory.story.file import file_stem, inline_story, load_story, make_story, slug
-from identitystory.story.sets import load_sets
+from identitystory.story.sets import load_sets, load_stories, set_text
 from identitystory.story.text import clean_description, fill, is_person, noun_in
 from identitystory.types import Character
 
@@ -144,6 +145,51 @@ def test_the_public_benchmark_has_up_to_1000_prompts(tmp_path):
     path.write_text(json.dumps(data | {"prompts": ["an old man"] * 1001}))
     with pytest.raises(StoryError, match="1,001 prompts; at most 1,000 are taken"):
         load_story(path)
+
+
+@pytest.mark.parametrize(
+    ("said", "description"),
+    [("a girl", "a girl"), ("Girl", "a Girl"), ("old man", "an old man"), ("the boy", "the boy")],
+)
+def test_a_description_of_the_public_benchmark_gets_an_article_where_it_has_none(
+    tmp_path, said, description
+):
+    data = {"character": said, "token": said.split()[-1], "prompts": [f"{said} reads"]}
+    (tmp_path / "story_1.json").write_text(json.dumps(data))
+    story = load_story(tmp_path / "story_1.json")
+    assert story.characters[0].description == description
+
+
+def test_yaml_may_be_nested_20_deep_and_no_deeper():
+    assert parse("[" * 20 + "]" * 20, "s", "YAML") is not None
+    with pytest.raises(StoryError, match="s: line 1: nested more than 20 deep in YAML"):
+        parse("[" * 21 + "]" * 21, "s", "YAML")
+
+
+def test_a_line_of_toml_may_have_16_dots_and_no_more():
+    assert parse(".".join("a" * 17) + " = 1", "s", "TOML")
+    with pytest.raises(StoryError, match="s: line 2 has a key with more than 16 dots"):
+        parse("\n" + ".".join("a" * 18) + " = 1", "s", "TOML")
+
+
+def test_of_a_set_the_first_of_each_number_of_people_are_taken_in_turn(tmp_path):
+    """Three stories of one, then one of two: two are one of each, in the order of the set."""
+    people = [("Ann", "a woman"), ("Bob", "a man")]
+    both = ["{Ann} sits", "{Ann} and {Bob} sit", "{Bob} sits"]
+    texts = [set_text(f"One {n}", people[:1], both[:1] * 3) for n in range(3)]
+    texts.append(set_text("Two", people, both))
+    path = tmp_path / "set.toml"
+    path.write_text("".join(texts))
+    titles = lambda **asked: [story.title for story in load_stories(path, **asked)]
+    assert titles() == ["One 0", "One 1", "One 2", "Two"]
+    assert titles(limit=2) == ["One 0", "Two"]
+    assert titles(limit=3) == ["One 0", "One 1", "Two"]
+    short = load_stories(path, scenes=1)[-1]
+    assert [scene.text for scene in short.scenes] == both[:1]
+    assert [c.name for c in short.characters] == ["Ann"]
+    for none in ({"limit": 0}, {"scenes": 0}):
+        with pytest.raises(ConfigError, match="--limit and --scenes must be at least 1"):
+            load_stories(path, **none)
 
 
 def test_a_date_is_shown_as_it_is_written(tmp_path):
