@@ -18,6 +18,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,11 @@ TESTS = {  # of each file, the last that fits
     "cost.py": "test_pipeline test_plan",
     "methods/identitystory.py": "test_plan test_batches",
     "runs/plan.py": "test_plan",
-    "runs/folder.py": "test_runfolder",
+    "runs/folder.py": "test_runfolder test_stranger",
     "story/*.py": "test_story_edges test_story test_words",
+    "story/document.py": "test_story_edges test_story test_story_imports",
     "story/imports/consistory.py": "test_story_edges test_story",
+    "story/plain.py": "test_stranger",
     "story/sets.py": "test_story_edges test_story_sets",
     "story/vocabulary.py": "test_vocabulary",
 }
@@ -86,25 +89,36 @@ def mistakes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
 
 
-def planted(node: ast.AST, inside: str = "") -> Iterator[tuple[Any, Any, ast.AST, int, str]]:
+def planted(
+    node: ast.AST, inside: str = "", said: ast.AST | None = None
+) -> Iterator[tuple[Any, Any, ast.AST, int, str]]:
     """Every mistake in a syntax tree: ``container[key] = mistake`` plants it; its line and label."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        inside += f"{node.name}."
+        inside += f".{node.name}"
     for field, value in ast.iter_fields(node):
         container = value if isinstance(value, list) else vars(node)
         children = list(enumerate(value)) if isinstance(value, list) else [(field, value)]
         for key, child in children if field not in UNREAD else ():
             if not isinstance(child, ast.AST) or getattr(child, "arg", "") in UNSEEN:
                 continue
-            shown = child if isinstance(child, ast.expr | ast.stmt) else node
+            whole = child if isinstance(child, ast.stmt) else said or child
+            before = ast.unparse(whole).partition("\n")[0]
             for mistake in mistakes(child):
-                before = ast.unparse(shown).partition("\n")[0]
                 container[key] = mistake
-                after = ast.unparse(mistake if shown is child else shown).partition("\n")[0]
+                after = ast.unparse(mistake if whole is child else whole).partition("\n")[0]
                 container[key] = child
-                line = getattr(shown, "lineno", 0)
-                yield container, key, mistake, line, f"{inside}: {before} -> {after}"
-            yield from planted(child, inside)
+                line = getattr(whole, "lineno", 0)
+                yield container, key, mistake, line, f"{inside[1:]}: {changed(before, after)}"
+            yield from planted(child, inside, whole)
+
+
+def changed(before: str, after: str) -> str:
+    """Where two lines differ, with some of what stands around it."""
+    pairs = [zip(before, after, strict=False), zip(before[::-1], after[::-1], strict=False)]
+    start, end = (len(list(takewhile(lambda pair: pair[0] == pair[1], some))) for some in pairs)
+    end = min(end, len(before) - start, len(after) - start)
+    around = [text[max(0, start - 30) : len(text) - max(0, end - 20)] for text in (before, after)]
+    return " -> ".join(around)
 
 
 class Planted(importlib.machinery.SourceFileLoader):

@@ -16,15 +16,15 @@ from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
 from identitystory.models.files.suited import preset
-from identitystory.pipeline import find_identity, find_template, inject
+from identitystory.pipeline import find_identity
 from identitystory.protocols import ModelFacts
 from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest
 from identitystory.sampling import Watched, painted, sample
 from identitystory.settings import Overrides, overridden, preset_from_dict, to_dict
 from identitystory.story.file import inline_story
-from identitystory.types import Prompt, Segmentation, guided
-from tests.conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, asked
+from identitystory.types import Prompt, guided
+from tests.conftest import MARA, FakeIdentityGenerator, asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
 # --- Guidance in an interval ---------------------------------------------------------------------
@@ -289,39 +289,6 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(toy, monkeypatch):
     monkeypatch.setattr(G.unet, "forward", never)
     with pytest.raises(torch.OutOfMemoryError):
         G.step(z, 3, cond)
-
-
-# --- Nouns ---------------------------------------------------------------------------------------
-
-
-class NounSegmenter:
-    """Finds nobody, and remembers what it was asked for."""
-
-    def __init__(self):
-        self.asked = []
-
-    def segment(self, image, phrases, **options):
-        self.asked.append(options)
-        masks = torch.zeros(len(phrases), image.height, image.width, dtype=torch.bool)
-        return Segmentation(masks)
-
-
-@pytest.mark.parametrize(
-    ("by_config", "by_segmenter"), [(True, False), (False, True), (False, False)]
-)
-def test_nouns_are_asked_for_where_preset_or_segmenter_want_them(story, by_config, by_segmenter):
-    segmenter = NounSegmenter()
-    if by_segmenter:
-        segmenter.uses_nouns = True
-    mine = Preset("mine", num_steps=10, injection=InjectionConfig(start=8), attempts=2)
-    mine = replace(mine, injection=replace(mine.injection, fallback_nouns=by_config))
-    scene = story.scenes[1]
-    template = find_template(FakeGenerator(), segmenter, story, scene, mine, seed=0)
-    nouns = {"fallbacks": [MARA.noun, TOM.noun]} if by_config or by_segmenter else {}
-    assert segmenter.asked == [nouns] * 2
-    assert template.missing == ("Mara", "Tom")
-    frame = inject(FakeIdentityGenerator(), story, scene, template, {}, mine.injection)
-    assert frame.image is template.image
 
 
 def test_group_norms_on_a_processor_get_their_pictures_channel_by_channel(toy):

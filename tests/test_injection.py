@@ -86,6 +86,38 @@ def test_the_margin_widens_the_masks_by_so_many_pixels():
     assert torch.equal(got.masks[0], box(13, 17, 43, 53))
 
 
+def test_nouns_to_fall_back_on_are_handed_on_where_there_are_some():
+    class Asked(FakeSegmenter):
+        def segment(self, image, phrases, **options):
+            self.options = options
+            return super().segment(image, phrases)
+
+    segmenter = Asked({})
+    for options in ({}, {"fallbacks": ["woman"]}):
+        make_template(FakeGenerator(), segmenter, Prompt("x"), ["Mara"], ["m"], **options)
+        assert segmenter.options == options
+
+
+def test_an_overlap_goes_by_the_areas_that_the_segmenter_tells():
+    """The masks come without their overlap; with the margin they meet again."""
+
+    class Told:
+        areas = ()
+
+        def segment(self, image, phrases):
+            masks = torch.stack([box(0, 0, 20, 20), box(0, 20, 20, 50)])
+            return Segmentation(masks, areas=self.areas)
+
+    segmenter = Told()
+    found = {}
+    for segmenter.areas in ((), (900, 600)):
+        prompt, cast = Prompt("x"), ["Mara", "Tom"]
+        got = make_template(FakeGenerator(), segmenter, prompt, cast, ["m", "t"], margin=2)
+        found[segmenter.areas] = got.masks
+    assert torch.equal(found[()][0], box(0, 0, 22, 22))
+    assert torch.equal(found[900, 600][1], box(0, 18, 22, 52))
+
+
 def test_latents_that_are_there_are_not_painted_again():
     G = FakeGenerator()
     (z,) = kept_latents(G, [Prompt("a hill", guidance=7, seed=3)])
@@ -263,6 +295,12 @@ def test_blending_predicted_noise_or_latents_is_the_same_while_masks_grow():
     torch.testing.assert_close(redenoise(G, start, c_j, CONFIG), x, rtol=0, atol=1e-12)
 
 
+def test_soft_weights_mix_and_a_weight_of_one_takes_over():
+    z, z_j = torch.full((C, 1, 2), 8.0), torch.full((1, C, 1, 2), 4.0)
+    M = torch.tensor([[[[0.25, 1.0]]]])
+    assert blend(z, z_j, 1 - M[0], M).tolist() == [[[7, 4]]] * C
+
+
 def test_what_one_character_explodes_into_stays_in_its_mask():
     z = torch.zeros(C, 2, 2)
     z_j = torch.stack([torch.full((C, 2, 2), torch.nan), torch.ones(C, 2, 2)])
@@ -285,9 +323,9 @@ def test_fusing_again_happens_before_every_step_but_the_first():
     assert torch.equal(redenoise(G_id, start, identity(3.0), config), x[0])
     with pytest.raises(ConfigError, match="fuse_again"):
         redenoise(FakeIdentityGenerator(), start, identity(3.0), config)
-    pair = [start, template(MARA, seed=1)]
-    together = redenoise_together(G_id, pair, identity(3.0, -2.0), config)
-    for got, one, colour in zip(together, pair, (3.0, -2.0), strict=True):
+    three = [start, template(NOTHING, seed=2), template(MARA, seed=1)]
+    together = redenoise_together(G_id, three, identity(3.0, -2.0), config)
+    for got, one, colour in zip(together, three, (3.0, 0.0, -2.0), strict=True):
         assert torch.equal(got, redenoise(G_id, one, identity(colour), config))
 
 

@@ -22,7 +22,7 @@ from identitystory.protocols import Backend
 from identitystory.sampling import Watched, trajectory
 from identitystory.seeds import attempt_seed, frame_seed, portrait_seeds
 from identitystory.story.imports import consistory
-from identitystory.types import Character, Identity, Prompt, styled
+from identitystory.types import Character, Identity, Prompt, Segmentation, styled
 from identitystory.wording import identity_prompt, phrases, template_prompt
 
 from .conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T, asked
@@ -208,10 +208,42 @@ def test_only_the_first_attempt_starts_from_the_latents_that_are_there(story, bo
     said = lambda seed: Prompt(scene.prompt, guidance=config.guidance_template, seed=seed)
     ready, retried = kept_latents(backend.general, [said(5), said(attempt_seed(5, 1))])
     for blind, latents in ((0, ready), (1, retried)):
+        backend.general.asked.clear()
         segmenter = FakeSegmenter(boxes, blind=blind)
         parts = (backend.general, segmenter, story, scene, PRESET)
         got = find_template(*parts, seed=5, latents=ready)
         assert torch.equal(got.latents, latents)
+        assert len(backend.general.asked) == T * blind
+
+
+class NounSegmenter:
+    """Finds nobody, and remembers what it was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def segment(self, image, phrases, **options):
+        self.asked.append(options)
+        masks = torch.zeros(len(phrases), image.height, image.width, dtype=torch.bool)
+        return Segmentation(masks)
+
+
+@pytest.mark.parametrize(
+    ("by_config", "by_segmenter"), [(True, False), (False, True), (False, False)]
+)
+def test_nouns_are_asked_for_where_preset_or_segmenter_want_them(story, by_config, by_segmenter):
+    segmenter = NounSegmenter()
+    if by_segmenter:
+        segmenter.uses_nouns = True
+    injection = InjectionConfig(start=8, fallback_nouns=by_config)
+    mine = Preset("mine", num_steps=T, injection=injection, attempts=2)
+    scene = story.scenes[1]
+    template = find_template(FakeGenerator(), segmenter, story, scene, mine, seed=0)
+    nouns = {"fallbacks": [MARA.noun, TOM.noun]} if by_config or by_segmenter else {}
+    assert segmenter.asked == [nouns] * 2
+    assert template.missing == ("Mara", "Tom")
+    frame = inject(FakeIdentityGenerator(), story, scene, template, {}, mine.injection)
+    assert frame.image is template.image
 
 
 @pytest.mark.parametrize("shape", ["128x64", "64x128"])

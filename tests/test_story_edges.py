@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from identitystory.errors import StoryError
-from identitystory.story.advice import advice
-from identitystory.story.file import file_stem, inline_story, load_story, make_story
-from identitystory.story.sets import load_sets
-from identitystory.story.text import clean_description, fill, noun_in
+from identitystory.errors import ConfigError, StoryError
+from identitystory.story.advice import advice, language_of
+from identitystory.story.document import parse
+from identitystory.story.file import file_stem, inline_story, load_story, make_story, slug
+from identitystory.story.sets import load_sets, load_stories, set_text
+from identitystory.story.text import clean_description, fill, is_person, noun_in
 from identitystory.types import Character
 
 TOM = Character("Tom", "an old man", "man")
@@ -134,3 +135,110 @@ def test_in_the_public_benchmark_a_token_is_a_whole_word_and_a_name_is_not_found
 def test_the_head_of_a_phrase_is_its_last_known_word():
     assert noun_in("a fisherman king with a queen") == "king"
     assert noun_in("a king: the boy's father") == "king"
+
+
+def test_the_public_benchmark_has_up_to_1000_prompts(tmp_path):
+    data = {"character": "old man", "token": "man", "prompts": ["an old man"] * 1000}
+    path = tmp_path / "story_1.json"
+    path.write_text(json.dumps(data))
+    assert len(load_story(path).scenes) == 1000
+    path.write_text(json.dumps(data | {"prompts": ["an old man"] * 1001}))
+    with pytest.raises(StoryError, match="1,001 prompts; at most 1,000 are taken"):
+        load_story(path)
+
+
+@pytest.mark.parametrize(
+    ("said", "description"),
+    [("a girl", "a girl"), ("Girl", "a Girl"), ("old man", "an old man"), ("the boy", "the boy")],
+)
+def test_a_description_of_the_public_benchmark_gets_an_article_where_it_has_none(
+    tmp_path, said, description
+):
+    data = {"character": said, "token": said.split()[-1], "prompts": [f"{said} reads"]}
+    (tmp_path / "story_1.json").write_text(json.dumps(data))
+    story = load_story(tmp_path / "story_1.json")
+    assert story.characters[0].description == description
+
+
+def test_yaml_may_be_nested_20_deep_and_no_deeper():
+    assert parse("[" * 20 + "]" * 20, "s", "YAML") is not None
+    with pytest.raises(StoryError, match="s: line 1: nested more than 20 deep in YAML"):
+        parse("[" * 21 + "]" * 21, "s", "YAML")
+
+
+def test_a_line_of_toml_may_have_16_dots_and_no_more():
+    assert parse(".".join("a" * 17) + " = 1", "s", "TOML")
+    with pytest.raises(StoryError, match="s: line 2 has a key with more than 16 dots"):
+        parse("\n" + ".".join("a" * 18) + " = 1", "s", "TOML")
+
+
+def test_of_a_set_the_first_of_each_number_of_people_are_taken_in_turn(tmp_path):
+    """Three stories of one, then one of two: two are one of each, in the order of the set."""
+    people = [("Ann", "a woman"), ("Bob", "a man")]
+    both = ["{Ann} sits", "{Ann} and {Bob} sit", "{Bob} sits"]
+    texts = [set_text(f"One {n}", people[:1], both[:1] * 3) for n in range(3)]
+    texts.append(set_text("Two", people, both))
+    path = tmp_path / "set.toml"
+    path.write_text("".join(texts))
+    titles = lambda **asked: [story.title for story in load_stories(path, **asked)]
+    assert titles() == ["One 0", "One 1", "One 2", "Two"]
+    assert titles(limit=2) == ["One 0", "Two"]
+    assert titles(limit=3) == ["One 0", "One 1", "Two"]
+    short = load_stories(path, scenes=1)[-1]
+    assert [scene.text for scene in short.scenes] == both[:1]
+    assert [c.name for c in short.characters] == ["Ann"]
+    for none in ({"limit": 0}, {"scenes": 0}):
+        with pytest.raises(ConfigError, match="--limit and --scenes must be at least 1"):
+            load_stories(path, **none)
+
+
+def test_a_date_is_shown_as_it_is_written(tmp_path):
+    path = tmp_path / "story.toml"
+    path.write_text(STORY.replace('"{Tom} reads"', "2026-01-31"))
+    with pytest.raises(StoryError, match="'prompt' must be text, not 2026-01-31"):
+        load_story(path)
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "it is locked"), OSError("it is locked")])
+def test_a_file_that_cannot_be_read_says_why(tmp_path, monkeypatch, error):
+    path = tmp_path / "story.toml"
+    path.write_text(STORY)
+
+    def refused(*_):
+        raise error
+
+    monkeypatch.setattr(type(path), "open", refused)
+    with pytest.raises(StoryError, match=r"story\.toml cannot be read: it is locked$"):
+        load_story(path)
+
+
+def test_a_folders_name_has_60_letters_and_150_bytes_at_most():
+    assert slug("x" * 100) == "x" * 60
+    assert slug("x" * 59 + " y") == "x" * 59
+    assert slug("\u706f" * 100) == "\u706f" * 50  # three bytes each
+    assert slug("!?") == "story"
+
+
+@pytest.mark.parametrize(
+    ("noun", "person"), [("woman", True), ("dog", False), ("bus-driver", True), ("glorp", True)]
+)
+def test_whatever_is_no_animal_or_machine_may_have_a_face(noun, person):
+    assert is_person(noun) is person
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("der Mann mit einem Hut", "German"),
+        ("la femme dans les bois", "French"),
+        ("el hombre con una rosa", "Spanish"),
+        ("il ragazzo nel bosco con una rosa", "Italian"),
+        ("uma mulher com um livro", "Portuguese"),
+        ("het meisje met een hoed", "Dutch"),
+        ("dziecko jest przy oknie", "Polish"),
+        ("the man with a hat", ""),
+        ("the man in la la land", ""),
+    ],
+)
+def test_a_language_is_known_by_its_little_words(text, language):
+    assert language_of(text) == language

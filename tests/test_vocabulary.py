@@ -65,6 +65,8 @@ def test_the_warning_is_one_line_with_what_to_write_instead():
 def test_a_long_list_is_cut_with_the_number_left_out():
     line = vocabulary_warning({f"w{i:02d}": () for i in range(15)})
     assert line.endswith("'w11', and 3 more; it will guess")
+    line = vocabulary_warning({f"w{i:02d}": () for i in range(12)})
+    assert line.endswith("'w10', 'w11'; it will guess")
 
 
 def test_a_checkpoint_without_the_file_knows_everything(tmp_path):
