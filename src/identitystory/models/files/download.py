@@ -81,7 +81,7 @@ def _complete(part: Path, repo: str, file: Wanted, commit: str) -> None:
 def _stream(part: Path, repo: str, file: Wanted, commit: str, have: int) -> None:
     """Adds to ``part``, which has ``have`` bytes, at most one byte more than is wanted."""
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # type: ignore[attr-defined]
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
         build_hf_headers,
         get_session,
         hf_raise_for_status,
