@@ -12,7 +12,7 @@ from identitystory.cli import progress as show
 from identitystory.cli.commands import Group, options, scale, whole
 from identitystory.cli.main import COMMANDS, main, parser
 from identitystory.cli.reference import cli_page
-from identitystory.cli.runs import read_scenes
+from identitystory.cli.typed import read_scenes
 from identitystory.config import Preset
 from identitystory.errors import ModelError
 from identitystory.protocols import ModelFacts
