@@ -74,9 +74,8 @@ def test_a_planted_subject_is_found_at_every_grid():
     planted[2:6, 1:4] = 1.0
     other = torch.zeros(8, 8)
     other[6:, 6:] = 5.0
-    maps = torch.stack([planted.flatten(), other.flatten()]) + 0.01 * torch.rand(
-        2, 64, generator=torch.Generator().manual_seed(0)
-    )
+    maps = torch.stack([planted.flatten(), other.flatten()])
+    maps += 0.001 * torch.rand(2, 64)  # less than a bin of Otsu's histogram
     both = subject.subject_mask(maps, 64, (1, 1)).view(8, 8)
     assert torch.equal(both, (planted + other) > 0)
     fine = subject.subject_mask(maps[:1], 256, (1, 1)).view(16, 16)
