@@ -11,7 +11,6 @@ from torch import nn
 
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, search_evaluations
-from identitystory.discovery import discover
 from identitystory.errors import ConfigError, ModelError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import ACTIVATIONS, Room, rows_that_fit
@@ -24,7 +23,7 @@ from identitystory.sampling import Watched, painted, sample
 from identitystory.settings import Overrides, overridden, preset_from_dict, to_dict
 from identitystory.story.file import inline_story
 from identitystory.types import Prompt, guided
-from tests.conftest import MARA, FakeIdentityGenerator, asked
+from tests.conftest import MARA, asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
 # --- Guidance in an interval ---------------------------------------------------------------------
@@ -150,20 +149,6 @@ def test_a_checkpoint_without_a_few_step_lora_is_told_so(toy, tmp_path):
     assert one != make_plan(request, replace(facts, few_steps="b"), None).identities["A"].key
     with pytest.raises(ModelError, match="no few-step LoRA"):
         load_backend(toy, device="cpu", num_steps=4, distilled=True)
-
-
-# --- An early end of the search ------------------------------------------------------------------
-
-
-def test_fewer_portraits_give_the_identity_of_those_few():
-    G = FakeIdentityGenerator()
-    config = DiscoveryConfig(num_portraits=32, rank=2, settle=1.99)
-    identity, images, E = find_identity(G, MARA, config, batch=16)
-    assert len(images) == len(E) == 32
-    config = replace(config, num_portraits=64)
-    identity, images, E = find_identity(G, MARA, config, batch=16)
-    assert len(images) == len(E) == 32  # 16 and 32 are compared, 48 and 64 are never painted
-    assert torch.equal(identity.embedding, discover(E, config).embedding)
 
 
 # --- Configuration -------------------------------------------------------------------------------

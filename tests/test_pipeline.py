@@ -99,6 +99,17 @@ def test_the_seed_of_a_search_is_that_of_its_filter_too():
         assert torch.equal(found.kept, discover(E, config, seed=seed).kept)
 
 
+def test_fewer_portraits_give_the_identity_of_those_few():
+    G = FakeIdentityGenerator()
+    config = DiscoveryConfig(num_portraits=32, rank=2, settle=1.99)
+    identity, images, E = find_identity(G, MARA, config, batch=16)
+    assert len(images) == len(E) == 32
+    config = dataclasses.replace(config, num_portraits=64)
+    identity, images, E = find_identity(G, MARA, config, batch=16)
+    assert len(images) == len(E) == 32  # 16 and 32 are compared, 48 and 64 are never painted
+    assert torch.equal(identity.embedding, discover(E, config).embedding)
+
+
 def test_portraits_that_are_there_are_not_painted_again():
     ready = []
     whole = find_identity(FakeIdentityGenerator(), MARA, DISCOVERY, batch=4, ready=ready)

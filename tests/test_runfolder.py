@@ -228,3 +228,13 @@ def test_a_run_killed_before_its_record_was_written_can_start_again(tmp_path):
     (tmp_path / "run.json.part~").write_text("{")
     with opened(tmp_path):
         assert os.listdir(tmp_path) == [".lock"]
+
+
+def test_frames_are_told_with_their_keys_and_faces_are_not(tmp_path):
+    folder = runfolder.RunFolder(tmp_path)
+    assert runfolder.told_frames(folder) == {}
+    folder.record.write_bytes(RECORD)
+    parts = json.loads(RECORD)["parts"]
+    keys = {tmp_path / f"{n}.png": p["key"] for n, p in parts.items() if n.startswith("frames/")}
+    assert 0 < len(keys) < len(parts)
+    assert runfolder.told_frames(folder) == keys

@@ -160,6 +160,14 @@ def test_a_description_of_the_public_benchmark_gets_an_article_where_it_has_none
     assert story.characters[0].description == description
 
 
+def test_a_token_of_the_public_benchmark_is_a_name_of_30_letters_at_most(tmp_path):
+    token = "x" * 40
+    data = {"character": f"a {token} boy", "token": token, "prompts": [f"a {token} boy reads"] * 2}
+    (tmp_path / "story_1.json").write_text(json.dumps(data))
+    (character,) = load_story(tmp_path / "story_1.json").characters
+    assert (character.name, character.noun) == ("X" + "x" * 29, token)
+
+
 def test_yaml_may_be_nested_20_deep_and_no_deeper():
     assert parse("[" * 20 + "]" * 20, "s", "YAML") is not None
     with pytest.raises(StoryError, match="s: line 1: nested more than 20 deep in YAML"):
