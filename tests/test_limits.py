@@ -14,6 +14,7 @@ from identitystory.models.device import resolve_device
 from identitystory.settings import Overrides, overridden, setting_types, with_settings
 from identitystory.story import sets, vocabulary
 from identitystory.story.document import MAX_DOTS, parse
+from identitystory.story.file import load_story
 
 PRESET = Preset("x")
 HUGE = 10**10
@@ -175,3 +176,14 @@ def test_a_device_beyond_the_last_is_refused_and_the_last_is_taken(monkeypatch):
     assert str(resolve_device("cuda:1")) == "cuda:1"
     with pytest.raises(ConfigError, match="this machine has only cuda:0 to cuda:1"):
         resolve_device("cuda:2")
+
+
+def test_half_a_character_in_a_key_is_one_line(tmp_path):
+    """Found by `tests.fuzz`: pydantic tells no place of such a key."""
+    file = tmp_path / "s.json"
+    file.write_text(
+        r'{"\udcff": 1, "character": [{"name": "M", "description": "a man"}], '
+        r'"scene": [{"prompt": "{M} reads"}]}'
+    )
+    with pytest.raises(StoryError, match="a key holds half a character"):
+        load_story(file)
