@@ -33,7 +33,7 @@ TESTS = {  # of each file, the last that fits
     "injection.py": "test_injection",
     "pipeline.py": "test_pipeline",
     "seeds.py": "test_pipeline",
-    "wording.py": "test_pipeline",
+    "wording.py": "test_pipeline test_words",
     "cost.py": "test_pipeline test_plan",
     "methods/identitystory.py": "test_plan test_batches",
     "runs/plan.py": "test_plan",
@@ -107,8 +107,9 @@ def planted(
                 container[key] = mistake
                 after = ast.unparse(mistake if whole is child else whole).partition("\n")[0]
                 container[key] = child
-                line = getattr(whole, "lineno", 0)
-                yield container, key, mistake, line, f"{inside[1:]}: {changed(before, after)}"
+                if before != after:
+                    label = f"{inside[1:]}: {changed(before, after)}"
+                    yield container, key, mistake, getattr(whole, "lineno", 0), label
             yield from planted(child, inside, whole)
 
 

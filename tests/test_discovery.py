@@ -125,8 +125,8 @@ def test_the_controls_are_what_they_say():
 
 
 def test_the_distance_to_the_mean_is_over_d():
-    E = torch.tensor([[0.0, 0.0], [6.0, 8.0]])  # 5 from (3, 4)
-    assert distance_to_mean(E).tolist() == [2.5, 2.5]
+    E = torch.tensor([[0.0, 0.0, 0.0, 0.0], [6.0, 8.0, 0.0, 0.0]])  # 5 from (3, 4, 0, 0)
+    assert distance_to_mean(E).tolist() == [1.25, 1.25]
 
 
 def test_normalizing_makes_the_length_of_a_row_irrelevant():

@@ -189,7 +189,8 @@ def test_the_weights_of_overlapping_masks_add_up_to_one(mode):
     assert float(M_bg.min()) >= 0
 
 
-def test_without_characters_everything_is_background():
-    M_bg, M_j = blend_weights(torch.zeros(0, 32, 32, dtype=torch.bool), (8, 8))
+@pytest.mark.parametrize("mode", ["nearest", "area"])
+def test_without_characters_everything_is_background(mode):
+    M_bg, M_j = blend_weights(torch.zeros(0, 32, 32, dtype=torch.bool), (8, 8), mode=mode)
     assert torch.equal(M_bg, torch.ones(1, 8, 8))
     assert M_j.shape == (0, 1, 8, 8)

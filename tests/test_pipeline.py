@@ -44,6 +44,12 @@ def test_portrait_seeds_are_the_same_on_every_machine():
     assert portrait_seeds(MARA, 0, 2) == [92461795702519, 97896871755698]
 
 
+def test_seeds_of_frames_and_attempts_are_the_same_on_every_machine():
+    assert [attempt_seed(4, n) for n in (0, 1)] == [4, 142744361749625]
+    frames = [frame_seed(4, place, per_frame=True) for place in (2, "pier")]
+    assert frames == [99221493348212, 148230260871399]
+
+
 def test_portrait_seeds_are_distinct_and_a_prefix_of_more():
     seeds = portrait_seeds(MARA, 0, 64)
     assert len(set(seeds)) == 64

@@ -12,6 +12,7 @@ from identitystory.methods.method import Sources
 from identitystory.protocols import ModelFacts
 from identitystory.runs import plan
 from identitystory.runs.files import versions
+from identitystory.runs.folder import FORMAT
 from identitystory.runs.plan import calls, make_plan, portrait_batches
 from identitystory.runs.request import RunRequest
 from identitystory.seeds import frame_seed, portrait_seeds
@@ -312,7 +313,7 @@ def test_a_record_tells_places_and_takes_only_where_there_is_something_to_tell(r
         "only": [],
         "paint": True,
     }
-    assert (record["seed"], record["versions"]) == (0, versions())
+    assert (record["format"], record["seed"], record["versions"]) == (FORMAT, 0, versions())
     assert record["story"] == plain(STORY)
     assert record["frame_seeds"] == {}
     assert record["model"] == {"fingerprint": "w1", "device": "cpu", "dtype": "float32"}

@@ -230,6 +230,17 @@ def test_a_run_killed_before_its_record_was_written_can_start_again(tmp_path):
         assert os.listdir(tmp_path) == [".lock"]
 
 
+def test_runs_are_found_in_folders_each_once_and_none_is_told(tmp_path):
+    for name in ("b/run", "a", "c"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "run.json").touch()
+    (tmp_path / "empty").mkdir()
+    found = runfolder.find_runs([tmp_path / "c", tmp_path])
+    assert found == [tmp_path / name for name in ("c", "a", "b/run")]
+    with pytest.raises(RunError, match=r"empty holds no run \(no run.json\); go on$"):
+        runfolder.find_runs([tmp_path, tmp_path / "empty"], "go on")
+
+
 def test_frames_are_told_with_their_keys_and_faces_are_not(tmp_path):
     folder = runfolder.RunFolder(tmp_path)
     assert runfolder.told_frames(folder) == {}

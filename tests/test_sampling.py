@@ -8,7 +8,7 @@ from identitystory.config import InjectionConfig
 from identitystory.errors import ConfigError
 from identitystory.injection import kept_latents, make_template, redenoise
 from identitystory.models.backend import load_backend
-from identitystory.sampling import Watched, step_noise, trajectory
+from identitystory.sampling import Watched, step_noise, trajectory, unwatched
 from identitystory.types import Prompt, Template
 
 from .conftest import FakeGenerator, FakeIdentityGenerator, T, asked
@@ -60,6 +60,21 @@ def test_watching_changes_nothing_and_counts_two_evaluations_a_sample_and_step()
     assert copy.copy(W).wrapped is G
     with pytest.raises(AttributeError):
         W.nonsense  # noqa: B018
+
+
+def test_another_size_is_watched_by_the_same_and_counts_for_itself():
+    seen = []
+    W = Watched(FakeGenerator(), seen.append)
+    assert W.with_size(W.size) is W
+    wide = W.with_size((128, 64))
+    wide.step(wide.noise(0)[None], 1, wide.condition(asked(["a"], guidance=1)))
+    assert (wide.size, wide.noise(0).shape[-1]) == ((128, 64), 16)
+    assert (seen, W.evaluations, wide.evaluations) == ([1], 0, 1)
+
+
+def test_who_is_not_watched_is_himself():
+    G = FakeGenerator()
+    assert unwatched(G) is unwatched(Watched(G)) is G
 
 
 def test_raising_in_on_step_cancels_before_the_step():

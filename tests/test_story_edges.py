@@ -7,9 +7,16 @@ import pytest
 from identitystory.errors import ConfigError, StoryError
 from identitystory.story.advice import advice, language_of
 from identitystory.story.document import parse
-from identitystory.story.file import file_stem, inline_story, load_story, make_story, slug
+from identitystory.story.file import (
+    file_stem,
+    inline_story,
+    load_story,
+    make_character,
+    make_story,
+    slug,
+)
 from identitystory.story.sets import load_sets, load_stories, set_text
-from identitystory.story.text import clean_description, fill, is_person, noun_in
+from identitystory.story.text import calls_black, clean_description, fill, is_person, noun_in
 from identitystory.types import Character
 
 TOM = Character("Tom", "an old man", "man")
@@ -198,6 +205,57 @@ def test_of_a_set_the_first_of_each_number_of_people_are_taken_in_turn(tmp_path)
     for none in ({"limit": 0}, {"scenes": 0}):
         with pytest.raises(ConfigError, match="--limit and --scenes must be at least 1"):
             load_stories(path, **none)
+
+
+@pytest.mark.parametrize("style", ["a { line", "a } line"])
+def test_one_brace_is_a_brace(style):
+    with pytest.raises(StoryError, match="'style' holds a brace"):
+        inline_story(["Tom: an old man"], ["{Tom} sits"], style=style)
+
+
+def test_somebody_is_made_from_words():
+    assert make_character("Tom", "an old man", None, place="p") == TOM
+    assert make_character("Tom", "an old man", "man", place="p") == TOM
+    with pytest.raises(StoryError, match=r"p \(Tom\): no word for a person"):
+        make_character("Tom", "an old cloud", None, place="p")
+
+
+def test_the_style_of_the_public_benchmark_is_the_storys(tmp_path):
+    data = {"character": "old man", "token": "man", "prompts": ["an old man"], "style": "A photo"}
+    (tmp_path / "story_1.json").write_text(json.dumps(data))
+    assert load_story(tmp_path / "story_1.json").style == "A photo"
+    (tmp_path / "story_1.json").write_text(json.dumps(data | {"style": 3}))
+    with pytest.raises(StoryError, match="'style' must be text"):
+        load_story(tmp_path / "story_1.json")
+
+
+def test_a_long_value_is_shown_by_its_first_37_signs(tmp_path):
+    path = tmp_path / "story.toml"
+    story = lambda number: path.write_text(f"title = {number}\n{STORY}")
+    story(10**39)
+    with pytest.raises(StoryError, match=rf"'title' must be text, not {10**39}"):
+        load_story(path)
+    story(10**40)
+    with pytest.raises(StoryError, match=rf"'title' must be text, not {10**36}\.\.\."):
+        load_story(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "black"),
+    [("a Black girl", True), ("a girl Black as night", False), ("a Black cat", False)],
+)
+def test_black_is_of_people_where_it_stands_before_them(text, black):
+    assert calls_black(text) is black
+
+
+def test_only_clothes_that_are_told_are_worn():
+    people = [
+        {"name": "Ann", "description": "a woman", "wears": "a coat"},
+        {"name": "Bob", "description": "a man"},
+    ]
+    scene = {"prompt": "{Ann} and {Bob} sit"}
+    (made,) = make_story({"character": people, "scene": [scene]}, source="s").scenes
+    assert made.wears == (("Ann", "a coat"),)
 
 
 def test_a_date_is_shown_as_it_is_written(tmp_path):

@@ -129,10 +129,7 @@ def downsample(masks: Tensor, shape: Sequence[int], mode: str = "nearest") -> Te
     """
     if mode not in ("nearest", "area"):
         raise ConfigError(f"downsample is {mode!r}; it must be 'nearest' or 'area'.")
-    h, w = shape
-    if len(masks) == 0:
-        return torch.zeros((0, h, w), device=masks.device)
-    return F.interpolate(masks[:, None].float(), size=(h, w), mode=mode)[:, 0]
+    return F.interpolate(masks[:, None].float(), size=tuple(shape), mode=mode)[:, 0]
 
 
 def blend_weights(
