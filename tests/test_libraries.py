@@ -109,3 +109,16 @@ def plain(x):
 assert plain(1) == 2
 """
     )
+
+
+def test_peft_works_where_nothing_else_of_transformers_was_imported():
+    """It asks for torch.distributed.tensor, which it leaves to transformers to import."""
+    run(
+        """
+import identitystory.models.libraries
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+model = inject_adapter_in_model(LoraConfig(target_modules=["0"]), torch.nn.Sequential(torch.nn.Linear(2, 2)))
+assert any("lora_A" in name for name, _ in model.named_parameters())
+"""
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed.tensor  # peft looks for it
 from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
