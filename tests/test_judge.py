@@ -172,7 +172,11 @@ def test_scores_find_their_way_back_to_the_methods_and_nothing_is_asked_twice(
     assert judging.ask(cases, judge, tmp_path / "out") == found
     assert len(server.asked) == 3
     assert judging.cost(cases, judge, tmp_path / "out").requests == 0
-    assert judging.table(found).count("\n") == 5
+    shown = judging.table(found)
+    assert shown.head[1:] == [name.replace("_", " ") for name in judging.CRITERIA]
+    assert {
+        row[0]: dict(zip(judging.CRITERIA, row[1:], strict=True)) for row in shown.rows
+    } == means
 
 
 def test_the_question_is_blind_shuffled_and_carries_every_picture(runs, server, tmp_path):
@@ -596,7 +600,7 @@ def test_answers_are_counted_to_the_methods_they_were_for(runs, tmp_path, capsys
     command = ["study", "tally", str(key_file), *map(str, files)]
     assert main(command) == 0
     said = capsys.readouterr().out
-    assert "24 of 24" in said
+    assert said.count(" 24 │    24 ") == 3
     assert said.count("p against identitystory") == 3
     assert main([*command, "--against", "general"]) == 0
     assert capsys.readouterr().out.count("p against general") == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,7 +57,10 @@ def judge(
         tell_or_say("nothing was sent; give --send to ask")
         return 0
     found = judging.ask(cases, asked, out, tell)
-    return answer(json, judging.averages(found), judging.table(found))
+    if json:
+        return answer(json, judging.averages(found), "")
+    judging.table(found).terminal(sys.stdout, above=f"{len(found)} stories, means of 0 to 100")
+    return 0
 
 
 def study_make(
@@ -108,8 +112,15 @@ def study_tally(
     from ..experiments import study
 
     people, found = study.tally(key, answers, against)
-    plain = {name: [asdict(rate) for rate in some] for name, some in found.items()}
-    return answer(json, {"participants": people, "rates": plain}, study.table(people, found))
+    if json:
+        plain = {name: [asdict(rate) for rate in some] for name, some in found.items()}
+        return answer(json, {"participants": people, "rates": plain}, "")
+    say(f"{people} participants; Wilson 95 % intervals; p by a sign-flip test (Holm)")
+    for criterion, some in found.items():
+        reference = next(rate.method for rate in some if rate.p is None)
+        above = f"{criterion.replace('_', ' ')}; p against {reference}"
+        study.table(some).terminal(sys.stdout, above=above)
+    return 0
 
 
 def _cases(paths: tuple[Path, ...]) -> Any:

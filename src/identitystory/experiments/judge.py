@@ -21,7 +21,7 @@ from ..errors import RunError
 from ..runs.files import check_writable, part_key
 from .cases import Case, data_url, small_jpeg
 from .endpoint import Judge, UnusableError, post
-from .tables import write_files
+from .tables import Table, write_files
 
 CRITERIA = ("text_alignment", "character_consistency", "image_quality")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -194,13 +194,10 @@ def averages(found: Mapping[str, Scores]) -> dict[str, dict[str, float]]:
     }
 
 
-def table(found: Mapping[str, Scores]) -> str:
-    """Table 2 as text."""
-    head = "".join(f"{name.replace('_', ' '):>24}" for name in CRITERIA)
-    lines = [f"{len(found)} stories, means of 0 to 100", f"{'':<22}{head}"]
-    for method, means in averages(found).items():
-        lines.append(f"{method:<22}" + "".join(f"{means[name]:>24.2f}" for name in CRITERIA))
-    return "\n".join(lines) + "\n"
+def table(found: Mapping[str, Scores]) -> Table:
+    """Table 2: a row a method, a column a criterion, means of 0 to 100."""
+    rows = [[method, *means.values()] for method, means in averages(found).items()]
+    return Table(["method", *(name.replace("_", " ") for name in CRITERIA)], rows)
 
 
 def _place(case: Case, judge: Judge, out: Path) -> tuple[str, Path]:

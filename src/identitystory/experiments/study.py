@@ -23,7 +23,7 @@ from ..metrics.intervals import holm, sign_flip, wilson
 from ..runs.files import part_key, read
 from ..story.plain import plain_json
 from .cases import Case, data_url
-from .tables import write_files
+from .tables import Table, write_files
 
 FORMAT = 1
 CRITERIA: Mapping[str, str] = {
@@ -215,18 +215,21 @@ def rates(
     ]
 
 
-def table(people: int, found: Mapping[str, Sequence[Rate]]) -> str:
-    """Table 3 as text, with intervals and p-values."""
-    lines = [f"{people} participants; Wilson 95 % intervals; p by a sign-flip test (Holm)"]
-    for criterion, some in found.items():
-        reference = next(r.method for r in some if r.p is None)
-        lines += ["", f"{criterion.replace('_', ' ')}; p against {reference}"]
-        for r in some:
-            rate = 100 * r.chosen / r.asked if r.asked else 0.0
-            p = "" if r.p is None else f"  p = {r.p:.3g}"
-            span = f"({100 * r.low:.1f} to {100 * r.high:.1f})"
-            lines.append(f"  {r.method:<22}{rate:5.1f} %  {span:<16}{r.chosen} of {r.asked}{p}")
-    return "\n".join(lines) + "\n"
+def table(some: Sequence[Rate]) -> Table:
+    """Table 3 of one criterion: a row a method, with its interval and p-value."""
+    head = ["method", "chosen %", "95 %", "chosen", "asked", "p"]
+    rows = [
+        [
+            r.method,
+            f"{100 * r.chosen / r.asked:.1f}" if r.asked else None,
+            f"{100 * r.low:.1f} to {100 * r.high:.1f}",
+            r.chosen,
+            r.asked,
+            None if r.p is None else f"{r.p:.3g}",
+        ]
+        for r in some
+    ]
+    return Table(head, rows)
 
 
 def _read_key(file: Path) -> tuple[str, dict[str, dict[str, str]]]:
