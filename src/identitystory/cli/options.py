@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from ..errors import MACHINE, ConfigError, IdentityStoryError, is_out_of_memory, printable
 from ..models.files.catalogue import DEFAULT_MODEL
+from ..models.files.names import with_loras
 from .commands import Argument
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Model:
             folder, or the hub id of one (default: miniature)
         base: another base in SDXL's layout for --model sdxl or sdxl-light: a folder or a hub id that
             was fetched, such as SG161222/RealVisXL_V4.0
+        lora: a LoRA's file and weight, as in ink.safetensors:0.8, for portraits and pictures alike; may
+            be repeated
         offline: never use the network
         device: auto, cpu, cuda, cuda:N or mps
         dtype: auto, float32, bfloat16 or float16
@@ -64,17 +67,22 @@ class Model:
     preset: Annotated[str, "P"] | None = None
     model: Annotated[str, "M"] | None = None
     base: Annotated[str, "B"] | None = None
+    lora: tuple[Annotated[str, "FILE[:WEIGHT]"], ...] = ()
     offline: bool = False
     device: Annotated[str, "D"] | None = None
     dtype: Annotated[str, "T"] | None = None
 
-    def where(self) -> dict[str, Any]:
+    def where(self, own: str = DEFAULT_MODEL) -> dict[str, Any]:
         """``model``, ``device`` and ``dtype``, those that were given.
 
-        ``--model`` and ``--base`` are one name, ``sdxl:owner/name``.
+        ``--model``, ``--base`` and ``--lora`` are one name, ``sdxl:owner/name + ink.safetensors:0.8``.
+
+        Args:
+            own: what LoRAs are put on without a model; empty leaves it open, see `names.on_base`.
 
         Raises:
             ConfigError: ``--base`` with a model that has none to choose.
+            ModelError: ``--lora`` is no file of a LoRA.
         """
         heed_offline(self.offline)
         given = {"model": self.model, "device": self.device, "dtype": self.dtype}
@@ -87,6 +95,8 @@ class Model:
                     f"--base goes with --model sdxl or sdxl-light, not with {self.model}"
                 )
             given["model"] = f"{bundle}:{self.base}"
+        if self.lora:
+            given["model"] = with_loras(given["model"] or own, self.lora)
         return {key: value for key, value in given.items() if value is not None}
 
     def chosen_preset(self, overrides: Overrides) -> tuple[Preset, tuple[str, ...]]:

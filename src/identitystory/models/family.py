@@ -17,6 +17,7 @@ from ..extensions import Registry
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
     from ..sizes import Size
+    from .files.header import Header
 from ..protocols import Enlarger, IdentityGenerator, ImageGenerator, Segmenter
 
 
@@ -39,6 +40,9 @@ class Family:
             weights.
         adapter: where in a folder the weights lie that read pictures as references; empty without.
         open_adapter: ``open_adapter(folder, general)`` is what `protocols.Backend.adapter` opens.
+        check_lora: ``check_lora(folder, file, header)`` raises a ModelError if the LoRA in ``file``
+            is none for the base in ``folder``; None takes none. ``open`` is then also given
+            ``loras``, a sequence of (file, weight), where there are any.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Family:
     )
     adapter: str = ""
     open_adapter: Callable[[Path, ImageGenerator], Any] | None = None
+    check_lora: Callable[[Path, Path, Header], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ...presets import Suits, fitted
 from .card import read_card
 from .catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES, split_name
 from .checkpoint import find_folder
+from .names import split_loras
 
 
 def suits_of(model: str | Path = DEFAULT_MODEL) -> Suits:
@@ -25,7 +26,7 @@ def suits_of(model: str | Path = DEFAULT_MODEL) -> Suits:
     if bundle is not None and not base:
         return ENTRIES[BUNDLES[bundle][0]].suits
     try:
-        folder = find_folder(base or model)
+        folder = find_folder(base or split_loras(str(model))[0])
     except ModelError:
         return Suits()
     return read_card(folder).suits

@@ -15,6 +15,7 @@ from ...sizes import Size
 from ..family import Family, IdentityPart
 from ..files.checkpoint import read_json
 from ..files.store import content_hash
+from .lora_file import check_sdxl_lora
 from .tokens import check_lengths
 
 PHOTOMAKER_FILE = "photomaker.safetensors"
@@ -72,6 +73,7 @@ SDXL = Family(
     check_prompts=check_lengths,
     adapter=ADAPTER,
     open_adapter=_open_adapter,
+    check_lora=check_sdxl_lora,
 )
 PHOTOMAKER = IdentityPart(
     title="PhotoMaker v1",
