@@ -55,8 +55,8 @@ class Model:
         preset: paper, release, recommended, fast or low-vram (default: recommended)
         model: miniature, sdxl, sdxl-light (CLIPSeg finds the characters), a complete checkpoint
             folder, or the hub id of one (default: miniature)
-        base: another base in SDXL's layout for --model sdxl or sdxl-light: a folder or a hub id that
-            was fetched, such as SG161222/RealVisXL_V4.0
+        base: another base in SDXL's layout for --model sdxl or sdxl-light: one of those that models
+            lists, a hub id that was fetched, a folder, or a single .safetensors file
         lora: a LoRA's file and weight, as in ink.safetensors:0.8, for portraits and pictures alike; may
             be repeated
         offline: never use the network
@@ -94,7 +94,7 @@ class Model:
                 raise ConfigError(
                     f"--base goes with --model sdxl or sdxl-light, not with {self.model}"
                 )
-            given["model"] = f"{bundle}:{self.base}"
+            given["model"] = f"{bundle}:{_base(self.base)}"
         if self.lora:
             given["model"] = with_loras(given["model"] or own, self.lora)
         return {key: value for key, value in given.items() if value is not None}
@@ -165,6 +165,18 @@ class Instruments:
     clip: Annotated[str, "C"] = "auto"
     faces: Annotated[str, "F"] = "auto"
     face_models: Annotated[Path, "FOLDER"] | None = None
+
+
+def _base(given: str) -> str:
+    """``given``, or the folder of the base in a single file, which is made once."""
+    if not os.path.isfile(given):
+        return given
+    from ..models.files.added import add
+
+    folder, new = add(Path(given))
+    if new:
+        tell(f"{given} was made a folder, once: {folder}")
+    return str(folder)
 
 
 def failure(error: Exception) -> tuple[int, str] | None:

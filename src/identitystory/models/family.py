@@ -43,6 +43,11 @@ class Family:
         check_lora: ``check_lora(folder, file, header)`` raises a ModelError if the LoRA in ``file``
             is none for the base in ``folder``; None takes none. ``open`` is then also given
             ``loras``, a sequence of (file, weight), where there are any.
+        check_file: ``check_file(file, header)`` raises a ModelError if ``file`` is not a whole base
+            of this family; None reads no bases from single files.
+        from_file: ``from_file(file, header, folder, words, prediction)`` makes a folder of such a
+            file, with the vocabulary in the folder ``words``; of a folder that is there it writes
+            the schedule alone. ``prediction`` is what the file says if it is empty.
     """
 
     name: str
@@ -58,6 +63,8 @@ class Family:
     adapter: str = ""
     open_adapter: Callable[[Path, ImageGenerator], Any] | None = None
     check_lora: Callable[[Path, Path, Header], None] | None = None
+    check_file: Callable[[Path, Header], None] | None = None
+    from_file: Callable[[Path, Header, Path, Path, str], None] | None = None
 
 
 @dataclass(frozen=True)

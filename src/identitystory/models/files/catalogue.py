@@ -81,6 +81,12 @@ OPTIONAL = tuple(name for name, entry in ENTRIES.items() if entry.use)  # fetche
 BUNDLES: dict[str, list[str]] = _TABLES["bundles"]
 
 
+def known_base(name: str) -> Entry | None:
+    """The base of the table called ``name``, or with this hub id."""
+    bases = (entry for entry in ENTRIES.values() if entry.role == "base")
+    return next((entry for entry in bases if name in (entry.name, entry.repo)), None)
+
+
 def is_hub_id(name: str) -> bool:
     """Whether ``name`` looks like ``owner/name`` and not like a path."""
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
@@ -126,7 +132,7 @@ def entries_of(name: str) -> list[Entry]:
     entries = [ENTRIES[part] for part in BUNDLES[bundle]]
     if base:
         entries = [entry for entry in entries if entry.role != "base"]
-        entries = [entry_of(base), *entries] if is_hub_id(base) else entries
+        entries = [entry_of(base), *entries] if is_hub_id(base) or known_base(base) else entries
     return entries
 
 

@@ -36,6 +36,7 @@ from .catalogue import (
     Entry,
     entry_of,
     is_hub_id,
+    known_base,
     split_name,
 )
 from .found import Found, found_in, is_file, plain_places
@@ -146,7 +147,8 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
     lacking: list[Entry] = []
     for entry in entries:
         if entry.role == "base" and base:
-            if not is_hub_id(base) or os.path.exists(os.path.expanduser(base)):
+            here = os.path.exists(os.path.expanduser(base))
+            if here or not (is_hub_id(base) or known_base(base)):
                 found[entry.place] = find_folder(base)
                 continue
             entry = entry_of(base)
@@ -156,7 +158,7 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
             lacking.append(entry)
     if lacking:
         size = sum(entry.size for entry in lacking) / 1e9
-        whole = f"{bundle}:{base}" if any(entry.repo == base for entry in lacking) else bundle
+        whole = f"{bundle}:{base}" if base and any(e.role == "base" for e in lacking) else bundle
         raise ModelError(
             f"{bundle!r} lacks {', '.join(entry.repo for entry in lacking)} on this machine. "
             f"Get them with: identitystory models fetch {whole} ({size:.1f} GB)"
@@ -231,10 +233,9 @@ def find_folder(model: str | Path, role: str = "base") -> Path:
         return folder
     if os.path.isfile(folder):
         raise ModelError(
-            f"{model} is a file; give a folder in SDXL's layout (diffusers' "
-            "StableDiffusionXLPipeline.from_single_file and save_pretrained make one of a file)"
+            f"{model} is a file; make a folder of it once with: identitystory models add {model}"
         )
-    if not is_hub_id(str(model)):
+    if not is_hub_id(str(model)) and known_base(str(model)) is None:
         raise ModelError(f"there is no folder {str(model)!r}; give one or a hub id like owner/name")
     return located(entry_of(str(model), role))
 
