@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from identitystory.errors import IdentityStoryError, ModelError, StoryError
 from identitystory.models.backend import load_backend
@@ -15,12 +16,13 @@ from identitystory.models.files.header import read_header, trigger_words
 from identitystory.models.files.names import on_base, read_lora_name, split_loras, with_loras
 from identitystory.models.files.suited import preset
 from identitystory.models.sdxl.lora_file import check_sdxl_lora
-from identitystory.models.sdxl.places import flat, single_file_name
+from identitystory.models.sdxl.places import flat, lora_places, single_file_name
+from identitystory.models.sdxl.single_file import sdxl_networks
 from identitystory.runs.request import RunRequest, model_record, recorded
 from identitystory.runs.service import Service
 from identitystory.story.file import load_story, make_story
 from tests.conftest import asked
-from tests.toy import toy_checkpoint, toy_lora  # noqa: F401
+from tests.toy import toy_checkpoint  # noqa: F401
 
 STORY = """
 title = "ink"
@@ -121,7 +123,8 @@ def toy_file(backend, folder, form, *, rank=2, alpha=1.0):
         state |= {f"{front}{place}.{down}.weight": A, f"{front}{place}.{up}.weight": B}
         state[f"{front}{place}.alpha"] = torch.tensor(alpha)
     file = folder / f"{form}.safetensors"
-    save_file(state, file)
+    tags = json.dumps({"a": {"ink line": 3}})
+    save_file(state, file, metadata={"ss_tag_frequency": tags})
     return file, changes
 
 
@@ -152,6 +155,28 @@ def test_both_generators_have_it_and_the_identitys_own_stays_its_own(toy, plain,
     assert not torch.allclose(G_id, inked_id)
     assert not torch.allclose(inked_G, inked_id)
     assert plain.fingerprint != inked.fingerprint
+
+
+def test_at_full_size_kohyas_names_lead_back_to_their_layers():
+    """What its trainers change of SDXL: 722 layers of the U-Net, 72 and 192 of the text encoders."""
+    networks = sdxl_networks()
+    unet, te1, te2 = (networks[part] for part in ("unet", "text_encoder", "text_encoder_2"))
+    linear = lambda layer: isinstance(layer, nn.Linear)
+    places = lora_places(unet, (te1, te2), linear)
+    layers = [n for n, layer in unet.named_modules() if linear(layer) and ".attentions." in n]
+    assert len(layers) == 722
+    for name in layers:
+        assert places[f"unet_{flat(single_file_name(name, unet.config))}"] == (unet, name)
+        assert places[f"unet_{flat(name)}"] == (unet, name)
+    for front, encoder, count in (("te1_", te1, 72), ("te2_", te2, 192)):
+        found = {
+            n: place for n, place in places.items() if n.startswith(f"{front}text_model_encoder")
+        }
+        assert len(found) == count
+        assert len({name for _, name in found.values()}) == count
+        assert all(network is encoder for network, _ in found.values())
+    name = "unet_output_blocks_5_1_transformer_blocks_1_ff_net_0_proj"
+    assert places[name] == (unet, "up_blocks.1.attentions.2.transformer_blocks.1.ff.net.0.proj")
 
 
 def test_fingerprints_follow_files_weights_and_order(toy, tmp_path):
@@ -258,8 +283,10 @@ def test_a_run_goes_on_with_its_loras_and_is_painted_anew_without(toy, plain, tm
         ),
         str(toy),
     )
+    told = []
     with pytest.raises(IdentityStoryError, match="enough"):
-        list(Service(load=load).run(request))
+        told.extend(map(str, Service(load=load).run(request)))
+    assert any("was taught with the words 'ink line'; no prompt says" in line for line in told)
     assert opened == [f"{toy} + {tmp_path}/more/ink.safetensors:0.5"]
     again = recorded(out)
     assert again.story.loras == story.loras

@@ -173,6 +173,8 @@ def test_at_full_size_every_name_of_the_first_release_has_its_place():
     )
     assert tensors[f"{UNET}label_emb.0.0.weight"].shape == (1280, 2816)
     assert tensors[f"{TEXT_2}transformer.resblocks.31.attn.in_proj_weight"].shape == (3840, 1280)
+    known = ("input_blocks.6.0.op", "output_blocks.2.2.conv", "output_blocks.5.2.conv", "out.2")
+    assert all(f"{UNET}{name}.weight" in tensors for name in known)
     assert tensors[f"{VAE}decoder.up.3.upsample.conv.weight"].shape == (512, 512, 3, 3)
     check_sdxl_file("x", Header({k: tuple(v.shape) for k, v in tensors.items()}, {}))
     fronts = {"unet": UNET, "vae": VAE, "text_encoder": TEXT, "text_encoder_2": TEXT_2}
