@@ -98,7 +98,8 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
 
 
 def _loras(checkpoint: Checkpoint, given: Loras) -> tuple[Lora, ...]:
-    family, made = checkpoint.family, []
+    family = checkpoint.family
+    made: list[Lora] = []
     for name, weight in given:
         file = Path(os.path.expanduser(name))
         header = read_header(file)

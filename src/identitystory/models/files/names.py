@@ -50,7 +50,8 @@ def with_loras(model: str, loras: Iterable[str]) -> str:
 
 def split_loras(model: str) -> tuple[str, Loras]:
     """The model alone, and the LoRAs on it."""
-    parts, loras = model.split(PLUS), []
+    parts = model.split(PLUS)
+    loras: list[tuple[str, float]] = []
     while len(parts) > 1 and _NAMED.fullmatch(parts[-1]):
         loras.append(read_lora_name(parts.pop()))
     return PLUS.join(parts), tuple(reversed(loras))
