@@ -12,7 +12,8 @@ from transformers import GroundingDinoProcessor
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import Room
-from identitystory.models.files.checkpoint import Found, find_checkpoint, fingerprint
+from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
+from identitystory.models.files.found import Found
 from identitystory.models.segment.grounded_sam import (
     _best_boxes,
     assign,

@@ -363,7 +363,7 @@ def test_a_file_of_kohyas_trainer_is_the_same_lora_at_its_alpha(toy, tensors, tm
 def test_a_file_that_is_no_lora_is_named(toy, tmp_path):
     G = general(toy)
     (tmp_path / "broken.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(ModelError, match=r"broken\.safetensors cannot be read as a LoRA"):
+    with pytest.raises(ModelError, match=r"broken\.safetensors cannot be read"):
         read_lora(tmp_path / "broken.safetensors", G.unet, "few_steps")
 
 
@@ -394,7 +394,7 @@ def test_older_names_of_the_lora_are_the_same_lora(toy, G_id, tensors, form, pre
 def test_a_lora_for_another_unet_is_refused(toy, tensors):
     lora = group(tensors, "lora_weights")
     G = general(toy)
-    with pytest.raises(ModelError, match=r"is not a LoRA weight"):
+    with pytest.raises(ModelError, match=r"no place for 'unet\.mid_block\.alpha'"):
         load_lora(copy.deepcopy(G.unet), {**lora, "unet.mid_block.alpha": randn(1)}, LORA)
     stranger = {k.replace("mid_block", "down_blocks.9"): v for k, v in lora.items()}
     with pytest.raises(ModelError, match=r"down_blocks\.9"):

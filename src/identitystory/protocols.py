@@ -7,8 +7,8 @@ Noise is drawn on the CPU, so that a seed means one picture on every device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -198,6 +198,7 @@ class ModelFacts:
         multiple: of which width and height must be.
         adapter: the folder that its IP-Adapter lies in; None if it has none.
         sizes: all that it was made for, where its card says so; see `sizes.buckets`.
+        words: of each LoRA on it, by its file's name, what it listens to.
         check_prompts: raises a PromptError if one of the prompts is longer than the model reads;
             returns those that it reads in pieces.
         check_phrases: raises a PromptError if the descriptions of one scene are, together.
@@ -213,5 +214,6 @@ class ModelFacts:
     multiple: int = 1
     adapter: Path | None = None
     sizes: tuple[Size, ...] = ()
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     check_prompts: Callable[[Iterable[str]], Sequence[str] | None] = lambda prompts: None
     check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None

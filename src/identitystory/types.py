@@ -75,7 +75,7 @@ class Story:
 
     ``shape`` is that of scenes that have none of their own; empty is the model's own size.
     ``negative`` is in that of each scene already; it and ``locations``, (name, words), are for
-    scenes that are added later.
+    scenes that are added later. ``loras`` are put on the model, each ``FILE.safetensors:WEIGHT``.
     """
 
     title: str
@@ -85,6 +85,7 @@ class Story:
     shape: str = ""
     negative: str = ""
     locations: Pairs = ()
+    loras: tuple[str, ...] = ()
 
     @property
     def faced(self) -> tuple[Character, ...]:
@@ -224,7 +225,17 @@ def guided(i: int, t: int, interval: Interval) -> bool:
     return low - 1e-9 <= elapsed < high - 1e-9
 
 
-_MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
+_MAY_LACK = {
+    "shape",
+    "id",
+    "negative",
+    "wears",
+    "words_only",
+    "caption",
+    "dialogue",
+    "locations",
+    "loras",
+}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:

@@ -22,24 +22,31 @@ MIN_DISK_GIB = 0.5
 
 
 def models(
-    action: Annotated[Literal["list", "fetch", "verify"], Argument("ACTION")] = "list",
+    action: Annotated[Literal["list", "fetch", "verify", "add"], Argument("ACTION")] = "list",
     names: tuple[Annotated[str, Argument("NAME")], ...] = (),
     revision: Annotated[str, "R"] | None = None,
+    prediction: Literal["epsilon", "v", "v-zero-snr"] | None = None,
     offline: bool = False,
     json: bool = False,
 ) -> int:
-    """List, fetch and verify the models.
+    """List, fetch, verify and add the models.
 
     Lists the models and their parts with size and licence; fetches them from the hub, which is the
-    only command that uses the network; or verifies every file against its hash.
+    only command that uses the network; verifies every file against its hash; or adds a base that
+    lies in a single .safetensors file, for --base.
 
     Args:
         action: what to do (default: list)
-        names: sdxl, sdxl-light, one of their parts, or the hub id of another base in SDXL's layout
+        names: sdxl, sdxl-light, one of their parts, or the hub id of another base in SDXL's layout; of
+            add, files
         revision: fetch this commit or branch, and pin it
+        prediction: of add, what the file's U-Net predicts, where the file does not say: epsilon, v, or
+            v-zero-snr for v with a zero terminal signal-to-noise ratio
         offline: never use the network
         json: print one JSON object a line
     """
+    if prediction and action != "add":
+        raise ModelError(f"--prediction {prediction} is said of a file: models add FILE")
     if action == "list":
         for model in listed():
             say(to_json.dumps(model, ensure_ascii=False) if json else _as_text(model))
@@ -48,6 +55,13 @@ def models(
 
     if not names:
         raise ModelError(f"name what to {action}: identitystory models lists the models")
+    if action == "add":
+        from ..models.files.added import add
+
+        for name in names:
+            folder, _ = add(Path(name).expanduser(), prediction or "")
+            _say(json, name, f"in {folder}; use it with --model sdxl --base {folder}")
+        return 0
     entries = [entry for name in names for entry in catalogue.entries_of(name)]
     if revision and (action != "fetch" or len(entries) > 1):
         raise ModelError(
@@ -95,8 +109,9 @@ def listed() -> list[dict[str, Any]]:
 
     ``parts`` lists what comes from the hub: ``name``, ``repo``, ``gigabytes``, ``licence``,
     ``commercial``, ``terms``, ``revision`` (the commit that is pinned; empty before the first
-    fetch) and ``present``. Other bases that were fetched come last.
+    fetch) and ``present``. Other bases that were fetched, and those that were added, come last.
     """
+    from ..models.files.added import folders
     from ..models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
     from ..models.files.checkpoint import find_checkpoint
     from ..models.files.store import read_lock
@@ -117,6 +132,9 @@ def listed() -> list[dict[str, Any]]:
     for name, facts, entry in more:
         part = _part(entry)
         found.append({"name": name, "present": part["present"], "facts": facts, "parts": [part]})
+    for folder in folders():
+        facts = {"how": f"--model sdxl --base {folder}"}
+        found.append({"name": folder.name, "present": True, "facts": facts, "parts": []})
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from ..errors import MACHINE, ConfigError, IdentityStoryError, is_out_of_memory, printable
 from ..models.files.catalogue import DEFAULT_MODEL
+from ..models.files.names import with_loras
 from .commands import Argument
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ class Model:
         preset: paper, release, recommended, fast or low-vram (default: recommended)
         model: miniature, sdxl, sdxl-light (CLIPSeg finds the characters), a complete checkpoint
             folder, or the hub id of one (default: miniature)
-        base: another base in SDXL's layout for --model sdxl or sdxl-light: a folder or a hub id that
-            was fetched, such as SG161222/RealVisXL_V4.0
+        base: another base in SDXL's layout for --model sdxl or sdxl-light: one of those that models
+            lists, a hub id that was fetched, a folder, or a single .safetensors file
+        lora: a LoRA's file and weight, as in ink.safetensors:0.8, for portraits and pictures alike; may
+            be repeated
         offline: never use the network
         device: auto, cpu, cuda, cuda:N or mps
         dtype: auto, float32, bfloat16 or float16
@@ -64,17 +67,22 @@ class Model:
     preset: Annotated[str, "P"] | None = None
     model: Annotated[str, "M"] | None = None
     base: Annotated[str, "B"] | None = None
+    lora: tuple[Annotated[str, "FILE[:WEIGHT]"], ...] = ()
     offline: bool = False
     device: Annotated[str, "D"] | None = None
     dtype: Annotated[str, "T"] | None = None
 
-    def where(self) -> dict[str, Any]:
+    def where(self, own: str = DEFAULT_MODEL) -> dict[str, Any]:
         """``model``, ``device`` and ``dtype``, those that were given.
 
-        ``--model`` and ``--base`` are one name, ``sdxl:owner/name``.
+        ``--model``, ``--base`` and ``--lora`` are one name, ``sdxl:owner/name + ink.safetensors:0.8``.
+
+        Args:
+            own: what LoRAs are put on without a model; empty leaves it open, see `names.on_base`.
 
         Raises:
             ConfigError: ``--base`` with a model that has none to choose.
+            ModelError: ``--lora`` is no file of a LoRA.
         """
         heed_offline(self.offline)
         given = {"model": self.model, "device": self.device, "dtype": self.dtype}
@@ -86,7 +94,9 @@ class Model:
                 raise ConfigError(
                     f"--base goes with --model sdxl or sdxl-light, not with {self.model}"
                 )
-            given["model"] = f"{bundle}:{self.base}"
+            given["model"] = f"{bundle}:{_base(self.base)}"
+        if self.lora:
+            given["model"] = with_loras(given["model"] or own, self.lora)
         return {key: value for key, value in given.items() if value is not None}
 
     def chosen_preset(self, overrides: Overrides) -> tuple[Preset, tuple[str, ...]]:
@@ -155,6 +165,18 @@ class Instruments:
     clip: Annotated[str, "C"] = "auto"
     faces: Annotated[str, "F"] = "auto"
     face_models: Annotated[Path, "FOLDER"] | None = None
+
+
+def _base(given: str) -> str:
+    """``given``, or the folder of the base in a single file, which is made once."""
+    if not os.path.isfile(given):
+        return given
+    from ..models.files.added import add
+
+    folder, new = add(Path(given))
+    if new:
+        tell(f"{given} was made a folder, once: {folder}")
+    return str(folder)
 
 
 def failure(error: Exception) -> tuple[int, str] | None:

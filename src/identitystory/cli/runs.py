@@ -206,7 +206,7 @@ def _request(
     from ..runs.request import recorded
     from ..story.file import inline_story
 
-    where = model.where()
+    where = model.where(own="")
     if story and (Path(story) / "run.json").is_file():
         story, out = str(Path(story) / "run.json"), out or Path(story)
     if story and Path(story).name == "run.json":

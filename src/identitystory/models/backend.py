@@ -63,6 +63,7 @@ def load_backend(
         room=room,
         reuse=reuse,
         compiled=compiled,
+        **({"loras": [(x.file, x.weight) for x in checkpoint.loras]} if checkpoint.loras else {}),
     )
     identity = checkpoint.identity.open(general)
     search = identity.with_steps(search_steps or num_steps)

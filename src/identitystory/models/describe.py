@@ -29,6 +29,7 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
         multiple=multiple,
         adapter=checkpoint.adapter,
         sizes=read_card(checkpoint.base).sizes,
+        words={lora.file.name: lora.words for lora in checkpoint.loras},
         check_prompts=partial(family.check_prompts, checkpoint.base),
         check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
     )

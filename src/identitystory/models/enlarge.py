@@ -20,7 +20,8 @@ from ..errors import ModelError
 from ..protocols import Enlarger
 from .family import ENLARGERS, EnlargerPart
 from .files.card import read_card
-from .files.checkpoint import find_checkpoint, found_in, read_json
+from .files.checkpoint import find_checkpoint, read_json
+from .files.found import found_in
 from .pixels import normalised
 
 HALF = (0.5, 0.5, 0.5)  # colours in [0, 1] to [-1, 1]

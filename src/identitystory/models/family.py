@@ -17,6 +17,7 @@ from ..extensions import Registry
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
     from ..sizes import Size
+    from .files.header import Header
 from ..protocols import Enlarger, IdentityGenerator, ImageGenerator, Segmenter
 
 
@@ -39,6 +40,14 @@ class Family:
             weights.
         adapter: where in a folder the weights lie that read pictures as references; empty without.
         open_adapter: ``open_adapter(folder, general)`` is what `protocols.Backend.adapter` opens.
+        check_lora: ``check_lora(folder, file, header)`` raises a ModelError if the LoRA in ``file``
+            is none for the base in ``folder``; None takes none. ``open`` is then also given
+            ``loras``, a sequence of (file, weight), where there are any.
+        check_file: ``check_file(file, header)`` raises a ModelError if ``file`` is not a whole base
+            of this family; None reads no bases from single files.
+        from_file: ``from_file(file, header, folder, words, prediction)`` makes a folder of such a
+            file, with the vocabulary in the folder ``words``; of a folder that is there it writes
+            the schedule alone. ``prediction`` is what the file says if it is empty.
     """
 
     name: str
@@ -53,6 +62,9 @@ class Family:
     )
     adapter: str = ""
     open_adapter: Callable[[Path, ImageGenerator], Any] | None = None
+    check_lora: Callable[[Path, Path, Header], None] | None = None
+    check_file: Callable[[Path, Header], None] | None = None
+    from_file: Callable[[Path, Header, Path, Path, str], None] | None = None
 
 
 @dataclass(frozen=True)

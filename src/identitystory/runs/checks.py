@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..errors import quoted
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
 from ..sizes import as_text, buckets, parse_size, size_of_aspect
@@ -85,6 +86,12 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
         casts = [len(story.scenes[i].cast) for i in made.wanted]
         lines += filter(None, [vocabulary.crowd_warning(model.folder, casts)])
     prompts = {i: [text for text, _ in made.method.prompts(story, i)] for i in made.wanted}
+    said = " ".join(text.casefold() for texts in prompts.values() for text in texts)
+    for file, words in model.words.items():
+        if words:
+            missing = not any(word.casefold() in said for word in words)
+            hint = "; no prompt says one of them: put it into the style" if said and missing else ""
+            lines.append(f"{file} was taught with the words {quoted(words)}{hint}")
     if long := [i for i, texts in prompts.items() if model.check_prompts(texts)]:
         lines.append(
             f"prompts of {', '.join(f'frame {i}' for i in long)} have more words than the model "

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ..errors import RunError
 from ..methods.registry import check_method
 from ..models.files.catalogue import DEFAULT_MODEL
+from ..models.files.names import on_base
 from ..models.files.suited import preset
 from ..presets import DEFAULT_PRESET
 from ..settings import Overrides, overridden
@@ -101,7 +102,7 @@ def new_request(
         file: the story's, so that another of the same title has another folder.
         max_takes: see ``RunRequest``.
         enlarge: see ``RunRequest``.
-        **where: ``model``, ``device``, ``dtype``.
+        **where: ``model``, ``device``, ``dtype``; a model of LoRAs alone is these on the folder's own.
 
     Raises:
         IdentityStoryError: a name or number that does not exist, or a folder of another format.
@@ -109,7 +110,8 @@ def new_request(
     source = "" if file is None else source_of(file)
     out = out or default_folder(story, source)
     given: dict[str, Any] = {key: value for key, value in where.items() if value is not None}
-    request = RunRequest(story, out, preset(DEFAULT_PRESET, given.get("model", DEFAULT_MODEL)))
+    named = on_base(given.get("model", ""), DEFAULT_MODEL)
+    request = RunRequest(story, out, preset(DEFAULT_PRESET, named))
     there = RunFolder(out).record.is_file()
     if there:
         before = recorded(out)
@@ -121,6 +123,8 @@ def new_request(
                 "folder with --out"
             )
         request = replace(before, story=whole)
+    if "model" in given:
+        given["model"] = on_base(given["model"], request.model)
     if preset_name is not None:
         request = replace(request, preset=preset(preset_name, given.get("model", request.model)))
     configuration, notes = overridden(request.preset, overrides)
@@ -148,7 +152,8 @@ def _begins(whole: Story, story: Story) -> bool:
     Single frames of it are then painted in the whole story, so that what was added is not dropped.
     """
     characters = whole.characters[: len(story.characters)]
-    return story == replace(whole, characters=characters, scenes=whole.scenes[: len(story.scenes)])
+    scenes = whole.scenes[: len(story.scenes)]
+    return story == replace(whole, characters=characters, scenes=scenes, loras=story.loras)
 
 
 def again_request(picture: Path, out: Path | None = None, **where: str | None) -> RunRequest:

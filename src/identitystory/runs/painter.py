@@ -87,7 +87,7 @@ class Run:
         self.waiting = 0  # frames that have a template and no picture yet
         self.evaluations = self.total = 0
         self.began = time.perf_counter()
-        self.places = {request.model: request.called, str(folder.root.absolute()): "."}
+        self.places = {request.painted_with: request.called, str(folder.root.absolute()): "."}
 
     def work(self) -> None:
         """Everything, in order: identities, frames, the page."""
@@ -254,7 +254,7 @@ class Run:
         """The model, loaded when the first part needs it, watched step by step."""
         if self.backend is None:
             start, request = time.perf_counter(), self.request
-            opened = open_model(self.load, request.model, request.preset, self.model)
+            opened = open_model(self.load, request.painted_with, request.preset, self.model)
             self.backend = watched(opened, self._step)
             self.emit(Loaded(opened.name, round(time.perf_counter() - start, 3)))
         return self.backend

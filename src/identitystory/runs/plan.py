@@ -281,7 +281,7 @@ def make_record(
             **({"max_takes": m} if (m := request.max_takes) != MAX_TAKES else {}),
             **({} if request.metadata else {"metadata": False}),
         },
-        "story": story_to_dict(request.story),
+        "story": story_to_dict(request.story, request.out),
         "configuration": to_dict(request.preset),
         "model": {
             "fingerprint": model.fingerprint,

@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from ..errors import ModelError
+from ..models.files.names import with_loras
 from ..story.file import file_stem
 from ..story.plain import plain_json
 from ..story.schema import ID, MAX_ID
@@ -56,6 +58,10 @@ def _story(values: Any) -> Story:
         raise ValueError("two scenes have one id, or an id is none")
     if not story.scenes:
         raise ValueError("it has no scenes")
+    try:
+        with_loras("", story.loras)
+    except ModelError as error:
+        raise ValueError(str(error)) from None
     if any(len(set(s.cast)) < len(s.cast) or set(s.cast) - names for s in story.scenes):
         raise ValueError("a scene names somebody twice, or somebody who is not in the story")
     return story

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
 from ..models.files.catalogue import DEFAULT_MODEL, called, split_name
+from ..models.files.names import on_base, split_loras, with_files, with_loras
 from ..protocols import ModelFacts
 from ..settings import preset_from_dict
 from ..sizes import as_text, resolved
@@ -79,26 +81,37 @@ class RunRequest:
     @property
     def called(self) -> str:
         """The model as pictures and events call it."""
-        return called(self.model)
+        return called(self.painted_with)
+
+    @property
+    def painted_with(self) -> str:
+        """The model with its own LoRAs and the story's on it."""
+        return with_loras(self.model, self.story.loras)
 
 
 def _from_here(out: Path, model: str) -> str:
     """The inverse of `model_record`, as paths are read here."""
     bundle, base = split_name(model)
-    folder = Path(os.path.normpath(out / (base or model)))
-    if not (base or model).startswith("..") or not folder.is_dir():
-        return model
-    return f"{bundle}:{folder}" if base else str(folder)
+    name = base or split_loras(model)[0]
+    folder = Path(os.path.normpath(out / name))
+    if name.startswith("..") and folder.is_dir():
+        name = str(folder)
+    name = f"{bundle}:{name}" if base else name
+    return with_files(model, name, lambda file: os.path.normpath(out / file))
 
 
 def model_record(out: Path, model: str) -> str:
-    """``model`` as run.json has it: a folder by the way to it from the run's, not from the root."""
+    """``model`` as run.json has it: folders and LoRAs by the way to them from the run's, not from the root."""
     bundle, base = split_name(model)
-    folder = Path(base or model).expanduser()
-    if model == DEFAULT_MODEL or (bundle and not base) or not folder.is_dir():
-        return model
-    way = os.path.relpath(folder.resolve(), out.resolve())
-    return f"{bundle}:{way}" if base else way
+    name = base or split_loras(model)[0]
+    folder = Path(name).expanduser()
+    if name != DEFAULT_MODEL and (base or not bundle) and folder.is_dir():
+        name = _way(out, folder)
+    return with_files(model, f"{bundle}:{name}" if base else name, lambda file: _way(out, file))
+
+
+def _way(out: Path, there: str | Path) -> str:
+    return os.path.relpath(Path(there).expanduser().resolve(), out.resolve())
 
 
 def in_precision(facts: ModelFacts, dtype: str, preset: Preset) -> ModelFacts:
@@ -151,7 +164,7 @@ def recorded(out: Path) -> RunRequest:
     try:
         asked = record["request"]
         return RunRequest(
-            story=story_from_dict(record["story"]),
+            story=_loras_changed(story_from_dict(record["story"]), partial(_from_here, out)),
             out=out,
             preset=preset_from_dict(record["configuration"]),
             model=_from_here(out, str(asked["model"])),
@@ -183,7 +196,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
         raise RunError(f"{picture} does not say how it was made; give a frame of a run")
     try:
         # Pictures of the first versions do not name their model.
-        model = model or str(facts["model"].get("name", DEFAULT_MODEL))
+        model = on_base(model or "", str(facts["model"].get("name", DEFAULT_MODEL)))
         # Others' frames look at one another, so that their pictures hold the whole story.
         seeds = facts.get("frame_seeds", {0: facts["frame_seed"]})
         return RunRequest(
@@ -228,7 +241,7 @@ def sized_story(request: RunRequest, model: ModelFacts) -> Story:
         shape = in_pixels(shape, model, request.model)
         scenes.append(replace(scene, shape=shape, caption="", dialogue=()))
     people = tuple(replace(c, wears="") for c in request.story.characters)
-    bare = replace(request.story, shape="", negative="", locations=())
+    bare = replace(request.story, shape="", negative="", locations=(), loras=())
     return replace(bare, characters=people, scenes=tuple(scenes))
 
 
@@ -246,9 +259,15 @@ def in_pixels(shape: str, model: ModelFacts, name: str) -> str:
     return "" if size == model.size else as_text(size)
 
 
-def story_to_dict(story: Story) -> dict[str, Any]:
-    """The story with its filled prompts, as plain values."""
-    return plain(story)
+def story_to_dict(story: Story, out: Path | None = None) -> dict[str, Any]:
+    """The story with its filled prompts, as plain values; its LoRAs by the way to them from ``out``."""
+    return plain(_loras_changed(story, partial(model_record, out)) if out else story)
+
+
+def _loras_changed(story: Story, change: Callable[[str], str]) -> Story:
+    """``story``, its LoRAs changed as those of a model's name are."""
+    changed = change(with_loras(DEFAULT_MODEL, story.loras))
+    return replace(story, loras=tuple(f"{file}:{w!r}" for file, w in split_loras(changed)[1]))
 
 
 def story_from_dict(values: Mapping[str, Any]) -> Story:

@@ -85,7 +85,7 @@ class Service:
 
     def _planned(self, request: RunRequest) -> tuple[ModelFacts, dict[str, Any] | None, Plan]:
         """What the model is, run.json, and the plan, all checked; nothing is written."""
-        model = self.describe(request.model, request.device, request.dtype)
+        model = self.describe(request.painted_with, request.device, request.dtype)
         model = in_precision(model, request.dtype, request.preset)
         record = runfolder.read_record(RunFolder(request.out)) if request.out.is_dir() else None
         made = plan.make_plan(request, model, record)

@@ -39,8 +39,13 @@ def load_story(path: str | Path) -> Story:
         return other.story(data, source, Path(path).stem)
     if other:
         raise StoryError(f"{source} is {other.name}; first run: identitystory import {source}")
-    story = make_story(data, source=source)
+    story = beside(make_story(data, source=source), Path(path))
     return story if story.title else _retitled(story, Path(path).stem)
+
+
+def beside(story: Story, file: Path) -> Story:
+    """``story``, its LoRAs looked for beside its ``file``."""
+    return replace(story, loras=tuple(str(file.parent / lora) for lora in story.loras))
 
 
 def inline_story(
@@ -131,6 +136,7 @@ def _made(data: Any, source: str, known: Story = NOTHING) -> Story:
         written_shape(entry, source),
         words(entry.negative, f"{source}: 'negative'"),
         tuple(locations.items()),
+        tuple(entry.lora),
     )
     made = [scene_of(s, story, source, i) for i, s in enumerate(entry.scene, 1)]
     check_ids(made, source)

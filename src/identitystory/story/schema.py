@@ -23,7 +23,11 @@ MAX_CAPTION = 1000
 MAX_LINES = 100
 MAX_LOCATIONS = 100
 MAX_ID = 40
+MAX_LORAS = 10
+MAX_NAME_OF_FILE = 200
 ID = r"^[^\W\d_][\w-]*$"
+# Never a way out of the story's folder.
+LORA = r"^\w[\w .-]*(/\w[\w .-]*)*\.safetensors(:-?\d+(\.\d+)?)?$"
 _SIZE = "Of the pictures in pixels, width and height: [1216, 832] or '1216x832'."
 _ASPECT = (
     "Width to height: '16:9'. The nearest size that the model was made for; instead of 'size'."
@@ -124,6 +128,11 @@ class StoryFile(BaseModel):
         max_length=MAX_LOCATIONS,
         description="Words by name, for scenes to name in braces: harbour = 'an old harbour by day'.",
     )
+    lora: list[Annotated[str, Field(max_length=MAX_NAME_OF_FILE, pattern=LORA)]] = Field(
+        default=[],
+        max_length=MAX_LORAS,
+        description="Put on the model: ['ink.safetensors:0.8'], files beside the story and weights.",
+    )
     character: list[CharacterEntry] = Field(max_length=MAX_CHARACTERS)
     scene: list[SceneEntry] = Field(max_length=MAX_SCENES)
 
@@ -151,6 +160,11 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
         return "a key holds half a character (a lone surrogate); remove it"
     if "size" in loc:
         loc, kind = loc[: loc.index("size") + 1], "size"
+    if "lora" in loc[:1]:
+        return (
+            f"{_place(loc)} is {_shown(value)}; lora = ['ink.safetensors:0.8'] lists up to {MAX_LORAS} "
+            "files beside the story, or in folders there, and their weights"
+        )
     entries: dict[Any, type[BaseModel]]
     entries = {"character": CharacterEntry, "scene": SceneEntry, "dialogue": LineEntry}
     key, field, owner = loc[-1], _place(loc), _place(loc[:-1]) or "the story"

@@ -18,7 +18,7 @@ from typing import Any
 from ..errors import ConfigError, StoryError, did_you_mean
 from ..types import Scene, Story
 from .document import parse
-from .file import load_story, make_story, slug
+from .file import beside, load_story, make_story, slug
 from .text import names_in
 
 BUILT_IN = ("consistory_human", "little_people")
@@ -115,7 +115,8 @@ def _set_file(text: str, source: str) -> list[Story]:
     data = parse(text, source)
     if set(data) != {"story"} or not isinstance(data["story"], list):
         raise StoryError(f"{source}: a set file holds [[story]] tables and nothing else")
-    return [_story(entry, f"{source}: story {n}") for n, entry in enumerate(data["story"], 1)]
+    stories = (_story(entry, f"{source}: story {n}") for n, entry in enumerate(data["story"], 1))
+    return [beside(story, Path(source)) for story in stories]
 
 
 def _story(entry: Any, place: str) -> Story:

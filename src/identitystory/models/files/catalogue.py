@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import ModelError
 from ...presets import Suits
+from .names import split_loras, with_files
 
 DEFAULT_MODEL = "miniature"  # comes with the package
 
@@ -80,6 +81,12 @@ OPTIONAL = tuple(name for name, entry in ENTRIES.items() if entry.use)  # fetche
 BUNDLES: dict[str, list[str]] = _TABLES["bundles"]
 
 
+def known_base(name: str) -> Entry | None:
+    """The base of the table called ``name``, or with this hub id."""
+    bases = (entry for entry in ENTRIES.values() if entry.role == "base")
+    return next((entry for entry in bases if name in (entry.name, entry.repo)), None)
+
+
 def is_hub_id(name: str) -> bool:
     """Whether ``name`` looks like ``owner/name`` and not like a path."""
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
@@ -88,10 +95,10 @@ def is_hub_id(name: str) -> bool:
 def called(model: str) -> str:
     """What pictures and events call a model: a folder by its own name, without the way to it."""
     bundle, base = split_name(model)
-    name = base or model
+    name = base or split_loras(model)[0]
     if "/" in name and (not is_hub_id(name) or Path(name).expanduser().is_dir()):
         name = Path(name).expanduser().resolve().name
-    return f"{bundle}:{name}" if base else name
+    return with_files(model, f"{bundle}:{name}" if base else name, lambda file: Path(file).name)
 
 
 def entry_of(name: str, role: str = "base") -> Entry:
@@ -125,11 +132,11 @@ def entries_of(name: str) -> list[Entry]:
     entries = [ENTRIES[part] for part in BUNDLES[bundle]]
     if base:
         entries = [entry for entry in entries if entry.role != "base"]
-        entries = [entry_of(base), *entries] if is_hub_id(base) else entries
+        entries = [entry_of(base), *entries] if is_hub_id(base) or known_base(base) else entries
     return entries
 
 
 def split_name(model: str) -> tuple[str | None, str]:
-    """``("sdxl", "owner/name")`` of ``sdxl:owner/name``; the first is None if it is no bundle."""
-    bundle, _, base = model.partition(":")
+    """``("sdxl", "owner/name")`` of ``sdxl:owner/name``, whatever LoRAs are on it; (None, "") of no bundle."""
+    bundle, _, base = split_loras(model)[0].partition(":")
     return (bundle, base) if bundle in BUNDLES else (None, "")

@@ -10,10 +10,10 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from ...errors import ModelError
 from ...extensions import Registry
@@ -36,26 +36,25 @@ from .catalogue import (
     Entry,
     entry_of,
     is_hub_id,
+    known_base,
     split_name,
 )
+from .found import Found, found_in, is_file, plain_places
+from .header import read_header, trigger_words
+from .names import Loras, split_loras
 from .store import content_hash, located
 
 INDEX = "model_index.json"
 FEW_STEPS = "few_steps.safetensors"  # a distilled LoRA of the U-Net; a checkpoint may do without
-_Part = TypeVar("_Part", IdentityPart, SegmenterPart)
 
 
 @dataclass(frozen=True)
-class Found(Generic[_Part]):
-    """A part by its name, with its files in the order of ``part.places``."""
+class Lora:
+    """A LoRA's file, its weight, and the words that it listens to, as the file tells them."""
 
-    name: str
-    part: _Part
-    files: tuple[Path, ...]
-
-    def open(self, *given: Any, **options: Any) -> Any:
-        """What ``part.open`` makes of the files."""
-        return self.part.open(self.files, *given, **options)
+    file: Path
+    weight: float
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,7 @@ class Checkpoint:
         segmenter: what finds people.
         few_steps: a LoRA for portraits in few steps without guidance, or None.
         adapter: the folder with ``family.adapter`` in it, or None.
+        loras: what is added to the base's weights, in order.
     """
 
     family: Family
@@ -77,6 +77,7 @@ class Checkpoint:
     segmenter: Found[SegmenterPart]
     few_steps: Path | None = None
     adapter: Path | None = None
+    loras: tuple[Lora, ...] = ()
 
 
 def find_checkpoint(model: str | Path) -> Checkpoint:
@@ -84,13 +85,33 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
 
     Args:
         model: the built-in name; a bundle's name, with ``:BASE`` (a folder or hub id) for another
-            base of its family; a complete folder; or the hub id of a complete one.
+            base of its family; a complete folder; or the hub id of a complete one. LoRAs on it stand
+            behind it, see `names`.
 
     Raises:
         ModelError: it is not there, or lacks parts; the sentence names them and the command that
-            gets them.
+            gets them. A LoRA is of another family, or of a kind that is not supported.
     """
-    bundle, base = split_name(str(model))
+    name, loras = split_loras(str(model))
+    checkpoint = _without_loras(name)
+    return replace(checkpoint, loras=_loras(checkpoint, loras)) if loras else checkpoint
+
+
+def _loras(checkpoint: Checkpoint, given: Loras) -> tuple[Lora, ...]:
+    family = checkpoint.family
+    made: list[Lora] = []
+    for name, weight in given:
+        file = Path(os.path.expanduser(name))
+        header = read_header(file)
+        if family.check_lora is None:
+            raise ModelError(f"{family.title} takes no LoRAs; leave {name} out")
+        family.check_lora(checkpoint.base, file, header)
+        made.append(Lora(file, weight, trigger_words(header.metadata)))
+    return tuple(made)
+
+
+def _without_loras(model: str) -> Checkpoint:
+    bundle, base = split_name(model)
     if bundle is not None:
         return _assembled(bundle, base)
     folder = find_folder(model)
@@ -100,7 +121,7 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     segmenter = found_in(folder, SEGMENTERS, named.get("segmenter"))
     if identity is None or segmenter is None:
         pairs = ((identity, IDENTITY_GENERATORS), (segmenter, SEGMENTERS))
-        missing = " and ".join(_plain_places(registry) for found, registry in pairs if not found)
+        missing = " and ".join(plain_places(registry) for found, registry in pairs if not found)
         raise ModelError(
             f"{folder} lacks {missing}; to use it as the base of the full-size "
             f"model give --model sdxl --base {model}"
@@ -108,41 +129,6 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     few_steps = folder / FEW_STEPS if (folder / FEW_STEPS).is_file() else None
     adapter = _adapter(family, folder)
     return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps, adapter))
-
-
-def found_in(folder: Path, registry: Registry, named: str | None) -> Found[Any] | None:
-    """The part whose files are in a folder, by the name that its card gives, or the first of all.
-
-    Raises:
-        ModelError: the card names one that is not there, or another package's part is broken.
-    """
-    if named is None:
-        named = registry.first(
-            lambda part: part.places and all(_is_there(folder, place) for place in part.places)
-        )
-        if named is None:
-            return None
-    part = registry.get(named)
-    lacking = [place for place in part.places if not _is_there(folder, place)]
-    if lacking:
-        raise ModelError(
-            f"{folder} lacks {' and '.join(lacking)}, for its card names the {registry.what} {named!r}"
-        )
-    return Found(named, part, tuple(folder / place for place in part.places))
-
-
-def _is_there(folder: Path, place: str) -> bool:
-    return (folder / place).is_file() if _is_file(place) else (folder / place).is_dir()
-
-
-def _is_file(place: str) -> bool:
-    return "." in Path(place).name
-
-
-def _plain_places(registry: Registry) -> str:
-    """What is missing where no part is found: the files of the plainest of ours."""
-    places = registry.get([*registry.own][-1]).places
-    return " and ".join(place if _is_file(place) else f"{place}/" for place in places)
 
 
 def _fitting(checkpoint: Checkpoint) -> Checkpoint:
@@ -162,7 +148,8 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
     lacking: list[Entry] = []
     for entry in entries:
         if entry.role == "base" and base:
-            if not is_hub_id(base) or os.path.exists(os.path.expanduser(base)):
+            here = os.path.exists(os.path.expanduser(base))
+            if here or not (is_hub_id(base) or known_base(base)):
                 found[entry.place] = find_folder(base)
                 continue
             entry = entry_of(base)
@@ -172,7 +159,7 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
             lacking.append(entry)
     if lacking:
         size = sum(entry.size for entry in lacking) / 1e9
-        whole = f"{bundle}:{base}" if any(entry.repo == base for entry in lacking) else bundle
+        whole = f"{bundle}:{base}" if base and any(e.role == "base" for e in lacking) else bundle
         raise ModelError(
             f"{bundle!r} lacks {', '.join(entry.repo for entry in lacking)} on this machine. "
             f"Get them with: identitystory models fetch {whole} ({size:.1f} GB)"
@@ -213,13 +200,15 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     folders = {part: checkpoint.base / part for part in checkpoint.family.parts}
     for found in (checkpoint.identity, checkpoint.segmenter):
         for place, path in zip(found.part.places, found.files, strict=True):
-            (files if _is_file(place) else folders)[place] = path
+            (files if is_file(place) else folders)[place] = path
     for label, folder in folders.items():
         for pattern in ("*.safetensors", "*.json", "*.txt"):
             files |= {f"{label}/{file.name}": file for file in folder.glob(pattern)}
     digest = hashlib.sha256()
     for label, file in sorted(files.items(), key=lambda item: Path(item[0])):
         digest.update(f"{label} {content_hash(file)}\n".encode())
+    for lora in checkpoint.loras:
+        digest.update(f"LoRA {content_hash(lora.file)} {lora.weight!r}\n".encode())
     return digest.hexdigest()
 
 
@@ -245,10 +234,9 @@ def find_folder(model: str | Path, role: str = "base") -> Path:
         return folder
     if os.path.isfile(folder):
         raise ModelError(
-            f"{model} is a file; give a folder in SDXL's layout (diffusers' "
-            "StableDiffusionXLPipeline.from_single_file and save_pretrained make one of a file)"
+            f"{model} is a file; make a folder of it once with: identitystory models add {model}"
         )
-    if not is_hub_id(str(model)):
+    if not is_hub_id(str(model)) and known_base(str(model)) is None:
         raise ModelError(f"there is no folder {str(model)!r}; give one or a hub id like owner/name")
     return located(entry_of(str(model), role))
 

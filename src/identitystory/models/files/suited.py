@@ -8,8 +8,9 @@ from ...config import Preset
 from ...errors import ModelError
 from ...presets import Suits, fitted
 from .card import read_card
-from .catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES, split_name
+from .catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES, known_base, split_name
 from .checkpoint import find_folder
+from .names import split_loras
 
 
 def suits_of(model: str | Path = DEFAULT_MODEL) -> Suits:
@@ -24,8 +25,10 @@ def suits_of(model: str | Path = DEFAULT_MODEL) -> Suits:
     bundle, base = split_name(str(model))
     if bundle is not None and not base:
         return ENTRIES[BUNDLES[bundle][0]].suits
+    if (entry := known_base(base)) is not None:
+        return entry.suits
     try:
-        folder = find_folder(base or model)
+        folder = find_folder(base or split_loras(str(model))[0])
     except ModelError:
         return Suits()
     return read_card(folder).suits

@@ -14,7 +14,10 @@ from ...protocols import IdentityGenerator, ImageGenerator
 from ...sizes import Size
 from ..family import Family, IdentityPart
 from ..files.checkpoint import read_json
+from ..files.header import Header
 from ..files.store import content_hash
+from .file_kind import PREDICTIONS, check_sdxl_file, prediction_of
+from .lora_file import check_sdxl_lora
 from .tokens import check_lengths
 
 PHOTOMAKER_FILE = "photomaker.safetensors"
@@ -53,6 +56,18 @@ def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator
     return load_photomaker(files[0], general)
 
 
+def _from_file(file: Path, header: Header, folder: Path, words: Path, prediction: str) -> None:
+    from .single_file import convert, write_schedule
+
+    if prediction and prediction not in PREDICTIONS:
+        raise ModelError(f"no prediction is called {prediction!r}; {', '.join(PREDICTIONS)}")
+    prediction = prediction or prediction_of(file, header)
+    if folder.is_dir():
+        write_schedule(folder, prediction)
+    else:
+        convert(file, folder, words, prediction)
+
+
 SDXL = Family(
     name="sdxl",
     title="SDXL",
@@ -72,6 +87,9 @@ SDXL = Family(
     check_prompts=check_lengths,
     adapter=ADAPTER,
     open_adapter=_open_adapter,
+    check_lora=check_sdxl_lora,
+    check_file=check_sdxl_file,
+    from_file=_from_file,
 )
 PHOTOMAKER = IdentityPart(
     title="PhotoMaker v1",

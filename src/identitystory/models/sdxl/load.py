@@ -6,6 +6,7 @@ The layout is the hub's (``model_index.json``, ``tokenizer``, ``tokenizer_2``, `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..parts import load_part
 from ..samplers import sampler as make_sampler
 from .feature_cache import DeepFeatures
 from .generator import LatentDiffusion
+from .lora import merge_lora
 from .text import TextEncoders
 
 TILE = 512  # pixels of a tile's side where memory is short
@@ -40,6 +42,7 @@ def load_sdxl(
     room: Room | None = None,
     reuse: int = 1,
     compiled: bool | str = False,
+    loras: Sequence[tuple[Path, float]] = (),
 ) -> LatentDiffusion:
     """G from a folder in SDXL's layout, as `models.family.Family.open` wants it.
 
@@ -82,6 +85,8 @@ def load_sdxl(
             f"the U-Net of {folder} reads {unet.config['cross_attention_dim']} numbers a token, "
             f"its text encoders give {text.widths[0]} + {text.widths[1]}"
         )
+    for file, weight in loras:
+        merge_lora(file, weight, unet, (first, second))
     whole = read_json(folder / "vae" / "config.json").get("force_upcast", True)
     vae = load_part(AutoencoderKL, folder / "vae", dtype=torch.float32 if whole else dtype)
     if room.one_at_a_time:

@@ -1,20 +1,23 @@
-"""LoRAs inside a U-Net: never merged into its weights, each off until it is wanted."""
+"""LoRAs: beside a U-Net's weights, off until they are wanted, or added to them for good.
+
+The identity generator's own is beside them, for the general generator has the same U-Net and must
+not feel it. Those of a user are on both generators, and are added when the base is opened.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from diffusers.loaders.lora_pipeline import StableDiffusionXLLoraLoaderMixin
-from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+import torch
 from torch import Tensor, nn
 
 from ...errors import ModelError
+from ..parts import read_tensors
+from .places import flat, lora_places
 
 
 class LoraLayer(nn.Module):
@@ -103,16 +106,13 @@ class Lora:
 
 
 def load_lora(
-    unet: Any,
-    tensors: Mapping[str, Tensor],
-    name: str,
-    *,
-    file: str = "the file",
+    unet: Any, tensors: Mapping[str, Tensor], name: str, *, file: str = "the file"
 ) -> Lora:
     """A LoRA's tensors put beside ``unet``'s weights, unmerged and switched off.
 
-    Keys may carry ``unet.`` in front, in peft's form (``to_q.lora_A.weight``) or the older ones
-    (``processor.to_q_lora.down.weight``, ``to_q.lora.down.weight``). The scale is 1.
+    Keys may be peft's (``to_q.lora_A.weight``), kohya's (``lora_unet_..._to_q.lora_down.weight``) or
+    diffusers' older ones (``processor.to_q_lora.down.weight``). The scale is alpha over rank, and 1
+    without an alpha.
 
     Args:
         unet: where it is put.
@@ -123,46 +123,83 @@ def load_lora(
     Raises:
         ModelError: a tensor that the U-Net has no place for, or a kind that is not supported.
     """
-    state = {k.removeprefix("unet."): v for k, v in tensors.items()}
-    if any("lora_A" not in k and "lora_B" not in k for k in state):
-        state = convert_unet_state_dict_to_peft(state)
-    strange = [k for k in state if not re.search(r"\.lora_[AB]\.weight$", k)]
-    if strange:
-        raise ModelError(f"{file}: {strange[0]!r} is not a LoRA weight of a U-Net")
     device, dtype = unet.device, unet.dtype  # asked once: each walks through the whole U-Net
-    for place in dict.fromkeys(key.rsplit(".lora_", 1)[0] for key in state):
-        A, B = (state.get(f"{place}.lora_{letter}.weight") for letter in "AB")
-        try:
-            layer = unet.get_submodule(place)
-        except AttributeError:
-            layer = None
-        if not isinstance(layer, LoraLayer | nn.Linear | nn.Conv2d) or A is None or B is None:
-            raise ModelError(f"{file}: the U-Net has no place for {place + '.lora_A.weight'!r}")
+    for _, place, A, B, scale in _pairs(tensors, lora_places(unet, (), _takes_lora), file):
+        layer = unet.get_submodule(place)
         if not isinstance(layer, LoraLayer):
             layer = LoraLayer(layer)
             unet.set_submodule(place, layer)
         try:
-            layer.put(name, A.to(device, dtype), B.to(device, dtype))
+            layer.put(name, (A if scale == 1 else A * scale).to(device, dtype), B.to(device, dtype))
         except ValueError as error:
             raise ModelError(f"{file}: the LoRA does not fit {place}: {error}") from None
     return Lora(unet, name)
 
 
 def read_lora(file: Path, unet: Any, name: str) -> Lora:
-    """The U-Net's part of a LoRA file, in any form that diffusers reads (kohya's too).
+    """As `load_lora`, of a file.
 
     Raises:
         ModelError: the file is missing or broken, or does not fit.
     """
-    try:
-        tensors, alphas = StableDiffusionXLLoraLoaderMixin.lora_state_dict(
-            load_file(file), unet_config=unet.config
-        )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(f"{file} cannot be read as a LoRA: {error}") from error
-    state = {k: v for k, v in tensors.items() if k.startswith("unet.")}
-    for key, alpha in (alphas or {}).items():  # the scale is alpha over rank: into the weights
-        down = key.removesuffix(".alpha")
-        if down in state:
-            state[down] = state[down] * (float(alpha) / state[down].shape[0])
-    return load_lora(unet, state, name, file=file.name)
+    return load_lora(unet, read_tensors(file)[0], name, file=file.name)
+
+
+@torch.no_grad()
+def merge_lora(file: Path, weight: float, unet: Any, encoders: Sequence[nn.Module]) -> None:
+    """Adds weight (alpha / rank) B A to the weights of U-Net and text encoders, computed in float32.
+
+    Raises:
+        ModelError: the file is missing or broken, or does not fit.
+    """
+    places = lora_places(unet, encoders, _takes_lora)
+    for network, place, A, B, scale in _pairs(read_tensors(file)[0], places, file.name):
+        W: Tensor = network.get_submodule(place).weight  # type: ignore[assignment]
+        if B.dim() < 2 or (len(B), B.shape[1], A.shape[1]) != (len(W), len(A), W.shape[1]):
+            raise ModelError(f"{file.name}: {_shapes(A, B, W)} does not fit {place}")
+        change = B.flatten(1).to(W.device).float() @ A.flatten(1).to(W.device).float()
+        if change.numel() != W.numel():
+            raise ModelError(f"{file.name}: {_shapes(A, B, W)} does not fit {place}")
+        W.copy_(W.float() + weight * scale * change.view(W.shape))
+
+
+def _takes_lora(layer: nn.Module) -> bool:
+    return isinstance(layer, LoraLayer | nn.Linear | nn.Conv2d)
+
+
+def _shapes(A: Tensor, B: Tensor, W: Tensor) -> str:
+    return f"{tuple(A.shape)} and {tuple(B.shape)} beside {tuple(W.shape)}"
+
+
+_KEY = re.compile(
+    r"(?P<place>.+?)[._]lora(?:_linear_layer)?[._](?P<side>A|B|down|up)(?:\.default)?\.weight"
+)
+
+
+def _pairs(
+    tensors: Mapping[str, Tensor], places: Mapping[str, tuple[nn.Module, str]], file: str
+) -> Iterator[tuple[nn.Module, str, Tensor, Tensor, float]]:
+    """For each layer that the tensors change: the network it is in, its name, A, B and the scale.
+
+    Raises:
+        ModelError: a tensor without a place or without its other half, or none at all.
+    """
+    found: dict[str, dict[str, tuple[str, Tensor]]] = {}
+    for key, tensor in tensors.items():
+        match = _KEY.fullmatch(key)
+        place = match["place"] if match else key.removesuffix(".alpha")
+        side = {"down": "A", "up": "B"}.get(match["side"], match["side"]) if match else "alpha"
+        if side == "alpha" and (place == key or tensor.numel() != 1):
+            raise ModelError(f"{file}: {key!r} is not a LoRA weight of SDXL")
+        found.setdefault(flat(place), {})[side] = key, tensor
+    if not found:
+        raise ModelError(f"{file} holds no LoRA")
+    for place, sides in found.items():
+        key = next(iter(sides.values()))[0]
+        if place not in places:
+            raise ModelError(f"{file}: the model has no place for {key!r}")
+        if "A" not in sides or "B" not in sides:
+            raise ModelError(f"{file}: {key!r} is not a LoRA weight of SDXL without its other half")
+        A, B = sides["A"][1], sides["B"][1]
+        scale = float(sides["alpha"][1]) / len(A) if "alpha" in sides else 1.0
+        yield *places[place], A, B, scale

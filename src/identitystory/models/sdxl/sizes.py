@@ -20,6 +20,7 @@ _PUBLISHED: dict[str, dict[str, Any]] = tomllib.loads(
 )
 SDXL_UNET, SDXL_VAE = _PUBLISHED["sdxl_unet"], _PUBLISHED["sdxl_vae"]
 SDXL_TEXT, SDXL_TEXT_2 = _PUBLISHED["sdxl_text"], _PUBLISHED["sdxl_text_2"]
+SDXL_SCHEDULE = _PUBLISHED["sdxl_schedule"]
 CLIP_VIT_L, SWIN_B, SAM_VIT_H = (_PUBLISHED[name] for name in ("clip_vit_l", "swin_b", "sam_vit_h"))
 PHOTOMAKER_WIDTHS = (SDXL_TEXT["hidden_size"], SDXL_TEXT_2["hidden_size"])
 
