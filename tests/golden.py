@@ -2,7 +2,7 @@
 
 Once for each new miniature: a run is kept by whoever reads its folder later, and what it lost is painted
 again as it was, as long as the checkpoint is the same. Runs that an earlier miniature made are kept beside
-them under its version's name.
+them under its version's name. They are painted in float32: bfloat16's bits are another processor's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FEW = Overrides(steps=4, portraits=32)
 def make(folder: Path, method: str) -> None:
     """One run, without what is made of its pictures."""
     shutil.rmtree(folder, ignore_errors=True)
-    request = new_request(load_story(str(STORY)), folder, FEW, method=method, device="cpu")
+    request = new_request(load_story(str(STORY)), folder, FEW, method=method, device="cpu", dtype="float32")
     for _ in Service().run(request):
         pass
     for made in (folder / "sheet.png", folder / ".lock"):

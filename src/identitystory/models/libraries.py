@@ -69,7 +69,9 @@ class _Finder:
 
         def run_and_follow(module: ModuleType) -> None:
             if name == "peft" and torch.distributed.is_available():
-                importlib.import_module("torch.distributed.tensor")  # transformers imports it for peft
+                importlib.import_module(
+                    "torch.distributed.tensor"
+                )  # transformers imports it for peft
             run(module)
             for inner in [each for each in sys.modules if each.rpartition(".")[0] == name]:
                 vars(module).setdefault(inner.rpartition(".")[2], sys.modules[inner])
