@@ -81,17 +81,19 @@ def prune(*, run: Run, keep: int = 0) -> int:
     return 0
 
 
-def strip(*, run: Run, out: Folder) -> int:
+def strip(*, run: Run, out: Folder, marks: bool | None = None) -> int:
     """Copy the pictures of a run without their metadata.
 
     Copies the finished pictures of a run, pixel by pixel, without what they say of themselves: the
-    story, the settings, the model. For sharing them.
+    story, the settings, the model. For sharing them. IPTC's mark of what a trained algorithm made
+    stays.
 
     Args:
         run: the run folder
         out: where the copies go
+        marks: whether the copies carry that mark (default: yes); the run's log says so if not
     """
     from ..runs.strip import strip as bare
 
-    say("\n".join(map(str, bare(run, out))))
+    say("\n".join(map(str, bare(run, out, marks=marks is not False))))
     return 0

@@ -16,6 +16,7 @@ from . import takes
 from .folder import RunFolder
 from .plan import Plan
 from .request import RunRequest
+from .strip import UNMARKED
 
 
 def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
@@ -67,7 +68,7 @@ def other_weights(
 def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFolder) -> list[str]:
     """What may go on but is probably not meant, one line each, before anything is painted."""
     story = request.story
-    lines = [*request.notes, *advice(story)]
+    lines = [*request.notes, *advice(story), *[UNMARKED] * (not request.marks)]
     there, wanted = model.fingerprint, request.fingerprint
     if wanted and wanted != there:
         lines.append(

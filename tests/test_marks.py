@@ -1,0 +1,195 @@
+"""The mark that every file carries: IPTC's digital source type, whatever the container, pixels untouched."""
+
+import io
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from identitystory.marks import packet
+from identitystory.marks.mark import KINDS, kind_of, mark, packet_in
+from identitystory.marks.packet import TRAINED, Claim
+
+CLAIM = Claim("miniature", "f" * 64, "Salt & <Light> \u2014 \u6d77", "Apache-2.0")
+SAID = {"model": "miniature", "fingerprint": "f" * 64, "licence": "Apache-2.0", "source": TRAINED}
+
+
+def picture(seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (24, 32, 3), np.uint8))
+
+
+def saved(form, **more):
+    buffer = io.BytesIO()
+    picture().save(buffer, form, **more)
+    return buffer.getvalue()
+
+
+def film():
+    av = pytest.importorskip("av")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as out:
+        stream = out.add_stream("mpeg4", rate=5)
+        stream.width, stream.height = 32, 24
+        for seed in range(3):
+            out.mux(stream.encode(av.VideoFrame.from_image(picture(seed))))
+        out.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def archive(names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as out:
+        out.writestr(zipfile.ZipInfo("mimetype"), b"application/epub+zip")
+        for name in names:
+            form = "JPEG" if name.endswith("g") and "jp" in name else "PNG"
+            out.writestr(name, saved(form), zipfile.ZIP_DEFLATED)
+        out.writestr("text.xhtml", b"<html/>", zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def page():
+    import base64
+
+    uri = base64.b64encode(saved("PNG")).decode()
+    return f'<!DOCTYPE html>\n<html><head><title>t</title></head><body><img src="data:image/png;base64,{uri}"></body></html>'.encode()
+
+
+def sheet_of_reportlab():
+    canvas = pytest.importorskip("reportlab.pdfgen.canvas")
+    buffer = io.BytesIO()
+    made = canvas.Canvas(buffer, invariant=True)
+    made.setTitle("Salt")
+    for n in range(2):
+        made.drawString(50, 50, f"page {n}")
+        made.showPage()
+    made.save()
+    return buffer.getvalue()
+
+
+MADE = {
+    "png": lambda: saved("PNG"),
+    "jpeg": lambda: saved("JPEG", quality=90, exif=Image.Exif()),
+    "gif": lambda: saved("GIF", save_all=True, append_images=[picture(1), picture(2)], loop=0),
+    "pdf": lambda: saved("PDF", save_all=True, append_images=[picture(1)]),
+    "mp4": film,
+    "epub": lambda: archive(["a.png", "b/c.JPG".lower()]),
+    "cbz": lambda: archive(["1.png", "2.jpeg"]),
+    "html": page,
+}
+assert set(MADE) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_says_what_made_it_once_and_the_same_bytes_each_time(kind):
+    data = MADE[kind]()
+    marked = mark(data, kind, CLAIM)
+    said = packet.read(packet_in(marked, kind))
+    assert said.items() >= SAID.items()
+    assert said["story"] == CLAIM.story
+    assert said["tool"].startswith("identitystory ")
+    assert mark(data, kind, CLAIM) == marked
+    other = replace(CLAIM, story="Another")
+    again = mark(marked, kind, other)
+    if kind not in ("pdf", "mp4"):  # those two grow; the last packet counts
+        assert again == mark(data, kind, other)
+    assert packet.read(packet_in(again, kind))["story"] == "Another"
+    assert kind_of(marked, f"x.{kind}") == kind
+    assert mark(data, kind, None) is data
+    assert packet_in(data, kind) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_whole_file_of_a_kind_is_refused(kind):
+    data = MADE[kind]()
+    for broken in (b"", b"nonsense", *[data[: len(data) // 2]] * (kind != "html")):
+        with pytest.raises(ValueError, match=r"no |cut short|in the head"):
+            mark(broken, kind, CLAIM)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif"])
+def test_no_pixel_changes_and_other_programs_find_the_packet(kind):
+    data = MADE[kind]()
+    with (
+        Image.open(io.BytesIO(data)) as before,
+        Image.open(io.BytesIO(mark(data, kind, CLAIM))) as after,
+    ):
+        assert kind == "gif" or TRAINED.encode() in after.info["xmp"]  # as Pillow reads it
+        pairs = zip(ImageSequence.Iterator(before), ImageSequence.Iterator(after), strict=True)
+        assert all(a.convert("RGB").tobytes() == b.convert("RGB").tobytes() for a, b in pairs)
+        assert after.info.get("loop") == before.info.get("loop")
+
+
+@pytest.mark.parametrize("made", [MADE["pdf"], sheet_of_reportlab])
+def test_a_pdf_keeps_its_bytes_and_tells_in_its_catalog(made):
+    data = made()
+    marked = mark(mark(data, "pdf", Claim()), "pdf", CLAIM)
+    assert marked.startswith(data)
+    assert marked == mark(mark(data, "pdf", Claim()), "pdf", CLAIM)
+    reader = pytest.importorskip("pypdf").PdfReader
+    before, read = reader(io.BytesIO(data), strict=True), reader(io.BytesIO(marked), strict=True)
+    told = read.trailer["/Root"]["/Metadata"]
+    assert packet.read(packet.find(told.get_data())).items() >= SAID.items()
+    assert told["/Subtype"] == "/XML"
+    assert len(read.pages) == len(before.pages) == 2
+    texts = [[page.extract_text() for page in each.pages] for each in (before, read)]
+    assert texts[0] == texts[1]
+    assert read.metadata == before.metadata
+
+
+def test_a_film_keeps_every_frame():
+    av = pytest.importorskip("av")
+    data = film()
+    marked = mark(data, "mp4", CLAIM)
+    assert marked.startswith(data)
+    frames = []
+    for content in (data, marked, mark(marked, "mp4", Claim())):
+        with av.open(io.BytesIO(content)) as opened:
+            frames.append([f.to_ndarray().tobytes() for f in opened.decode(video=0)])
+    assert frames[0] == frames[1] == frames[2]
+    assert len(frames[0]) == 3
+
+
+def test_a_packet_in_the_middle_of_a_film_is_blanked_without_moving_what_follows():
+    marked = mark(film(), "mp4", CLAIM)
+    tail = (12).to_bytes(4) + b"skip" + b"tail"
+    again = mark(marked + tail, "mp4", Claim())
+    assert again.startswith(marked.replace(b"uuid\xbe\x7a", b"free\xbe\x7a") + tail)
+
+
+@pytest.mark.parametrize("kind", ["epub", "cbz"])
+def test_a_zip_keeps_its_order_and_every_picture_in_it_is_marked(kind):
+    data = MADE[kind]()
+    marked = mark(data, kind, CLAIM)
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(io.BytesIO(marked)) as new:
+        facts = lambda z: [(e.filename, e.compress_type, e.date_time) for e in z.infolist()]
+        assert facts(new) == [*facts(old), ("META-INF/metadata.xml", 8, (1980, 1, 1, 0, 0, 0))]
+        assert new.testzip() is None
+        assert marked[30:58] == b"mimetypeapplication/epub+zip"
+        for entry in old.namelist():
+            if its := {"png": "png", "jpg": "jpeg", "jpeg": "jpeg"}.get(entry.rpartition(".")[2]):
+                assert new.read(entry) == mark(old.read(entry), its, CLAIM)
+
+
+def test_a_page_marks_the_pictures_in_it_and_no_text_of_a_story_is_markup():
+    nasty = replace(CLAIM, story="</script><script>alert(1)</script>")
+    marked = mark(page(), "html", nasty)
+    assert b"<script>" not in marked
+    assert marked.count(b"</script>") == 1
+    import base64
+    import re
+
+    inner = base64.b64decode(re.search(rb"base64,([^\"]+)", marked)[1])
+    assert inner == mark(saved("PNG"), "png", nasty)
+
+
+def test_words_of_a_stranger_stay_words():
+    odd = replace(CLAIM, story="a\x00b\n<?xpacket end='w'?>\ud800" + "x" * 9000)
+    said = packet.read(packet.find(packet.packet(odd).encode()))
+    assert said["story"].startswith("a b <?xpacket end='w'?>")
+    assert len(said["story"]) == packet.MAX_WORDS
+    with pytest.raises(ValueError, match="document type"):
+        packet.read('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>')
+    with pytest.raises(ValueError, match="no XML"):
+        packet.read("<x")
