@@ -1,83 +1,23 @@
 """The mark that every file carries: IPTC's digital source type, whatever the container, pixels untouched."""
 
+import base64
 import io
+import re
 import zipfile
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
 from identitystory.marks import packet
 from identitystory.marks.mark import KINDS, kind_of, mark, packet_in
 from identitystory.marks.packet import TRAINED, Claim
+from tests.containers import MADE, film, page, saved, sheet_of_reportlab
 
 CLAIM = Claim("miniature", "f" * 64, "Salt & <Light> \u2014 \u6d77", "Apache-2.0")
 SAID = {"model": "miniature", "fingerprint": "f" * 64, "licence": "Apache-2.0", "source": TRAINED}
 
 
-def picture(seed=0):
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (24, 32, 3), np.uint8))
-
-
-def saved(form, **more):
-    buffer = io.BytesIO()
-    picture().save(buffer, form, **more)
-    return buffer.getvalue()
-
-
-def film():
-    av = pytest.importorskip("av")
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as out:
-        stream = out.add_stream("mpeg4", rate=5)
-        stream.width, stream.height = 32, 24
-        for seed in range(3):
-            out.mux(stream.encode(av.VideoFrame.from_image(picture(seed))))
-        out.mux(stream.encode())
-    return buffer.getvalue()
-
-
-def archive(names):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as out:
-        out.writestr(zipfile.ZipInfo("mimetype"), b"application/epub+zip")
-        for name in names:
-            form = "JPEG" if name.endswith("g") and "jp" in name else "PNG"
-            out.writestr(name, saved(form), zipfile.ZIP_DEFLATED)
-        out.writestr("text.xhtml", b"<html/>", zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
-def page():
-    import base64
-
-    uri = base64.b64encode(saved("PNG")).decode()
-    return f'<!DOCTYPE html>\n<html><head><title>t</title></head><body><img src="data:image/png;base64,{uri}"></body></html>'.encode()
-
-
-def sheet_of_reportlab():
-    canvas = pytest.importorskip("reportlab.pdfgen.canvas")
-    buffer = io.BytesIO()
-    made = canvas.Canvas(buffer, invariant=True)
-    made.setTitle("Salt")
-    for n in range(2):
-        made.drawString(50, 50, f"page {n}")
-        made.showPage()
-    made.save()
-    return buffer.getvalue()
-
-
-MADE = {
-    "png": lambda: saved("PNG"),
-    "jpeg": lambda: saved("JPEG", quality=90, exif=Image.Exif()),
-    "gif": lambda: saved("GIF", save_all=True, append_images=[picture(1), picture(2)], loop=0),
-    "pdf": lambda: saved("PDF", save_all=True, append_images=[picture(1)]),
-    "mp4": film,
-    "epub": lambda: archive(["a.png", "b/c.JPG".lower()]),
-    "cbz": lambda: archive(["1.png", "2.jpeg"]),
-    "html": page,
-}
 assert set(MADE) == set(KINDS)
 
 
@@ -177,9 +117,6 @@ def test_a_page_marks_the_pictures_in_it_and_no_text_of_a_story_is_markup():
     marked = mark(page(), "html", nasty)
     assert b"<script>" not in marked
     assert marked.count(b"</script>") == 1
-    import base64
-    import re
-
     inner = base64.b64decode(re.search(rb"base64,([^\"]+)", marked)[1])
     assert inner == mark(saved("PNG"), "png", nasty)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from .pictures import kind_of
 
+MAX_UNZIPPED = 1 << 30  # bytes
 METADATA = "META-INF/metadata.xml"  # of a zip; EPUB keeps the name for this
 _MP4_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _MP4_C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -100,6 +101,8 @@ def _rezipped(data: bytes, change: Change, packet: bytes | None) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
             new.comment, entries = old.comment, old.infolist()
+            if sum(entry.file_size for entry in entries) > MAX_UNZIPPED:
+                raise ValueError("the zip holds too much")
             for entry in entries:
                 content = old.read(entry)
                 if kind := kind_of(content):

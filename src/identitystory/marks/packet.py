@@ -18,7 +18,7 @@ MAX_WORDS = 400  # of one property
 MAX_PACKET = 60_000  # bytes; one segment of a JPEG holds no more
 BEGIN, END = "<?xpacket begin=", '<?xpacket end="w"?>'
 _HEAD = f'{BEGIN}"\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-_SPACES = {
+SPACES = {
     "x": "adobe:ns:meta/",
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "dc": "http://purl.org/dc/elements/1.1/",
@@ -47,7 +47,7 @@ class Claim:
 
 PLAIN = Claim()
 # Where each property of a claim stands in a packet. Titles and rights are lists, one a language.
-_PLACES = {
+PLACES = {
     "source": "Iptc4xmpExt:DigitalSourceType",
     "tool": "xmp:CreatorTool",
     "model": "Iptc4xmpExt:AISystemUsed",
@@ -58,26 +58,29 @@ _PLACES = {
 TOOL = f"identitystory {__version__}"
 
 
+def properties(claim: Claim) -> dict[str, str]:
+    """What is said, by the names of XMP: ``{"dc:title": "Salt"}``."""
+    said = {"source": TRAINED, "tool": TOOL}
+    said |= {f.name: plain(getattr(claim, f.name)) for f in fields(claim)}
+    return {PLACES[name]: words for name, words in said.items() if words}
+
+
 def packet(claim: Claim) -> str:
     """The claim as an XMP packet: the same text for the same claim, without dates."""
-    said = {"source": TRAINED, "tool": TOOL}
-    said |= {f.name: _plain(getattr(claim, f.name)) for f in fields(claim)}
-    lines = [_property(_PLACES[name], words) for name, words in said.items() if words]
-    spaces = {k: f'xmlns:{k}="{uri}"' for k, uri in _SPACES.items()}
-    inner = " ".join(spaces[k] for k in ("dc", "xmp", "Iptc4xmpExt"))
+    spaces = [f'xmlns:{name}="{SPACES[name]}"' for name in SPACES]
     return "\n".join(
         [
             _HEAD,
-            f"<x:xmpmeta {spaces['x']}><rdf:RDF {spaces['rdf']}>",
-            f'<rdf:Description rdf:about="" {inner}>',
-            *lines,
+            f"<x:xmpmeta {spaces[0]}><rdf:RDF {spaces[1]}>",
+            f'<rdf:Description rdf:about="" {" ".join(spaces[2:])}>',
+            *(_property(place, words) for place, words in properties(claim).items()),
             "</rdf:Description></rdf:RDF></x:xmpmeta>",
             END,
         ]
     )
 
 
-def _plain(words: str) -> str:
+def plain(words: str) -> str:
     """``words`` in one line of bounded length, of letters that XML takes."""
     kept = "".join(ch if ch.isprintable() else " " for ch in words)
     return " ".join(kept.split())[:MAX_WORDS]
@@ -109,11 +112,11 @@ def read(text: str) -> dict[str, str]:
     except ElementTree.ParseError as error:
         raise ValueError(f"it is no XML ({error})") from None
     said = {}
-    for name, place in _PLACES.items():
+    for name, place in PLACES.items():
         space, _, local = place.partition(":")
-        full = f"{{{_SPACES[space]}}}{local}"
+        full = f"{{{SPACES[space]}}}{local}"
         words = [el.attrib[full] for el in root.iter() if full in el.attrib]
         words += ["".join(el.itertext()) for el in root.iter(full)]
-        if words and (plain := _plain(words[0])):
-            said[name] = plain
+        if words and (kept := plain(words[0])):
+            said[name] = kept
     return said

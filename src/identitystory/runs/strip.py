@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..marks.manifest import Certificate, handed_out
 from ..marks.packet import PLAIN
 from ..types import png
 from .events import Warned, log_line
@@ -27,11 +28,13 @@ def told_of(request: RunRequest, told: Callable[[], dict[str, Any]]) -> dict[str
     return kept if request.marks else kept | {"marks": False}
 
 
-def strip(root: Path, out: Path, *, marks: bool = True) -> list[Path]:
+def strip(
+    root: Path, out: Path, *, marks: bool = True, signer: Certificate | None = None
+) -> list[Path]:
     """Copies the finished frames of the run at ``root`` into ``out``, without metadata; the copies.
 
-    They keep the mark of what a trained algorithm made, and nothing else. Without ``marks`` not even
-    that; the run's log then says so.
+    They keep the mark of what a trained algorithm made, and are signed if there is a ``signer``.
+    Without ``marks`` they say nothing, which the run's log tells.
 
     Raises:
         RunError: there is no run, it has no picture, or ``out`` lies in it or cannot be written.
@@ -46,7 +49,7 @@ def strip(root: Path, out: Path, *, marks: bool = True) -> list[Path]:
     for path, copy in zip(frames, copies, strict=True):
         picture = read_picture(path, root)
         picture.info.clear()
-        write_whole(copy, png(picture, PLAIN if marks else None))
+        write_whole(copy, handed_out(png(picture, None), "png", PLAIN if marks else None, signer))
     if not marks:
         append_line(folder.events, log_line(Warned(UNMARKED), {}), root)
     return copies
