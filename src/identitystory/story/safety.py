@@ -35,6 +35,7 @@ _WORDS = (
 _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
 _MARKS = "[-_.*'\u2019/+]"
 _IN_WORDS = re.compile(rf"{_MARKS}(?<=\w.){_MARKS}*(?=\w)")
+_PARTICLES = ("de", "van", "von", "der", "den", "al", "bin", "la", "le", "da", "di")
 _TWICE = re.compile(r"(.)\1+")
 _N = r"(?:[0-9]|1[0-7])"
 _AGES = re.compile(
@@ -215,6 +216,8 @@ def full_names(*texts: str) -> list[str]:
         for run in _capitalised(re.sub(r"\{[^{}]*\}", "{}", text)):
             while run and run[0] in openers:
                 run = run[1:]
+            while run and run[-1] in _PARTICLES:
+                run = run[:-1]
             if len(run) > 1 and not places & set(run):
                 found[" ".join(run)] = None
     return list(found)
@@ -224,14 +227,19 @@ def _capitalised(text: str) -> Iterator[list[str]]:
     """The runs of capitalised words, small particles of names in them."""
     run: list[str] = []
     for word, mark in re.findall(r"([^\W\d_][\w'\u2019-]*)|([^\w\s])", text):
-        if mark not in ("", ".") or not word:
+        if mark == "." and run and len(run[-1]) == 1:
+            continue  # of an initial
+        if mark:
             yield run
             run = []
         elif word[0].isupper():
-            run = [*run, re.sub(r"['\u2019]s$", "", word)]
-        elif not (
-            run and word in ("de", "van", "von", "der", "den", "al", "bin", "la", "le", "da", "di")
-        ):
+            run = [*run, owner := re.sub(r"['\u2019]s$", "", word)]
+            if owner != word:
+                yield run
+                run = []
+        elif run and word in _PARTICLES:
+            run = [*run, word]
+        else:
             yield run
             run = []
     yield run
