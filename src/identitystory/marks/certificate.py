@@ -20,6 +20,7 @@ def new_certificate(name: str, now: datetime | None = None) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     begins = now or datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
     called = lambda words: x509.Name(
@@ -49,7 +50,7 @@ def new_certificate(name: str, now: datetime | None = None) -> bytes:
             )
         )
         if not is_root:
-            purpose = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.EMAIL_PROTECTION])
+            purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
             made = made.add_extension(purpose, critical=False)
         return made.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 

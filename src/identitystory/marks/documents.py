@@ -50,7 +50,8 @@ def pdf(data: bytes, packet: bytes) -> bytes:
     catalog = b"%b/Metadata %d 0 R %b" % (opened, number, closed)
     stream = b"<< /Type /Metadata /Subtype /XML /Length %d >>\nstream\n%b\nendstream"
     out, table = [data, b"\n"], [b"0 1\n0000000000 65535 f \n"]
-    made = [(*map(int, root.groups()), catalog), (number, 0, stream % (len(packet), packet))]
+    made = [(int(root[1]), int(root[2]), catalog)]
+    made += [(number, 0, stream % (len(packet), packet))]
     for n, generation, body in made:
         table.append(b"%d 1\n%010d %05d n \n" % (n, sum(map(len, out)), generation))
         out.append(b"%d %d obj%b\nendobj\n" % (n, generation, b"\n" + body.strip()))

@@ -60,7 +60,9 @@ def jpeg(data: bytes, packet: bytes) -> bytes:
         raise ValueError("it is no whole JPEG")
     body = _JPEG_XMP + packet
     made = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
-    first, parts, at = [], [], 2
+    first: list[bytes] = []
+    parts: list[bytes] = []
+    at = 2
     while data[at : at + 2] != b"\xff\xda":  # from there on pixels
         if data[at : at + 1] != b"\xff" or at + 4 > len(data):
             raise ValueError("the JPEG is cut short")
