@@ -12,6 +12,7 @@ from identitystory.marks import packet
 from identitystory.marks.mark import packet_in
 from identitystory.models.files.catalogue import called
 from identitystory.protocols import ModelFacts
+from identitystory.runs.claims import claim_of
 from identitystory.runs.files import read_png_facts
 from identitystory.runs.request import model_record, recorded
 from identitystory.runs.service import Service
@@ -116,6 +117,8 @@ def test_every_picture_of_a_run_is_marked_unless_that_is_switched_off_and_logged
     assert said["fingerprint"] == "f" * 64
     assert said["story"] == "Mara reads"
     assert said["licence"] == "Apache-2.0"
+    assert claim_of(Path("r")) == packet.Claim("miniature", "f" * 64, "Mara reads", "Apache-2.0")
+    assert claim_of(Path("bare")) is None
     for name in ("001.png", "001.x2.png"):
         one, other = (Image.open(f"{run}/frames/{name}").tobytes() for run in ("r", "bare"))
         assert one == other
@@ -151,6 +154,7 @@ def test_without_metadata_no_file_but_the_record_has_a_word_of_the_story_and_res
     for path in pictures:
         for word in (b"Mara", b"curly", b"reads", b"preset", b"versions", b"fingerprint"):
             assert word not in path.read_bytes(), path
+    assert claim_of(Path("r")) == packet.PLAIN
     facts = read_png_facts(Path("r/frames/001.png"))
     assert set(facts) == {"part", "key", "frame_seed", "template_seed"}
     capsys.readouterr()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..marks.packet import PLAIN, Claim
-from ..models.files.catalogue import called, licence_of
-from .folder import RunFolder, no_run, read_record
+from ..models.files.catalogue import licence_of
+from .folder import RunFolder, read_record
+from .request import recorded
 
 
 def claim_of(root: Path) -> Claim | None:
@@ -17,14 +18,11 @@ def claim_of(root: Path) -> Claim | None:
     Raises:
         RunError: there is no run, or it is of another format.
     """
-    record = read_record(RunFolder(root))
-    if record is None:
-        raise no_run(root)
-    asked, model = record["request"], record.get("model") or {}
-    if not asked.get("marks", True):
+    request = recorded(root)
+    if not request.marks:
         return None
-    if not asked.get("metadata", True):
+    if not request.metadata:
         return PLAIN
-    name = called(str(asked["model"]))
-    title = str(record["story"].get("title", ""))
-    return Claim(name, str(model.get("fingerprint", "")), title, licence_of(name))
+    model = (read_record(RunFolder(root)) or {}).get("model") or {}
+    name, fingerprint = request.called, str(model.get("fingerprint", ""))
+    return Claim(name, fingerprint, request.story.title, licence_of(name))
