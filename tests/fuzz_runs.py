@@ -205,8 +205,8 @@ def told(rng, file):
             size = struct.unpack(">I", content[at : at + 4])[0]
             kind, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + size]
             at += 12 + size
-            if kind == b"iTXt" and where < 0.8:
-                head = b"identitystory\0\0\0\0\0"
+            head = b"identitystory\0\0\0\0\0"
+            if kind == b"iTXt" and data.startswith(head) and where < 0.8:
                 facts = json.dumps(changed(rng, json.loads(data[len(head) :])))
                 data = head + facts.encode("utf-8", "surrogatepass")
             if kind == b"IHDR" and where >= 0.8:

@@ -8,8 +8,11 @@ from PIL import Image
 
 from identitystory.cli.main import main
 from identitystory.errors import RunError
+from identitystory.marks import packet
+from identitystory.marks.mark import packet_in
 from identitystory.models.files.catalogue import called
 from identitystory.protocols import ModelFacts
+from identitystory.runs.claims import claim_of
 from identitystory.runs.files import read_png_facts
 from identitystory.runs.request import model_record, recorded
 from identitystory.runs.service import Service
@@ -88,12 +91,44 @@ def test_frames_are_copied_with_their_pixels_and_nothing_else(paint, tmp_path, c
     assert sorted(p.name for p in Path("given").iterdir()) == ["001.png", "002.png"]
     for name in ("001.png", "002.png"):
         with Image.open(f"given/{name}") as bare, Image.open(f"r/frames/{name}") as frame:
-            assert bare.info == {}
+            assert set(bare.info) == {"xmp", "XML:com.adobe.xmp"}
             assert bare.mode == frame.mode
             assert bare.tobytes() == frame.tobytes()
-        assert b"tEXt" not in Path("given", name).read_bytes()
-        assert b"iTXt" not in Path("given", name).read_bytes()
+        content = Path("given", name).read_bytes()
+        assert content.count(b"tEXt") + content.count(b"iTXt") == 1
+        said = packet.read(packet_in(content, "png"))
+        assert said == {"source": packet.TRAINED, "tool": packet.TOOL}
     assert read_png_facts(Path("r/frames/001.png"))["scene"]["text"] == "{Mara} reads"
+
+
+def test_every_picture_of_a_run_is_marked_unless_that_is_switched_off_and_logged(paint, capsys):
+    paint("generate", *INLINE, "--out", "r", "--enlarge", "2")
+    paint("generate", *INLINE, "--out", "bare", "--enlarge", "2", "--no-marks")
+    for run, marked in (("r", True), ("bare", False)):
+        pictures = list(Path(run).rglob("*.png"))
+        assert len(pictures) == 10  # frames, templates, masks, larger copies; the cast; the page
+        for path in pictures:
+            assert (packet_in(path.read_bytes(), "png") is not None) is marked, path
+        log = (Path(run) / "events.jsonl").read_text()
+        assert ("--no-marks: these pictures do not say" in log) is not marked
+        assert recorded(Path(run)).marks is marked
+    said = packet.read(packet_in(Path("r/frames/001.png").read_bytes(), "png"))
+    assert said["model"] == "miniature"
+    assert said["fingerprint"] == "f" * 64
+    assert said["story"] == "Mara reads"
+    assert said["licence"] == "Apache-2.0"
+    assert claim_of(Path("r")) == packet.Claim("miniature", "f" * 64, "Mara reads", "Apache-2.0")
+    assert claim_of(Path("bare")) is None
+    for name in ("001.png", "001.x2.png"):
+        one, other = (Image.open(f"{run}/frames/{name}").tobytes() for run in ("r", "bare"))
+        assert one == other
+    before = Path("bare/frames/001.png").read_bytes()
+    opened = len(paint("generate", *INLINE, "--out", "bare"))  # the folder keeps its settings
+    assert opened == 2
+    assert Path("bare/frames/001.png").read_bytes() == before
+    paint("strip", "r", "--out", "given", "--no-marks")
+    assert packet_in(Path("given/001.png").read_bytes(), "png") is None
+    assert "--no-marks" in (Path("r") / "events.jsonl").read_text().splitlines()[-1]
 
 
 def test_a_run_is_never_stripped_in_place(paint):
@@ -119,6 +154,7 @@ def test_without_metadata_no_file_but_the_record_has_a_word_of_the_story_and_res
     for path in pictures:
         for word in (b"Mara", b"curly", b"reads", b"preset", b"versions", b"fingerprint"):
             assert word not in path.read_bytes(), path
+    assert claim_of(Path("r")) == packet.PLAIN
     facts = read_png_facts(Path("r/frames/001.png"))
     assert set(facts) == {"part", "key", "frame_seed", "template_seed"}
     capsys.readouterr()

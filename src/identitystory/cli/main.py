@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import one_line
-from . import commands, experiments, importing, judging, models, runs, takes, terminal
+from . import commands, experiments, importing, judging, marking, models, runs, takes, terminal
 from .options import MakeService, failure
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "choose": takes.choose,
     "prune": takes.prune,
     "strip": takes.strip,
+    "verify": marking.verify,
+    "sign": marking.sign,
+    "certificate": marking.certificate,
     "bench": experiments.bench,
     "judge": judging.judge,
     "study": commands.Group(

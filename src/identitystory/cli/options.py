@@ -16,6 +16,7 @@ from .commands import Argument
 
 if TYPE_CHECKING:
     from ..config import Preset
+    from ..marks.manifest import Certificate
     from ..runs.service import Service
     from ..settings import Overrides
 
@@ -124,6 +125,45 @@ class Output:
 
     json: bool = False
     quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How files that are handed out are marked.
+
+    Attributes:
+        marks: whether they say that a trained algorithm made them (default: yes); the run's log says
+            so if not
+        certificate: a PEM file with certificates and key to sign them with; needs the extra c2pa
+            (default: the one of `identitystory certificate`, if there is one)
+    """
+
+    marks: bool | None = None
+    certificate: Annotated[Path, "FILE"] | None = None
+
+    def signer(self) -> Certificate | None:
+        """Who signs; None where nobody does: no marks, no certificate, or not the extra.
+
+        Raises:
+            ConfigError: a certificate was given, and cannot be used.
+        """
+        from ..marks.manifest import has_extra, read_certificate
+
+        if self.marks is False:
+            return None
+        file = self.certificate or own_certificate()
+        if self.certificate is None and not (has_extra() and file.is_file()):
+            return None
+        try:
+            return read_certificate(file.read_bytes(), str(file))
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def own_certificate() -> Path:
+    """Where `identitystory certificate` puts it."""
+    settings = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(settings).expanduser() / "identitystory" / "signing.pem"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def generate(
     enlarge: Literal["2", "4"] | None = None,
     max_takes: int | None = None,
     metadata: bool | None = None,
+    marks: bool | None = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -73,9 +74,12 @@ def generate(
             would keep more is refused, and nothing is deleted; see prune
         metadata: whether pictures say in their metadata how they were made (default: yes); without it
             they hold a fingerprint of it alone, and cannot be made again from themselves
+        marks: whether pictures carry IPTC's mark of what a trained algorithm made (default: yes);
+            run.json and the log say so if not
     """
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
+    more |= {"marks": marks}
     more["enlarge"] = int(enlarge or 1)
     return _make(stories, inline, out, model, overrides, output, service, **more)
 
@@ -217,8 +221,8 @@ def _request(
     if story and story.lower().endswith(".png"):
         if more.get("method") is not None:
             raise ConfigError("a frame is made again by its own method; leave --method out")
-        if more.get("size") or more.get("aspect") or more.get("metadata") is not None:
-            raise ConfigError("a frame is made again as it was; leave size and metadata out")
+        if any(more.get(k) is not None for k in ("size", "aspect", "metadata", "marks")):
+            raise ConfigError("a frame is made again as it was; leave size, metadata and marks out")
         if overrides.set:
             raise ConfigError("a frame is made again with its own settings; leave --set out")
         if more.get("seed") is not None or more.get("only"):

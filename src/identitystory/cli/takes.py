@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from .commands import Argument
-from .options import Folder, MakeService, Output, Run, say
+from .options import Folder, MakeService, Marks, Output, Run, say
 from .runs import show_run
 
 Scene = Annotated[int, Argument("SCENE")]
@@ -81,11 +81,12 @@ def prune(*, run: Run, keep: int = 0) -> int:
     return 0
 
 
-def strip(*, run: Run, out: Folder) -> int:
+def strip(*, run: Run, out: Folder, marks: Marks) -> int:
     """Copy the pictures of a run without their metadata.
 
     Copies the finished pictures of a run, pixel by pixel, without what they say of themselves: the
-    story, the settings, the model. For sharing them.
+    story, the settings, the model. For sharing them. IPTC's mark of what a trained algorithm made
+    stays, and they are signed where there is a certificate.
 
     Args:
         run: the run folder
@@ -93,5 +94,6 @@ def strip(*, run: Run, out: Folder) -> int:
     """
     from ..runs.strip import strip as bare
 
-    say("\n".join(map(str, bare(run, out))))
+    copies = bare(run, out, marks=marks.marks is not False, signer=marks.signer())
+    say("\n".join(map(str, copies)))
     return 0

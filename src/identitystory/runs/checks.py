@@ -11,11 +11,23 @@ from ..protocols import ModelFacts
 from ..sizes import as_text, buckets, parse_size, size_of_aspect
 from ..story import vocabulary
 from ..story.advice import advice, language_of
+from ..story.safety import check_story
 from ..wording import phrases, search_prompt
 from . import takes
 from .folder import RunFolder
 from .plan import Plan
 from .request import RunRequest
+from .strip import UNMARKED
+
+
+def check_safe(request: RunRequest) -> None:
+    """Nothing, if what ``request`` asks for may be painted, see `story.safety`; every run comes by here.
+
+    Raises:
+        StoryError: it is never painted.
+    """
+    story = request.story
+    check_story(story, story.title or "the story", request.preset.discovery.search_prompt)
 
 
 def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
@@ -67,7 +79,7 @@ def other_weights(
 def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFolder) -> list[str]:
     """What may go on but is probably not meant, one line each, before anything is painted."""
     story = request.story
-    lines = [*request.notes, *advice(story)]
+    lines = [*request.notes, *advice(story), *[UNMARKED] * (not request.marks)]
     there, wanted = model.fingerprint, request.fingerprint
     if wanted and wanted != there:
         lines.append(

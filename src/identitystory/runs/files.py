@@ -7,7 +7,7 @@ import json
 import platform
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +23,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from ..errors import RunError
+from ..marks.mark import mark
+from ..marks.packet import Claim
 from ..methods.method import Notes
+from ..models.files.catalogue import licence_of
 from ..story.plain import plain_json
 from .inside import append_line, check_writable, mendable, read, write_whole
 from .record import picture_told
@@ -78,12 +81,23 @@ def part_key(inputs: Any) -> str:
 def write_png(
     path: Path, image: Image.Image, facts: dict[str, Any], root: Path | None = None
 ) -> None:
-    """A PNG whose text chunk ``identitystory`` holds ``facts`` as JSON. The same bytes each time."""
+    """A PNG whose text chunk ``identitystory`` holds ``facts`` as JSON. The same bytes each time.
+
+    It is marked (`marks.mark.mark`) unless its facts say ``marks: false``.
+    """
     info = PngImagePlugin.PngInfo()
     info.add_itxt(TEXT_CHUNK, canonical(facts))
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", pnginfo=info, compress_level=6)
-    write_whole(path, buffer.getvalue(), root)
+    claim = None if facts.get("marks") is False else claim_in(facts)
+    write_whole(path, mark(buffer.getvalue(), "png", claim), root)
+
+
+def claim_in(facts: Mapping[str, Any]) -> Claim:
+    """What the mark of a picture says, of what its facts tell."""
+    model = facts.get("model") or {}
+    name = str(model.get("name", ""))
+    return Claim(name, model.get("fingerprint", ""), facts.get("title", ""), licence_of(name))
 
 
 def read_png_facts(path: Path, root: Path | None = None) -> dict[str, Any] | None:

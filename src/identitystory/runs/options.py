@@ -82,6 +82,7 @@ def new_request(
     file: str | Path | None = None,
     max_takes: int | None = None,
     metadata: bool | None = None,
+    marks: bool | None = None,
     enlarge: int = 1,
     **where: str | None,
 ) -> RunRequest:
@@ -99,6 +100,7 @@ def new_request(
         size: ``1216x832``, of scenes that have no shape of their own.
         aspect: ``16:9``, likewise: the nearest size that the model was made for.
         metadata: see ``RunRequest``.
+        marks: see ``RunRequest``.
         file: the story's, so that another of the same title has another folder.
         max_takes: see ``RunRequest``.
         enlarge: see ``RunRequest``.
@@ -130,6 +132,8 @@ def new_request(
     configuration, notes = overridden(request.preset, overrides)
     if metadata is not None:
         given["metadata"] = metadata
+    if marks is not None:
+        given["marks"] = marks
     if method is not None:
         given["method"] = check_method(method)
     if shape := shape_of(size, aspect):

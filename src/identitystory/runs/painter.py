@@ -40,7 +40,7 @@ from .opening import Load, open_model
 from .plan import Part, Plan
 from .portraits import batches, search, write_cast
 from .request import RunRequest
-from .strip import bare
+from .strip import told_of
 from .takes import Found
 
 
@@ -243,8 +243,8 @@ class Run:
         self.emit(FrameReady(index, part.name, part.seed, missing, seconds))
 
     def _told(self, part: Part) -> Part:
-        """``part``, whose files tell no word of the story where none is wanted."""
-        return part if self.request.metadata else replace(part, facts=partial(bare, part.facts))
+        """``part``, whose files tell of themselves what is wanted."""
+        return replace(part, facts=partial(told_of, self.request, part.facts))
 
     def _finish(self, part: Part) -> None:
         self.state[part.name] = "done"
@@ -276,7 +276,7 @@ class Run:
         facts = files.read_png_facts(self.folder.sheet, root)
         if facts is None or facts.get("key") != key:
             found = (files.read_picture(self.folder.frame(i), root) for i in ready)
-            told = {"key": key} | ({"title": story.title} if self.request.metadata else {})
+            told = told_of(self.request, lambda: {"key": key, "title": story.title})
             page = sheets.frames_page([frame.convert("RGB") for frame in found], captions)
             files.write_png(self.folder.sheet, page, told, root)
         return self.folder.sheet

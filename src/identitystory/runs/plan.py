@@ -279,7 +279,7 @@ def make_record(
             "paint": request.paint,
             **{k: v for k in ("shape", "source") if (v := getattr(request, k))},
             **({"max_takes": m} if (m := request.max_takes) != MAX_TAKES else {}),
-            **({} if request.metadata else {"metadata": False}),
+            **{k: False for k in ("metadata", "marks") if not getattr(request, k)},
         },
         "story": story_to_dict(request.story, request.out),
         "configuration": to_dict(request.preset),

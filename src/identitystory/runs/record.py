@@ -95,6 +95,7 @@ class Asked(_Told):
     source: Line = ""
     max_takes: Annotated[int, Field(ge=0)] = 0
     metadata: bool = True
+    marks: bool = True
 
 
 class PartTold(_Told):

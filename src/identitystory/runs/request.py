@@ -56,6 +56,7 @@ class RunRequest:
         max_takes: earlier pictures that the folder keeps at most; a run that would keep more is
             refused, and nothing is deleted.
         metadata: pictures tell how they were made; False leaves them a fingerprint of it alone.
+        marks: pictures carry the mark of what a trained algorithm made, see `marks`.
     """
 
     story: Story
@@ -77,6 +78,7 @@ class RunRequest:
     source: str = ""
     max_takes: int = MAX_TAKES
     metadata: bool = True
+    marks: bool = True
 
     @property
     def called(self) -> str:
@@ -175,6 +177,7 @@ def recorded(out: Path) -> RunRequest:
             source=str(asked.get("source", "")),
             max_takes=int(asked.get("max_takes", MAX_TAKES)),
             metadata=asked.get("metadata", True),
+            marks=asked.get("marks", True),
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None

@@ -15,7 +15,7 @@ from ..models.describe import describe_model
 from ..protocols import Backend, ModelFacts
 from . import folder as runfolder
 from . import plan, takes
-from .checks import check_prompts, other_weights
+from .checks import check_prompts, check_safe, other_weights
 from .enlarge import enlarge, wanted_enlarger
 from .events import (
     Emit,
@@ -85,6 +85,7 @@ class Service:
 
     def _planned(self, request: RunRequest) -> tuple[ModelFacts, dict[str, Any] | None, Plan]:
         """What the model is, run.json, and the plan, all checked; nothing is written."""
+        check_safe(request)
         model = self.describe(request.painted_with, request.device, request.dtype)
         model = in_precision(model, request.dtype, request.preset)
         record = runfolder.read_record(RunFolder(request.out)) if request.out.is_dir() else None

@@ -1,4 +1,4 @@
-"""Pictures of a run to give away: their pixels, and no word of how they were made."""
+"""Pictures of a run to give away: their pixels, their mark, and no word of how they were made."""
 
 from __future__ import annotations
 
@@ -7,21 +7,34 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..marks.manifest import Certificate, handed_out
+from ..marks.packet import PLAIN
 from ..types import png
-from .files import read_picture, read_png_facts, write_whole
+from .events import Warned, log_line
+from .files import append_line, read_picture, read_png_facts, write_whole
 from .folder import RunFolder
-from .request import recorded
+from .request import RunRequest, recorded
 
+UNMARKED = (
+    "--no-marks: these pictures do not say that a trained algorithm made them, which the law asks "
+    "for in some places"
+)
 KEPT = ("part", "key", "frame_seed")  # by which a run finds its files finished
 
 
-def bare(told: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Of what a file would tell of itself, nothing that has a word of the story in it."""
-    return {name: value for name, value in told().items() if name in KEPT}
+def told_of(request: RunRequest, told: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Of what a file would tell of itself, what ``request`` wants it to: no word of the story, no mark."""
+    kept = told() if request.metadata else {k: v for k, v in told().items() if k in KEPT}
+    return kept if request.marks else kept | {"marks": False}
 
 
-def strip(root: Path, out: Path) -> list[Path]:
+def strip(
+    root: Path, out: Path, *, marks: bool = True, signer: Certificate | None = None
+) -> list[Path]:
     """Copies the finished frames of the run at ``root`` into ``out``, without metadata; the copies.
+
+    They keep the mark of what a trained algorithm made, and are signed if there is a ``signer``.
+    Without ``marks`` they say nothing, which the run's log tells.
 
     Raises:
         RunError: there is no run, it has no picture, or ``out`` lies in it or cannot be written.
@@ -36,5 +49,7 @@ def strip(root: Path, out: Path) -> list[Path]:
     for path, copy in zip(frames, copies, strict=True):
         picture = read_picture(path, root)
         picture.info.clear()
-        write_whole(copy, png(picture))
+        write_whole(copy, handed_out(png(picture, None), "png", PLAIN if marks else None, signer))
+    if not marks:
+        append_line(folder.events, log_line(Warned(UNMARKED), {}), root)
     return copies

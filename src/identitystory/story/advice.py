@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from ..errors import quoted
 from ..types import Story
+from .safety import name_advice
 from .text import names_in
 
 # Little words, of other languages than English those that English has not; they tell a text's language.
@@ -61,6 +62,7 @@ def advice(story: Story) -> list[str]:
             )
     return [
         *lines,
+        *name_advice(story),
         *_unread([s.prompt for s in story.scenes] + [c.description for c in story.characters]),
     ]
 

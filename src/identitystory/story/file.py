@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ..errors import StoryError
 from ..types import Character, Story
-from . import text
+from . import safety, text
 from .imports.registry import read
 from .scenes import check_ids, scene_of, written_shape
 from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
@@ -140,7 +140,9 @@ def _made(data: Any, source: str, known: Story = NOTHING) -> Story:
     )
     made = [scene_of(s, story, source, i) for i, s in enumerate(entry.scene, 1)]
     check_ids(made, source)
-    return replace(story, scenes=tuple(made))
+    story = replace(story, scenes=tuple(made))
+    safety.check_story(story, source)
+    return story
 
 
 def file_stem(name: str) -> str:
@@ -216,7 +218,9 @@ def _character(entry: CharacterEntry, place: str) -> Character:
             "story file it is painted from its words alone"
         )
     wears = words(entry.wears, f"{place}: 'wears'")
-    return Character(name, description, noun, wears, words_only=not entry.identity)
+    made = Character(name, description, noun, wears, words_only=not entry.identity)
+    safety.check_character(made, place)
+    return made
 
 
 def _check_distinct(characters: Sequence[Character], source: str) -> None:

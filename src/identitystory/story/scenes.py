@@ -10,7 +10,7 @@ from .. import types
 from ..errors import ConfigError, StoryError, did_you_mean, quoted
 from ..sizes import shape_of
 from ..types import Character, Scene, Story
-from . import text
+from . import safety, text
 from .schema import SceneEntry, StoryFile
 from .text import line, words
 
@@ -30,7 +30,7 @@ def make_scene(
     ``locations`` may be named in braces too. ``wears`` stands instead of what characters wear.
 
     Raises:
-        StoryError: an empty scene, an unknown name, a stray brace.
+        StoryError: an empty scene, an unknown name, a stray brace, what is never painted (`safety`).
     """
     place = f"{source}: scene {number}"
     written = text.with_locations(line(prompt, f"{place}: 'prompt'"), locations)
@@ -47,6 +47,7 @@ def make_scene(
         raise StoryError(
             f"{place} has a brace without its partner. Names stand in braces: {{Mara}}"
         ) from None
+    safety.check_words([f"{style} {filled}"], names=there, place=place)
     clothes = tuple((name, said) for name, said in worn.items() if said)
     return Scene(prompt=types.styled(style, filled), cast=cast, text=written, wears=clothes)
 

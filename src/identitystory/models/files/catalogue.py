@@ -87,6 +87,16 @@ def known_base(name: str) -> Entry | None:
     return next((entry for entry in bases if name in (entry.name, entry.repo)), None)
 
 
+def licence_of(model: str) -> str:
+    """The licences of a model's weights, by its name; empty where they are not known here."""
+    if model == DEFAULT_MODEL:
+        return "Apache-2.0"  # the package's own
+    bundle, base = split_name(model)
+    if model not in ENTRIES and (not bundle or base):
+        return ""
+    return ", ".join(dict.fromkeys(entry.licence for entry in entries_of(model)))
+
+
 def is_hub_id(name: str) -> bool:
     """Whether ``name`` looks like ``owner/name`` and not like a path."""
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
