@@ -26,14 +26,21 @@ def scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def draw_times(count: int, device: torch.device) -> Tensor:
-    """(count,) timesteps, spread evenly over a logit-normal distribution (SD3's).
+NOISY, NOISIEST = 0.4, 0.25  # share of samples that are drawn from the noisiest quarter of the times
 
-    Faces take shape in the middle; it leans a little to the noise, which decides what a picture is of.
+
+def draw_times(count: int, device: torch.device) -> Tensor:
+    """(count,) timesteps: most from a logit-normal distribution (SD3's), the others from near its end.
+
+    Faces take shape in the middle. What a picture is of, its colours too, is settled in a sampler's first
+    steps, above 850, where the logit-normal alone draws one sample in thirteen: words were not heard there.
     """
     u = (torch.arange(count, device=device) + torch.rand(count, device=device)) / count
     u = u[torch.randperm(count, device=device)]
-    return (1000 * torch.sigmoid(0.3 + torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))).long()
+    middle = torch.sigmoid(0.3 + torch.special.ndtri(u.clamp(1e-4, 1 - 1e-4)))
+    late = 1 - NOISIEST * torch.rand(count, device=device)
+    share = torch.where(torch.rand(count, device=device) < NOISY, late, middle)
+    return (1000 * share).long().clamp(max=999)
 
 
 def noised(z: Tensor, noise: Tensor, t: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
