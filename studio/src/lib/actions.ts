@@ -1,0 +1,203 @@
+/** What a user does to a story; each can be undone where that means something. */
+import { t } from '../texts';
+import { api } from './api';
+import { studio } from './studio.svelte';
+import type { Change, Edit, Settings, Story } from './types';
+
+interface Step {
+  story: string;
+  name: string;
+  /** True while the story is still as the step left it. */
+  valid: (story: Story, back: boolean) => boolean;
+  back: (story: Story) => Promise<Story>;
+  forth: (story: Story) => Promise<Story>;
+}
+
+const done: Step[] = [];
+const undone: Step[] = [];
+
+function remember(step: Step) {
+  done.push(step);
+  if (done.length > 200) done.shift();
+  undone.length = 0;
+}
+
+async function replay(from: Step[], to: Step[], back: boolean) {
+  const story = studio.story;
+  const at = from.findLastIndex((s) => s.story === story?.id);
+  const step = from[at];
+  if (!story || !step) return studio.note(back ? t.nothingToUndo : t.nothingToRedo);
+  from.splice(at, 1);
+  if (!step.valid(story, back)) return studio.note(t.changedElsewhere);
+  const now = await studio.try(() => (back ? step.back(story) : step.forth(story)));
+  if (!now) return;
+  to.push(step);
+  studio.take(now);
+  studio.note(back ? t.undid(step.name) : t.redid(step.name));
+}
+
+export const undo = () => replay(done, undone, true);
+export const redo = () => replay(undone, done, false);
+
+/** Change the text by `work`, and remember the text before. */
+async function change(name: string, work: (story: Story) => Promise<Story>): Promise<Story | undefined> {
+  const before = studio.story;
+  if (!before) return undefined;
+  const after = await studio.try(() => work(before));
+  if (!after) return undefined;
+  studio.take(after);
+  if (after.text !== before.text)
+    remember({
+      story: before.id,
+      name,
+      valid: (story, back) => story.text === (back ? after.text : before.text),
+      back: (story) => api.write(story, before.text),
+      forth: (story) => api.write(story, after.text),
+    });
+  return after;
+}
+
+export const write = (text: string) => change(t.did.text, (story) => api.write(story, text));
+const edit = (name: string, edits: Edit[]) => change(name, (story) => api.edit(story, edits));
+
+export const setScene = (index: number, set: Change) => edit(t.did.scene(index + 1), [{ do: 'scene', index, set }]);
+export const setPerson = (name: string, set: Change) => edit(t.did.person(name), [{ do: 'character', name, set }]);
+export const addPerson = (set: Change) => edit(t.did.newPerson, [{ do: 'person', set }]);
+
+/** A new scene at the end, or at a place; it becomes the chosen one. */
+export async function addScene(prompt: string, index = studio.story?.frames.length ?? 0) {
+  const story = await edit(t.did.add, [{ do: 'add', index, set: { prompt } }]);
+  if (story) studio.select(index);
+  return story;
+}
+
+/** Move the chosen frames before the place `to` (that of the board as it is now). */
+export async function moveTo(to: number) {
+  const [story, places] = [studio.story, studio.places];
+  if (!story || !places.length) return;
+  const all = story.frames.map((f) => f.index);
+  const moving = new Set(places);
+  const order = [
+    ...all.filter((i) => i < to && !moving.has(i)),
+    ...places,
+    ...all.filter((i) => i >= to && !moving.has(i)),
+  ];
+  if (order.every((one, i) => one === i)) return;
+  const cursor = studio.cursor;
+  if (!(await edit(t.did.move, [{ do: 'order', scenes: order }]))) return;
+  studio.chosen = new Set(places.map((i) => order.indexOf(i)));
+  studio.cursor = Math.max(0, order.indexOf(cursor));
+  studio.say(t.movedTo(studio.cursor + 1, all.length));
+}
+
+/** Move the chosen frames by one place, earlier or later. */
+export function moveBy(step: 1 | -1) {
+  const places = studio.places;
+  const [first, last] = [places[0], places.at(-1)];
+  if (first === undefined || last === undefined || !studio.ordered) return;
+  if (step < 0 && first > 0) void moveTo(first - 1);
+  if (step > 0 && last + 1 < (studio.story?.frames.length ?? 0)) void moveTo(last + 2);
+}
+
+export async function removeScenes() {
+  const places = studio.places;
+  const edits = places.toReversed().map((index): Edit => ({ do: 'remove', index }));
+  if (!edits.length || !(await edit(t.did.remove(places.length), edits))) return;
+  studio.chosen = new Set();
+  studio.note(t.removed(places.length), false, { name: t.undo, do: () => void undo() });
+}
+
+export async function lock() {
+  const story = studio.story;
+  const frames = studio.places.map((i) => story?.frames[i]).filter((f) => f?.picture);
+  if (!story || !frames.length) return studio.note(t.nothingToLock);
+  const locked = !frames.every((f) => f?.locked);
+  const places = frames.flatMap((f) => (f && f.locked !== locked ? [f.index] : []));
+  const set = async (story: Story, value: boolean) => {
+    for (const i of places) story = await api.lock(story, i, value);
+    return story;
+  };
+  const after = await studio.try(() => set(story, locked));
+  if (!after) return;
+  studio.take(after);
+  studio.say(locked ? t.lockedNow(places.length) : t.unlockedNow(places.length));
+  remember({
+    story: story.id,
+    name: locked ? t.did.lock : t.did.unlock,
+    valid: (story) => places.every((i) => i < story.frames.length),
+    back: (story) => set(story, !locked),
+    forth: (story) => set(story, locked),
+  });
+}
+
+export async function choose(index: number, picture: string) {
+  const story = studio.story;
+  const before = story?.frames[index]?.picture;
+  if (!story || !before || before === picture) return;
+  const after = await studio.try(() => api.choose(story, index, picture));
+  if (!after) return;
+  studio.take(after);
+  studio.say(t.chosenNow(index + 1));
+  remember({
+    story: story.id,
+    name: t.did.choose,
+    valid: (story, back) => story.frames[index]?.picture === (back ? picture : before),
+    back: (story) => api.choose(story, index, before),
+    forth: (story) => api.choose(story, index, picture),
+  });
+}
+
+async function queued(work: (story: Story) => Promise<unknown>) {
+  const story = studio.story;
+  if (story && (await studio.try(() => work(story)))) {
+    studio.say(t.inQueue);
+    await studio.reload();
+  }
+}
+
+export const paint = (only?: number[]) => queued((story) => api.paint(story, only ? { only } : {}));
+export const find = (name: string) => queued((story) => api.find(story, name));
+
+export function reroll(count = 1) {
+  const places = studio.places;
+  if (!places.length) return;
+  const [index] = places;
+  return queued((story) => api.reroll(story, places.length === 1 ? { index, count } : { indexes: places, count }));
+}
+
+export const withSeed = (index: number, seed: number) => queued((story) => api.reroll(story, { index, seeds: [seed] }));
+
+export async function settings(values: Settings) {
+  const id = studio.story?.id;
+  const after = id ? await studio.try(() => api.settings(id, values)) : undefined;
+  if (after) studio.take(after);
+  return after;
+}
+
+export async function create(title: string) {
+  const story = await studio.try(() => api.create(title));
+  if (!story) return;
+  await studio.list();
+  await studio.show(story.id);
+}
+
+export async function importFile(file: File) {
+  const made = await studio.try(() => api.importFile(file));
+  if (!made) return;
+  await studio.list();
+  await studio.show(made.story.id);
+  for (const line of [...made.told, ...(made.fill_in.length ? [t.fillIn(made.fill_in.join(', '))] : [])])
+    studio.note(line);
+}
+
+export async function removeStory(id: string, title: string) {
+  if ((await studio.try(() => api.remove(id))) === undefined) return;
+  studio.close(id);
+  await studio.list();
+  const back = async () => {
+    await studio.try(() => api.restore(id));
+    await studio.list();
+    await studio.show(id);
+  };
+  studio.note(t.storyRemoved(title), false, { name: t.undo, do: () => void back() });
+}
