@@ -11,17 +11,22 @@ import argparse
 import json
 import queue
 import sys
-import tomllib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 sys.path.insert(0, str(Path(__file__).parent))
-from world import ANCHOR, Refusal, World, checked, toml
+from stories import ANCHOR, STORM, Refusal, checked, edited, toml
+from world import World
 
 STATIC = Path(__file__).parents[2] / "src/identitystory/studio/static"
-TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -33,33 +38,6 @@ EXPORTS = {
 }  # fmt: skip
 
 
-def edited(story: dict[str, Any], edits: list[dict[str, Any]]) -> str:
-    """The story's text after the edits."""
-    parsed = tomllib.loads(story["text"])
-    scenes, people = parsed.setdefault("scene", []), parsed.setdefault("character", [])
-    for edit in edits:
-        match edit["do"]:
-            case "order":
-                scenes[:] = [scenes[i] for i in edit["scenes"]]
-            case "scene":
-                scenes[edit["index"]].update(edit["set"])
-            case "add":
-                scenes.insert(edit["index"], edit["set"])
-            case "remove":
-                del scenes[edit["index"]]
-            case "character":
-                next(p for p in people if p["name"] == edit["name"]).update(edit["set"])
-            case "person":
-                people.append(edit["set"])
-            case "story":
-                parsed.update(edit["set"])
-    text = toml(parsed)
-    problem = checked(text)[1]
-    if problem:
-        raise Refusal(400, "story", problem["message"])
-    return text
-
-
 class Handler(BaseHTTPRequestHandler):
     """One request; the world is the server's."""
 
@@ -69,9 +47,15 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
-    def _send(self, body: bytes, kind: str = "application/json", status: int = 200, **more: str) -> None:
+    def _send(
+        self, body: bytes, kind: str = "application/json", status: int = 200, **more: str
+    ) -> None:
         self.send_response(status)
-        headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Content-Security-Policy": POLICY}
+        headers = {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Content-Security-Policy": POLICY,
+        }
         for name, value in (headers | more).items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
@@ -90,13 +74,15 @@ class Handler(BaseHTTPRequestHandler):
         parts = path.split("/")[2:]
         if parts[:1] == ["stories"] and parts[2:3] == ["pictures"]:
             width = int(query.get("width", 0))
-            body = self.world.file(parts[3], query.get("kind", "frame"), width)
+            body = self.world.pictures.file(parts[3], query.get("kind", "frame"), width)
             kind = "image/webp" if width else "image/png"
             return self._send(body, kind, Cache_Control="max-age=31536000, immutable")
         if parts[:1] == ["jobs"] and parts[2:] == ["preview"]:
             return self._send(self.world.previews.get(int(parts[1]), b""), "image/webp")
         if parts[2:3] == ["export"]:
-            return self._send(b"%PDF-1.4", "application/pdf", Content_Disposition="attachment; filename=story.pdf")
+            return self._send(
+                b"%PDF-1.4", "application/pdf", Content_Disposition="attachment; filename=story.pdf"
+            )
         return self._json("GET", parts)
 
     def do_POST(self) -> None:
@@ -136,7 +122,13 @@ class Handler(BaseHTTPRequestHandler):
                 return {"problem": checked(body["text"])[1], "advice": []}
             case ["queue"]:
                 if method == "PUT":
-                    world.jobs.sort(key=lambda j: (body["order"] + [j["id"]]).index(j["id"]) if j["state"] == "pending" else -1)
+                    world.jobs.sort(
+                        key=lambda j: (
+                            (body["order"] + [j["id"]]).index(j["id"])
+                            if j["state"] == "pending"
+                            else -1
+                        )
+                    )
                     world.tell("queue", world.queue())
                 return world.queue()
             case ["jobs", number, verb]:
@@ -155,7 +147,10 @@ class Handler(BaseHTTPRequestHandler):
             case ["stories"]:
                 if method == "POST":
                     title = body.get("title") or "A new story"
-                    text = body.get("text") or toml(ANCHOR | {"title": title, "scene": [{"prompt": "a portrait of {Mara} on a beach"}]})
+                    text = body.get("text") or toml(
+                        ANCHOR
+                        | {"title": title, "scene": [{"prompt": "a portrait of {Mara} on a beach"}]}
+                    )
                     return world.shown(world.add(text))
                 return {"stories": [self._listed(s) for s in world.stories.values()]}
             case ["stories", id_, *rest]:
@@ -172,7 +167,9 @@ class Handler(BaseHTTPRequestHandler):
             "painted": sum(c is not None for c in chosen), "picture": chosen[0] if chosen else None, "busy": story["busy"] is not None,
         }  # fmt: skip
 
-    def _story(self, method: str, story: dict[str, Any], rest: list[str], body: dict[str, Any]) -> Any:
+    def _story(
+        self, method: str, story: dict[str, Any], rest: list[str], body: dict[str, Any]
+    ) -> Any:
         world = self.world
         if body.get("revision", str(story["revision"])) != str(story["revision"]):
             raise Refusal(409, "conflict", "The story was changed elsewhere: load it again.")
@@ -208,7 +205,12 @@ class Handler(BaseHTTPRequestHandler):
                 frame = story["frames"][int(index)]
                 if verb == "takes":
                     takes = [
-                        {**t, "number": n, "chosen": t["picture"] == frame["chosen"], "same_words": t["words"] == frame["words"]}
+                        {
+                            **t,
+                            "number": n,
+                            "chosen": t["picture"] == frame["chosen"],
+                            "same_words": t["words"] == frame["words"],
+                        }
                         for n, t in enumerate(frame["takes"], 1)
                     ]
                     return {"takes": takes}
@@ -245,8 +247,18 @@ def serve(port: int, run: Path | None, seconds: float, big: int = 0) -> Threadin
     world = World(run, seconds)
     scenes = [{"prompt": p, "caption": c} for p, c in ANCHOR["scene"]]
     world.add(toml(ANCHOR | {"scene": scenes}), painted=len(scenes))
+    storm = [{"prompt": p, "caption": c} for p, c in STORM]
+    every = world.add(toml(ANCHOR | {"title": "The storm", "scene": storm}), painted=6)["frames"]
+    every[1]["takes"][0]["words"] = "{Mara} in a forest"
+    every[2]["locked"] = True
+    every[3]["absent"] = ["Tom"]
+    every[4]["state"] = "failed"
     if big:
-        many = [{"prompt": f"{p}, {i}", "caption": c} for i in range(big) for p, c in [ANCHOR["scene"][i % 6]]]
+        many = [
+            {"prompt": f"{p}, {i}", "caption": c}
+            for i in range(big)
+            for p, c in [ANCHOR["scene"][i % 6]]
+        ]
         world.add(toml(ANCHOR | {"title": "The long winter", "scene": many}), painted=big)
     handler = type("Here", (Handler,), {"world": world})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
@@ -261,4 +273,6 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=6.0, help="that a frame takes")
     parser.add_argument("--big", type=int, default=0, help="frames of a second story")
     a = parser.parse_args()
-    serve(a.port, a.run, a.seconds, a.big).serve_forever()
+    server = serve(a.port, a.run, a.seconds, a.big)
+    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
+    server.serve_forever()

@@ -4,70 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import queue
 import random
 import re
 import threading
 import time
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from pictures import Pictures
 from PIL import Image, ImageFilter
-
-ANCHOR = {
-    "title": "The lighthouse",
-    "character": [
-        {"name": "Mara", "description": "a young woman with fair skin and long red hair"},
-        {"name": "Tom", "description": "an old man with a white beard and glasses"},
-    ],
-    "scene": [
-        ("{Mara} reading a book in a library, in a blue sweater", "She found it on the last shelf."),
-        ("a portrait of {Mara} surprised in a forest by day", "The map had been right all along."),
-        ("a portrait of {Mara} laughing in snowy mountains by day", "Snow, and nobody for miles."),
-        ("a portrait of {Mara} with a calm face in a cafe at sunset", ""),
-        ("a portrait of {Mara} smiling on a beach at sunset", "The sea smelled of storms."),
-        ("a portrait of {Mara} happy at a lighthouse at night", "And there it was, still lit."),
-    ],
-}
-
-
-class Refusal(Exception):  # noqa: N818
-    """An answer that is an error: status, code and message."""
-
-    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
-        super().__init__(message)
-        self.status, self.body = status, {"error": {"code": code, "message": message, **more}}
-
-
-def toml(story: dict[str, Any]) -> str:
-    """The story as a story file."""
-    lines = [f"title = {json.dumps(story['title'])}"]
-    for table in ("character", "scene"):
-        for item in story[table]:
-            lines += ["", f"[[{table}]]"]
-            lines += [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in item.items() if v]
-    return "\n".join(lines) + "\n"
-
-
-def checked(text: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The story of a text, or the problem with it."""
-    try:
-        story = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"at line (\d+), column (\d+)", str(error))
-        line, column = map(int, place.groups()) if place else (None, None)
-        return None, {"message": str(error), "line": line, "column": column}
-    story = {"title": "Story", "character": [], "scene": [], **story}
-    names = {one.get("name") for one in story["character"]}
-    for i, scene in enumerate(story["scene"]):
-        for name in re.findall(r"\{(.+?)\}", scene.get("prompt", "")):
-            if name not in names:
-                told = f"scene {i + 1} names {{{name}}}, who is no character of this story"
-                at = next((n for n, t in enumerate(text.splitlines(), 1) if f"{{{name}}}" in t), 1)
-                return None, {"message": told, "line": at, "column": 1}
-    return story, None
+from stories import checked
 
 
 class World:
@@ -77,49 +24,13 @@ class World:
         self.lock = threading.RLock()
         self.seconds = seconds
         self.listeners: list[queue.SimpleQueue[tuple[str, Any]]] = []
-        self.pictures: dict[str, dict[str, Image.Image]] = {}
-        self.files: dict[tuple[str, str, int], bytes] = {}
-        self.sample: list[str] = []
-        self._read(run)
+        self.pictures = Pictures(run)
         self.stories: dict[str, dict[str, Any]] = {}
         self.jobs: list[dict[str, Any]] = []
         self.previews: dict[int, bytes] = {}
         self.tour = True
         self.started = str(time.time())
         threading.Thread(target=self._work, daemon=True).start()
-
-    def _read(self, run: Path | None) -> None:
-        found = sorted(run.glob("frames/[0-9][0-9][0-9].png")) if run else []
-        for i in range(len(found) or 6):
-            if found:
-                kinds = {
-                    kind: Image.open(found[i].with_suffix(end)).convert("RGB")
-                    for kind, end in (("frame", ".png"), ("template", ".template.png"), ("masks", ".masks.png"))
-                }
-            else:
-                plain = Image.new("RGB", (256, 256), (40 * i, 120, 220 - 30 * i))
-                kinds = dict.fromkeys(("frame", "template", "masks"), plain)
-            self.sample.append(self.store(kinds))
-        sheets = sorted(run.glob("cast/*.png")) if run else []
-        sheet = Image.open(sheets[0]) if sheets else Image.new("RGB", (512, 512), (180, 170, 160))
-        self.portraits = self.store({"portraits": sheet.convert("RGB")})
-
-    def store(self, kinds: dict[str, Image.Image]) -> str:
-        """The key of a new picture."""
-        key = hashlib.sha256(str(len(self.pictures)).encode()).hexdigest()
-        self.pictures[key] = kinds
-        return key
-
-    def file(self, key: str, kind: str, width: int) -> bytes:
-        """A picture's bytes: PNG at width 0, else WebP."""
-        if (key, kind, width) not in self.files:
-            picture = self.pictures[key][kind].copy()
-            out = io.BytesIO()
-            if width:
-                picture.thumbnail((width, width * 4))
-            picture.save(out, "WEBP" if width else "PNG", quality=88)
-            self.files[key, kind, width] = out.getvalue()
-        return self.files[key, kind, width]
 
     def tell(self, event: str, data: Any) -> None:
         """Send an event to every page."""
@@ -146,7 +57,7 @@ class World:
         for frame in story["frames"][:painted]:
             self.paint(story, frame)
         for name in {n for f in story["frames"][:painted] for n in self.cast(f["words"])}:
-            story["found"][name] = self.portraits
+            story["found"][name] = self.pictures.portraits
         return story
 
     @staticmethod
@@ -169,23 +80,35 @@ class World:
             frames.append(same)
         for i, scene in enumerate(parsed["scene"]):
             if frames[i] is None:
-                frames[i] = old.pop(0) if old and len(parsed["scene"]) <= len(story["frames"]) else self.blank()
+                frames[i] = (
+                    old.pop(0)
+                    if old and len(parsed["scene"]) <= len(story["frames"])
+                    else self.blank()
+                )
             frames[i] |= {"words": scene.get("prompt", ""), "scene": scene}
         story["frames"] = frames
 
     @staticmethod
     def blank() -> dict[str, Any]:
         """A frame that nobody has painted."""
-        return {"takes": [], "chosen": None, "locked": False, "state": "", "seed": random.randrange(10**9)}
+        seed = random.randrange(10**9)
+        return {
+            "takes": [],
+            "chosen": None,
+            "locked": False,
+            "absent": [],
+            "state": "",
+            "seed": seed,
+        }
 
     def paint(self, story: dict[str, Any], frame: dict[str, Any], seed: int | None = None) -> None:
         """One more take of a frame."""
         place = len(frame["takes"]) + story["frames"].index(frame)
-        own = self.pictures[self.sample[place % len(self.sample)]]
-        key = self.store(own)
+        own = self.pictures.kept[self.pictures.sample[place % len(self.pictures.sample)]]
+        key = self.pictures.store(own)
         seed = seed if seed is not None else random.randrange(10**9)
         frame["takes"].append({"picture": key, "seed": seed, "words": frame["words"]})
-        frame |= {"chosen": key, "seed": seed, "state": ""}
+        frame |= {"chosen": key, "seed": seed, "state": "", "absent": []}
 
     def shown(self, story: dict[str, Any]) -> dict[str, Any]:
         """STORY of the contract."""
@@ -207,7 +130,12 @@ class World:
     @staticmethod
     def cost(frames: list[int]) -> dict[str, Any]:
         """COST of so many frames."""
-        return {"frames": frames, "characters": [], "calls": 80 * len(frames), "seconds": 14.0 * len(frames)}
+        return {
+            "frames": frames,
+            "characters": [],
+            "calls": 80 * len(frames),
+            "seconds": 14.0 * len(frames),
+        }
 
     def _frame(self, story: dict[str, Any], i: int, f: dict[str, Any]) -> dict[str, Any]:
         take = next((t for t in f["takes"] if t["picture"] == f["chosen"]), None)
@@ -220,12 +148,16 @@ class World:
             state = "locked"
         elif not state and take and take["words"] != f["words"]:
             state, why = "stale", "Its words changed since it was painted."
-        elif not state and i % 7 == 3:
-            state, absent = "missing", self.cast(f["words"])[:1]
+        elif not state and f["absent"]:
+            state, absent = "missing", f["absent"]
             why = f"{', '.join(absent)} was not found in the picture."
         scene = f["scene"]
-        width, height = self.pictures[take["picture"]]["frame"].size if take else (256, 256)
-        scores = {"same_person": round(0.81 - 0.06 * (i % 5), 2), "words": 0.31, "faces": 1} if take else None
+        width, height = self.pictures.kept[take["picture"]]["frame"].size if take else (256, 256)
+        scores = (
+            {"same_person": round(0.81 - 0.06 * (i % 5), 2), "words": 0.31, "faces": 1}
+            if take
+            else None
+        )
         return {
             "index": i, "text": f["words"], "prompt": f["words"].replace("{", "").replace("}", ""),
             "caption": scene.get("caption", ""), "dialogue": scene.get("dialogue", []), "cast": self.cast(f["words"]),
@@ -243,7 +175,9 @@ class World:
             "state": "current" if found else "empty", "why": "", "portraits": found, "kept": 13, "of": 64,
         }  # fmt: skip
 
-    def enqueue(self, story: dict[str, Any], kind: str, todo: list[tuple[int, int | None]]) -> dict[str, Any]:
+    def enqueue(
+        self, story: dict[str, Any], kind: str, todo: list[tuple[int, int | None]]
+    ) -> dict[str, Any]:
         """A JOB that paints (frame, seed) pairs."""
         job = {
             "id": len(self.jobs) + 1, "story": story["id"], "title": story["parsed"]["title"], "kind": kind,
@@ -288,7 +222,9 @@ class World:
             frame = story["frames"][index]
             frame["state"] = "painting"
             self.touched(story)
-            final = self.pictures[self.sample[(len(frame["takes"]) + index) % len(self.sample)]]["frame"]
+            final = self.pictures.kept[
+                self.pictures.sample[(len(frame["takes"]) + index) % len(self.pictures.sample)]
+            ]["frame"]
             noise = Image.effect_noise(final.size, 90).convert("RGB")
             for step in range(steps):
                 time.sleep(self.seconds / steps)
@@ -310,7 +246,7 @@ class World:
                         story["frames"][left]["state"] = ""
                     break
                 self.paint(story, frame, seed)
-                story["found"] |= dict.fromkeys(self.cast(frame["words"]), self.portraits)
+                story["found"] |= dict.fromkeys(self.cast(frame["words"]), self.pictures.portraits)
                 self.touched(story)
         with self.lock:
             job["state"] = "done" if job["state"] == "running" else job["state"]

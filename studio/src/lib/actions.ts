@@ -1,4 +1,5 @@
 /** What a user does to a story; each can be undone where that means something. */
+import { tick } from 'svelte';
 import { t } from '../texts';
 import { api } from './api';
 import { studio } from './studio.svelte';
@@ -71,6 +72,14 @@ export async function addScene(prompt: string, index = studio.story?.frames.leng
   return story;
 }
 
+const onBoard = () => document.activeElement?.matches('[role=option]') ?? false;
+
+/** The focus stays with the frame under the cursor, wherever it went. */
+async function follow() {
+  await tick();
+  document.querySelector<HTMLElement>(`[data-index="${studio.cursor}"]`)?.focus();
+}
+
 /** Move the chosen frames before the place `to` (that of the board as it is now). */
 export async function moveTo(to: number) {
   const [story, places] = [studio.story, studio.places];
@@ -83,10 +92,11 @@ export async function moveTo(to: number) {
     ...all.filter((i) => i >= to && !moving.has(i)),
   ];
   if (order.every((one, i) => one === i)) return;
-  const cursor = studio.cursor;
+  const [cursor, held] = [studio.cursor, onBoard()];
   if (!(await edit(t.did.move, [{ do: 'order', scenes: order }]))) return;
   studio.chosen = new Set(places.map((i) => order.indexOf(i)));
-  studio.cursor = Math.max(0, order.indexOf(cursor));
+  studio.cursor = studio.anchor = Math.max(0, order.indexOf(cursor));
+  if (held) await follow();
   studio.say(t.movedTo(studio.cursor + 1, all.length));
 }
 
@@ -102,8 +112,10 @@ export function moveBy(step: 1 | -1) {
 export async function removeScenes() {
   const places = studio.places;
   const edits = places.toReversed().map((index): Edit => ({ do: 'remove', index }));
+  const held = onBoard();
   if (!edits.length || !(await edit(t.did.remove(places.length), edits))) return;
   studio.chosen = new Set();
+  if (held) await follow();
   studio.note(t.removed(places.length), false, { name: t.undo, do: () => void undo() });
 }
 

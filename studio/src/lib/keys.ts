@@ -106,7 +106,7 @@ export const keys: Key[] = [
     does: () => void removeScenes(),
   },
   { shown: ['P'], says: t.key.paint, is: letter('p'), does: () => studio.story?.cost.calls && void paint() },
-  { shown: ['/'], says: t.key.search, is: letter('/'), does: () => focusOn('#search') },
+  { shown: ['/'], says: t.key.search, is: letter('/'), does: () => ((studio.view = 'board'), focusOn('#search')) },
   { shown: ['1'], says: t.key.board, is: letter('1'), does: () => (studio.view = 'board') },
   { shown: ['2'], says: t.key.cast, is: letter('2'), does: () => (studio.view = 'cast') },
   {

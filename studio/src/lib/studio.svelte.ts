@@ -42,6 +42,8 @@ class Studio {
   filter = $state<Filter>('all');
   query = $state('');
   cursor = $state(0);
+  /** Where a range of chosen frames begins. */
+  anchor = 0;
   chosen = $state.raw<ReadonlySet<number>>(new Set());
   compared = $state.raw<string[]>([]);
 
@@ -115,10 +117,11 @@ class Studio {
     const other = id !== this.story?.id;
     this.story = story;
     if (!other) return;
-    Object.assign(this, { cursor: 0, chosen: new Set(), query: '', filter: 'all', compared: [], side: 'none' });
+    Object.assign(this, { cursor: 0, anchor: 0, chosen: new Set(), query: '', filter: 'all', compared: [], side: 'none' });
     if (!this.open.includes(id)) this.keepOpen([...this.open, id]);
     if (location.pathname !== `/story/${id}`) history.pushState(null, '', `/story/${id}`);
     document.title = `${story.title} · ${t.studio}`;
+    scrollTo(0, 0);
     this.listen();
   }
 
@@ -206,9 +209,10 @@ class Studio {
       this.chosen = set;
     } else {
       const order = this.shown.map((f) => f.index);
-      const [a, b] = [order.indexOf(this.cursor), order.indexOf(index)].sort((x, y) => x - y) as [number, number];
-      this.chosen = new Set([...this.chosen, ...order.slice(a, b + 1)]);
+      const [a, b] = [Math.max(0, order.indexOf(this.anchor)), order.indexOf(index)].sort((x, y) => x - y) as [number, number];
+      this.chosen = new Set(order.slice(a, b + 1));
     }
+    if (how !== 'range') this.anchor = index;
     this.cursor = index;
     this.compared = [];
   }
