@@ -31,11 +31,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-EXPORTS = {
-    "comic": "Comic (PDF)", "storyboard": "Storyboard (PDF)", "contact": "Contact sheet (PDF)",
-    "cbz": "Comic book archive (CBZ)", "epub": "E-book (EPUB)", "mp4": "Film (MP4)",
-    "gif": "Moving picture (GIF)", "html": "Web page", "otio": "OpenTimelineIO", "edl": "Edit list (EDL)",
-}  # fmt: skip
+EXPORTS = ["comic", "storyboard", "contact", "cbz", "epub", "mp4", "gif", "html", "otio", "edl"]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -110,7 +106,7 @@ class Handler(BaseHTTPRequestHandler):
             case ["session"]:
                 return {"open": True}
             case ["options"]:
-                exports = [{"kind": k, "name": n, "there": k != "otio"} for k, n in EXPORTS.items()]
+                exports = [{"kind": kind, "there": kind != "otio"} for kind in EXPORTS]
                 return {
                     "version": "mock", "presets": ["miniature", "paper", "fast"], "methods": ["identitystory"],
                     "models": ["miniature"], "exports": exports, "tour": world.tour,
@@ -186,18 +182,18 @@ class Handler(BaseHTTPRequestHandler):
             case ["settings"]:
                 story["settings"] = body
             case ["cost"]:
-                count = body.get("reroll", {}).get("count", 0)
+                count = body.get("reroll", 0)
                 old = {f["words"] for f in story["frames"]}
                 new = (checked(body["text"])[0] or {"scene": []})["scene"] if "text" in body else []
                 changed = [i for i, s in enumerate(new) if s.get("prompt") not in old]
                 changed += [e["index"] for e in body.get("edits", []) if e["do"] == "scene"]
-                return world.cost(changed or body.get("only", []) or [0] * count)
+                return world.cost(changed or body.get("only", []) * max(1, count))
             case ["paint"]:
                 todo = body.get("only", world.shown(story)["cost"]["frames"])
                 return world.enqueue(story, "paint", [(i, None) for i in todo])
             case ["reroll"]:
                 seeds = body.get("seeds") or [None] * body.get("count", 1)
-                places = body.get("indexes", [body.get("index")])
+                places = body["indexes"]
                 return world.enqueue(story, "reroll", [(i, s) for i in places for s in seeds])
             case ["find"]:
                 return world.enqueue(story, "paint", [])

@@ -47,7 +47,9 @@ class World:
         story = {
             "id": hashlib.sha256(str(len(self.stories)).encode()).hexdigest()[:12],
             "revision": 0,
-            "settings": dict.fromkeys(("preset", "method", "steps", "portraits", "guidance")),
+            "settings": dict.fromkeys(
+                ("preset", "method", "model", "steps", "portraits", "guidance")
+            ),
             "frames": [],
             "found": {},
             "busy": None,

@@ -1,7 +1,7 @@
 /** What a user does to a story; each can be undone where that means something. */
 import { tick } from 'svelte';
 import { t } from '../texts';
-import { api } from './api';
+import { Refused, api } from './api';
 import { studio } from './studio.svelte';
 import type { Change, Edit, Settings, Story } from './types';
 
@@ -168,21 +168,41 @@ async function queued(work: (story: Story) => Promise<unknown>) {
 }
 
 export const paint = (only?: number[]) => queued((story) => api.paint(story, only ? { only } : {}));
-export const find = (name: string) => queued((story) => api.find(story, name));
-
-export function reroll(count = 1) {
-  const places = studio.places;
-  if (!places.length) return;
-  const [index] = places;
-  return queued((story) => api.reroll(story, places.length === 1 ? { index, count } : { indexes: places, count }));
+/** Look for a face, or for another one. */
+export function find(name: string, again: boolean) {
+  if (!again) return queued((story) => api.paint(story, { cast_only: true }));
+  return queued((story) =>
+    api.find(story, name).catch((error) => {
+      throw error instanceof Refused && error.status >= 404 && error.status <= 405
+        ? new Refused(error.status, error.code, t.noFindAgain)
+        : error;
+    }),
+  );
 }
 
-export const withSeed = (index: number, seed: number) => queued((story) => api.reroll(story, { index, seeds: [seed] }));
+export function reroll(count = 1) {
+  const free = studio.places.filter((i) => !studio.story?.frames[i]?.locked);
+  const indexes = free.length ? free : studio.places; // of locked ones alone, the server says why not
+  return indexes.length ? queued((story) => api.reroll(story, { indexes, count })) : undefined;
+}
+
+export const withSeed = (index: number, seed: number) => queued((story) => api.reroll(story, { indexes: [index], seeds: [seed] }));
+
+export const setStory = (set: Change) => edit(t.did.story, [{ do: 'story', set }]);
 
 export async function settings(values: Settings) {
-  const id = studio.story?.id;
-  const after = id ? await studio.try(() => api.settings(id, values)) : undefined;
-  if (after) studio.take(after);
+  const before = studio.story;
+  if (!before || JSON.stringify(values) === JSON.stringify(before.settings)) return before;
+  const after = await studio.try(() => api.settings(before.id, values));
+  if (!after) return undefined;
+  studio.take(after);
+  remember({
+    story: before.id,
+    name: t.did.settings,
+    valid: () => true,
+    back: (story) => api.settings(story.id, before.settings),
+    forth: (story) => api.settings(story.id, values),
+  });
   return after;
 }
 

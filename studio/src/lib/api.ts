@@ -50,10 +50,10 @@ export const api = {
   edit: (story: Known, edits: Edit[]) => post<Story>(story, 'edit', { edits }),
   settings: (id: string, settings: Settings) => ask<Story>('PUT', `/stories/${id}/settings`, settings),
 
-  cost: (story: Known, of: { only?: number[]; reroll?: object; text?: string; edits?: Edit[] }) =>
+  cost: (story: Known, of: { only?: number[]; reroll?: number; text?: string; edits?: Edit[] }) =>
     post<Cost>(story, 'cost', of),
   paint: (story: Known, of: { only?: number[]; cast_only?: boolean } = {}) => post<Job>(story, 'paint', of),
-  reroll: (story: Known, of: { index?: number; indexes?: number[]; count?: number; seeds?: number[] }) =>
+  reroll: (story: Known, of: { indexes: number[]; count?: number; seeds?: number[] }) =>
     post<Job>(story, 'reroll', of),
   find: (story: Known, name: string) => post<Job>(story, 'find', { name }),
   takes: (id: string, index: number) => ask<{ takes: Take[] }>('GET', `/stories/${id}/scenes/${index}/takes`),

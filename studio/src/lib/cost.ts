@@ -12,14 +12,18 @@ export function sentence(cost: Cost, before: Cost): string {
   return frames || found ? t.willRepaint(frames, when) + found : t.repaintsNothing;
 }
 
+/** Set once a server has shown that it cannot tell what edits cost. */
+let mute = false;
+
 /** The cost of edits; `frames` is the answer of a server that cannot tell. */
 export async function costOf(story: Story, edits: Edit[], frames: number): Promise<string> {
   try {
-    return sentence(await api.cost(story, { edits }), story.cost);
+    if (!mute) return sentence(await api.cost(story, { edits }), story.cost);
   } catch (error) {
     if (error instanceof Refused && error.status === 400) return error.message;
-    return frames ? t.willRepaint(frames, '') : t.repaintsNothing;
+    mute = true;
   }
+  return frames ? t.willRepaint(frames, '') : t.repaintsNothing;
 }
 
 /** The cost of another text. */

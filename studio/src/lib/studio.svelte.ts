@@ -178,7 +178,8 @@ class Studio {
       this.#again = window.setTimeout(() => void this.reload(), 60);
     });
     on('stories', () => void this.list());
-    on('run', (told: { event: string; message?: string }) => {
+    on('run', (told: { event: string; index?: number; message?: string }) => {
+      if (told.event === 'FrameReady') this.say(t.finished((told.index ?? 0) + 1));
       if (told.event === 'Warned' && told.message) this.note(told.message);
     });
     events.onerror = () => (this.online = false);

@@ -60,6 +60,7 @@ export interface Cost {
 export interface Settings {
   preset: string | null;
   method: string | null;
+  model: string | null;
   steps: number | null;
   portraits: number | null;
   guidance: number | null;
@@ -132,7 +133,7 @@ export interface Options {
   presets: string[];
   methods: string[];
   models: string[];
-  exports: { kind: string; name: string; there: boolean }[];
+  exports: { kind: string; there: boolean }[];
   tour: boolean;
 }
 
