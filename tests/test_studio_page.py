@@ -219,9 +219,9 @@ def test_axe_finds_nothing_on_any_screen(browser: Any, address: str, how: dict[s
     if not AXE.is_file():
         pytest.skip("axe-core is not here: make studio fetches it")
     page = opened(browser, address, **how)
+    page.evaluate(AXE.read_text())
 
     def check(screen: str) -> None:
-        page.evaluate(AXE.read_text())
         found = page.evaluate(
             "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']})"
         )

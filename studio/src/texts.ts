@@ -125,6 +125,7 @@ export const t = {
   takesCount: 'How many new takes',
   lock: 'Lock',
   unlock: 'Unlock',
+  unlockFirst: 'It is locked, so it stays. Press L to unlock it.',
   lockedNow: (n: number) => `${frames(n)} locked.`,
   unlockedNow: (n: number) => `${frames(n)} unlocked.`,
   nothingToLock: 'Only a painted frame can be locked.',

@@ -92,10 +92,8 @@ export async function moveTo(to: number) {
     ...all.filter((i) => i >= to && !moving.has(i)),
   ];
   if (order.every((one, i) => one === i)) return;
-  const [cursor, held] = [studio.cursor, onBoard()];
+  const held = onBoard();
   if (!(await edit(t.did.move, [{ do: 'order', scenes: order }]))) return;
-  studio.chosen = new Set(places.map((i) => order.indexOf(i)));
-  studio.cursor = studio.anchor = Math.max(0, order.indexOf(cursor));
   if (held) await follow();
   studio.say(t.movedTo(studio.cursor + 1, all.length));
 }
@@ -181,9 +179,9 @@ export function find(name: string, again: boolean) {
 }
 
 export function reroll(count = 1) {
-  const free = studio.places.filter((i) => !studio.story?.frames[i]?.locked);
-  const indexes = free.length ? free : studio.places; // of locked ones alone, the server says why not
-  return indexes.length ? queued((story) => api.reroll(story, { indexes, count })) : undefined;
+  const indexes = studio.places.filter((i) => !studio.story?.frames[i]?.locked);
+  if (!indexes.length) return studio.places.length ? studio.note(t.unlockFirst) : undefined;
+  return queued((story) => api.reroll(story, { indexes, count }));
 }
 
 export const withSeed = (index: number, seed: number) => queued((story) => api.reroll(story, { indexes: [index], seeds: [seed] }));

@@ -140,10 +140,19 @@ class Studio {
 
   /** Take over a story that the server answered with. */
   take(story: Story) {
-    if (story.id !== this.story?.id) return;
+    const before = this.story;
+    if (story.id !== before?.id) return;
+    // Cursor and choice go with their frames, whoever moved them.
+    const [old, now] = [names(before.frames), names(story.frames)];
+    const last = Math.max(0, story.frames.length - 1);
+    const moved = (i: number) => {
+      const place = now.indexOf(old[i] ?? '');
+      return place < 0 ? Math.min(i, last) : place;
+    };
     this.story = story;
-    this.cursor = Math.max(0, Math.min(this.cursor, story.frames.length - 1));
-    this.chosen = new Set([...this.chosen].filter((i) => i < story.frames.length));
+    this.cursor = moved(this.cursor);
+    this.anchor = moved(this.anchor);
+    this.chosen = new Set([...this.chosen].map(moved));
     document.title = `${story.title} · ${t.studio}`;
   }
 
@@ -223,6 +232,16 @@ class Studio {
     const many = [...this.chosen].sort((a, b) => a - b);
     return many.length ? many : this.frame ? [this.cursor] : [];
   }
+}
+
+/** A name for each frame that stays with it while it moves: its id or words, and which of those it is. */
+export function names(frames: Frame[]): string[] {
+  const seen = new Map<string, number>();
+  return frames.map((f) => {
+    const name = f.id || f.text;
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+    return `${seen.get(name)} ${name}`;
+  });
 }
 
 const todo = (f: Frame) => f.state === 'empty' || f.state === 'stale' || f.state === 'failed';
