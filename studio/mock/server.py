@@ -2,7 +2,7 @@
 
     python studio/mock/server.py --run runs/lighthouse --port 8765
 
-It answers as docs/reference/studio-api.md says, paints nothing, and keeps nothing.
+It answers as docs/studio_api.md says, paints nothing, and keeps nothing.
 """
 
 from __future__ import annotations

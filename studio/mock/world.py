@@ -218,7 +218,7 @@ class World:
                 self._run(job)
 
     def _run(self, job: dict[str, Any]) -> None:
-        story, steps = self.stories[job["story"]], 24
+        story, steps = self.stories[job["story"]], 12
         total = steps * len(job["todo"])
         for n, (index, seed) in enumerate(job["todo"]):
             frame = story["frames"][index]
@@ -232,7 +232,7 @@ class World:
                 time.sleep(self.seconds / steps)
                 if job["state"] == "cancelled":
                     break
-                near = final.filter(ImageFilter.GaussianBlur(max(0.0, 9 - step * 0.5)))
+                near = final.filter(ImageFilter.GaussianBlur(max(0.0, 9 - step)))
                 out = io.BytesIO()
                 Image.blend(noise, near, min(1.0, 0.25 + step / steps)).save(out, "WEBP")
                 self.previews[job["id"]] = out.getvalue()

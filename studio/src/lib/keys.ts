@@ -145,7 +145,7 @@ export const keys: Key[] = [
 
 /** Obey a key, unless somebody writes or a window is open. */
 export function press(e: KeyboardEvent) {
-  if (e.defaultPrevented || studio.window !== 'none' || document.querySelector(':popover-open')) return;
+  if (e.defaultPrevented || studio.window !== 'none' || document.querySelector('.menu:popover-open')) return;
   const target = e.target as HTMLElement;
   const writes = target.matches('textarea, select, input:not([type=range], [type=checkbox], [type=radio])');
   const steers = target.matches('[type=range], [type=radio]') && /^Arrow|Home|End/.test(e.key);

@@ -198,6 +198,7 @@ class Studio {
   /** A sentence at the edge of the page, for a while; screen readers hear it. */
   note(text: string, bad = false, action?: Note['action']) {
     const id = ++this.#notes;
+    this.said = text;
     this.notes = [...this.notes.filter((n) => n.text !== text).slice(-2), { id, text, bad, action }];
     setTimeout(() => this.drop(id), bad || action ? 12_000 : 6_000);
   }
