@@ -118,6 +118,7 @@ class Studio {
     this.story = story;
     if (!other) return;
     Object.assign(this, { cursor: 0, anchor: 0, chosen: new Set(), query: '', filter: 'all', compared: [], side: 'none' });
+    if (story.problem) this.writing = true; // where it is mended
     if (!this.open.includes(id)) this.keepOpen([...this.open, id]);
     if (location.pathname !== `/story/${id}`) history.pushState(null, '', `/story/${id}`);
     document.title = `${story.title} · ${t.studio}`;

@@ -3,7 +3,7 @@ export type Part = ['table' | 'key' | 'note' | 'name' | 'plain', string];
 
 function names(text: string): Part[] {
   return text
-    .split(/(\{[^{}]*\})/)
+    .split(/(\{[^{}="]*\})/)
     .filter(Boolean)
     .map((piece) => [piece.startsWith('{') && piece.endsWith('}') ? 'name' : 'plain', piece]);
 }
