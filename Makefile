@@ -6,7 +6,7 @@ STAMP := .venv/.identitystory
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet
 
-.PHONY: venv story test check format mutants miniature results
+.PHONY: venv story test check format mutants miniature results studio studio-check
 
 venv: $(STAMP)  ## .venv with everything needed to run and to test
 
@@ -42,3 +42,17 @@ miniature: venv  ## draw the miniature's world and train the miniature again, fr
 results: venv  ## Table 1 on the miniature, 40 stories of 10 scenes, hours: docs/results.md; resumable
 	$(PIP) -c constraints.txt -e '.[dev,faces]'
 	$(BIN)/identitystory bench --workers 2 --out runs/table1 --results docs/results.md
+
+# The studio's page; Node 20.19 or newer, for those who change it. What it builds is committed.
+STATIC := src/identitystory/studio/static
+
+studio/node_modules: studio/package-lock.json
+	cd studio && npm ci --no-audit --no-fund
+	touch $@
+
+studio: studio/node_modules  ## build the studio's page into the package
+	cd studio && npm run build
+
+studio-check: studio/node_modules  ## the page that is committed is what its sources build, byte by byte
+	cd studio && npm run build -- --outDir ../build/studio
+	diff -r build/studio $(STATIC)

@@ -1,0 +1,233 @@
+/** What a user does to a story; each can be undone where that means something. */
+import { tick } from 'svelte';
+import { t } from '../texts';
+import { Refused, api } from './api';
+import { studio } from './studio.svelte';
+import type { Change, Edit, Settings, Story } from './types';
+
+interface Step {
+  story: string;
+  name: string;
+  /** True while the story is still as the step left it. */
+  valid: (story: Story, back: boolean) => boolean;
+  back: (story: Story) => Promise<Story>;
+  forth: (story: Story) => Promise<Story>;
+}
+
+const done: Step[] = [];
+const undone: Step[] = [];
+
+function remember(step: Step) {
+  done.push(step);
+  if (done.length > 200) done.shift();
+  undone.length = 0;
+}
+
+async function replay(from: Step[], to: Step[], back: boolean) {
+  const story = studio.story;
+  const at = from.findLastIndex((s) => s.story === story?.id);
+  const step = from[at];
+  if (!story || !step) return studio.note(back ? t.nothingToUndo : t.nothingToRedo);
+  from.splice(at, 1);
+  if (!step.valid(story, back)) return studio.note(t.changedElsewhere);
+  const now = await studio.try(() => (back ? step.back(story) : step.forth(story)));
+  if (!now) return;
+  to.push(step);
+  studio.take(now);
+  studio.note(back ? t.undid(step.name) : t.redid(step.name));
+}
+
+export const undo = () => replay(done, undone, true);
+export const redo = () => replay(undone, done, false);
+
+/** Change the text by `work`, and remember the text before. */
+async function change(name: string, work: (story: Story) => Promise<Story>): Promise<Story | undefined> {
+  const before = studio.story;
+  if (!before) return undefined;
+  const after = await studio.try(() => work(before));
+  if (!after) return undefined;
+  studio.take(after);
+  if (after.text !== before.text)
+    remember({
+      story: before.id,
+      name,
+      valid: (story, back) => story.text === (back ? after.text : before.text),
+      back: (story) => api.write(story, before.text),
+      forth: (story) => api.write(story, after.text),
+    });
+  return after;
+}
+
+export const write = (text: string) => change(t.did.text, (story) => api.write(story, text));
+const edit = (name: string, edits: Edit[]) => change(name, (story) => api.edit(story, edits));
+
+export const setScene = (index: number, set: Change) => edit(t.did.scene(index + 1), [{ do: 'scene', index, set }]);
+export const setPerson = (name: string, set: Change) => edit(t.did.person(name), [{ do: 'character', name, set }]);
+export const addPerson = (set: Change) => edit(t.did.newPerson, [{ do: 'person', set }]);
+
+/** A new scene at the end, or at a place; it becomes the chosen one. */
+export async function addScene(prompt: string, index = studio.story?.frames.length ?? 0) {
+  const story = await edit(t.did.add, [{ do: 'add', index, set: { prompt } }]);
+  if (story) studio.select(index);
+  return story;
+}
+
+const onBoard = () => document.activeElement?.matches('[role=option]') ?? false;
+
+/** The focus stays with the frame under the cursor, wherever it went. */
+async function follow() {
+  await tick();
+  document.querySelector<HTMLElement>(`[data-index="${studio.cursor}"]`)?.focus();
+}
+
+/** Move the chosen frames before the place `to` (that of the board as it is now). */
+export async function moveTo(to: number) {
+  const [story, places] = [studio.story, studio.places];
+  if (!story || !places.length) return;
+  const all = story.frames.map((f) => f.index);
+  const moving = new Set(places);
+  const order = [
+    ...all.filter((i) => i < to && !moving.has(i)),
+    ...places,
+    ...all.filter((i) => i >= to && !moving.has(i)),
+  ];
+  if (order.every((one, i) => one === i)) return;
+  const held = onBoard();
+  if (!(await edit(t.did.move, [{ do: 'order', scenes: order }]))) return;
+  if (held) await follow();
+  studio.say(t.movedTo(studio.cursor + 1, all.length));
+}
+
+/** Move the chosen frames by one place, earlier or later. */
+export function moveBy(step: 1 | -1) {
+  const places = studio.places;
+  const [first, last] = [places[0], places.at(-1)];
+  if (first === undefined || last === undefined || !studio.ordered) return;
+  if (step < 0 && first > 0) void moveTo(first - 1);
+  if (step > 0 && last + 1 < (studio.story?.frames.length ?? 0)) void moveTo(last + 2);
+}
+
+export async function removeScenes() {
+  const places = studio.places;
+  const edits = places.toReversed().map((index): Edit => ({ do: 'remove', index }));
+  const held = onBoard();
+  if (!edits.length || !(await edit(t.did.remove(places.length), edits))) return;
+  studio.chosen = new Set();
+  if (held) await follow();
+  studio.note(t.removed(places.length), false, { name: t.undo, do: () => void undo() });
+}
+
+export async function lock() {
+  const story = studio.story;
+  const frames = studio.places.map((i) => story?.frames[i]).filter((f) => f?.picture);
+  if (!story || !frames.length) return studio.note(t.nothingToLock);
+  const locked = !frames.every((f) => f?.locked);
+  const places = frames.flatMap((f) => (f && f.locked !== locked ? [f.index] : []));
+  const set = async (story: Story, value: boolean) => {
+    for (const i of places) story = await api.lock(story, i, value);
+    return story;
+  };
+  const after = await studio.try(() => set(story, locked));
+  if (!after) return;
+  studio.take(after);
+  studio.say(locked ? t.lockedNow(places.length) : t.unlockedNow(places.length));
+  remember({
+    story: story.id,
+    name: locked ? t.did.lock : t.did.unlock,
+    valid: (story) => places.every((i) => i < story.frames.length),
+    back: (story) => set(story, !locked),
+    forth: (story) => set(story, locked),
+  });
+}
+
+export async function choose(index: number, picture: string) {
+  const story = studio.story;
+  const before = story?.frames[index]?.picture;
+  if (!story || !before || before === picture) return;
+  const after = await studio.try(() => api.choose(story, index, picture));
+  if (!after) return;
+  studio.take(after);
+  studio.say(t.chosenNow(index + 1));
+  remember({
+    story: story.id,
+    name: t.did.choose,
+    valid: (story, back) => story.frames[index]?.picture === (back ? picture : before),
+    back: (story) => api.choose(story, index, before),
+    forth: (story) => api.choose(story, index, picture),
+  });
+}
+
+async function queued(work: (story: Story) => Promise<unknown>) {
+  const story = studio.story;
+  if (story && (await studio.try(() => work(story)))) {
+    studio.say(t.inQueue);
+    await studio.reload();
+  }
+}
+
+export const paint = (only?: number[]) => queued((story) => api.paint(story, only ? { only } : {}));
+/** Look for a face, or for another one. */
+export function find(name: string, again: boolean) {
+  if (!again) return queued((story) => api.paint(story, { cast_only: true }));
+  return queued((story) =>
+    api.find(story, name).catch((error) => {
+      throw error instanceof Refused && error.status >= 404 && error.status <= 405
+        ? new Refused(error.status, error.code, t.noFindAgain)
+        : error;
+    }),
+  );
+}
+
+export function reroll(count = 1) {
+  const indexes = studio.places.filter((i) => !studio.story?.frames[i]?.locked);
+  if (!indexes.length) return studio.places.length ? studio.note(t.unlockFirst) : undefined;
+  return queued((story) => api.reroll(story, { indexes, count }));
+}
+
+export const withSeed = (index: number, seed: number) => queued((story) => api.reroll(story, { indexes: [index], seeds: [seed] }));
+
+export const setStory = (set: Change) => edit(t.did.story, [{ do: 'story', set }]);
+
+export async function settings(values: Settings) {
+  const before = studio.story;
+  if (!before || JSON.stringify(values) === JSON.stringify(before.settings)) return before;
+  const after = await studio.try(() => api.settings(before.id, values));
+  if (!after) return undefined;
+  studio.take(after);
+  remember({
+    story: before.id,
+    name: t.did.settings,
+    valid: () => true,
+    back: (story) => api.settings(story.id, before.settings),
+    forth: (story) => api.settings(story.id, values),
+  });
+  return after;
+}
+
+export async function create(title: string) {
+  const story = await studio.try(() => api.create(title));
+  if (!story) return;
+  await studio.list();
+  await studio.show(story.id);
+}
+
+export async function importFile(file: File) {
+  const made = await studio.try(() => api.importFile(file));
+  if (!made) return;
+  await studio.list();
+  await studio.show(made.story.id);
+  for (const line of [...made.told, ...(made.fill_in.length ? [t.fillIn(made.fill_in.join(', '))] : [])])
+    studio.note(line);
+}
+
+export async function removeStory(id: string, title: string) {
+  if ((await studio.try(() => api.remove(id))) === undefined) return;
+  studio.close(id);
+  await studio.list();
+  const back = async () => {
+    await studio.try(() => api.restore(id));
+    await studio.list();
+    await studio.show(id);
+  };
+  studio.note(t.storyRemoved(title), false, { name: t.undo, do: () => void back() });
+}

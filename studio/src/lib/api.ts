@@ -1,0 +1,87 @@
+/** One function for every request; what fails is a `Refused` with the server's own sentence. */
+import { t } from '../texts';
+import type { Change, Checked, Cost, Edit, Imported, Job, Kept, Listed, Options, Settings, Story, Take } from './types';
+
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const raw = body instanceof Blob;
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  if (body !== undefined) headers['Content-Type'] = raw ? 'application/octet-stream' : 'application/json';
+  let answer: Response;
+  try {
+    answer = await fetch(`/api${path}`, { method, headers, body: raw ? body : JSON.stringify(body) });
+  } catch {
+    throw new Refused(0, 'away', t.away);
+  }
+  const value = answer.status === 204 ? null : await answer.json().catch(() => null);
+  if (answer.ok) return value as T;
+  throw new Refused(answer.status, value?.error?.code ?? '', value?.error?.message ?? t.failedWith(answer.status));
+}
+
+type Known = Pick<Story, 'id' | 'revision'>;
+
+const post = <T>(story: Known, verb: string, body: object = {}) =>
+  ask<T>('POST', `/stories/${story.id}/${verb}`, { revision: story.revision, ...body });
+
+export const api = {
+  session: () => ask<{ open: boolean }>('GET', '/session'),
+  login: (token: string) => ask<null>('POST', '/session', { token }),
+  options: () => ask<Options>('GET', '/options'),
+  tourDone: () => ask<null>('POST', '/tour/done', {}),
+
+  stories: () => ask<{ stories: Listed[] }>('GET', '/stories'),
+  story: (id: string) => ask<Story>('GET', `/stories/${id}`),
+  create: (title: string) => ask<Story>('POST', '/stories', title ? { title } : {}),
+  remove: (id: string) => ask<null>('DELETE', `/stories/${id}`),
+  restore: (id: string) => ask<Story>('POST', `/stories/${id}/restore`, {}),
+  importFile: (file: File) => ask<Imported>('POST', `/import?name=${encodeURIComponent(file.name)}`, file),
+  check: (text: string) => ask<Checked>('POST', '/check', { text }),
+  write: (story: Known, text: string) =>
+    ask<Story>('PUT', `/stories/${story.id}/text`, { text, revision: story.revision }),
+  edit: (story: Known, edits: Edit[]) => post<Story>(story, 'edit', { edits }),
+  settings: (id: string, settings: Settings) => ask<Story>('PUT', `/stories/${id}/settings`, settings),
+
+  cost: (story: Known, of: { only?: number[]; reroll?: number; text?: string; edits?: Edit[] }) =>
+    post<Cost>(story, 'cost', of),
+  paint: (story: Known, of: { only?: number[]; cast_only?: boolean } = {}) => post<Job>(story, 'paint', of),
+  reroll: (story: Known, of: { indexes: number[]; count?: number; seeds?: number[] }) =>
+    post<Job>(story, 'reroll', of),
+  find: (story: Known, name: string) => post<Job>(story, 'find', { name }),
+  takes: (id: string, index: number) => ask<{ takes: Take[] }>('GET', `/stories/${id}/scenes/${index}/takes`),
+  choose: (story: Known, index: number, picture: string) => post<Story>(story, `scenes/${index}/choose`, { picture }),
+  lock: (story: Known, index: number, locked: boolean) => post<Story>(story, `scenes/${index}/lock`, { locked }),
+
+  queue: () => ask<{ jobs: Job[] }>('GET', '/queue'),
+  order: (order: number[]) => ask<{ jobs: Job[] }>('PUT', '/queue', { order }),
+  cancel: (job: number) => ask<Job>('POST', `/jobs/${job}/cancel`, {}),
+  again: (job: number) => ask<Job>('POST', `/jobs/${job}/again`, {}),
+
+  library: () => ask<{ characters: Kept[] }>('GET', '/characters'),
+  use: (story: Known, character: string) => post<Story>(story, 'cast', { character }),
+};
+
+export type Kind = 'frame' | 'template' | 'masks' | 'portraits';
+
+/** The address of a picture: 0 is the file itself. */
+export const picture = (story: string, key: string, width: 0 | 160 | 320 | 640 = 0, kind: Kind = 'frame') =>
+  `/api/stories/${story}/pictures/${key}?kind=${kind}&width=${width}`;
+
+export const preview = (job: number, n: number) => `/api/jobs/${job}/preview?n=${n}`;
+
+export const exportPath = (story: string, kind: string) => `/api/stories/${story}/export/${kind}`;
+
+/** What of a form has changed: empty text takes a key out. */
+export function changes<T extends Record<string, string>>(before: T, now: T): Change {
+  const set: Change = {};
+  for (const key of Object.keys(now)) if (now[key] !== before[key]) set[key] = now[key] || null;
+  return set;
+}

@@ -1,0 +1,17 @@
+/** Reading what a job is at. */
+import type { Live } from './types';
+
+/** The index of the frame that is painted, or null. */
+export function frameOf(live: Live | null): number | null {
+  const number = /^frames\/(\d+)/.exec(live?.part ?? '')?.[1];
+  return number ? Number(number) - 1 : null;
+}
+
+/** The name of the character that is looked for, or null. */
+export function personOf(live: Live | null): string | null {
+  return /^cast\/(.+)/.exec(live?.part ?? '')?.[1] ?? null;
+}
+
+/** `live`, if it is about this frame of this story. */
+export const painted = (live: Live | null, story: string, index: number) =>
+  live && live.story === story && frameOf(live) === index ? live : null;

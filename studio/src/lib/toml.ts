@@ -1,0 +1,29 @@
+/** Colours for a story file: tables, keys, comments, and names in braces; not a parser. */
+export type Part = ['table' | 'key' | 'note' | 'name' | 'plain', string];
+
+function names(text: string): Part[] {
+  return text
+    .split(/(\{[^{}="]*\})/)
+    .filter(Boolean)
+    .map((piece) => [piece.startsWith('{') && piece.endsWith('}') ? 'name' : 'plain', piece]);
+}
+
+export function coloured(text: string): Part[][] {
+  return text.split('\n').map((line) => {
+    if (/^\s*\[/.test(line)) return [['table', line]];
+    if (/^\s*#/.test(line)) return [['note', line]];
+    const key = /^(\s*[\w-]+\s*=)(.*)$/.exec(line);
+    return key ? [['key', key[1] ?? ''], ...names(key[2] ?? '')] : names(line);
+  });
+}
+
+/** The text of a key that stands before the first table, as `style = "watercolour"`; else nothing. */
+export function valueOf(text: string, key: string): string {
+  const head = text.split(/^\s*\[/m)[0] ?? '';
+  const found = new RegExp(`^\\s*${key}\\s*=\\s*("(?:[^"\\\\]|\\\\.)*")`, 'm').exec(head)?.[1];
+  try {
+    return found ? (JSON.parse(found) as string) : '';
+  } catch {
+    return '';
+  }
+}
