@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "import": importing.import_,
     "takes": takes.takes,
     "choose": takes.choose,
+    "lock": takes.lock,
     "prune": takes.prune,
     "strip": takes.strip,
     "verify": marking.verify,
