@@ -151,8 +151,10 @@ def choose(root: Path, index: int, number: int) -> None:
         _write(folder, record | {"chosen": chosen})
 
 
-def lock(root: Path, index: int, locked: bool = True) -> None:
+def lock(root: Path, index: int, locked: bool = True, key: str = "") -> None:
     """Keeps the picture of scene ``index`` (from 0) as it is, whatever changes, until it is unlocked.
+
+    ``key`` is that of a take that is to be the picture instead of the one in frames/.
 
     Raises:
         RunError: there is no run, no such scene or no finished picture of it, or the run is being
@@ -164,7 +166,7 @@ def lock(root: Path, index: int, locked: bool = True) -> None:
         place = str(record.get("places", range(len(scenes)))[index])
         kept = {k: v for k, v in record["request"].get("locked", {}).items() if k != place}
         if locked:
-            key = _key(folder, folder.frame(index))
+            key = _key(folder, _take(folder, key) if key else folder.frame(index))
             if not key:
                 raise RunError(f"scene {index + 1} has no finished picture to lock; paint it first")
             kept[place] = key
