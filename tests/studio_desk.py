@@ -97,10 +97,17 @@ def studio(root: Path, made: Workshop, **options: Any) -> Studio:
     return Studio(client, Worker(root, "cpu", made.service), root)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    """One for the tests of a file: a server takes longer to make than most of them."""
+    return studio(tmp_path_factory.mktemp("studio"), workshop())
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Studio:
-    """One whose library is empty."""
-    made = studio(tmp_path, workshop())
-    for story in made.get("/api/stories")["stories"]:
-        made.client.delete(f"/api/stories/{story['id']}")
-    return made
+def desk(shared: Studio) -> Studio:
+    """One whose library and queue are empty."""
+    for job in shared.get("/api/queue")["jobs"]:
+        shared.client.post(f"/api/jobs/{job['id']}/cancel")
+    for story in shared.get("/api/stories")["stories"]:
+        shared.client.delete(f"/api/stories/{story['id']}")
+    return shared

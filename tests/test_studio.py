@@ -6,7 +6,7 @@ import pytest
 
 from identitystory.cli.main import main
 from identitystory.runs.folder import opened
-from tests.studio_desk import SHORT, TEXT, desk, studio, workshop  # noqa: F401  (a fixture)
+from tests.studio_desk import SHORT, TEXT, desk, shared, studio, workshop  # noqa: F401  (fixtures)
 
 
 def states(story):

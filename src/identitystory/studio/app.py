@@ -32,7 +32,7 @@ from .asked import TokenAsked
 from .desk import Desk
 from .exporting import MissingError
 from .guard import COOKIE, DAYS, Door, Guard, cookie_of
-from .library import ChangedError, NothingError, TooLargeError
+from .library import ChangedError, Library, NothingError, TooLargeError
 
 _CODES = {
     StoryError: "story",
@@ -92,7 +92,7 @@ def create_app(
         responses={code: {"description": text} for code, text in _RESPONSES.items()},
     )
     app.add_middleware(Guard, door=door, names=frozenset(names))  # type: ignore[arg-type]
-    _mistakes(app)
+    _mistakes(app, desk.library)
     app.include_router(stories.routes(desk))
     app.include_router(painting.routes(desk))
 
@@ -174,14 +174,14 @@ def _error(status: int, code: str, message: str) -> JSONResponse:
     return JSONResponse({"error": {"code": code, "message": one_line(message)}}, status)
 
 
-def _mistakes(app: FastAPI) -> None:
+def _mistakes(app: FastAPI, library: Library) -> None:
     """Every exception as one line, with the status of its kind."""
 
     @app.exception_handler(IdentityStoryError)
     def mendable(_: Request, error: IdentityStoryError) -> Response:
         if isinstance(error, BusyError):
             return _error(409, "busy", "this story is being painted; wait for it, or cancel it")
-        return _error(400, _CODES.get(type(error), "run"), str(error))
+        return _error(400, _CODES.get(type(error), "run"), library.said(error))
 
     @app.exception_handler(RequestValidationError)
     def misshapen(_: Request, error: RequestValidationError) -> Response:

@@ -62,7 +62,8 @@ class Board:
             self.made = planned(service, self.request, self.record)
         except IdentityStoryError as error:
             self.error = error
-            self.problem = problem_of(error, entry.text)
+            said = str(error).replace(f"{entry.folder}/", "")
+            self.problem = problem_of(said, entry.text)
         if self.story is None and self.record:
             with suppress(IdentityStoryError):
                 self.story = recorded(entry.run).story

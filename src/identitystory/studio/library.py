@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from ..errors import StoryError
+from ..errors import RunError, StoryError, one_line
 from ..runs.files import canonical, read, write_whole
 from ..runs.options import new_request
 from ..runs.request import RunRequest
@@ -136,10 +136,10 @@ class Library:
         folder = self._folder(id_)
         try:
             text = read(folder / SOURCE, self.root, most=MAX_BYTES).decode()
-        except (OSError, UnicodeDecodeError):
+        except (OSError, RunError, UnicodeDecodeError):
             raise NothingError from None
         settings = Settings()
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, RunError, ValueError, TypeError):
             settings = Settings(**plain_json(read(folder / "settings.json", self.root)))
         return Entry(id_, folder, text, settings)
 
@@ -197,6 +197,11 @@ class Library:
             raise NothingError
         os.replace(aside, self.root / "stories" / id_)
         return self.entry(id_)
+
+    def said(self, error: Exception) -> str:
+        """A mistake on one line, which does not tell where the library is."""
+        inside = rf"{re.escape(str(self.root))}/(stories/[0-9a-f]{{12}}/)?"
+        return one_line(re.sub(inside, "", str(error)))
 
     def _folder(self, id_: str) -> Path:
         folder = self.root / "stories" / id_

@@ -109,7 +109,7 @@ class Shown(Watched):
 
     def step(self, z: Tensor, i: int, cond: Any) -> Tensor:
         """z_i -> z_{i-1}, and a preview of it now and then."""
-        after = super().step(z, i, cond)
+        after: Tensor = self.wrapped.step(z, i, cond)
         began = time.monotonic()
         if began >= self.due:
             self.look(webp(self.colours().picture(clean(self.wrapped, z, after, i))))

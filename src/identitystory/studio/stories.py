@@ -97,7 +97,7 @@ def routes(desk: Desk) -> APIRouter:
             made = story_of(text)
         except StoryError as error:
             return {
-                "problem": problem_of(error, text),
+                "problem": problem_of(str(error), text),
                 "advice": [],
                 "characters": [],
                 "scenes": [],

@@ -60,9 +60,9 @@ def story_of(text: str) -> Story:
     return story if story.title else replace(story, title="Untitled")
 
 
-def problem_of(error: Exception, text: str) -> dict[str, Any]:
+def problem_of(said: str, text: str) -> dict[str, Any]:
     """A mistake in a text: the sentence, and where it is as far as that is known, from 1."""
-    message = one_line(str(error))
+    message = one_line(said)
     if place := re.search(r"line (\d+)(?:, column (\d+))?", message):
         column = int(place[2]) if place[2] else None
         return {"message": message, "line": int(place[1]), "column": column}

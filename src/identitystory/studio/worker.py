@@ -78,7 +78,7 @@ class Worker:
                 return True  # the next worker takes it up
             state = "cancelled"
         except Exception as error:
-            state, message = "failed", said_of(error)
+            state, message = "failed", said_of(error, self.library)
         self.queue.finish(job.id, state, message, calls, time.monotonic() - began)
         return True
 
@@ -107,7 +107,7 @@ class Worker:
                 yield from events
                 return
             except BusyError as error:
-                self.queue.tell(job.id, _live(job, waits=one_line(str(error))))
+                self.queue.tell(job.id, _live(job, waits=self.library.said(error)))
             finally:
                 events.close()  # type: ignore[attr-defined]
             self._check(job)
@@ -175,10 +175,10 @@ def job_entry(library: Library, job: Job) -> Entry:
     return replace(entry, text=job.payload["text"], settings=Settings(**job.payload["settings"]))
 
 
-def said_of(error: Exception) -> str:
+def said_of(error: Exception, library: Library) -> str:
     """What a user is told of a job that failed, on one line."""
     if isinstance(error, IdentityStoryError):
-        return one_line(str(error))
+        return library.said(error)
     if is_out_of_memory(error):
         return "there is not enough memory for this model and size; take a smaller one"
     if isinstance(error, OSError):
