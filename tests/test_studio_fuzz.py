@@ -5,7 +5,6 @@ import os
 import hypothesis
 import pytest
 import schemathesis
-from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from tests.studio_desk import studio, workshop
@@ -19,7 +18,9 @@ def api(tmp_path_factory):
     made = studio(tmp_path_factory.mktemp("studio"), workshop())
     made.worker.queue.cancel(1)
     story = made.painted(made.new())
-    schema = schemathesis.openapi.from_asgi("/api/openapi.json", made.client.app, headers={"host": "localhost"})
+    schema = schemathesis.openapi.from_asgi(
+        "/api/openapi.json", made.client.app, headers={"host": "localhost"}
+    )
     return schema, made, story
 
 
@@ -28,15 +29,15 @@ def test_the_api_answers_as_its_schema_says_and_never_with_a_mistake_of_its_own(
     known = {"id": story["id"], "key": story["frames"][0]["picture"], "job": 1, "index": 0}
     asked = 0
 
-    @hypothesis.settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        phases=[hypothesis.Phase.generate],
-    )
     def ask(operation):
+        @hypothesis.settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(hypothesis.HealthCheck),
+            phases=[hypothesis.Phase.generate],
+        )
         @hypothesis.given(case=operation.as_strategy(), own=hypothesis.strategies.booleans())
         def one(case, own):
             nonlocal asked
@@ -48,10 +49,9 @@ def test_the_api_answers_as_its_schema_says_and_never_with_a_mistake_of_its_own(
                     case.body["revision"] = made.get(f"/api/stories/{story['id']}")["revision"]
             asked += 1
             answer = case.call(headers={"host": "localhost"})
-            case.validate_response(
-                answer,
-                checks=[not_a_server_error, response_schema_conformance, content_type_conformance],
-            )
+            assert answer.status_code < 500 or answer.status_code == 501, answer.text
+            checks = [response_schema_conformance, content_type_conformance]
+            case.validate_response(answer, checks=checks)
             if made.client.get(f"/api/stories/{story['id']}").status_code == 404:
                 made.post(f"/api/stories/{story['id']}/restore", {})
 

@@ -13,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+from identitystory.models.samplers import Sampler
 from identitystory.protocols import Backend
 from identitystory.runs.folder import opened
 from identitystory.runs.service import Service
+from identitystory.sampling import step_noise
 from identitystory.studio import preview
 from identitystory.studio.events import Log, stream
 from identitystory.studio.library import Library, NothingError
@@ -209,21 +211,30 @@ def test_a_worker_ends_with_whoever_started_it_and_waits_for_the_one_before(tmp_
 # --- the preview ---
 
 
-def test_a_preview_is_what_the_step_took_the_clean_picture_for():
-    """z = s x_0 + n eps at both ends: x_0 comes back, whatever eps was."""
+@pytest.mark.parametrize(
+    ("name", "levels"),
+    [
+        ("ddim", [[0.2, 0.5], [0.5, 0.9]]),
+        ("ancestral", [[0.2, 0.5], [0.5, 0.9]]),
+        ("euler", [[9.0, 2.0], [2.0, 0.0]]),
+    ],
+)
+def test_a_preview_is_what_the_step_took_the_clean_picture_for(name, levels):
+    """What the network says of a step is one clean picture, and it comes back from both ends."""
     torch.manual_seed(0)
-    x_0, eps = torch.randn(2, C, 8, 8), torch.randn(2, C, 8, 8)
-    levels = torch.tensor([[0.2, 0.5], [0.5, 0.9]])
+    z, prediction = torch.randn(1, C, 8, 8), torch.randn(1, C, 8, 8)
+    rule = Sampler(name, torch.tensor([900, 400]), torch.tensor(levels), 1.0)
+    start = levels[0][0]
+    x_0 = z - start * prediction if name == "euler" else (
+        (z - (1 - start) ** 0.5 * prediction) / start**0.5
+    )  # fmt: skip
+    after = rule.step(z, 2, prediction, step_noise(7, 2, z.shape[1:])[None])
 
     class G:
-        sampler = type("S", (), {"name": "ddim", "levels": levels, "num_steps": 2})
+        sampler = rule
 
-    at = lambda a: a**0.5 * x_0 + (1 - a) ** 0.5 * eps
-    torch.testing.assert_close(preview.clean(G, at(0.2), at(0.5), 2), x_0)
-    G.sampler.name, G.sampler.levels = "euler", torch.tensor([[9.0, 2.0], [2.0, 0.0]])
-    near = lambda s: x_0 + s * eps
-    torch.testing.assert_close(preview.clean(G, near(9.0), near(2.0), 2), x_0, atol=1e-5, rtol=0)
-    assert preview.clean(object(), x_0, eps, 1) is eps
+    torch.testing.assert_close(preview.clean(G, z, after, 2, 7), x_0, atol=1e-4, rtol=0)
+    assert preview.clean(object(), z, after, 2, 7) is after
 
 
 def test_colours_are_learnt_from_what_is_decoded():

@@ -19,12 +19,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..protocols import Backend
-from ..sampling import Watched
+from ..sampling import Watched, step_noise
 from ..sizes import Size
 
 PATCH = 4  # pixels a side that stand for one cell
 SIDE = 256  # of a preview, at most
-_FIRST = 4  # pieces of smooth noise that the map begins with, of 16 x 16 cells
+_FIRST = 2  # pieces of smooth noise that the map begins with, of 16 x 16 cells
 _SHARE = 10.0  # a preview comes after so many times of what the last one took, and not before
 _PAUSE = 0.15  # seconds
 
@@ -79,11 +79,18 @@ def _patches(pictures: list[Image.Image], h: int, w: int) -> Tensor:
     )
 
 
-def clean(G: Any, before: Tensor, after: Tensor, i: int) -> Tensor:
+def clean(G: Any, before: Tensor, after: Tensor, i: int, seed: int) -> Tensor:
     """What step ``i`` from ``before`` to ``after`` took the clean latent for; ``after`` if unknown.
 
-    z = s x_0 + n eps at both ends with the same x_0 and eps, of which both follow. The new noise of
-    an ancestral sampler is taken for eps, which is near enough to be looked at.
+    z = s x_0 + n eps at both ends with the same x_0 and eps, of which both follow, once the new noise
+    that an ancestral sampler draws from ``seed`` is taken out.
+
+    Args:
+        G: the generator that stepped.
+        before: z_i of one picture, (1, C, h, w).
+        after: z_{i-1}.
+        i: the step, counting down.
+        seed: of the picture.
     """
     tables = getattr(G, "sampler", None)
     if tables is None:
@@ -93,6 +100,10 @@ def clean(G: Any, before: Tensor, after: Tensor, i: int) -> Tensor:
         s, s_next, n, n_next = 1.0, 1.0, start, end
     else:
         s, s_next, n, n_next = start**0.5, end**0.5, (1 - start) ** 0.5, (1 - end) ** 0.5
+    if tables.name == "ancestral":
+        drawn = (1 - end) / (1 - start) * (1 - start / end)
+        after = after - drawn**0.5 * step_noise(seed, i, after.shape[1:]).to(after)
+        n_next = max(0.0, 1 - end - drawn) ** 0.5
     k = n_next / n
     return (after - k * before) / (s_next - k * s)
 
@@ -100,9 +111,7 @@ def clean(G: Any, before: Tensor, after: Tensor, i: int) -> Tensor:
 class Shown(Watched):
     """A generator whose pictures are looked at while they are made; otherwise the wrapped one."""
 
-    def __init__(
-        self, G: Any, look: Callable[[bytes], None], colours: Callable[[], Colours]
-    ) -> None:
+    def __init__(self, G: Any, look: Callable[[bytes], None], colours: Colours) -> None:
         super().__init__(G)
         self.look, self.colours, self.due = look, colours, 0.0
         self.decode = self._decode
@@ -112,14 +121,15 @@ class Shown(Watched):
         after: Tensor = self.wrapped.step(z, i, cond)
         began = time.monotonic()
         if began >= self.due:
-            self.look(webp(self.colours().picture(clean(self.wrapped, z, after, i))))
+            x_0 = clean(self.wrapped, z[:1], after[:1], i, cond.prompts[0].seed)
+            self.look(webp(self.colours.picture(x_0)))
             ended = time.monotonic()
             self.due = ended + max(_PAUSE, _SHARE * (ended - began))
         return after
 
     def _decode(self, z: Tensor) -> list[Image.Image]:
         pictures: list[Image.Image] = self.wrapped.decode(z)
-        self.colours().learn(z, pictures)
+        self.colours.learn(z, pictures)
         return pictures
 
     def with_size(self, size: Size) -> Shown:
@@ -133,13 +143,7 @@ class Shown(Watched):
 
 def shown(backend: Backend, look: Callable[[bytes], None]) -> Backend:
     """``backend``, whose pictures ``look`` is given while they are made, as WebP."""
-    made: list[Colours] = []
-
-    def colours() -> Colours:
-        if not made:
-            made.append(Colours(backend.general))
-        return made[0]
-
+    colours = Colours(backend.general)
     parts = {"general": backend.general, "identity": backend.identity}
     parts |= {"search": backend.search} if backend.search is not None else {}
     return replace(backend, **{k: Shown(G, look, colours) for k, G in parts.items()})
