@@ -46,10 +46,11 @@ def studio(
 
     if not 1 <= port <= 65535:
         raise ConfigError(f"--port is {port}; it must be 1 to 65535")
+    listening = _listen(host, port)
     root = (library or default_root()).expanduser().absolute()
     root.mkdir(parents=True, exist_ok=True)
     here = host in _HERE
-    shown = "127.0.0.1" if here else _reachable(host)
+    shown = host if here else _reachable(host)
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
 
     def announce(token: str) -> None:
@@ -63,7 +64,6 @@ def studio(
         announce=announce,
         ready=lambda: None if no_open or not here else _open(address),
     )
-    listening = _listen(host, port)
     tell(f"stories: {root}")
     if here:
         say(f"studio: {address} (Ctrl-C ends it)")
@@ -84,12 +84,15 @@ def studio(
 
 def _listen(host: str, port: int) -> socket.socket:
     """The socket that the server listens at."""
+    made = None
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        made = socket.socket(found[0], found[1])
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family, kind)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(found[4])
+        made.bind(place)
     except OSError as error:
+        if made is not None:
+            made.close()
         raise ConfigError(
             f"the studio cannot listen at {host} port {port}: {error.strerror}; "
             "give another --port or --host"
