@@ -101,15 +101,10 @@ def _look(
     for end, line in log.lines() if log else ():
         with suppress(ValueError):
             some.append(ServerSentEvent(event="run", id=str(end), data=json.loads(line)))
-    for told in queue.live().values():
-        if told.get("job") and _new(watched, ("live", told["job"]), told):
-            some.append(ServerSentEvent(event="live", data=told))
-    told_queue = queue_told()
-    for job in told_queue["jobs"]:
-        job.pop("live", None)
-    if _new(watched, "queue", told_queue):
-        some.append(ServerSentEvent(event="queue", data=told_queue))
-    if _new(watched, "stories", library.ids()):
+    if _new(watched, "stamp", queue.stamp()) or time.monotonic() > watched.get("due", 0.0):
+        watched["due"] = time.monotonic() + 1.0  # two changes may have one time
+        some += _queue(queue, queue_told, watched)
+    if _new(watched, "stories", os.stat(library.root / "stories").st_mtime_ns):
         some.append(ServerSentEvent(event="stories", data={}))
     if story is not None:
         try:
@@ -121,6 +116,22 @@ def _look(
                 ServerSentEvent(event="story", data={"id": story, "revision": entry.revision})
             )
     return some if watched.get("begun") else _begin(watched, some)
+
+
+def _queue(
+    queue: Queue, queue_told: Callable[[], dict[str, Any]], watched: dict[str, Any]
+) -> list[ServerSentEvent]:
+    """How far the work is, and the queue where it changed."""
+    some = []
+    for told in queue.live().values():
+        if told.get("job") and _new(watched, ("live", told["job"]), told):
+            some.append(ServerSentEvent(event="live", data=told))
+    told_queue = queue_told()
+    for job in told_queue["jobs"]:
+        job.pop("live", None)
+    if _new(watched, "queue", told_queue):
+        some.append(ServerSentEvent(event="queue", data=told_queue))
+    return some
 
 
 def _begin(watched: dict[str, Any], some: list[ServerSentEvent]) -> list[ServerSentEvent]:

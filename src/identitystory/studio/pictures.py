@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from .library import NothingError
 
 WIDTHS = (160, 320, 640)
 _OF = {"frame": "", "template": ".template", "masks": ".masks"}
+_SETTLED = 10**8  # nanoseconds after which no second change has the same time as the first
 Index = Mapping[tuple[str, str], Path]  # by key and what follows the name: "", ".masks", ...
 
 
@@ -35,6 +37,16 @@ class Picture:
 
 def index(run: Path) -> Index:
     """Every finished picture of the run at ``run``; none if there is no run."""
+    folder = RunFolder(run)
+    folders = folder.frame(0).parent, folder.takes, folder.identity("_").parent
+    stamps = tuple(each.stat().st_mtime_ns if each.is_dir() else 0 for each in folders)
+    if time.time_ns() - max(stamps) < _SETTLED:
+        return _index.__wrapped__(run)
+    return _index(run, stamps)
+
+
+@lru_cache(200)
+def _index(run: Path, *_: tuple[int, ...]) -> Index:
     folder = RunFolder(run)
     frames = [p for p in folder.frame(0).parent.glob("*.png") if p.name[:3].isdigit()]
     files = [*frames, *folder.takes.glob("*.png")]

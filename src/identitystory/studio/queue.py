@@ -86,6 +86,12 @@ class Queue:
         finally:
             db.close()  # what was not committed is rolled back
 
+    def stamp(self) -> tuple[tuple[int, int], ...]:
+        """Another one after every change."""
+        files = self.file, Path(f"{self.file}-wal")
+        found = [each.stat() for each in files if each.exists()]
+        return tuple((each.st_mtime_ns, each.st_size) for each in found)
+
     # --- jobs ---
 
     def add(self, story: str, title: str, kind: str, payload: Mapping[str, Any]) -> Job:
