@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,14 @@ def test_a_story_is_painted_looked_at_and_told(server):
     [frame] = story["frames"]
     assert frame["state"] in ("current", "missing")
     assert ask(address, "GET", f"{path}/pictures/{frame['picture']}")[:4] == b"\x89PNG"
+
+    page = (Path(__file__).parent.parent / "docs/studio_api.md").read_text(encoding="utf-8")
+    client: dict[str, Any] = {}
+    exec(
+        page.split("```python\n")[1].split("```")[0].replace("http://127.0.0.1:8765", address),
+        client,
+    )
+    assert client["painted"](TEXT, steps=2, portraits=2)["frames"][0]["picture"]
 
     assert main(["studio", "--port", str(port)]) == 2  # it is taken
     worker = Path(f"/proc/{process.pid}/task/{process.pid}/children")

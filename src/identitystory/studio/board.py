@@ -178,7 +178,7 @@ class Board:
         if failed:
             return "failed", failed.message
         if key is None:
-            return "empty", "it was not painted yet"
+            return "empty", ""
         return "stale", why(facts, part.facts()) if part else "the story cannot be read"
 
     @cached_property
