@@ -91,7 +91,7 @@ def create_app(
         lifespan=lifespan,
         responses={code: {"description": text} for code, text in _RESPONSES.items()},
     )
-    app.add_middleware(Guard, door=door, names=frozenset(names))  # type: ignore[arg-type]
+    app.add_middleware(Guard, door=door, names=frozenset(names))
     _mistakes(app, desk.library)
     app.include_router(stories.routes(desk))
     app.include_router(painting.routes(desk))

@@ -13,7 +13,7 @@ from .. import __version__
 from ..errors import ConfigError, ModelError, RunError
 from ..protocols import Backend
 from ..runs import takes as kept
-from ..runs.folder import frame_part
+from ..runs.folder import RunFolder, frame_part
 from ..runs.request import recorded
 from ..runs.service import Service
 from . import pictures
@@ -185,7 +185,7 @@ class Desk:
         entry, old = self._place(id_, index, revision)
         request = recorded(entry.run)
         scene = request.story.scenes[old]
-        found = [take.key for take in kept.takes_of(kept.takes(kept.RunFolder(entry.run)), scene)]
+        found = [take.key for take in kept.takes_of(kept.takes(RunFolder(entry.run)), scene)]
         if key not in found:
             raise RunError(f"that is no take of scene {index + 1} as it was painted last")
         kept.choose(entry.run, old, found.index(key) + 1)

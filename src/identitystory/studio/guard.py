@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,12 +53,14 @@ class Door:
     def __init__(self, queue: Queue, *, needed: bool) -> None:
         self.queue, self.needed = queue, needed
         self.token = secrets.token_urlsafe(32)
+        self.lock = Lock()
 
     def exchange(self, token: str) -> str | None:
         """A new cookie's value for the token, which is no longer good then; None for a wrong one."""
-        if not hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode()):
-            return None
-        self.token = secrets.token_urlsafe(32)
+        with self.lock:
+            if not hmac.compare_digest(token.encode("utf-8", "replace"), self.token.encode()):
+                return None
+            self.token = secrets.token_urlsafe(32)
         value = secrets.token_urlsafe(32)
         self.queue.keep(_name(value), str(time.time()))
         return value

@@ -144,9 +144,11 @@ class Shown(Watched):
 def shown(backend: Backend, look: Callable[[bytes], None]) -> Backend:
     """``backend``, whose pictures ``look`` is given while they are made, as WebP."""
     colours = Colours(backend.general)
-    parts = {"general": backend.general, "identity": backend.identity}
-    parts |= {"search": backend.search} if backend.search is not None else {}
-    return replace(backend, **{k: Shown(G, look, colours) for k, G in parts.items()})
+    at = lambda G: Shown(G, look, colours)
+    search = None if backend.search is None else at(backend.search)
+    return replace(
+        backend, general=at(backend.general), identity=at(backend.identity), search=search
+    )
 
 
 def webp(picture: Image.Image) -> bytes:
