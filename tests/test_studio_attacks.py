@@ -255,6 +255,15 @@ def test_settings_name_no_file_no_address_and_no_endless_work(desk, settings):  
     refused(desk.client.put(f"{desk.path(story)}/settings", json=settings), 400, 422)
 
 
+def test_a_story_opens_no_file_of_this_machine(desk):  # noqa: F811
+    """A story file of one's own may name LoRAs; what comes over the network may not."""
+    text = 'lora = ["ink.safetensors:1"]\n' + TEXT
+    story = desk.post("/api/stories", {"text": text}, 201)
+    assert "the studio does not open" in story["problem"]["message"]
+    told = desk.client.post(f"{desk.path(story)}/paint", json={"revision": story["revision"]})
+    assert "the studio does not open" in refused(told, 400)
+
+
 def test_a_queue_takes_no_more_than_it_can(desk, monkeypatch):  # noqa: F811
     monkeypatch.setattr("identitystory.studio.queue.MAX_PENDING", 2)
     story = desk.new()

@@ -53,10 +53,14 @@ def story_of(text: str) -> Story:
     """The story in a text as the studio keeps it, TOML.
 
     Raises:
-        StoryError: something in it is wrong; one line, with the place.
+        StoryError: something in it is wrong, or it names files; one line, with the place.
     """
     checked_text(text)
     story = make_story(parse(text, SOURCE), source=SOURCE)
+    if story.loras:  # a page names no file of this machine
+        raise StoryError(
+            f"{SOURCE}: 'lora' names files, which the studio does not open; leave it out"
+        )
     return story if story.title else replace(story, title="Untitled")
 
 
