@@ -5,6 +5,7 @@ import json
 import pytest
 
 from identitystory.cli.main import main
+from identitystory.marks.packet import TRAINED, find
 from identitystory.runs.folder import opened
 from tests.studio_desk import SHORT, TEXT, desk, shared, studio, workshop  # noqa: F401  (fixtures)
 
@@ -221,6 +222,7 @@ def test_pictures_come_whole_or_small(desk):  # noqa: F811
     for kind in ("frame", "template", "masks"):
         small = desk.client.get(f"{base}/{key}?kind={kind}&width=160")
         assert (small.headers["content-type"], small.content[8:12]) == ("image/webp", b"WEBP")
+        assert TRAINED in (find(small.content) or "")
     sheet = story["characters"][0]["portraits"]
     assert desk.client.get(f"{base}/{sheet}?kind=portraits").content[:4] == b"\x89PNG"
     assert desk.client.get(f"{base}/{'0' * 64}").status_code == 404

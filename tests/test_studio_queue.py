@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from identitystory.marks.packet import TRAINED, find
 from identitystory.models.samplers import Sampler
 from identitystory.protocols import Backend
 from identitystory.runs.folder import opened
@@ -266,6 +267,7 @@ def test_looking_changes_no_picture_and_a_preview_comes_with_the_first_step(back
     assert shown.general.with_size((128, 64)).size == (128, 64)
     assert isinstance(shown, Backend)
     assert seen[0][8:12] == b"WEBP"
+    assert TRAINED in (find(seen[0]) or "")
 
 
 def test_previews_are_told_by_number_and_are_gone_at_the_end(queue):

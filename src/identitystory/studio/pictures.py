@@ -105,14 +105,14 @@ def content(run: Path, key: str, kind: str, width: int) -> tuple[bytes, str]:
 @lru_cache(1000)
 def _small(path: Path, run: Path, width: int, *_: int) -> bytes:
     image = read_picture(path, run)
-    masks = image.mode == "P"
+    masks, mark = image.mode == "P", image.info.get("xmp") or b""
     image = image.convert("RGB")
     if image.width > width:
         size = (width, max(1, round(image.height * width / image.width)))
         how = Image.Resampling.NEAREST if masks else Image.Resampling.LANCZOS
         image = image.resize(size, how)
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=85, lossless=masks, method=2)
+    image.save(buffer, "WEBP", quality=85, lossless=masks, method=2, xmp=mark)
     return buffer.getvalue()
 
 

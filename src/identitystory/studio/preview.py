@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..marks.packet import PLAIN, packet
 from ..protocols import Backend
 from ..sampling import Watched, step_noise
 from ..sizes import Size
@@ -154,5 +155,5 @@ def shown(backend: Backend, look: Callable[[bytes], None]) -> Backend:
 def webp(picture: Image.Image) -> bytes:
     """The picture as a small WebP."""
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=70, method=0)
+    picture.save(buffer, "WEBP", quality=70, method=0, xmp=packet(PLAIN).encode())
     return buffer.getvalue()
