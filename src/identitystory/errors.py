@@ -43,6 +43,10 @@ class RunError(IdentityStoryError):
     """The run folder."""
 
 
+class BusyError(RunError):
+    """The run folder is being written by somebody else."""
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether ``error`` is the machine's lack of memory, in the words of Python, CUDA, MPS or a CPU."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

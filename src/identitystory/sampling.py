@@ -137,4 +137,6 @@ def watched(backend: Backend, on_step: Callable[[int], None]) -> Backend:
 
 def unwatched(G: Any) -> Any:
     """The generator itself, to ask what it offers besides (`protocols`)."""
-    return G.wrapped if isinstance(G, Watched) else G
+    while isinstance(G, Watched):
+        G = G.wrapped
+    return G

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import one_line
-from . import commands, experiments, importing, judging, marking, models, runs, takes, terminal
+from . import (
+    commands,
+    experiments,
+    importing,
+    judging,
+    marking,
+    models,
+    runs,
+    studio,
+    takes,
+    terminal,
+)
 from .options import MakeService, failure
 
 if TYPE_CHECKING:
@@ -24,6 +35,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "import": importing.import_,
     "takes": takes.takes,
     "choose": takes.choose,
+    "lock": takes.lock,
     "prune": takes.prune,
     "strip": takes.strip,
     "verify": marking.verify,
@@ -38,6 +50,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     ),
     "ablate": experiments.ablate,
     "evaluate": experiments.evaluate,
+    "studio": studio.studio,
     "models": models.models,
     "doctor": models.doctor,
 }

@@ -65,6 +65,23 @@ def choose(
     return show_run(replace(recorded(run), only=(scene - 1,)), output, service())
 
 
+def lock(*, run: Run, scene: Scene, off: bool = False) -> int:
+    """Keep the picture of a scene as it is.
+
+    Keeps the picture of a scene, whatever becomes of its words, its characters or the settings, until it
+    is unlocked. A command that asks for another seed of it is refused.
+
+    Args:
+        run: the run folder
+        scene: the scene, numbered as in frames/
+        off: unlock it
+    """
+    from ..runs import takes as kept
+
+    kept.lock(run, scene - 1, not off)
+    return 0
+
+
 def prune(*, run: Run, keep: int = 0) -> int:
     """Delete the takes of a run that are not its pictures.
 

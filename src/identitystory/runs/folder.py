@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..discovery import mean
-from ..errors import RunError
+from ..errors import BusyError, RunError
 from ..story.file import file_stem
 from ..story.plain import plain_json
 from ..types import Identity
@@ -127,7 +127,7 @@ def opened(root: Path) -> Iterator[RunFolder]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError(
+            raise BusyError(
                 f"{root} is being written by another run; wait for it, or choose another --out"
             ) from None
         for leftover in [*root.glob(f"*{TEMPORARY}"), *root.glob(f"*/*{TEMPORARY}")]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Any, TypeVar
 
+from ..errors import RunError
 from ..types import Story
 from .request import RunRequest
 
@@ -68,7 +69,15 @@ def seeds_of(
     """The run's seed, those of single frames and the chosen takes, both by place.
 
     A take is no longer chosen once its scene has other words.
+
+    Raises:
+        RunError: another seed is asked for a scene whose picture is locked.
     """
+    asked = set(request.frame_seeds) | (set(request.only) if request.seed is not None else set())
+    if shut := [n + 1 for n in sorted(asked) if n < len(places) and places[n] in request.locked]:
+        raise RunError(
+            f"scene {shut[0]} is locked; identitystory lock {request.out} {shut[0]} --off"
+        )
     seed = int(record.get("seed", 0))
     frame_seeds = by_place(record.get("frame_seeds", {}), int)
     scenes = record.get("story", {}).get("scenes", [])

@@ -111,8 +111,8 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     )
     keys = {name: part.key for name, part in identities.items()}
     frames = _frames(request, painter, Sources(story, model, seeds, keys), seed)
-    placed = zip(frames, places, strict=True)
-    frames = [replace(part, key=chosen.get(place, part.key)) for part, place in placed]
+    kept, placed = chosen | dict(request.locked), zip(frames, places, strict=True)
+    frames = [replace(part, key=kept.get(place, part.key)) for part, place in placed]
     wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
     needed = {name for index in wanted for name in story.scenes[index].cast}
     cast = tuple(name for name in identities if not request.paint or name in needed)
@@ -277,7 +277,7 @@ def make_record(
             "method": request.method,
             "only": list(request.only),
             "paint": request.paint,
-            **{k: v for k in ("shape", "source") if (v := getattr(request, k))},
+            **{k: v for k in ("shape", "source", "locked") if (v := getattr(request, k))},
             **({"max_takes": m} if (m := request.max_takes) != MAX_TAKES else {}),
             **{k: False for k in ("metadata", "marks") if not getattr(request, k)},
         },

@@ -96,6 +96,7 @@ class Asked(_Told):
     max_takes: Annotated[int, Field(ge=0)] = 0
     metadata: bool = True
     marks: bool = True
+    locked: dict[Number | Id, Key] = {}
 
 
 class PartTold(_Told):

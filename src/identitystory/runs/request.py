@@ -57,6 +57,7 @@ class RunRequest:
             refused, and nothing is deleted.
         metadata: pictures tell how they were made; False leaves them a fingerprint of it alone.
         marks: pictures carry the mark of what a trained algorithm made, see `marks`.
+        locked: keys of pictures that stay as they are, whatever else becomes of their scenes, by place.
     """
 
     story: Story
@@ -79,6 +80,7 @@ class RunRequest:
     max_takes: int = MAX_TAKES
     metadata: bool = True
     marks: bool = True
+    locked: Mapping[int | str, str] = field(default_factory=dict)
 
     @property
     def called(self) -> str:
@@ -178,6 +180,7 @@ def recorded(out: Path) -> RunRequest:
             max_takes=int(asked.get("max_takes", MAX_TAKES)),
             metadata=asked.get("metadata", True),
             marks=asked.get("marks", True),
+            locked={int(k) if k.isdigit() else k: v for k, v in asked.get("locked", {}).items()},
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None

@@ -57,14 +57,18 @@ class Service:
         return stream(lambda emit: self._work(request, emit))
 
     def _work(self, request: RunRequest, emit: Emit) -> None:
+        asked = request
         enlarger = wanted_enlarger(request)  # what is not there is said before the painting
         model, record, made = self._planned(request)  # a mistake leaves no folder behind
         with runfolder.opened(request.out) as folder, torch.no_grad():
             found = takes.scan(folder)
             now = runfolder.read_record(folder)
-            if now and (chosen := takes.chosen_keys(folder, now, found)) != now.get("chosen", {}):
-                now["chosen"] = chosen
-            if now != record:
+            chosen = now.get("chosen", {}) if now else {}
+            if now and (still := takes.there(folder, chosen, found)) != chosen:
+                now["chosen"] = still
+            if (locked := takes.there(folder, request.locked, found)) != request.locked:
+                request = replace(request, locked=locked)
+            if now != record or request is not asked:
                 made = plan.make_plan(request, model, now)
             request = replace(request, notes=(*request.notes, *other_weights(request, model, now)))
             keys = [part.key for part in made.frames]

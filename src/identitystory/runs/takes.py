@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import RunError
 from ..types import Scene
@@ -22,6 +22,7 @@ from .folder import RunFolder, no_run, opened, read_record
 from .inside import move, remove
 
 KINDS = ("", ".template", ".masks", ".x2", ".x4")  # a frame's files, by what stands before .png
+_P = TypeVar("_P", bound=int | str)
 Found = Mapping[Path, str]  # files of frames/, each with the key of what it was made from
 MANY = 2**30  # bytes of takes from which on a run speaks of them
 
@@ -93,12 +94,15 @@ def settle(folder: RunFolder, found: Found, keys: Sequence[str], most: int) -> d
     return now
 
 
-def chosen_keys(folder: RunFolder, record: Mapping[str, Any], found: Found) -> dict[str, str]:
-    """Of ``record``'s chosen takes those that are there; ``found`` is a `scan` of the folder."""
+def there(folder: RunFolder, kept: Mapping[_P, str], found: Found) -> dict[_P, str]:
+    """Of the pictures that are to be ``kept``, keys by place, those that are there.
+
+    ``found`` is a `scan` of the folder.
+    """
     frames = {key for file, key in found.items() if not _kind(file)}
     return {
         place: key
-        for place, key in record.get("chosen", {}).items()
+        for place, key in kept.items()
         if key in frames or _key(folder, _take(folder, key)) == key
     }
 
@@ -144,8 +148,34 @@ def choose(root: Path, index: int, number: int) -> None:
             raise RunError(f"there is no take {number} of scene {index + 1}; there is {there}")
         place = record.get("places", range(len(scenes)))[index]
         chosen = record.get("chosen", {}) | {str(place): found[number - 1].key}
-        text = json.dumps(record | {"chosen": chosen}, indent=2, ensure_ascii=False) + "\n"
-        write_whole(folder.record, text.encode(), folder.root)
+        _write(folder, record | {"chosen": chosen})
+
+
+def lock(root: Path, index: int, locked: bool = True, key: str = "") -> None:
+    """Keeps the picture of scene ``index`` (from 0) as it is, whatever changes, until it is unlocked.
+
+    ``key`` is that of a take that is to be the picture instead of the one in frames/.
+
+    Raises:
+        RunError: there is no run, no such scene or no finished picture of it, or the run is being
+            written.
+    """
+    with _run(root) as (folder, record):
+        scenes = record["story"]["scenes"]
+        check_scene(root, index, len(scenes))
+        place = str(record.get("places", range(len(scenes)))[index])
+        kept = {k: v for k, v in record["request"].get("locked", {}).items() if k != place}
+        if locked:
+            key = _key(folder, _take(folder, key) if key else folder.frame(index))
+            if not key:
+                raise RunError(f"scene {index + 1} has no finished picture to lock; paint it first")
+            kept[place] = key
+        _write(folder, record | {"request": record["request"] | {"locked": kept}})
+
+
+def _write(folder: RunFolder, record: Mapping[str, Any]) -> None:
+    text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+    write_whole(folder.record, text.encode(), folder.root)
 
 
 def check_scene(root: Path, index: int, count: int) -> None:

@@ -1,0 +1,223 @@
+"""The JSON that comes in, bounded."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..methods.registry import METHODS
+from ..presets import PRESETS
+from ..story.schema import (
+    MAX_CAPTION,
+    MAX_DESCRIPTION,
+    MAX_ID,
+    MAX_NAME,
+    MAX_NEGATIVE,
+    MAX_NOUN,
+    MAX_PROMPT,
+    MAX_SCENES,
+    MAX_SHAPE,
+    MAX_STYLE,
+    MAX_TITLE,
+    MAX_WEARS,
+)
+
+MODELS = ("miniature", "sdxl", "sdxl-light")
+EXPORTS = ("comic", "storyboard", "contact", "cbz", "epub", "mp4", "gif", "html", "otio", "edl")
+MAX_TEXT = 1 << 20  # letters
+Export = Literal[
+    "comic", "storyboard", "contact", "cbz", "epub", "mp4", "gif", "html", "otio", "edl"
+]
+Kind = Literal["frame", "template", "masks", "portraits"]
+Width = Literal["0", "160", "320", "640"]
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Revision = Annotated[str, Field(max_length=64)]
+Index = Annotated[int, Field(ge=0, lt=MAX_SCENES)]
+Indexes = Annotated[list[Index], Field(max_length=MAX_SCENES)]
+Seed = Annotated[int, Field(ge=0, lt=2**53)]  # as far as a page counts exactly
+Count = Annotated[int, Field(ge=1, le=16)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class TextAsked(_Asked):
+    """A text, to be checked or to begin with."""
+
+    text: Text | None = None
+    title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
+
+
+class SaveAsked(_Asked):
+    """Another text of a story."""
+
+    text: Text
+    revision: Revision
+
+
+class SettingsAsked(_Asked):
+    """Settings of a story; null is the run's own, or the default."""
+
+    preset: Annotated[str, Field(max_length=40, json_schema_extra={"enum": [*PRESETS]})] | None = (
+        None
+    )
+    method: Annotated[str, Field(max_length=40, json_schema_extra={"enum": [*METHODS]})] | None = (
+        None
+    )
+    model: Literal["miniature", "sdxl", "sdxl-light"] | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    portraits: Annotated[int, Field(ge=1, le=1000)] | None = None
+    guidance: Annotated[float, Field(ge=1, le=100, strict=False)] | None = None
+
+
+class SceneSet(_Asked):
+    """Keys of a scene; null takes one out."""
+
+    prompt: Annotated[str, Field(max_length=MAX_PROMPT)] = ""
+    caption: Annotated[str, Field(max_length=MAX_CAPTION)] | None = None
+    negative: Annotated[str, Field(max_length=MAX_NEGATIVE)] | None = None
+    id: Annotated[str, Field(max_length=MAX_ID)] | None = None
+    size: Annotated[str, Field(max_length=MAX_SHAPE)] | None = None
+    aspect: Annotated[str, Field(max_length=MAX_SHAPE)] | None = None
+
+
+class CharacterSet(_Asked):
+    """Keys of a character; null takes one out."""
+
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] = ""
+    wears: Annotated[str, Field(max_length=MAX_WEARS)] | None = None
+    noun: Annotated[str, Field(max_length=MAX_NOUN)] | None = None
+
+
+class PersonSet(CharacterSet):
+    """A new character."""
+
+    name: Annotated[str, Field(max_length=MAX_NAME)]
+
+
+class StorySet(_Asked):
+    """Keys of the story itself; null takes one out."""
+
+    title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
+    style: Annotated[str, Field(max_length=MAX_STYLE)] | None = None
+    negative: Annotated[str, Field(max_length=MAX_NEGATIVE)] | None = None
+    aspect: Annotated[str, Field(max_length=MAX_SHAPE)] | None = None
+
+
+class OrderEdit(_Asked):
+    """Scenes in another order: the index that each had."""
+
+    do: Literal["order"]
+    scenes: Indexes
+
+
+class SceneEdit(_Asked):
+    """Keys of one scene."""
+
+    do: Literal["scene"]
+    index: Index
+    set: SceneSet
+
+
+class AddEdit(_Asked):
+    """A new scene, to stand at ``index``."""
+
+    do: Literal["add"]
+    index: Index
+    set: SceneSet
+
+
+class RemoveEdit(_Asked):
+    """A scene less."""
+
+    do: Literal["remove"]
+    index: Index
+
+
+class CharacterEdit(_Asked):
+    """Keys of one character."""
+
+    do: Literal["character"]
+    name: Annotated[str, Field(max_length=MAX_NAME)]
+    set: CharacterSet
+
+
+class PersonEdit(_Asked):
+    """A new character."""
+
+    do: Literal["person"]
+    set: PersonSet
+
+
+class StoryEdit(_Asked):
+    """Keys of the story."""
+
+    do: Literal["story"]
+    set: StorySet
+
+
+Edit = Annotated[
+    OrderEdit | SceneEdit | AddEdit | RemoveEdit | CharacterEdit | PersonEdit | StoryEdit,
+    Field(discriminator="do"),
+]
+
+
+class EditsAsked(_Asked):
+    """Edits, all or none."""
+
+    revision: Revision
+    edits: Annotated[list[Edit], Field(min_length=1, max_length=100)]
+
+
+class PaintAsked(_Asked):
+    """What is to be painted: ``only`` those scenes, or all that is not there."""
+
+    revision: Revision
+    only: Indexes | None = None
+    cast_only: bool = False
+
+
+class RerollAsked(_Asked):
+    """Scenes to be painted with new seeds: ``count`` of them, or those that are given."""
+
+    revision: Revision
+    indexes: Annotated[list[Index], Field(min_length=1, max_length=MAX_SCENES)]
+    count: Count = 1
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=16)] | None = None
+
+
+class CostAsked(_Asked):
+    """What would be painted, and what it would take."""
+
+    revision: Revision
+    only: Indexes | None = None
+    reroll: Count | None = None
+    text: Text | None = None
+
+
+class ChooseAsked(_Asked):
+    """The take that is to be a scene's picture."""
+
+    revision: Revision
+    picture: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class LockAsked(_Asked):
+    """Whether a scene's picture is to stay as it is."""
+
+    revision: Revision
+    locked: bool
+
+
+class OrderAsked(_Asked):
+    """Jobs in the order in which they are to be painted."""
+
+    order: Annotated[list[Annotated[int, Field(ge=0, lt=2**53)]], Field(max_length=1000)]
+
+
+class TokenAsked(_Asked):
+    """The token that the server printed."""
+
+    token: Annotated[str, Field(max_length=200)]

@@ -1,0 +1,132 @@
+"""The pictures of a run by what they were made from, so that nobody outside needs a path."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..errors import RunError
+from ..runs.files import MAX_PICTURE, read, read_picture, read_png_facts
+from ..runs.folder import RunFolder
+from ..runs.takes import KINDS
+from ..story.plain import plain_json
+from .library import NothingError
+
+WIDTHS = (160, 320, 640)
+_OF = {"frame": "", "template": ".template", "masks": ".masks"}
+_SETTLED = 10**8  # nanoseconds after which no second change has the same time as the first
+Index = Mapping[tuple[str, str], Path]  # by key and what follows the name: "", ".masks", ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file of a run, and what it says of itself."""
+
+    path: Path
+    key: str
+    facts: Mapping[str, Any]
+    size: tuple[int, int]
+
+
+def index(run: Path) -> Index:
+    """Every finished picture of the run at ``run``; none if there is no run."""
+    folder = RunFolder(run)
+    folders = folder.frame(0).parent, folder.takes, folder.identity("_").parent
+    stamps = tuple(each.stat().st_mtime_ns if each.is_dir() else 0 for each in folders)
+    if time.time_ns() - max(stamps) < _SETTLED:
+        return _index.__wrapped__(run)
+    return _index(run, stamps)
+
+
+@lru_cache(200)
+def _index(run: Path, *_: tuple[int, ...]) -> Index:
+    folder = RunFolder(run)
+    frames = [p for p in folder.frame(0).parent.glob("*.png") if p.name[:3].isdigit()]
+    files = [*frames, *folder.takes.glob("*.png")]
+    found = {(p.key, Path(p.path.stem).suffix): p.path for f in files if (p := picture(f, run))}
+    cast = folder.identity("_").parent.glob("*.png")
+    return found | {(p.key, ".portraits"): p.path for f in cast if (p := picture(f, run))}
+
+
+def picture(path: Path, run: Path) -> Picture | None:
+    """What a file says of itself; None if it is no whole picture of ours."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return _picture(path, run, status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@lru_cache(20_000)  # a file that changes is another
+def _picture(path: Path, run: Path, *_: int) -> Picture | None:
+    try:
+        facts = read_png_facts(path, run)
+        if facts is None or "key" not in facts:
+            return None
+        content = read(path, run, most=MAX_PICTURE)
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            return Picture(path, str(facts["key"]), facts, image.size)
+    except (RunError, OSError):
+        return None
+
+
+def found(run: Path, key: str, kind: str) -> Path:
+    """Where a picture is; NothingError if there is none of that key and kind."""
+    suffix = _OF.get(kind, f".{kind}")
+    path = index(run).get((key, suffix))
+    if path is None or (suffix not in KINDS and suffix != ".portraits"):
+        raise NothingError
+    return path
+
+
+def content(run: Path, key: str, kind: str, width: int) -> tuple[bytes, str]:
+    """A picture as it is (``width`` 0), or a WebP of at most that width; and its media type.
+
+    Raises:
+        NothingError: there is no such picture.
+    """
+    path = found(run, key, kind)
+    try:
+        if not width:
+            return read(path, run, most=MAX_PICTURE), "image/png"
+        status = path.lstat()
+        return _small(path, run, width, status.st_mtime_ns, status.st_ino), "image/webp"
+    except (RunError, OSError):
+        raise NothingError from None
+
+
+@lru_cache(1000)
+def _small(path: Path, run: Path, width: int, *_: int) -> bytes:
+    image = read_picture(path, run)
+    masks, mark = image.mode == "P", image.info.get("xmp") or b""
+    image = image.convert("RGB")
+    if image.width > width:
+        size = (width, max(1, round(image.height * width / image.width)))
+        how = Image.Resampling.NEAREST if masks else Image.Resampling.LANCZOS
+        image = image.resize(size, how)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=85, lossless=masks, method=2, xmp=mark)
+    return buffer.getvalue()
+
+
+def portraits(path: Path, run: Path) -> tuple[int, int]:
+    """How many portraits a character's identity was made of, and how many were painted; (0, 0) if none."""
+    try:
+        status = path.lstat()
+        return _portraits(path, run, status.st_mtime_ns, status.st_ino)
+    except (RunError, OSError, ValueError, KeyError, TypeError):
+        return 0, 0
+
+
+@lru_cache(5000)
+def _portraits(path: Path, run: Path, *_: int) -> tuple[int, int]:
+    raw = read(path, run)
+    header = plain_json(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    return int(header["kept"]["shape"][0]), int(header["E"]["shape"][0])

@@ -1,0 +1,285 @@
+"""The studio's API on fakes: what a page can do, and what it is told."""
+
+import json
+
+import pytest
+
+from identitystory.cli.main import main
+from identitystory.marks.packet import TRAINED, find
+from identitystory.runs.folder import opened
+from tests.studio_desk import SHORT, TEXT, desk, shared, studio, workshop  # noqa: F401  (fixtures)
+
+
+def states(story):
+    return [frame["state"] for frame in story["frames"]]
+
+
+def test_a_new_library_has_the_lighthouse_and_paints_it(tmp_path):
+    made = studio(tmp_path, workshop())
+    [row] = made.get("/api/stories")["stories"]
+    assert (row["title"], row["frames"], row["busy"]) == ("The lighthouse", 6, True)
+    [job] = made.get("/api/queue")["jobs"]
+    assert (job["what"], job["state"]) == ("6 frames", "pending")
+    assert made.get("/api/options")["tour"]
+    made.client.delete(f"/api/stories/{row['id']}")
+    made.client.post("/api/tour/done")
+    again = studio(tmp_path, workshop())
+    assert again.get("/api/stories")["stories"] == []
+    assert not again.get("/api/options")["tour"]
+
+
+def test_a_story_from_empty_to_painted_and_what_each_frame_says(desk):  # noqa: F811
+    story = desk.new()
+    assert states(story) == ["empty"] * 3
+    assert story["cost"]["frames"] == [0, 1, 2]
+    assert story["cost"]["characters"] == ["Mara", "Tom"]
+    job = desk.post(f"{desk.path(story)}/paint", {"revision": story["revision"]}, 202)
+    assert states(desk.get(desk.path(story))) == ["queued"] * 3
+    told = desk.worked(story)
+    assert states(told) == ["current"] * 3
+    assert [c["state"] for c in told["characters"]] == ["current"] * 2
+    assert told["characters"][0]["of"] == 16
+    assert told["cost"]["frames"] == []
+    assert told["cost"]["calls"] == 0
+    [done] = [each for each in desk.get("/api/queue")["jobs"] if each["id"] == job["id"]]
+    assert done["state"] == "done"
+    assert story["cost"]["seconds"] is None
+    dearer = desk.post(
+        f"{desk.path(told)}/cost", {"revision": told["revision"], "only": [0], "reroll": 2}
+    )
+    assert dearer["calls"] > 0
+    assert dearer["seconds"] > 0
+
+
+def test_the_cost_is_what_the_run_says_before_it_begins(desk):  # noqa: F811
+    story = desk.new()
+    desk.painted(story)
+    events = (desk.root / "stories" / story["id"] / "run/events.jsonl").read_text().splitlines()
+    assert story["cost"]["calls"] == json.loads(events[0])["evaluations"]
+
+
+def test_a_change_tells_what_it_would_repaint_before_it_is_done_and_why_afterwards(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    path = desk.path(story)
+    other = TEXT.replace("{Mara} reads", "{Mara} sleeps").replace("curly", "long")
+    would = desk.post(f"{path}/cost", {"revision": story["revision"], "text": other})
+    assert (would["frames"], would["characters"]) == ([0, 1], ["Mara"])
+    assert desk.get(path) == story
+    now = desk.put(f"{path}/text", {"text": other, "revision": story["revision"]})
+    assert states(now) == ["stale", "stale", "current"]
+    assert now["frames"][0]["picture"] == story["frames"][0]["picture"]
+    assert now["frames"][0]["why"] == "its words were changed; Mara is described otherwise"
+    assert now["frames"][1]["why"] == "Mara is described otherwise"
+    assert now["characters"][0]["why"] == "Mara is described otherwise"
+    slower = desk.put(f"{path}/settings", {**SHORT, "guidance": 2.0})
+    assert "settings were changed" in slower["frames"][2]["why"]
+
+
+def test_scenes_are_reordered_with_their_pictures_and_comments(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    edit = {"revision": story["revision"], "edits": [{"do": "order", "scenes": [2, 0, 1]}]}
+    moved = desk.post(f"{desk.path(story)}/edit", edit)
+    pictures = [frame["picture"] for frame in story["frames"]]
+    assert [frame["picture"] for frame in moved["frames"]] == [pictures[n] for n in (2, 0, 1)]
+    assert states(moved) == ["current"] * 3
+    assert moved["cost"]["calls"] == 0
+    assert "# the first" in moved["text"]
+    assert moved["text"].index("an empty pier") < moved["text"].index("{Mara} reads")
+
+
+def test_edits_are_all_or_nothing_and_say_what_the_command_line_says(desk, tmp_path, capsys):  # noqa: F811
+    story = desk.new()
+    edits = [
+        {"do": "story", "set": {"style": "ink"}},
+        {"do": "person", "set": {"name": "Ann", "description": "a girl with short hair"}},
+        {"do": "add", "index": 1, "set": {"prompt": "{Ann} waves", "caption": "Hello"}},
+        {"do": "remove", "index": 3},
+        {"do": "character", "name": "Tom", "set": {"wears": "a blue suit"}},
+        {"do": "scene", "index": 0, "set": {"negative": "glasses"}},
+    ]
+    made = desk.post(f"{desk.path(story)}/edit", {"revision": story["revision"], "edits": edits})
+    texts = [frame["text"] for frame in made["frames"]]
+    assert texts == ["{Mara} reads", "{Ann} waves", "{Mara} and {Tom} on a pier"]
+    assert made["frames"][1]["caption"] == "Hello"
+    assert made["frames"][0]["negative"] == "glasses"
+    assert made["frames"][2]["prompt"].startswith("ink, ")
+    assert "wearing a blue suit" in made["frames"][2]["prompt"]
+    wrong = [edits[0], {"do": "scene", "index": 0, "set": {"prompt": "{Tim} waves"}}]
+    told = desk.post(
+        f"{desk.path(story)}/edit", {"revision": made["revision"], "edits": wrong}, 400
+    )
+    assert told["error"]["code"] == "story"
+    assert desk.get(desk.path(story)) == made
+    file = tmp_path / "story.toml"
+    file.write_text(made["text"].replace("{Mara} reads", "{Tim} waves"))
+    assert main(["generate", str(file)]) == 2
+    assert told["error"]["message"] in capsys.readouterr().err.replace(f"{file}", "story.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "said"),
+    [
+        (TEXT.replace("{Tom} on", "{Tim} on"), 15, None, "scene 2 names 'Tim'"),
+        (TEXT + "a = 1 2", 20, 7, "not valid TOML"),
+        (TEXT.replace('name = "Tom"', 'nam = "Tom"'), 7, None, "character 2"),
+        ("", None, None, "there are no characters"),
+        ("x" * 20, 1, 21, "not valid TOML"),
+    ],
+)
+def test_a_text_is_checked_as_it_is_typed(desk, text, line, column, said):  # noqa: F811
+    problem = desk.post("/api/check", {"text": text})["problem"]
+    assert said in problem["message"]
+    assert (problem["line"], problem["column"]) == (line, column)
+    kept = desk.post("/api/stories", {"text": text}, 201)
+    assert kept["problem"] == problem
+    assert (kept["text"], kept["frames"]) == (text, [])
+
+
+def test_a_text_that_is_right_is_told_as_it_is_understood(desk):  # noqa: F811
+    told = desk.post("/api/check", {"text": TEXT})
+    assert told["problem"] is None
+    assert [scene["cast"] for scene in told["scenes"]] == [["Mara"], ["Mara", "Tom"], []]
+
+
+def test_two_tabs_cannot_overwrite_each_other(desk):  # noqa: F811
+    story = desk.new()
+    path = desk.path(story)
+    desk.put(f"{path}/text", {"text": TEXT + "\n# mine\n", "revision": story["revision"]})
+    for asked, body in {
+        "text": {"text": TEXT},
+        "edit": {"edits": [{"do": "order", "scenes": [1, 0, 2]}]},
+        "paint": {},
+        "reroll": {"indexes": [0]},
+        "cost": {},
+        "scenes/0/lock": {"locked": True},
+    }.items():
+        send = desk.client.put if asked == "text" else desk.client.post
+        answer = send(f"{path}/{asked}", json={**body, "revision": story["revision"]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+    assert desk.get(path)["text"].endswith("# mine\n")
+
+
+def test_rerolled_frames_are_takes_to_choose_from(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    path, first = desk.path(story), story["frames"][0]["picture"]
+    asked = {"revision": story["revision"], "indexes": [0], "seeds": [7, 8, 9]}
+    assert desk.post(f"{path}/reroll", asked, 202)["what"] == "1 frame with 3 seeds"
+    assert states(desk.get(path)) == ["queued", "current", "current"]
+    story = desk.worked(story)
+    takes = desk.get(f"{path}/scenes/0/takes")["takes"]
+    assert [take["seed"] for take in takes][1:] == [7, 8, 9]
+    assert [take["chosen"] for take in takes] == [False, False, False, True]
+    assert story["frames"][0]["takes"] == 4
+    chosen = {"revision": story["revision"], "picture": first}
+    story = desk.post(f"{path}/scenes/0/choose", chosen)
+    assert (story["frames"][0]["picture"], states(story)[0]) == (first, "current")
+    run = desk.root / "stories" / story["id"] / "run"
+    assert json.loads((run / "run.json").read_text())["parts"]["frames/001"]["key"] == first
+    strange = desk.post(f"{path}/scenes/1/choose", chosen, 400)["error"]
+    assert strange == {
+        "code": "run",
+        "message": "that is no take of scene 2 as it was painted last",
+    }
+
+
+def test_a_locked_frame_stays_and_is_not_rerolled(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    path, key = desk.path(story), story["frames"][0]["picture"]
+    story = desk.post(f"{path}/scenes/0/lock", {"revision": story["revision"], "locked": True})
+    assert (states(story)[0], story["frames"][0]["locked"]) == ("locked", True)
+    refused = desk.post(f"{path}/reroll", {"revision": story["revision"], "indexes": [0]}, 400)
+    assert "scene 1 is locked" in refused["error"]["message"]
+    edit = [{"do": "story", "set": {"style": "ink"}}]
+    story = desk.post(f"{path}/edit", {"revision": story["revision"], "edits": edit})
+    assert states(story) == ["locked", "stale", "stale"]
+    story = desk.painted(story)
+    assert (states(story), story["frames"][0]["picture"]) == (["locked", "current", "current"], key)
+    story = desk.post(f"{path}/scenes/0/lock", {"revision": story["revision"], "locked": False})
+    assert (states(story)[0], story["frames"][0]["why"]) == ("stale", "the style was changed")
+    empty = desk.new()
+    lock = {"revision": empty["revision"], "locked": True}
+    told = desk.post(f"{desk.path(empty)}/scenes/0/lock", lock, 400)
+    assert "scene 1 has no finished picture" in told["error"]["message"]
+
+
+def test_who_was_not_found_is_told(tmp_path):
+    made = studio(tmp_path, workshop(boxes={"a woman with dark curly hair": (4, 4, 60, 30)}))
+    made.worker.queue.cancel(1)
+    story = made.painted(made.new())
+    assert states(story) == ["current", "missing", "current"]
+    assert story["frames"][1]["absent"] == ["Tom"]
+    assert story["frames"][1]["why"] == "Tom was not found in it"
+
+
+def test_pictures_come_whole_or_small(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    key = story["frames"][0]["picture"]
+    run = desk.root / "stories" / story["id"] / "run"
+    base = f"{desk.path(story)}/pictures"
+    whole = desk.client.get(f"{base}/{key}")
+    assert whole.content == (run / "frames/001.png").read_bytes()
+    assert "immutable" in whole.headers["cache-control"]
+    for kind in ("frame", "template", "masks"):
+        small = desk.client.get(f"{base}/{key}?kind={kind}&width=160")
+        assert (small.headers["content-type"], small.content[8:12]) == ("image/webp", b"WEBP")
+        assert TRAINED in (find(small.content) or "")
+    sheet = story["characters"][0]["portraits"]
+    assert desk.client.get(f"{base}/{sheet}?kind=portraits").content[:4] == b"\x89PNG"
+    assert desk.client.get(f"{base}/{'0' * 64}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "scenes"),
+    [
+        ("a.fountain", b"INT. HOUSE - DAY\n\nMara reads.\n\nMARA\nHello.\n", 0),
+        ("shots.csv", b"prompt,characters\nMara reads,Mara\nMara sleeps,Mara\n", 0),
+        ("b.toml", TEXT.encode(), 3),
+        ("c.json", json.dumps({"title": "J", "character": [{"name": "Al", "description": "a man"}],
+                               "scene": [{"prompt": "{Al} reads"}]}).encode(), 1),
+    ],
+)  # fmt: skip
+def test_files_are_brought_in(desk, name, content, scenes):  # noqa: F811
+    answer = desk.client.post(f"/api/import?name={name}", content=content)
+    assert answer.status_code == 201, answer.text
+    told = answer.json()
+    assert len(told["story"]["frames"]) == scenes
+    assert bool(told["fill_in"]) == (not scenes)
+    assert (told["story"]["problem"] is None) == bool(scenes)
+
+
+def test_a_story_that_was_deleted_comes_back(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    assert desk.client.delete(desk.path(story)).status_code == 204
+    assert desk.client.get(desk.path(story)).status_code == 404
+    assert desk.post(f"{desk.path(story)}/restore", {})["frames"] == story["frames"]
+
+
+def test_a_run_of_the_command_line_is_open_here_and_its_lock_is_respected(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    path = desk.path(story)
+    run = desk.root / "stories" / story["id"] / "run"
+    made = workshop().service
+    told = main(
+        ["generate", str(run), "--only", "1", "--seed", "5", "--quiet"], service=lambda: made
+    )
+    assert told == 0
+    story = desk.get(path)
+    assert (story["frames"][0]["seed"], states(story)[0]) == (5, "current")
+    with opened(run):
+        lock = {"revision": story["revision"], "locked": True}
+        assert desk.post(f"{path}/scenes/0/lock", lock, 409)["error"]["code"] == "busy"
+
+
+def test_nothing_to_paint_is_said(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    told = desk.post(f"{desk.path(story)}/paint", {"revision": story["revision"]}, 400)
+    assert told["error"]["message"] == "nothing is to be painted: every picture is there"
+    told = desk.post(f"{desk.path(story)}/paint", {"revision": story["revision"], "only": [5]}, 400)
+    assert "there is no scene 6" in told["error"]["message"]
+
+
+def test_what_is_not_installed_is_said_in_one_line(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    for path in (f"{desk.path(story)}/export/comic", "/api/characters"):
+        answer = desk.client.get(path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (501, "missing")
