@@ -14,7 +14,24 @@ from identitystory.runs.sheets import masks_picture
 from identitystory.types import Scene
 
 RECORD = json.loads((Path(__file__).parent / "data" / "golden" / "ours" / "run.json").read_text())
-WORDS = "the lamp is lit at last and nobody knows who climbed up there before us tonight".split()
+WORDS = [
+    "the",
+    "lamp",
+    "is",
+    "lit",
+    "at",
+    "last",
+    "and",
+    "nobody",
+    "knows",
+    "who",
+    "climbed",
+    "up",
+    "there",
+    "before",
+    "us",
+    "tonight",
+]
 NAMES = ("Mara", "Tom", "Nell")
 
 
@@ -47,9 +64,11 @@ class Planted(Panel):
 
 def somebody(rng, size, centre):
     """A head with hair, and below it shoulders to the picture's edge, or a whole figure."""
-    wide, high = size
+    _wide, high = size
     standing = rng.random() < 0.3
-    head = high * (rng.uniform(0.07, 0.1) if standing else rng.uniform(0.12, 0.22))  # half its height
+    head = high * (
+        rng.uniform(0.07, 0.1) if standing else rng.uniform(0.12, 0.22)
+    )  # half its height
     x, y = centre, rng.uniform(0.1, 0.3) * high + head
     face = (x - 0.8 * head, y - 0.8 * head, x + 0.8 * head, y + head)
     picture = Image.new("L", size)
@@ -77,7 +96,9 @@ def crowd(rng, size, count):
 
 
 def sentence(rng, longest=14):
-    return " ".join(rng.choice(WORDS) for _ in range(int(rng.integers(1, longest)))).capitalize() + "."
+    return (
+        " ".join(rng.choice(WORDS) for _ in range(int(rng.integers(1, longest)))).capitalize() + "."
+    )
 
 
 def scene_of(rng, people, lines):
@@ -110,9 +131,7 @@ def planted_run(folder, scenes, size=(64, 64), *, title="A planted story", unkno
     rng = np.random.default_rng(1)
     folder.mkdir()
     there = [crowd(rng, size, len(scene.cast)) for scene in scenes]
-    people = [
-        {"name": n, "description": "a person", "noun": "person", "wears": ""} for n in NAMES
-    ]
+    people = [{"name": n, "description": "a person", "noun": "person", "wears": ""} for n in NAMES]
     story = {"title": title, "characters": people, "scenes": [asdict(s) for s in scenes]}
     record = RECORD | {"story": story, "places": list(range(len(scenes))), "parts": {}}
     (folder / "run.json").write_text(json.dumps(record), "utf-8")

@@ -7,8 +7,7 @@ from identitystory.pages.book import Book
 from identitystory.pages.comic import comic_pages
 from identitystory.pages.fonts import open_fonts
 from identitystory.pages.sheet import Box, Picture, Shape, Words
-from identitystory.types import Scene
-from tests.planted import WORDS, Planted, crowd, scene_of
+from tests.planted import Planted, crowd, scene_of
 
 pytest.importorskip("reportlab")
 
@@ -53,7 +52,8 @@ def covers(item, face, seen):
     if left < right and top < bottom:
         points.append((min(max(x, left), right), min(max(y, top), bottom)))
     return any(
-        ((px - x) / face.width * 2) ** 2 + ((py - y) / face.height * 2) ** 2 < 1 for px, py in points
+        ((px - x) / face.width * 2) ** 2 + ((py - y) / face.height * 2) ** 2 < 1
+        for px, py in points
     )
 
 
@@ -79,11 +79,16 @@ def test_no_face_is_covered_or_cut_on_a_hundred_pages_and_no_word_is_lost():
         made = comic_pages(book, fonts)
         pages += len(made)
         items = [item for page in made for item in page.items]
-        over = {n: [i for i in page.items if not isinstance(i, Picture) and getattr(i, "fill", "-")] for n, page in enumerate(made)}
+        over = {
+            n: [i for i in page.items if not isinstance(i, Picture) and getattr(i, "fill", "-")]
+            for n, page in enumerate(made)
+        }
         words = [item for item in items if isinstance(item, Words)]
         bubbles = [item for item in items if isinstance(item, Shape) and item.fill]
         on += len(bubbles)
-        for number, picture in ((n, i) for n, page in enumerate(made) for i in page.items if isinstance(i, Picture)):
+        for number, picture in (
+            (n, i) for n, page in enumerate(made) for i in page.items if isinstance(i, Picture)
+        ):
             for each in picture.panel.people.values():
                 face = on_page(picture, each.face)
                 faces += 1

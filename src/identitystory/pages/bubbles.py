@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .book import Masks, Order, Panel
-from .fonts import Font, Fonts, leftward, wrap
+from .fonts import Font, Fonts, leftward, pieces, wrap
 from .ground import CELL, Grid, Ground, counted, crop_of, ground, sums
 from .sheet import LEADING, Box, Item, Picture, Point, Shape, Words
 
 LARGE = (10.0, 9.0, 8.0)  # points; smaller ones where nothing else fits
 SMALL = (7.0,)
 PAD = (6.0, 3.5)  # points around a bubble's words
+WORD = 20.0  # letter sizes; longer words may be cut
 GAP = 2  # cells between bubbles, and to the picture's edge
-AROUND = 4  # cells around a bubble that had better be free
+AROUND = 6  # cells around a bubble that had better be free
 MOST_BELOW = 0.5  # of a panel's height that words below the picture may take
 NARRATED, SPOKEN = "#fff6d6", "#ffffff"
 BETWEEN = 4.0  # points, a picture and the words below it
@@ -122,7 +123,7 @@ def _placed(
                 around = counted(crowd, width + 2 * AROUND, height + 2 * AROUND)
                 score = _scores(fits, around, (width, height), before, mouth, order)
                 top, left = divmod(int(score.argmin()), score.shape[1])
-                value = float(score[top, left]) + 0.2 * abs(math.log(width / height / 2.2))
+                value = float(score[top, left]) + 0.3 * abs(math.log(width / height / 2.2))
                 if math.isfinite(value) and (best is None or value < best[0]):
                     best = value, Placed((left, top, width, height), lines, font, size)
             if best is not None:
@@ -133,8 +134,10 @@ def _placed(
 def _broken(text: str, font: Font) -> list[tuple[list[str], float]]:
     """``text`` in one line, in two, and so on to eight, with the longest line's width in letter sizes."""
     whole, found = font.width(text, 1.0), {}
+    longest = max((font.width(word.rstrip(), 1.0) for word in pieces(text)), default=0.0)
     for count in range(1, 9):
-        lines = wrap(text, font, 1.0, whole / count * (1.0 if count == 1 else 1.12) + 1.0)
+        wanted = whole / count * (1.0 if count == 1 else 1.12) + 1.0
+        lines = wrap(text, font, 1.0, max(wanted, min(longest, WORD)) + 0.01)
         found[len(lines)] = lines, max((font.width(line, 1.0) for line in lines), default=0.0)
     return [shape for count, shape in found.items() if 0 < count <= 12]
 

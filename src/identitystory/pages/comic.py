@@ -112,7 +112,7 @@ def _continued(left: Sequence[tuple[Panel, Spoken]], room: Box, fonts: Fonts) ->
                 pages.append([])
                 top = room.top
             box = Box(room.left, top, room.width, 10.0 * LEADING)
-            pages[-1].append(Words(box, [line], font, 10.0, align, GREY))
+            pages[-1].append(Words(box, [line], font, 10.0, align, GREY, text))
             top += 10.0 * LEADING
         top += 4.0
     return pages

@@ -27,7 +27,7 @@ def otio(book: Book, out: Path) -> bytes:
 
 
 def edl(book: Book, out: Path) -> bytes:
-    """A CMX 3600 list of the same clips, which names them and no file."""
+    """A CMX 3600 list of the same clips."""
     timeline = _timeline(book, out)
     return str(timelines().adapters.write_to_string(timeline, "cmx_3600", rate=RATE)).encode()
 

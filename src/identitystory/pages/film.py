@@ -31,7 +31,7 @@ DARK = (20, 20, 20)
 
 
 def mp4(book: Book, codec: Codec = "av1") -> bytes:
-    """The film without sound; every seventh of a second the same on each machine with one FFmpeg.
+    """The film, without sound; the same bytes with the same FFmpeg.
 
     Raises:
         ConfigError: PyAV is not installed, or has no such encoder.
@@ -92,7 +92,7 @@ def _draw(page: Image.Image, text: str, fonts: Fonts, size: tuple[int, int]) -> 
     font = drawn_font(fonts.of(text), GIF_TEXT)
     for n, line in enumerate(_set(text, fonts, size[0])):
         place = size[0] / 2, size[1] + 6 + GIF_TEXT * (BASE + n * LEADING)
-        draw.text(place, visual(line), "black", font, "ms")
+        draw.text(place, visual(line, text), "black", font, "ms")
 
 
 def frame_count(panel: Panel, rate: int = RATE) -> int:

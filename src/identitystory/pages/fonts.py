@@ -22,6 +22,8 @@ from .needs import joined_and_turned, reportlab_fonts
 HERE = Path(__file__).parent / "fonts"
 MAX_FONT = 1 << 26  # bytes
 _NEVER_FIRST = set("、。，．！？：；）」』】〉》ー…・ゃゅょっャュョッ)]}.,!?:;")  # noqa: RUF001
+_OPENS, _CLOSES = "([{<«‹", ")]}>»›"  # noqa: RUF001
+_MIRROR = dict(zip(_OPENS + _CLOSES, _CLOSES + _OPENS, strict=True))
 # Scripts whose letters change with their neighbours in ways that only a shaping engine knows.
 _SHAPED = ((0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1780, 0x17FF), (0xA880, 0xA8FF), (0xA980, 0xA9DF))
 
@@ -124,7 +126,7 @@ def _read(name: str, path: Path) -> Font:
 def wrap(text: str, font: Font, size: float, width: float) -> list[str]:
     """``text`` in lines of at most ``width`` points; a word that is longer is cut."""
     lines, room = [""], width
-    for piece in _pieces(text):
+    for piece in pieces(text):
         if font.width(piece.rstrip(), size) <= room:
             lines[-1] += piece
             room -= font.width(piece, size)
@@ -138,18 +140,18 @@ def wrap(text: str, font: Font, size: float, width: float) -> list[str]:
     return [line for line in (each.strip() for each in lines) if line]
 
 
-def _pieces(text: str) -> list[str]:
+def pieces(text: str) -> list[str]:
     """What a line may break after: words with their blanks, and each letter that is written wide."""
     if text.isascii():
         return re.findall(r"\s*\S+\s*", text)
-    pieces = [""]
+    found = [""]
     for ch in text:
-        last = pieces[-1][-1:]
+        last = found[-1][-1:]
         breaks = last.isspace() or ((_wide(last) or _wide(ch)) and ch not in _NEVER_FIRST)
         if last and breaks and not ch.isspace():
-            pieces.append("")
-        pieces[-1] += ch
-    return pieces
+            found.append("")
+        found[-1] += ch
+    return found
 
 
 def _wide(ch: str) -> bool:
@@ -167,8 +169,27 @@ def leftward(text: str) -> bool:
 
 
 @cache
-def visual(text: str) -> str:
-    """A line of text as its letters stand on paper, from left to right, Arabic ones joined."""
-    if text.isascii() or not any(unicodedata.bidirectional(ch) in ("R", "AL") for ch in text):
-        return text
-    return joined_and_turned(text, "R" if leftward(text) else "L")
+def visual(line: str, text: str = "") -> str:
+    """A line as its letters stand on paper, from left to right, Arabic ones joined.
+
+    ``text`` is what the line is of, whose first letter says which way all of it is read.
+    """
+    turned = leftward(text or line)
+    if not turned and not any(unicodedata.bidirectional(ch) in ("R", "AL") for ch in line):
+        return line
+    return _mirrored(joined_and_turned(line, "R" if turned else "L"))
+
+
+def _mirrored(line: str) -> str:
+    """A turned line with the brackets turned that were: those that close before they open."""
+    letters, opened = list(line), []
+    for at, ch in enumerate(line):
+        if ch in _OPENS:
+            opened.append(at)
+        elif ch in _CLOSES and opened and line[opened[-1]] == _MIRROR[ch]:
+            opened.pop()
+        elif ch in _CLOSES:
+            letters[at] = _MIRROR[ch]
+    for at in opened:
+        letters[at] = _MIRROR[line[at]]
+    return "".join(letters)

@@ -15,7 +15,7 @@ from .book import Masks
 from .sheet import Box
 
 Grid = NDArray[np.bool_]
-CELL = 3.0  # points
+CELL = 2.0  # points
 MARGIN = (
     1 / 20
 )  # of a picture's longer side; segmenters are coarse, and hair is painted beyond them
@@ -75,7 +75,10 @@ def ground(masks: Masks, box: Box, crop: Box) -> Ground:
         rows, columns = head.nonzero()
         if not len(rows):
             continue
-        x, y = columns.mean() / mask.shape[1], (0.4 * rows.min() + 0.6 * rows.max()) / mask.shape[0]
+        x, y = (
+            columns.mean() / mask.shape[1],
+            (0.55 * rows.min() + 0.45 * rows.max()) / mask.shape[0],
+        )
         mouths[name] = (
             (x - crop.left) / crop.width * size[0],
             (y - crop.top) / crop.height * size[1],
@@ -136,8 +139,8 @@ def crop_of(aspect: float, box: Box, masks: Masks | None) -> tuple[Box, Box]:
             (columns.max() + 1 - columns.min()) / shape[1],
             (rows.max() + 1 - rows.min()) / shape[0],
         )
-        left = _around(inner.left, inner.width, wide)
-        top = _around(inner.top, inner.height, high)
+        left = _around(inner.left, inner.width, wide, 0.5)
+        top = _around(inner.top, inner.height, high, 0.8)  # words lie above heads
     if (heads and inner.width <= wide and inner.height <= high) or masks == {}:
         return box, Box(left, top, wide, high)
     width = min(box.width, box.height * aspect)
@@ -146,6 +149,9 @@ def crop_of(aspect: float, box: Box, masks: Masks | None) -> tuple[Box, Box]:
     return Box(*middle, width, height), Box(0, 0, 1, 1)
 
 
-def _around(start: float, length: float, seen: float) -> float:
-    """Where a part of length ``seen`` starts that has ``start`` to ``start + length`` in its middle."""
-    return min(max(0.0, start + length / 2 - seen / 2), 1 - seen)
+def _around(start: float, length: float, seen: float, before: float) -> float:
+    """Where a part of length ``seen`` starts that holds ``start`` to ``start + length``.
+
+    ``before`` is the share of what is left over that lies before it.
+    """
+    return min(max(0.0, start - before * (seen - length)), 1 - seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -48,6 +49,7 @@ def joined_and_turned(text: str, base: str) -> str:
 
 def pyav() -> Any:
     """PyAV, with FFmpeg's libraries."""
+    os.environ.setdefault("SVT_LOG", "1")  # the encoder of AV1 tells mistakes, and no more
     with _wanted("a film"):
         import av
     return av

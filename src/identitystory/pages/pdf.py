@@ -9,7 +9,6 @@ from typing import Any
 from PIL import Image
 
 from .book import Book
-from .fonts import visual
 from .needs import reportlab_canvas
 from .sheet import INK, Page, Picture, Shape, Words
 
@@ -84,5 +83,5 @@ def _words(sheet: Any, item: Words, height: float) -> None:
         "middle": sheet.drawCentredString,
         "right": sheet.drawRightString,
     }[item.align]
-    for number, line in enumerate(item.lines):
-        draw(item.x, height - item.baseline(number), visual(line))
+    for number, line in enumerate(item.visual):
+        draw(item.x, height - item.baseline(number), line)

@@ -7,7 +7,7 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .fonts import Font, visual
+from .fonts import Font
 from .sheet import INK, Page, Picture, Shape, Words
 
 SCALE = 2.5  # pixels a point: 180 an inch
@@ -67,9 +67,9 @@ def _shape(draw: ImageDraw.ImageDraw, item: Shape, fine: float) -> None:
 
 def _words(draw: ImageDraw.ImageDraw, item: Words, fine: float) -> None:
     font = drawn_font(item.font, item.size * fine)
-    for number, line in enumerate(item.lines):
+    for number, line in enumerate(item.visual):
         place = item.x * fine, item.baseline(number) * fine
-        draw.text(place, visual(line), item.colour, font, _ANCHORS[item.align])
+        draw.text(place, line, item.colour, font, _ANCHORS[item.align])
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .book import Panel
-from .fonts import Font
+from .fonts import Font, visual
 
 Point = tuple[float, float]
 Align = Literal["middle", "left", "right"]
@@ -67,7 +67,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Words:
-    """Lines of text in a box, the first at its top; ``said`` is the text before it was broken."""
+    """Lines of text in a box, the first at its top; ``text`` is what they are of, if they are not all."""
 
     box: Box
     lines: Sequence[str]
@@ -75,6 +75,13 @@ class Words:
     size: float
     align: Align = "left"
     colour: str = INK
+    text: str = ""
+
+    @property
+    def visual(self) -> list[str]:
+        """The lines as their letters stand on paper, from left to right."""
+        whole = self.text or " ".join(self.lines)
+        return [visual(line, whole) for line in self.lines]
 
     def baseline(self, number: int) -> float:
         """Where the letters of line ``number`` stand, from the top of the page."""

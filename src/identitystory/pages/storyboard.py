@@ -10,8 +10,9 @@ from .fonts import Fonts, leftward, wrap
 from .sheet import GREY, INK, LEADING, SIZES, Align, Box, Item, Page, Picture, Shape, Words
 
 MARGIN, GAP = 34.0, 12.0
-WIDE = 132.0  # a picture
+WIDE = 112.0  # a picture
 TEXT, SMALL = 8.5, 6.5
+UNDER = 3 + (TEXT + SMALL) * LEADING  # what stands below a picture
 PART = 5.0  # between what is said of one thing and of the next
 
 
@@ -24,7 +25,7 @@ def storyboard_pages(book: Book, fonts: Fonts, size: str = "a4") -> list[Page]:
     for panel in book.panels:
         picture = _picture_size(panel)
         lines = list(_lines(panel, inner.width - WIDE - GAP, fonts))
-        high = max(picture[1] + 2 * SMALL * LEADING, sum(line.box.height for line in lines))
+        high = max(picture[1] + UNDER, sum(line.box.height for line in lines))
         if top + min(high, inner.height) > inner.bottom and top > inner.top:
             pages.append([])
             top = inner.top
@@ -33,14 +34,14 @@ def storyboard_pages(book: Book, fonts: Fonts, size: str = "a4") -> list[Page]:
             left, beside = inner.right - WIDE, inner.left
         box = Box(left + (WIDE - picture[0]) / 2, top, *picture)
         pages[-1] += [Picture(box, panel), Shape(box, line=0.8), *_under(panel, box, left, fonts)]
-        end, down = top + picture[1] + 2 * SMALL * LEADING, top
+        end, down = top + picture[1] + UNDER, top
         for line in lines:
             if down + line.box.height > inner.bottom:
                 pages.append([])
                 down = end = inner.top
             placed = Box(beside, down, line.box.width, line.box.height)
             pages[-1].append(
-                Words(placed, line.lines, line.font, line.size, line.align, line.colour)
+                Words(placed, line.lines, line.font, line.size, line.align, line.colour, line.text)
             )
             down += line.box.height
         top = max(end, down) + GAP
@@ -55,13 +56,13 @@ def _picture_size(panel: Panel) -> tuple[float, float]:
 def _under(panel: Panel, box: Box, left: float, fonts: Fonts) -> Iterator[Item]:
     """Number and seconds, and in small print the seed, below the picture."""
     scene = f"{panel.scene.id}, " if panel.scene.id else ""
-    told: list[tuple[str, str, float, Align]] = [
-        (f"{panel.number}   {panel.seconds:g} s", INK, TEXT, "left"),
-        (f"{scene}seed {panel.seed}", GREY, SMALL, "right"),
-    ]
-    for text, colour, size, align in told:
-        place = Box(left, box.bottom + 3, WIDE, size * LEADING)
-        yield Words(place, [text], fonts.of(text), size, align, colour)
+    told = [(f"{panel.number}   {panel.seconds:g} s", INK, TEXT)]
+    told += [(f"{scene}seed {panel.seed}", GREY, SMALL)]
+    top = box.bottom + 3
+    for text, colour, size in told:
+        place = Box(left, top, WIDE, size * LEADING)
+        yield Words(place, [text], fonts.of(text), size, colour=colour)
+        top += size * LEADING
 
 
 def _lines(panel: Panel, width: float, fonts: Fonts) -> Iterator[Words]:
@@ -78,15 +79,17 @@ def _lines(panel: Panel, width: float, fonts: Fonts) -> Iterator[Words]:
     for name, texts in parts.items():
         if not any(texts):
             continue
-        lines = [line for text in texts for line in wrap(text, fonts.of(text), TEXT, width)]
-        yield _line(name, SMALL, width, fonts, GREY)
-        for number, line in enumerate(lines, 1):
-            yield _line(line, TEXT, width, fonts, INK, PART if number == len(lines) else 0.0)
+        lines = [(line, text) for text in texts for line in wrap(text, fonts.of(text), TEXT, width)]
+        yield _line(name, name, SMALL, width, fonts, GREY)
+        for number, (line, text) in enumerate(lines, 1):
+            after = PART if number == len(lines) else 0.0
+            yield _line(line, text, TEXT, width, fonts, INK, after)
 
 
 def _line(
-    text: str, size: float, width: float, fonts: Fonts, colour: str, after: float = 0.0
+    line: str, text: str, size: float, width: float, fonts: Fonts, colour: str, after: float = 0.0
 ) -> Words:
+    """A line of ``text``."""
     align: Align = "right" if leftward(text) else "left"
     box = Box(0, 0, width, size * LEADING + after)
-    return Words(box, [text], fonts.of(text), size, align, colour)
+    return Words(box, [line], fonts.of(text), size, align, colour, text)
