@@ -82,7 +82,8 @@ def _set(
 ) -> list[Item]:
     """The rows on a page, as high as the page where it is nearly full; ``left`` takes what has no room."""
     free = room.height - GUTTER * (len(rows) - 1)
-    stretch = min(free / sum(row.height for row in rows), 1.25)
+    stretch = free / sum(row.height for row in rows)
+    stretch = stretch if stretch < 1.2 else 1.0  # a page that is not full stays so
     items: list[Item] = []
     top = room.top
     for row in rows:
