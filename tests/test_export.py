@@ -17,6 +17,7 @@ from identitystory.cli.main import main
 from identitystory.pages.book import read_book
 from identitystory.pages.comic import comic_pages
 from identitystory.pages.export import MAKERS, Wanted, export
+from identitystory.pages.finish import Marking
 from identitystory.pages.fonts import leftward, open_fonts, visual, wrap
 from identitystory.pages.sheet import Picture, Shape, Words
 from identitystory.pages.subtitles import cues
@@ -114,7 +115,7 @@ def test_every_picture_of_an_epub_has_its_words_and_no_metadata(made):
         for image in images:
             picture = Image.open(archive.open(f"book/{image.get('src')}"))
             assert picture.size == (64, 64)
-            assert not picture.text
+            assert "identitystory" not in picture.text
         package = archive.read("book/package.opf").decode()
     assert 'page-progression-direction="ltr"' in package
 
@@ -147,7 +148,7 @@ def test_a_web_page_asks_for_nothing_outside_of_it(made):
     assert page.alts[1] == "Mara and Tom meet"
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert set(re.findall(r"url\((.{10})", text)) <= {"data:font/"}
-    assert "script" not in page.tags
+    assert re.findall(r"<script[^>]*>", text) == ['<script type="application/rdf+xml">']  # the mark
     assert "dusk" not in page.tags
 
 
@@ -304,6 +305,22 @@ def test_mistakes_are_one_line(run, tmp_path, capsys):
         code, said = told(capsys, *arguments)
         assert (code, said.count("\n")) == (2, 1), (arguments, said)
         assert words in said
+
+
+def test_every_export_says_that_a_model_made_it_unless_it_is_not_to(run, made, tmp_path):
+    marked = {name for name, content in made.items() if b"rainedAlgorithmicMedia" in content}
+    assert {
+        name for name in made if name.partition(".")[2] not in ("srt", "vtt", "otio", "edl")
+    } == marked
+    bare = tmp_path / "a.html"
+    export(run, Wanted("html", bare, marking=Marking(marks=False)))
+    assert b"lgorithmicMedia" not in bare.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(made["comic.epub"])) as archive:
+        assert b"rainedAlgorithmicMedia" in archive.read("book/pictures/0002.png")
+    assert (
+        "not to carry" in (run / "events.jsonl").read_text()
+        or "mark" in (run / "events.jsonl").read_text()
+    )
 
 
 def test_a_scene_that_is_not_painted_is_left_out_and_told(tmp_path, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from .options import Run, say, tell
+from .options import Marks, Run, say, tell
 
 File = Annotated[Path, "FILE"]
 
@@ -24,6 +24,7 @@ def export(
     language: Annotated[str, "TAG"] = "en",
     timings: File | None = None,
     codec: Literal["av1", "vp9", "h264"] = "av1",
+    marks: Marks,
 ) -> int:
     """Hand out a run as a comic, a storyboard, a book, a film or a cut.
 
@@ -46,9 +47,10 @@ def export(
     """
     from ..pages.export import Wanted
     from ..pages.export import export as made
+    from ..pages.finish import Marking
 
-    times = int(enlarge or 1)
-    wanted = Wanted(as_, out, order, page, times, font, language, timings, codec)
+    times, how = int(enlarge or 1), Marking(marks.marks is not False, marks.signer())
+    wanted = Wanted(as_, out, order, page, times, font, language, timings, codec, how)
     files, told = made(run, wanted)
     for sentence in told:
         tell(f"identitystory: {sentence}")

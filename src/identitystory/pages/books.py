@@ -115,7 +115,7 @@ _COMIC_INFO = Template("""<?xml version="1.0" encoding="utf-8"?>
 def html(book: Book, pages: Sequence[Page]) -> bytes:
     """One file that asks for nothing outside of it."""
     data = lambda kind, content: f"data:{kind};base64,{b64encode(content).decode()}"
-    pictures = {p.number: data("image/png", png(p.picture())) for p in book.panels}
+    pictures = {p.number: data("image/png", png(p.picture(), None)) for p in book.panels}
     sections = [
         f'<section class="page" aria-label="{number}">\n'
         f"{web.inside(page, lambda p: pictures[p.number], web.share_of(page.width))}\n</section>"
@@ -135,7 +135,7 @@ def html(book: Book, pages: Sequence[Page]) -> bytes:
 def epub(book: Book, pages: Sequence[Page]) -> bytes:
     """An EPUB 3 of fixed layout."""
     fonts = web.fonts_on(pages)
-    files = {f"pictures/{p.number:04d}.png": png(p.picture()) for p in book.panels}
+    files = {f"pictures/{p.number:04d}.png": png(p.picture(), None) for p in book.panels}
     files |= {f"fonts/{font.name}.ttf": font.content for font in fonts}
     style = web.font_faces(fonts, lambda f: f"fonts/{f.name}.ttf") + web.STYLE
     size = f"width: {pages[0].width:g}px; height: {pages[0].height:g}px"
@@ -175,7 +175,7 @@ def epub(book: Book, pages: Sequence[Page]) -> bytes:
 
 def cbz(book: Book, pages: Sequence[Page]) -> bytes:
     """Pages as pictures in a zip, with what comic readers want to know."""
-    files = {f"{n:03d}.png": png(raster(page)) for n, page in enumerate(pages, 1)}
+    files = {f"{n:03d}.png": png(raster(page), None) for n, page in enumerate(pages, 1)}
     manga = "YesAndRightToLeft" if book.order == "rtl" else "No"
     info = _COMIC_INFO.substitute(_told(book), count=len(pages), manga=manga)
     return _zip({"ComicInfo.xml": info.encode(), **files})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .book import Masks, Order, Panel
 from .fonts import Font, Fonts, leftward, pieces, wrap
 from .ground import CELL, Grid, Ground, counted, crop_of, ground, sums
-from .sheet import LEADING, Box, Item, Picture, Point, Shape, Words
+from .sheet import LEADING, Align, Box, Item, Picture, Point, Shape, Words
 
 LARGE = (10.0, 9.0, 8.0)  # points; smaller ones where nothing else fits
 SMALL = (7.0,)
@@ -244,7 +244,7 @@ def _below(
         height = len(lines) * 9.0 * LEADING + 2
         if high + height > MOST_BELOW * box.height:
             return set_, list(spoken[number:])
-        align = "right" if leftward(text) else "left"
+        align: Align = "right" if leftward(text) else "left"
         set_.append(Words(Box(box.left + 2, 0, box.width - 4, height), lines, font, 9.0, align))
         high += height
     return set_, []

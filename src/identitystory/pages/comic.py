@@ -10,7 +10,7 @@ from .book import Book, Panel
 from .bubbles import Spoken, filled
 from .colophon import footed, headed
 from .fonts import Fonts, leftward, wrap
-from .sheet import GREY, LEADING, SIZES, Box, Item, Page, Words
+from .sheet import GREY, LEADING, SIZES, Align, Box, Item, Page, Words
 
 MARGIN, GUTTER = 34.0, 8.0
 ROWS = 3  # to a page
@@ -37,7 +37,8 @@ def comic_pages(book: Book, fonts: Fonts, size: str = "a4") -> list[Page]:
     while rows:
         items, room = headed(book, fonts, inner) if not pages else ([], inner)
         count = _fitting(rows, room)
-        items += _set(book, rows[:count], room, fonts, left := [])
+        left: list[tuple[Panel, Spoken]] = []
+        items += _set(book, rows[:count], room, fonts, left)
         pages.append(items)
         pages += _continued(left, inner, fonts)
         rows = rows[count:]
@@ -107,7 +108,7 @@ def _continued(left: Sequence[tuple[Panel, Spoken]], room: Box, fonts: Fonts) ->
     for panel, (who, says) in left:
         text = f"{panel.number}. {who}: {says}" if who else f"{panel.number}. {says}"
         font = fonts.of(text)
-        align = "right" if leftward(text) else "left"
+        align: Align = "right" if leftward(text) else "left"
         for line in wrap(text, font, 10.0, room.width):
             if top + 10.0 * LEADING > room.bottom:
                 pages.append([])

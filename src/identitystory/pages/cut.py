@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +71,8 @@ def read_timings(path: Path, book: Book) -> tuple[dict[int, float], list[str]]:
         ConfigError: it is no OTIO or EDL file, none of its clips is a panel's, or one stands too long.
     """
     timeline = _read(path)
-    names: Mapping[str, int] = {panel.label: panel.number for panel in book.panels}
-    names = {f"{panel.number:03d}": panel.number for panel in book.panels} | names
+    names = {f"{panel.number:03d}": panel.number for panel in book.panels}
+    names |= {panel.label: panel.number for panel in book.panels}
     found: dict[int, float] = {}
     strange: list[str] = []
     for clip in timeline.find_clips():

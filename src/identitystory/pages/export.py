@@ -16,7 +16,7 @@ from . import books, cut, film, subtitles
 from .book import Book, Order, read_book
 from .comic import comic_pages
 from .contact import contact_pages
-from .finish import written
+from .finish import Marking, hand_out
 from .fonts import Fonts, open_fonts
 from .pdf import pdf
 from .storyboard import storyboard_pages
@@ -39,6 +39,7 @@ class Wanted:
         language: of the words, a BCP 47 tag.
         timings: a cut whose seconds stand instead of the story's.
         codec: of a film.
+        marking: what the file says of who made it.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Wanted:
     language: str = "en"
     timings: Path | None = None
     codec: film.Codec = "av1"
+    marking: Marking = Marking()  # noqa: RUF009
 
 
 @dataclass(frozen=True)
@@ -121,12 +123,11 @@ def export(root: Path, wanted: Wanted) -> tuple[list[Path], list[str]]:
     if maker.written is not None:
         fonts = open_fonts(wanted.font, comic=maker.written)
         told += fonts.told(book.texts)
-    content = maker.make(book, fonts, wanted, out)
-    files = [written(out, content, root)]
+    files = {out: maker.make(book, fonts, wanted, out)}
     if wanted.kind == "mp4":
-        for suffix, make in ((".srt", subtitles.srt), (".vtt", subtitles.vtt)):
-            files.append(written(out.with_suffix(suffix), make(book), root))
-    return files, told
+        files |= {out.with_suffix(".srt"): subtitles.srt(book)}
+        files |= {out.with_suffix(".vtt"): subtitles.vtt(book)}
+    return hand_out(files, root, wanted.marking), told
 
 
 def _enlarged(root: Path, times: int) -> None:

@@ -1,32 +1,50 @@
-"""The one place by which files leave: where each gets its mark as a generated one, and is written."""
+"""The one place by which files leave: each gets its mark, and its signature, and is written."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..runs.files import write_whole
+from ..marks.manifest import Certificate, handed_out
+from ..marks.mark import KINDS
+from ..runs.claims import claim_of
+from ..runs.events import Warned, log_line
+from ..runs.files import append_line, write_whole
+from ..runs.folder import RunFolder
+from ..runs.strip import UNMARKED
 
 
-def finished(content: bytes, kind: str, run: Path) -> bytes:
-    """The file with the mark of what a model made; ``content`` where its kind takes none.
+@dataclass(frozen=True)
+class Marking:
+    """How files are marked.
 
-    Args:
-        content: of the whole file.
-        kind: ``pdf``, ``epub``, ``cbz``, ``html``, ``mp4`` or ``gif``; others are text.
-        run: the folder that it was made from, whose choice about marks holds.
+    Attributes:
+        marks: whether they say that a trained algorithm made them.
+        signer: who signs them; None is nobody.
     """
-    return content
+
+    marks: bool = True
+    signer: Certificate | None = None
 
 
-def written(path: Path, content: bytes, run: Path) -> Path:
-    """Writes ``content`` at ``path``, whole or not at all, with its mark; ``path``.
+def hand_out(files: Mapping[Path, bytes], run: Path, how: Marking) -> list[Path]:
+    """Writes files that were made from ``run``, each whole or not at all, with its mark; their paths.
 
-    A file inside of ``run`` is reached through no link.
+    Kinds of text (subtitles, cuts) take no mark. A file inside of ``run`` is reached through no link.
+    Files without marks are told in the run's log.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: one cannot be written.
     """
-    root = run if path.resolve().is_relative_to(run.resolve()) else None
-    where = run / path.resolve().relative_to(run.resolve()) if root else path
-    write_whole(where, finished(content, path.suffix[1:].lower(), run), root)
-    return path
+    claim = claim_of(run) if how.marks else None
+    for path, content in files.items():
+        kind = path.suffix[1:].lower()
+        if kind in KINDS:
+            content = handed_out(content, kind, claim, how.signer)
+        within = path.resolve().is_relative_to(run.resolve())
+        where = run / path.resolve().relative_to(run.resolve()) if within else path
+        write_whole(where, content, run if within else None)
+    if not how.marks:
+        append_line(RunFolder(run).events, log_line(Warned(UNMARKED), {}), run)
+    return list(files)
