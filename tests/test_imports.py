@@ -21,7 +21,7 @@ LAYERS = [
     {"pipeline", "models", "metrics"},
     {"methods"},
     {"runs", "testing"},
-    {"api", "experiments", "studio"},
+    {"api", "experiments", "pages", "studio"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -231,9 +231,13 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
         (
             'scene = ["x"]\n' + HEAD,
             "story.toml: scene 1 must be a table with 'prompt', 'id', 'size', 'aspect', "
-            "'negative', 'wears', 'caption', 'dialogue', not 'x'",
+            "'negative', 'wears', 'caption', 'dialogue', 'shot', 'camera', 'notes', 'seconds', not 'x'",
         ),
         (HEAD + SCENE * 1001, "story.toml: there are 1,001 scenes; at most 1,000 are taken"),
+        (
+            HEAD + SCENE + "seconds = 0\n",
+            "story.toml: scene 1: 'seconds' is 0; it must be a number from 0.5 to 600",
+        ),
         (
             HEAD + SCENE + 'id = "3rd"\n',
             "story.toml: scene 1: 'id' is '3rd'; it must be a letter, then letters, digits, - and _",

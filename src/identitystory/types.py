@@ -8,7 +8,7 @@ H x W an image in pixels.
 from __future__ import annotations
 
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,6 +60,10 @@ class Scene:
         caption: for a page; no model reads it.
         dialogue: likewise, (name, what they say).
         id: a name by which its run knows it again when its words change; empty is none.
+        shot: for a storyboard, like what follows: ``close-up``; no model reads it.
+        camera: ``slow push in``.
+        notes: for those who work on it.
+        seconds: that it stands in an animatic; 0 is as long as reading its words takes.
     """
 
     prompt: str
@@ -71,6 +75,15 @@ class Scene:
     caption: str = ""
     dialogue: Pairs = ()
     id: str = ""
+    shot: str = ""
+    camera: str = ""
+    notes: str = ""
+    seconds: float = 0.0
+
+    @property
+    def bare(self) -> Scene:
+        """The scene without what no model reads."""
+        return replace(self, caption="", dialogue=(), shot="", camera="", notes="", seconds=0.0)
 
 
 @dataclass(frozen=True)
@@ -233,17 +246,8 @@ def guided(i: int, t: int, interval: Interval) -> bool:
     return low - 1e-9 <= elapsed < high - 1e-9
 
 
-_MAY_LACK = {
-    "shape",
-    "id",
-    "negative",
-    "wears",
-    "words_only",
-    "caption",
-    "dialogue",
-    "locations",
-    "loras",
-}
+_MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
+_MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:

@@ -151,7 +151,9 @@ def _option(name: str, kind: Any, default: Any, words: str) -> Option:
         told["action"] = "append"
     if needed:
         told["required"] = True
-    return Option(f"--{name.replace('_', '-')}", needed, told)
+    if name.endswith("_"):  # a word of Python's own, as --as is
+        told["dest"] = name
+    return Option(f"--{name.rstrip('_').replace('_', '-')}", needed, told)
 
 
 def whole(given: str) -> int:

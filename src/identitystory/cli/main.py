@@ -14,6 +14,7 @@ from ..errors import one_line
 from . import (
     commands,
     experiments,
+    exporting,
     importing,
     judging,
     marking,
@@ -41,6 +42,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "verify": marking.verify,
     "sign": marking.sign,
     "certificate": marking.certificate,
+    "export": exporting.export,
     "bench": experiments.bench,
     "judge": judging.judge,
     "study": commands.Group(

@@ -24,7 +24,7 @@ from ..errors import ModelError
 from ..models.files.names import with_loras
 from ..story.file import file_stem
 from ..story.plain import plain_json
-from ..story.schema import ID, MAX_ID
+from ..story.schema import ID, MAX_ID, MAX_SECONDS
 from ..types import Story
 
 Line = Annotated[str, Field(max_length=4096)]
@@ -56,6 +56,8 @@ def _story(values: Any) -> Story:
     ids = [scene.id for scene in story.scenes if scene.id]
     if len(set(ids)) < len(ids) or not all(len(i) <= MAX_ID and re.fullmatch(ID, i) for i in ids):
         raise ValueError("two scenes have one id, or an id is none")
+    if not all(0 <= scene.seconds <= MAX_SECONDS for scene in story.scenes):
+        raise ValueError(f"a scene stands more than {MAX_SECONDS} seconds, or less than none")
     if not story.scenes:
         raise ValueError("it has no scenes")
     try:

@@ -233,7 +233,7 @@ def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sized_story(request: RunRequest, model: ModelFacts) -> Story:
-    """What is painted of the request's story: no captions, nothing that its scenes hold already.
+    """What is painted of the request's story: no words for pages, nothing that its scenes hold already.
 
     Each scene has its size in pixels where that is not the model's own. A scene's own shape comes
     first, then the request's, then the story's.
@@ -245,7 +245,7 @@ def sized_story(request: RunRequest, model: ModelFacts) -> Story:
     for scene in request.story.scenes:
         shape = scene.shape or request.shape or request.story.shape
         shape = in_pixels(shape, model, request.model)
-        scenes.append(replace(scene, shape=shape, caption="", dialogue=()))
+        scenes.append(replace(scene.bare, shape=shape))
     people = tuple(replace(c, wears="") for c in request.story.characters)
     bare = replace(request.story, shape="", negative="", locations=(), loras=())
     return replace(bare, characters=people, scenes=tuple(scenes))

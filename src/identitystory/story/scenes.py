@@ -86,6 +86,10 @@ def scene_of(entry: SceneEntry, story: Story, source: str, number: int) -> Scene
         caption=line(entry.caption, f"{place}: 'caption'"),
         dialogue=lines,
         id=entry.id or "",
+        shot=line(entry.shot, f"{place}: 'shot'"),
+        camera=line(entry.camera, f"{place}: 'camera'"),
+        notes=line(entry.notes, f"{place}: 'notes'"),
+        seconds=entry.seconds or 0.0,
     )
 
 

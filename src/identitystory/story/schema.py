@@ -25,6 +25,8 @@ MAX_LOCATIONS = 100
 MAX_ID = 40
 MAX_LORAS = 10
 MAX_NAME_OF_FILE = 200
+MAX_SHOT = 200
+MAX_SECONDS = 600
 ID = r"^[^\W\d_][\w-]*$"
 # Never a way out of the story's folder.
 LORA = r"^\w[\w .-]*(/\w[\w .-]*)*\.safetensors(:-?\d+(\.\d+)?)?$"
@@ -102,6 +104,21 @@ class SceneEntry(BaseModel):
     )
     dialogue: list[LineEntry] = Field(
         default=[], max_length=MAX_LINES, description="Who says what, in order; no model reads it."
+    )
+    shot: str = Field(
+        default="", max_length=MAX_SHOT, description="For a storyboard: 'close-up'; not painted."
+    )
+    camera: str = Field(
+        default="", max_length=MAX_SHOT, description="Likewise: 'slow push in'; not painted."
+    )
+    notes: str = Field(
+        default="", max_length=MAX_CAPTION, description="Likewise, for those who work on it."
+    )
+    seconds: float | None = Field(
+        default=None,
+        ge=0.5,
+        le=MAX_SECONDS,
+        description="How long the picture stands in an animatic; left out, as long as reading takes.",
     )
 
 
@@ -182,6 +199,8 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
         return f"{field} must be text, not {_shown(value)}"
     if kind == "bool_type":
         return f"{field} must be true or false, not {_shown(value)}"
+    if kind in ("float_type", "greater_than_equal", "less_than_equal", "finite_number"):
+        return f"{field} is {_shown(value)}; it must be a number from 0.5 to {MAX_SECONDS}"
     if kind == "list_type":
         how = f"[[{key}]], with two brackets" if len(loc) == 1 else '[{who = "Mara", says = "Yes"}]'
         return f"{field} must be a list of tables; write {how}"
