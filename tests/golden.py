@@ -24,7 +24,9 @@ FEW = Overrides(steps=4, portraits=32)
 def make(folder: Path, method: str) -> None:
     """One run, without what is made of its pictures."""
     shutil.rmtree(folder, ignore_errors=True)
-    request = new_request(load_story(str(STORY)), folder, FEW, method=method, device="cpu", dtype="float32")
+    request = new_request(
+        load_story(str(STORY)), folder, FEW, method=method, device="cpu", dtype="float32"
+    )
     for _ in Service().run(request):
         pass
     for made in (folder / "sheet.png", folder / ".lock"):

@@ -1,6 +1,5 @@
 """A locked picture stays as it is, whatever becomes of its scene."""
 
-import json
 from dataclasses import replace
 
 import pytest

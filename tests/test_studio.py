@@ -278,7 +278,15 @@ def test_nothing_to_paint_is_said(desk):  # noqa: F811
     assert "there is no scene 6" in told["error"]["message"]
 
 
-def test_what_is_not_installed_is_said_in_one_line(desk):  # noqa: F811
+def test_a_story_is_handed_out_as_a_comic(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    answer = desk.client.get(f"{desk.path(story)}/export/comic")
+    assert (answer.status_code, answer.content[:5]) == (200, b"%PDF-")
+    assert all(kind["there"] for kind in desk.client.get("/api/options").json()["exports"])
+
+
+def test_what_is_not_installed_is_said_in_one_line(desk, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("identitystory.studio.exporting.find_spec", lambda name: None)
     story = desk.painted(desk.new())
     for path in (f"{desk.path(story)}/export/comic", "/api/characters"):
         answer = desk.client.get(path)

@@ -17,7 +17,7 @@ from . import told
 from .asked import EXPORTS, MODELS, EditsAsked, SaveAsked, SettingsAsked, TextAsked
 from .desk import Desk
 from .edits import edited
-from .exporting import EXPORTER
+from .exporting import there
 from .library import Settings, TooLargeError
 from .texts import NEW, imported, problem_of, story_of
 
@@ -42,7 +42,7 @@ def routes(desk: Desk) -> APIRouter:
         from ..methods.registry import METHODS
         from ..presets import PRESETS
 
-        exports = [{"kind": kind, "there": EXPORTER is not None} for kind in EXPORTS]
+        exports = [{"kind": kind, "there": there(kind)} for kind in EXPORTS]
         return {
             "version": __version__,
             "presets": list(PRESETS),
