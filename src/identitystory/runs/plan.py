@@ -277,7 +277,9 @@ def make_record(
             "method": request.method,
             "only": list(request.only),
             "paint": request.paint,
-            **{k: v for k in ("shape", "source", "locked") if (v := getattr(request, k))},
+            **{
+                k: v for k in ("shape", "source", "locked", "unknown") if (v := getattr(request, k))
+            },
             **({"max_takes": m} if (m := request.max_takes) != MAX_TAKES else {}),
             **{k: False for k in ("metadata", "marks") if not getattr(request, k)},
         },

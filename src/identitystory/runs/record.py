@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -94,6 +94,7 @@ class Asked(_Told):
     method: Line = ""
     shape: Line = ""
     source: Line = ""
+    unknown: Literal["", "refuse", "replace"] = ""
     max_takes: Annotated[int, Field(ge=0)] = 0
     metadata: bool = True
     marks: bool = True
