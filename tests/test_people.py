@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
+from benchmarks.heads import Tally, records
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ModelError
 from identitystory.injection import make_template
@@ -271,3 +272,15 @@ def test_what_the_page_says(story):
     story = replace(story, scenes=(scene,))
     assert caption(story, 0, {}) == "001  Mara reads"
     assert caption(story, 0, {"people": 2}) == "001  Mara reads [people: 2 seen, 1 meant]"
+
+
+# --- The script that holds it against drawings ------------------------------------------------------
+
+
+def test_a_tally_tells_right_masks_from_wrong_ones_and_kept_from_refused():
+    whole, cheek = area(PERSON, CHEEK)
+    tally = Tally()
+    tally.add(torch.stack([whole & ~cheek, cheek]), area(HEAD), area(PERSON, BESIDE))
+    assert tally.counted == {1: 1}
+    assert tally.masks == {"right, kept": 1, "wrong, refused": 1}
+    assert [len(r.people) for r in records("held_out", 0, 2)] == [0, 0]
