@@ -156,9 +156,8 @@ def main() -> None:
         for n, who in enumerate(adults(options.people)):
             story = inline_story([f"A: {who}"], said, title=f"{n}")
             few = Overrides(portraits=options.portraits)
-            run = new_request(
-                story, options.out / f"{n:02d}", few, method=options.method, model=options.model
-            )
+            more = {"method": options.method, "model": options.model}
+            run = new_request(story, options.out / f"{n:02d}", few, seed=n, **more)
             make_run(run, service)
             for index, scene in enumerate(story.scenes):
                 picture = read_picture(RunFolder(run.out).frame(index), run.out).convert("RGB")
