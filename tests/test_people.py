@@ -16,7 +16,10 @@ from identitystory.methods.method import find_cast
 from identitystory.pipeline import find_template, paint
 from identitystory.protocols import ModelFacts
 from identitystory.runs.events import FrameReady, Warned
-from identitystory.runs.people import caption, note, told, told_by
+from identitystory.runs.files import write_png
+from identitystory.runs.folder import RunFolder
+from identitystory.runs.people import caption, note, told, told_before, told_by
+from identitystory.runs.plan import Part
 from identitystory.runs.request import RunRequest
 from identitystory.runs.service import Service
 from identitystory.seeds import attempt_seed
@@ -284,3 +287,14 @@ def test_a_tally_tells_right_masks_from_wrong_ones_and_kept_from_refused():
     assert tally.counted == {1: 1}
     assert tally.masks == {"right, kept": 1, "wrong, refused": 1}
     assert [len(r.people) for r in records("held_out", 0, 2)] == [0, 0]
+
+
+def test_what_is_known_comes_from_run_json_and_of_a_chosen_take_from_the_picture(tmp_path):
+    folder, part = RunFolder(tmp_path), Part("frames/001", "k" * 16, 0, dict)
+    write_png(folder.frame(0), Image.new("RGB", (4, 4)), {"key": part.key, "people": 3}, tmp_path)
+    parts = {"frames/002": {"key": part.key, "state": "done", "people": 2, "missing": ["Mara"]}}
+    by_record = told_before({"parts": parts}, folder, [part], {part.name})
+    assert by_record == {part.name: {"people": 2, "missing": ["Mara"]}}
+    for record in (None, {"parts": {"frames/001": {"key": "other", "state": "done", "people": 2}}}):
+        assert told_before(record, folder, [part], {part.name}) == {part.name: {"people": 3}}
+    assert told_before(None, folder, [part], set()) == {}

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -77,15 +78,14 @@ class Run:
         folder: RunFolder,
         frames: Found,
         emit: Emit,
+        record: dict[str, Any] | None = None,
     ) -> None:
         self.load, self.request, self.model = load, request, model
         self.plan, self.folder, self.emit_outside = made, folder, emit
         self.spoilt: list[Path] = []
         done = finished_parts(folder, made, frames, self.spoilt.append)
         self.state = dict.fromkeys(done, "done")
-        there = ((n, p.name) for n, p in enumerate(made.frames) if p.name in done)
-        facts = ((name, files.read_png_facts(folder.frame(n), folder.root)) for n, name in there)
-        self.told = {name: people.told_by(said) for name, said in facts}  # of who is in each
+        self.told = people.told_before(record, folder, made.frames, done)  # of who is in each
         self.backend: Backend | None = None
         self.part = ""  # that the steps now belong to
         self.waiting = 0  # frames that have a template and no picture yet

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ..types import Story
 from ..wording import crowd
-from .folder import scene_number
+from . import files
+from .folder import RunFolder, scene_number
+from .plan import Part
 
 Told = Mapping[str, Any]  # missing: names who were not found; people: how many were seen
 KEYS = ("missing", "people")
@@ -25,8 +27,22 @@ def told(missing: Sequence[str], people: int | None, meant: Sequence[int]) -> di
     return ({"missing": list(missing)} if missing else {}) | ({"people": people} if wrong else {})
 
 
+def told_before(
+    record: Mapping[str, Any] | None,
+    folder: RunFolder,
+    frames: Sequence[Part],
+    done: Collection[str],
+) -> dict[str, dict[str, Any]]:
+    """The same of the ``frames`` that are ``done``, by name: from run.json, or from a picture that is new to it."""
+    parts = (record or {}).get("parts", {}).values()
+    known = {part["key"]: part for part in parts if part.get("state") == "done"}
+    there = ((n, part) for n, part in enumerate(frames) if part.name in done)
+    read = lambda n: files.read_png_facts(folder.frame(n), folder.root)
+    return {p.name: told_by(known[p.key] if p.key in known else read(n)) for n, p in there}
+
+
 def told_by(facts: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The same of a picture that is there, from its ``facts``."""
+    """The same by the ``facts`` of a picture, or of its part in run.json."""
     return {key: facts[key] for key in KEYS if facts and facts.get(key) not in (None, [])}
 
 
