@@ -21,7 +21,7 @@ from torch import Tensor
 from identitystory.masks import clean, with_heads
 from identitystory.models.device import Room
 from identitystory.models.files.checkpoint import find_checkpoint
-from miniature.pictures.recipe import record_of
+from miniature.pictures.recipe import PER_PERSON, cast_of, record_of
 from miniature.world.captions import describe
 from miniature.world.picture import paint
 from miniature.world.records import Record
@@ -48,9 +48,10 @@ class Tally:
 
 
 def records(kind: str, people: int, count: int) -> Sequence[Record]:
-    """The first ``count`` records of a set with so many people, each of another group."""
-    every = (record_of(kind, n) for n in itertools.count())
-    return list(itertools.islice((r for r in every if len(r.people) == people), 0, 4 * count, 4))
+    """The first ``count`` records of a set with so many people, each of other people."""
+    numbers = (n for n in itertools.count() if len(cast_of(kind, n)[0]) == people)
+    step = PER_PERSON if people else 1
+    return [record_of(kind, n) for n in itertools.islice(numbers, 0, step * count, step)]
 
 
 def main() -> None:
