@@ -25,6 +25,7 @@ from . import folder as runfolder
 from .cache import Cache
 from .record import story_told
 
+MAY_BE_EMPTY = ("shape", "source", "locked", "unknown")  # and are then not in run.json
 MAX_TAKES = 1000  # all pictures of the longest story, painted anew once
 
 
