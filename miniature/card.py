@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .pictures.recipe import HELD_OUT, HELD_OUT_SCENES, KINDS
 from .pictures.sets import PictureSet, open_there
 from .training.loop import trained
 from .training.noise import GUIDANCE
+from .world import words
 from .world.records import FRAMINGS, PLACES
 
 STAGES = (
@@ -74,6 +76,34 @@ def sizes_of(sets: list[PictureSet]) -> list[str]:
     return [f"{s.spec['width']}x{s.spec['height']}" for s in sets]
 
 
+def paints() -> dict[str, list[str]]:
+    """The phrases that captions have for what is drawn, by kind: what `story.paints` holds scenes against."""
+    each = lambda *tables: sorted({p for t in tables for some in t.values() for p in some if p})
+    dyed = re.compile(r"^(?:\{[cd]\} )?(?:and \{d\} )?| (?:over|and|with) .*$")
+    bare = lambda phrase: dyed.sub("", dyed.sub("", phrase))
+    outfits = {
+        bare(p.replace("striped {c}", "striped")) for some in words.OUTFIT.values() for p in some
+    }
+    return {
+        "places": each(words.PLACE),
+        "hours": each(words.HOUR, words.OUTDOOR_HOUR),
+        "framings": each(words.FRAMING),
+        "doing": each(words.EXPRESSION, words.GESTURE),
+        "wears": sorted(outfits),
+        "things": sorted({*each(words.FEATURE), *words.LIT.values(), *words.THING.values()}),
+        "nobody": list(words.NOBODY),
+    }
+
+
+def paints_lines() -> list[str]:
+    """The card's table of them."""
+    head = "[paints]  # phrases of what it has pictures of; of others a story is warned"
+    return [
+        head,
+        *(f"{kind} = {json.dumps(said, ensure_ascii=False)}" for kind, said in paints().items()),
+    ]
+
+
 def write_card(folder: Path) -> None:
     """Data, steps, minutes, measured quality, sha256 of every weight file."""
     quoted, trained_on = json.dumps, open_there("singles", "pairs", "threes")
@@ -96,6 +126,8 @@ def write_card(folder: Path) -> None:
         f"held_out_scenes = {quoted([' / '.join(s) for s in sorted(HELD_OUT_SCENES)])}",
         f"places = {quoted(PLACES)}",
         f"framings = {quoted(FRAMINGS)}",
+        "",
+        *paints_lines(),
         "",
         "[training]  # optimizer steps, minutes on the machine below",
         f"machine = {quoted(MACHINE)}",

@@ -167,3 +167,41 @@ def test_masks_are_exclusive_on_any_weights(segmenter, image):
 def test_a_missing_segmenter_is_told(tmp_path):
     with pytest.raises(ModelError, match=r"no \.safetensors file"):
         load_clipseg(tmp_path, room=Room(torch.device("cpu")))
+
+
+# --- Heads ---------------------------------------------------------------------------------------
+
+
+def sure(*areas, chance=0.95, side=64):
+    """Logits (1, side, side) that are sure in each of the areas (top, left, bottom, right)."""
+    found = torch.full((side, side), -4.0)
+    for top, left, bottom, right in areas:
+        found[top:bottom, left:right] = torch.tensor(chance).logit()
+    return found[None]
+
+
+@pytest.fixture
+def heads_of(segmenter):
+    return lambda *logits, counts=(): segmenter.heads_of(torch.cat(logits), counts)
+
+
+ONE, OTHER, CHEEK = (8, 6, 28, 24), (8, 38, 28, 56), (16, 10, 26, 20)
+
+
+@pytest.mark.parametrize(
+    ("logits", "counts", "heads"),
+    [
+        ([sure(ONE)], [], 1),
+        ([sure(ONE, OTHER)], [], 2),
+        ([sure()], [], 0),
+        ([sure(ONE, chance=0.8)], [], 0),  # nobody was asked for, and it is not sure
+        ([sure(chance=0.8), sure(ONE, chance=0.8)], [1], 1),  # somebody was
+        ([sure(ONE), sure(ONE), sure(CHEEK, chance=0.99)], [1, 1], 1),
+        ([sure(ONE), sure(ONE), sure(OTHER)], [1, 1], 2),
+        ([sure(ONE), sure(ONE, OTHER)], [2], 2),  # two of one description
+    ],
+)
+def test_heads_are_those_asked_for_and_others_that_are_sure(heads_of, logits, counts, heads):
+    found = heads_of(*logits, counts=counts)
+    assert len(found) == heads
+    assert not (found.sum(dim=0) > 1).any()

@@ -21,6 +21,8 @@ from identitystory.models.segment.grounded_sam import (
     in_order,
 )
 from identitystory.models.segment.parts import CLIPSEG, GROUNDED_SAM, joined
+from identitystory.testing import check_segmenter
+from identitystory.types import Segmentation
 from tests.toy import toy_checkpoint, write_toy_grounded  # noqa: F401
 
 GIRL, MAN = "a young woman with dark hair", "an old man with a grey beard"
@@ -265,3 +267,38 @@ def test_a_checkpoint_with_detector_and_sam_paints(toy, folder, tmp_path):
 def test_descriptions_longer_than_the_detector_reads_are_refused(segmenter, image):
     with pytest.raises(PromptError, match=r"\d+ tokens together; the detector reads 64"):
         segmenter.segment(image, ["a woman " * 40])
+
+
+# --- Heads ---------------------------------------------------------------------------------------
+
+
+def test_heads_are_the_boxes_for_the_word_each_once_and_none_below_the_threshold(
+    segmenter, image, monkeypatch
+):
+    boxes = [(4, 4, 20, 24), (5, 4, 20, 24), (40, 2, 56, 22), (24, 30, 36, 46)]
+    asked, scores = [], torch.tensor([[0.9, 0.8, 0.5, 0.29]])
+
+    def seen(picture, phrases, nouns):
+        asked.append((phrases, nouns))
+        return torch.tensor(boxes).float(), scores, scores
+
+    def outlined(picture, corners, given, found, outcomes):
+        assert len(given) == len(found) == len(outcomes)
+        masks = torch.zeros(len(found), picture.height, picture.width, dtype=torch.bool)
+        for mask, box in zip(masks, found, strict=True):
+            left, top, right, bottom = map(int, corners[box])
+            mask[top:bottom, left:right] = True
+        return Segmentation(masks)
+
+    monkeypatch.setattr(segmenter, "boxes", seen)
+    monkeypatch.setattr(segmenter, "_outlined", outlined)
+    heads = segmenter.heads(image, [GIRL])
+    assert asked == [(["head"], ["head"])]
+    assert sorted(heads.flatten(1).sum(dim=1).tolist()) == [320, 320]
+    scores[:] = 0.2
+    assert segmenter.heads(image, []).shape == (0, image.height, image.width)
+
+
+def test_heads_keep_their_contract_at_toy_size(segmenter, image, monkeypatch):
+    monkeypatch.setattr(segmenter, "thresholds", (0.0,))
+    check_segmenter(segmenter, images=[image], phrases=(GIRL, MAN))

@@ -11,12 +11,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from . import masks
 from .config import InjectionConfig
 from .errors import ConfigError, ModelError
-from .protocols import Conditioning, FusesAgain, IdentityGenerator, ImageGenerator, Segmenter
+from .protocols import (
+    Conditioning,
+    FindsHeads,
+    FusesAgain,
+    IdentityGenerator,
+    ImageGenerator,
+    Segmenter,
+)
 from .sampling import first_noise, trajectory, unwatched
 from .types import Prompt, Template
 
@@ -36,7 +44,8 @@ def make_template(
 
     Args:
         G: the general generator.
-        segmenter: finds the characters; not asked when the cast is empty.
+        segmenter: finds the characters; not asked for any when the cast is empty. If it
+            `protocols.FindsHeads`, a mask that holds no head is nobody's.
         prompt: what is painted.
         cast: names of the characters in it.
         phrases: what to look for, one a character of ``cast``, in that order.
@@ -52,9 +61,11 @@ def make_template(
         raise ValueError(f"{len(phrases)} phrases for a cast of {len(cast)}")
     z = kept_latents(G, [prompt])[0] if latents is None else latents
     image = G.decode(z[:1])[0]
+    heads = heads_in(segmenter, image, phrases)
+    people = None if heads is None else len(heads)
     if not cast:
         nobody = torch.zeros(0, image.height, image.width, dtype=torch.bool)
-        return Template(image, z, nobody, (), prompt.seed)
+        return Template(image, z, nobody, (), prompt.seed, people)
     options: dict[str, Any] = {} if fallbacks is None else {"fallbacks": fallbacks}
     segmentation = segmenter.segment(image, phrases, **options)
     found = segmentation.masks.cpu().bool()
@@ -65,8 +76,22 @@ def make_template(
         )
     areas = torch.tensor(segmentation.areas) if segmentation.areas else None
     M = masks.clean(found, margin=margin, areas=areas)  # Eq. 5
+    M = M if heads is None else masks.with_heads(M, heads)
     missing = tuple(name for name, M_j in zip(cast, M, strict=True) if not M_j.any())
-    return Template(image, z, M, missing, prompt.seed)
+    return Template(image, z, M, missing, prompt.seed, people)
+
+
+def heads_in(segmenter: Segmenter, image: Image.Image, phrases: Sequence[str]) -> Tensor | None:
+    """As `protocols.FindsHeads`; None where the segmenter knows none."""
+    if not isinstance(segmenter, FindsHeads):
+        return None
+    heads = segmenter.heads(image, phrases)
+    if heads.shape[1:] != (image.height, image.width):
+        raise ModelError(
+            f"the segmenter gave heads of shape {tuple(heads.shape)} for a picture of "
+            f"{image.height} x {image.width}; it must give one mask a head."
+        )
+    return heads.cpu().bool()
 
 
 def kept_latents(G: ImageGenerator, prompts: Sequence[Prompt]) -> list[Tensor]:

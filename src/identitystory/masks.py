@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .errors import ConfigError
 
+HEAD_FILL = 0.4  # of the box around a head; an ellipse fills .79
+HEAD_LONG = 2.5  # long hair and all
+
 
 def dilate(masks: Tensor, radius: int) -> Tensor:
     """Dilate(M, K) of Eq. 8: each mask grown by ``radius`` pixels, a square of side 2·radius+1.
@@ -117,6 +120,45 @@ def largest_component(mask: Tensor) -> Tensor:
     for run in np.nonzero(roots == winner)[0]:
         result[rows[run], starts[run] : ends[run]] = True
     return torch.from_numpy(result).to(mask.device)
+
+
+def distinct_heads(masks: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """Those of ``masks`` (H, W) that are shaped like a head, each head once: (n, H, W) bool, exclusive.
+
+    A head fills ``HEAD_FILL`` of the box around it, is at most ``HEAD_LONG`` times as long as wide or
+    the other way round, and lies in no other's box by half of its own or more; the larger of two stays.
+    """
+    sized = sorted(masks, key=lambda mask: -int(mask.sum()))
+    heads: list[Tensor] = []
+    boxes: list[Tensor] = []
+    for mask in sized:
+        box = _box(mask)
+        height, width = int(box.any(dim=1).sum()), int(box.any(dim=0).sum())
+        filled = mask.any() and int(mask.sum()) >= HEAD_FILL * height * width
+        if not filled or max(height, width) > HEAD_LONG * min(height, width):
+            continue
+        if all(2 * int((box & other).sum()) < height * width for other in boxes):
+            heads.append(mask)
+            boxes.append(box)
+    found = torch.stack(heads) if heads else torch.zeros(0, *shape, dtype=torch.bool)
+    return exclusive(found)
+
+
+def _box(mask: Tensor) -> Tensor:
+    """The smallest upright box around a mask, (H, W) bool."""
+    rows, columns = (mask.any(dim=d).int() for d in (1, 0))
+    span = lambda line: (line.cumsum(0) > 0) & (line.flip(0).cumsum(0).flip(0) > 0)
+    return span(rows)[:, None] & span(columns)
+
+
+def with_heads(masks: Tensor, heads: Tensor) -> Tensor:
+    """The masks (s, H, W) that hold a head, all False where one holds none.
+
+    A head is a mask's that covers more than half of it, so that no two can hold the same.
+    """
+    inside = (masks[:, None] & heads).flatten(2).sum(dim=2)  # (s, n)
+    holds = (2 * inside > heads.flatten(1).sum(dim=1)).any(dim=1)
+    return masks & holds[:, None, None]
 
 
 def downsample(masks: Tensor, shape: Sequence[int], mode: str = "nearest") -> Tensor:

@@ -16,12 +16,12 @@ from torch import Tensor
 from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover, settled
 from .errors import ConfigError
-from .injection import kept_latents, make_template, present, redenoise_together
+from .injection import heads_in, kept_latents, make_template, present, redenoise_together
 from .protocols import Backend, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
 from .types import Character, Frame, Identity, Prompt, Scene, Story, Template
-from .wording import identity_prompt, negative, phrases, search_prompt, template_prompt
+from .wording import crowd, identity_prompt, negative, phrases, search_prompt, template_prompt
 
 # --- discovery ---------------------------------------------------------------------------------
 
@@ -80,9 +80,10 @@ def find_template(
     seed: int,
     latents: Tensor | None = None,
 ) -> Template:
-    """The first template in which the whole cast is found, or the best of ``preset.attempts``.
+    """The first template that shows the whole cast and nobody else, or the best of ``preset.attempts``.
 
-    Best is who finds most, then who came first. It never raises because somebody is not found:
+    Best is who finds most, then who has the fewest people too many or too few, then who came first.
+    It never raises because somebody is not found:
     ``missing`` of what it returns tells. ``latents`` are the first attempt's, if it was painted
     already (`first_latents`).
     """
@@ -90,8 +91,11 @@ def find_template(
     nouns = [story.character(name).noun for name in scene.cast]
     by_noun = config.fallback_nouns or getattr(segmenter, "uses_nouns", False)
 
+    def wrong(template: Template) -> tuple[int, int]:
+        return len(template.missing), surplus(template.people, story, scene)
+
     attempts: list[Template] = []
-    while len(attempts) < preset.attempts and all(found.missing for found in attempts):
+    while len(attempts) < preset.attempts and all(any(wrong(found)) for found in attempts):
         found = make_template(
             G,
             segmenter,
@@ -103,7 +107,19 @@ def find_template(
             latents=None if attempts else latents,
         )
         attempts.append(found)
-    return min(attempts, key=lambda template: len(template.missing))
+    return min(attempts, key=wrong)
+
+
+def surplus(people: int | None, story: Story, scene: Scene) -> int:
+    """How many more or fewer ``people`` than `wording.crowd`; 0 if nobody counted."""
+    meant = crowd(story, scene)
+    return 0 if people is None else max(meant.start - people, people - meant.stop + 1, 0)
+
+
+def counted(segmenter: Segmenter, story: Story, frame: Frame) -> Frame:
+    """The frame with its people counted, if the segmenter can."""
+    heads = heads_in(segmenter, frame.image, phrases(story, frame.scene))
+    return frame if heads is None else replace(frame, people=len(heads))
 
 
 def asked_template(story: Story, scene: Scene, seed: int, config: InjectionConfig) -> Prompt:
@@ -226,7 +242,8 @@ def paint(
     Who could not be found stands in ``frame.template.missing`` and keeps the template's face.
     """
     template = find_template(backend.general, backend.segmenter, story, scene, preset, seed=seed)
-    return inject(backend.identity, story, scene, template, identities, preset.injection)
+    frame = inject(backend.identity, story, scene, template, identities, preset.injection)
+    return counted(backend.segmenter, story, frame)
 
 
 # --- ablations (Sec. 4.3) ----------------------------------------------------------------------

@@ -120,6 +120,22 @@ class Segmenter(Protocol):
         ...
 
 
+@runtime_checkable
+class FindsHeads(Protocol):
+    """A segmenter that knows a head when it sees one.
+
+    With it a character is found only by a mask that holds a head (`masks.with_heads`), and people are
+    counted by their heads. A segmenter without it is taken at its word, and nobody is counted.
+    """
+
+    def heads(self, image: Image.Image, phrases: Sequence[str]) -> Tensor:
+        """(n, H, W) bool on the CPU, exclusive: one mask a head, hair and all, whoever's it is.
+
+        ``phrases`` are those of `Segmenter.segment`, who is probably among them; there may be none.
+        """
+        ...
+
+
 class Enlarger(Protocol):
     """Doubles finished pictures."""
 

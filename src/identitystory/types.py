@@ -170,6 +170,7 @@ class Template:
         masks: (s, H, W) bool, image pixels, mutually exclusive, one a character of the cast.
         missing: names of characters that the segmenter did not find; their masks are empty.
         seed: the seed that the noise was drawn from.
+        people: how many heads are in it; None if nobody counted.
     """
 
     image: Image.Image
@@ -177,15 +178,20 @@ class Template:
     masks: Tensor
     missing: tuple[str, ...] = ()
     seed: int = 0
+    people: int | None = None
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A finished picture of ``scene`` and the template it was made from; a notebook shows it."""
+    """A finished picture of ``scene`` and the template it was made from; a notebook shows it.
+
+    ``people`` is how many heads are in it; None if nobody counted.
+    """
 
     scene: Scene
     image: Image.Image
     template: Template | None = None
+    people: int | None = None
 
     def save(self, path: str | Path) -> None:
         """Writes the picture as a PNG that says what made it; Pillow's own ``save`` would not."""

@@ -7,6 +7,7 @@ import re
 from .config import DiscoveryConfig, InjectionConfig
 from .types import Character, Scene, Story, dressed, styled
 
+_NAMES = re.compile(r"\{([^{}]*)\}")
 _LEADING_NAMES = re.compile(r"[\s,]*(?:\{[^{}]*\}(?:\s*,|\s+and\b)*\s*)+")
 
 
@@ -45,12 +46,19 @@ def identity_prompt(
     what they do, wear and feel is in it. Where there are several it would speak of the others too.
     With ``release`` the style is left out for somebody alone, and joined by a blank for several.
     """
-    alone, words = len(scene.cast) == 1, worn(character, scene)
+    alone, words = max(crowd(story, scene)) == 1, worn(character, scene)
     if config.identity_words == "scene" and alone:
         return scene.prompt
     if config.identity_words == "release":
         return words if alone else f"{story.style} {words}".strip()
     return styled(story.style, words)
+
+
+def crowd(story: Story, scene: Scene) -> range:
+    """How many people a picture may show: the cast, and as many more as are painted from words alone."""
+    names = {" ".join(n.split()).replace("\u2019", "'") for n in _NAMES.findall(scene.text)}
+    others = sum(c.words_only and c.name in names for c in story.characters)
+    return range(len(scene.cast), len(scene.cast) + others + 1)
 
 
 def worn(character: Character, scene: Scene) -> str:

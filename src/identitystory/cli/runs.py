@@ -38,6 +38,7 @@ def generate(
     max_takes: int | None = None,
     metadata: bool | None = None,
     marks: bool | None = None,
+    unknown: Literal["warn", "refuse", "replace"] | None = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -76,11 +77,13 @@ def generate(
             they hold a fingerprint of it alone, and cannot be made again from themselves
         marks: whether pictures carry IPTC's mark of what a trained algorithm made (default: yes);
             run.json and the log say so if not
+        unknown: what becomes of a scene's words that the model has no picture of, where its card says
+            which it has: warn of them (default), refuse the story, or replace them by the nearest
+            that it knows. The run folder keeps the choice
     """
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
-    more |= {"marks": marks}
-    more["enlarge"] = int(enlarge or 1)
+    more |= {"marks": marks, "enlarge": int(enlarge or 1), "unknown": unknown}
     return _make(stories, inline, out, model, overrides, output, service, **more)
 
 
@@ -223,6 +226,8 @@ def _request(
             raise ConfigError("a frame is made again by its own method; leave --method out")
         if any(more.get(k) is not None for k in ("size", "aspect", "metadata", "marks")):
             raise ConfigError("a frame is made again as it was; leave size, metadata and marks out")
+        if more.get("unknown"):
+            raise ConfigError("a frame is made again from its own words; leave --unknown out")
         if overrides.set:
             raise ConfigError("a frame is made again with its own settings; leave --set out")
         if more.get("seed") is not None or more.get("only"):

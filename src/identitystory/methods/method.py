@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..config import Preset
 from ..errors import ConfigError
-from ..masks import clean
+from ..injection import heads_in
+from ..masks import clean, with_heads
 from ..protocols import Backend, Editable, EditableGenerator, ModelFacts, Segmenter
 from ..sampling import unwatched
 from ..seeds import frame_seed
@@ -211,5 +212,8 @@ def find_cast(
     """Masks (s, H, W) bool of the cast in a finished picture, and the names of who is not there."""
     if not scene.cast:
         return torch.zeros(0, image.height, image.width, dtype=torch.bool), ()
-    M = clean(segmenter.segment(image, phrases(story, scene)).masks.cpu().bool())
+    words = phrases(story, scene)
+    M = clean(segmenter.segment(image, words).masks.cpu().bool())
+    if (heads := heads_in(segmenter, image, words)) is not None:
+        M = with_heads(M, heads)
     return M, tuple(name for name, M_j in zip(scene.cast, M, strict=True) if not M_j.any())

@@ -92,6 +92,7 @@ def write_template(file: Path, template: Template) -> None:
     image = torch.from_numpy(np.array(template.image.convert("RGB")))
     tensors = {"image": image, "latents": template.latents, "masks": template.masks}
     facts = {"key": file.stem, "missing": list(template.missing), "seed": template.seed}
+    facts |= {} if template.people is None else {"people": template.people}
     files.write_tensors(file, tensors, facts, _root(file))
 
 
@@ -124,13 +125,14 @@ def read_template(
     if t is None:
         return None
     facts = files.read_tensor_facts(file, _root(file)) or {}
-    missing, seed = facts.get("missing"), facts.get("seed")
+    missing, seed, people = (facts.get(name) for name in ("missing", "seed", "people"))
     if (
         not isinstance(missing, list)
         or not {*cast} >= {*map(str, missing)}
         or type(seed) is not int
+        or not (people is None or type(people) is int)
     ):
         spoilt(file)
         return None
     image = Image.fromarray(t["image"].numpy())
-    return Template(image, t["latents"], t["masks"], tuple(missing), seed)
+    return Template(image, t["latents"], t["masks"], tuple(missing), seed, people)

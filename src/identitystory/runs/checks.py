@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..errors import quoted
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
 from ..sizes import as_text, buckets, parse_size, size_of_aspect
-from ..story import vocabulary
+from ..story import paints, vocabulary
 from ..story.advice import advice, language_of
 from ..story.safety import check_story
 from ..wording import phrases, search_prompt
@@ -54,7 +55,7 @@ def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
 
 def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
     """Each prompt, with the noun that a face is put into; empty where there is none."""
-    story, discovery = request.story, request.preset.discovery
+    story, discovery = made.story, request.preset.discovery
     for name in made.cast:
         yield search_prompt(story.character(name), discovery), ""
         yield discovery.negative or "", ""
@@ -76,6 +77,31 @@ def other_weights(
     )
 
 
+def _outside(request: RunRequest, made: Plan, folder: Path) -> Iterator[str]:
+    """What lies outside of a checkpoint's words and pictures, or what is painted instead."""
+    scenes = [made.story.scenes[i] for i in made.wanted]
+    taught, known = paints.load_paints(folder), vocabulary.load_vocabulary(folder)
+    found: list[paints.Unseen] = []
+    if taught is not None and request.unknown != "replace":
+        found = [each for scene in scenes for each in paints.unseen(scene, taught)]
+        yield from paints.warnings(found, taught)
+    if known is not None:
+        told = {w for e in found if e.kind != "nobody" for w in vocabulary.words_of(e.words)}
+        texts = [scene.prompt for scene in scenes]
+        texts += [c.description for c in made.story.characters if c.name in made.cast]
+        english = [each for each in texts if not language_of(each)]  # of others `advice` tells
+        yield from filter(
+            None, [vocabulary.vocabulary_warning(vocabulary.unknown_words(english, known, told))]
+        )
+    changed = [
+        i for i in made.wanted if made.story.scenes[i].prompt != request.story.scenes[i].prompt
+    ]
+    for i in changed[: vocabulary.MAX_NAMED]:
+        yield f"scene {i + 1} is painted as {made.story.scenes[i].prompt!r}"
+    if more := changed[vocabulary.MAX_NAMED :]:
+        yield f"{len(more)} more scenes are painted in other words than theirs, as their pictures say"
+
+
 def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFolder) -> list[str]:
     """What may go on but is probably not meant, one line each, before anything is painted."""
     story = request.story
@@ -88,13 +114,7 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
             "name the other one with --model"
         )
     if model.folder is not None:
-        known = vocabulary.load_vocabulary(model.folder)
-        if known is not None:
-            texts = [story.scenes[i].prompt for i in made.wanted]
-            texts += [c.description for c in story.characters if c.name in made.cast]
-            english = [each for each in texts if not language_of(each)]  # of others `advice` tells
-            unknown = vocabulary.unknown_words(english, known)
-            lines += filter(None, [vocabulary.vocabulary_warning(unknown)])
+        lines += _outside(request, made, model.folder)
         casts = [len(story.scenes[i].cast) for i in made.wanted]
         lines += filter(None, [vocabulary.crowd_warning(model.folder, casts)])
     prompts = {i: [text for text, _ in made.method.prompts(story, i)] for i in made.wanted}

@@ -93,13 +93,25 @@ class TemplateReady:
 
 @dataclass(frozen=True)
 class FrameReady:
-    """A frame is stored; ``missing`` names the characters that the segmenter did not find."""
+    """A frame is stored.
+
+    Attributes:
+        index: of its scene.
+        part: its name.
+        seed: its own.
+        missing: names of the characters who were not found.
+        seconds: that it took.
+        people: how many heads are in it; None if nobody counted.
+        meant: how many there may be; more than one number where some are painted from words alone.
+    """
 
     index: int
     part: str
     seed: int
     missing: tuple[str, ...]
     seconds: float
+    people: int | None = None
+    meant: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

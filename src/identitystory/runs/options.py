@@ -84,6 +84,7 @@ def new_request(
     metadata: bool | None = None,
     marks: bool | None = None,
     enlarge: int = 1,
+    unknown: str | None = None,
     **where: str | None,
 ) -> RunRequest:
     """The request for ``story`` in ``out``; whatever is None is the folder's own, or the default.
@@ -104,6 +105,7 @@ def new_request(
         file: the story's, so that another of the same title has another folder.
         max_takes: see ``RunRequest``.
         enlarge: see ``RunRequest``.
+        unknown: see ``RunRequest``; ``warn`` is empty there.
         **where: ``model``, ``device``, ``dtype``; a model of LoRAs alone is these on the folder's own.
 
     Raises:
@@ -134,6 +136,8 @@ def new_request(
         given["metadata"] = metadata
     if marks is not None:
         given["marks"] = marks
+    if unknown is not None:
+        given["unknown"] = unknown.replace("warn", "")
     if method is not None:
         given["method"] = check_method(method)
     if shape := shape_of(size, aspect):

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -16,7 +17,8 @@ from ..methods.method import Work, find_cast
 from ..protocols import Backend, ModelFacts
 from ..sampling import watched
 from ..types import Frame, Identity, Template
-from . import files, inside, plan, sheets
+from ..wording import crowd
+from . import files, inside, people, plan, sheets
 from .cache import CachedTemplates, is_there, shared_files
 from .checks import warnings
 from .events import (
@@ -35,7 +37,7 @@ from .events import (
     log_line,
 )
 from .files import FolderNotes
-from .folder import RunFolder, has_identity, read_identity, scene_number
+from .folder import RunFolder, has_identity, read_identity
 from .opening import Load, open_model
 from .plan import Part, Plan
 from .portraits import batches, search, write_cast
@@ -76,12 +78,14 @@ class Run:
         folder: RunFolder,
         frames: Found,
         emit: Emit,
+        record: dict[str, Any] | None = None,
     ) -> None:
         self.load, self.request, self.model = load, request, model
         self.plan, self.folder, self.emit_outside = made, folder, emit
         self.spoilt: list[Path] = []
         done = finished_parts(folder, made, frames, self.spoilt.append)
         self.state = dict.fromkeys(done, "done")
+        self.told = people.told_before(record, folder, made.frames, done)  # of who is in each
         self.backend: Backend | None = None
         self.part = ""  # that the steps now belong to
         self.waiting = 0  # frames that have a template and no picture yet
@@ -224,23 +228,28 @@ class Run:
         """The frame's files, each telling what it was made from; then the event."""
         part, template = self._told(self.plan.frames[index]), frame.template
         write = partial(files.write_png, root=self.folder.root)
+        find, story = self._model().segmenter, self.request.story
+        seen, meant = pipeline.counted(find, story, frame).people, crowd(story, frame.scene)
         if template is None:
-            find = self._model().segmenter
-            M, missing = find_cast(find, self.request.story, frame.scene, frame.image)
+            M, missing = find_cast(find, story, frame.scene, frame.image)
             facts = part.facts()
             inside.remove(self.folder.template(index), self.folder.root)  # another method's
         else:
             M, missing = template.masks, template.missing
             facts = part.facts() | {"template_seed": template.seed}
+        said = self.told[part.name] = people.told(missing, seen, meant)
+        facts |= {k: v for k, v in said.items() if k == "people"}
         if self.request.metadata:
-            facts = facts | {"missing": list(missing)}
+            facts |= {"missing": list(missing)}
         if template is not None:
             write(self.folder.template(index), template.image, facts | {"part": "template"})
         masks = sheets.masks_picture(M, frame.image.size)
         write(self.folder.masks(index), masks, facts | {"part": "masks"})
         write(self.folder.frame(index), frame.image, facts)
         self._finish(part)
-        self.emit(FrameReady(index, part.name, part.seed, missing, seconds))
+        self.emit(FrameReady(index, part.name, part.seed, missing, seconds, seen, tuple(meant)))
+        if "people" in said:
+            self.emit(Warned(people.warning(index, said["people"], meant)))
 
     def _told(self, part: Part) -> Part:
         """``part``, whose files tell of themselves what is wanted."""
@@ -269,20 +278,22 @@ class Run:
         """sheet.png of all frames that are there, made only if one of them changed."""
         story = self.request.story
         ready = [i for i, p in enumerate(self.plan.frames) if self.state.get(p.name) == "done"]
-        captions = [f"{scene_number(i)}  {story.scenes[i].text}" for i in ready]
-        captions = [caption.replace("{", "").replace("}", "") for caption in captions]
+        told = (self.told.get(self.plan.frames[i].name, {}) for i in ready)
+        captions = [people.caption(story, i, said) for i, said in zip(ready, told, strict=True)]
         key = files.part_key(["page", [self.plan.frames[i].key for i in ready], captions])
         root = self.folder.root
         facts = files.read_png_facts(self.folder.sheet, root)
         if facts is None or facts.get("key") != key:
             found = (files.read_picture(self.folder.frame(i), root) for i in ready)
-            told = told_of(self.request, lambda: {"key": key, "title": story.title})
+            named = told_of(self.request, lambda: {"key": key, "title": story.title})
             page = sheets.frames_page([frame.convert("RGB") for frame in found], captions)
-            files.write_png(self.folder.sheet, page, told, root)
+            files.write_png(self.folder.sheet, page, named, root)
         return self.folder.sheet
 
     def _save_record(self) -> None:
         record = plan.make_record(self.request, self.model, self.plan, self.state)
+        for name, said in self.told.items():
+            record["parts"][name] |= said
         content = (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
         file, root = self.folder.record, self.folder.root
         if not file.exists() or files.read(file, root) != content:

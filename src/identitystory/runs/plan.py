@@ -27,7 +27,7 @@ from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
 from .files import part_key, versions
 from .places import Place, places_of, seeds_of
-from .request import MAX_TAKES, RunRequest, model_record, sized_story, story_to_dict
+from .request import MAX_TAKES, MAY_BE_EMPTY, RunRequest, model_record, sized_story, story_to_dict
 
 RECIPE = 2  # counts up when the same inputs start to give other pictures
 PORTRAIT_BATCH = 16  # portraits painted and stored at a time
@@ -277,7 +277,7 @@ def make_record(
             "method": request.method,
             "only": list(request.only),
             "paint": request.paint,
-            **{k: v for k in ("shape", "source", "locked") if (v := getattr(request, k))},
+            **{k: v for k in MAY_BE_EMPTY if (v := getattr(request, k))},
             **({"max_takes": m} if (m := request.max_takes) != MAX_TAKES else {}),
             **{k: False for k in ("metadata", "marks") if not getattr(request, k)},
         },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -32,6 +32,7 @@ Text = Annotated[str, Field(max_length=100_000)]  # a filled prompt
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]  # it names files
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, lt=1000)]
 Id = Annotated[str, Field(pattern=ID, max_length=MAX_ID)]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
 
@@ -95,6 +96,7 @@ class Asked(_Told):
     method: Line = ""
     shape: Line = ""
     source: Line = ""
+    unknown: Literal["", "refuse", "replace"] = ""
     max_takes: Annotated[int, Field(ge=0)] = 0
     metadata: bool = True
     marks: bool = True
@@ -105,6 +107,8 @@ class PartTold(_Told):
     """An identity or a frame."""
 
     key: Key
+    missing: list[Name] = []
+    people: Count | None = None
 
 
 class Record(_Told):
@@ -168,6 +172,7 @@ class PictureFacts(_Told):
     model: ModelTold | None = None
     method: MethodTold | None = None
     missing: list[Name] = []
+    people: Count | None = None
 
 
 def story_told(values: Any) -> dict[str, Any]:

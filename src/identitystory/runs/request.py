@@ -17,6 +17,7 @@ from ..models.files.names import on_base, split_loras, with_files, with_loras
 from ..protocols import ModelFacts
 from ..settings import preset_from_dict
 from ..sizes import as_text, resolved
+from ..story import paints as known_words
 from ..story.scenes import check_ids
 from ..types import Character, Scene, Story, plain
 from . import files, inside
@@ -24,6 +25,7 @@ from . import folder as runfolder
 from .cache import Cache
 from .record import story_told
 
+MAY_BE_EMPTY = ("shape", "source", "locked", "unknown")  # and are then not in run.json
 MAX_TAKES = 1000  # all pictures of the longest story, painted anew once
 
 
@@ -55,6 +57,8 @@ class RunRequest:
         source: tells the story's file from others, see `options.source_of`; empty if there is none.
         max_takes: earlier pictures that the folder keeps at most; a run that would keep more is
             refused, and nothing is deleted.
+        unknown: what becomes of words that the model has no picture of: ``refuse``, ``replace`` by the
+            nearest that it has, or empty, which warns.
         metadata: pictures tell how they were made; False leaves them a fingerprint of it alone.
         marks: pictures carry the mark of what a trained algorithm made, see `marks`.
         locked: keys of pictures that stay as they are, whatever else becomes of their scenes, by place.
@@ -81,6 +85,7 @@ class RunRequest:
     metadata: bool = True
     marks: bool = True
     locked: Mapping[int | str, str] = field(default_factory=dict)
+    unknown: str = ""
 
     @property
     def called(self) -> str:
@@ -181,6 +186,7 @@ def recorded(out: Path) -> RunRequest:
             metadata=asked.get("metadata", True),
             marks=asked.get("marks", True),
             locked={int(k) if k.isdigit() else k: v for k, v in asked.get("locked", {}).items()},
+            unknown=asked.get("unknown", ""),
         )
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
@@ -236,13 +242,14 @@ def sized_story(request: RunRequest, model: ModelFacts) -> Story:
     """What is painted of the request's story: no words for pages, nothing that its scenes hold already.
 
     Each scene has its size in pixels where that is not the model's own. A scene's own shape comes
-    first, then the request's, then the story's.
+    first, then the request's, then the story's. Words are replaced where the request says so.
 
     Raises:
         ConfigError: the model does not take a size, or its own is not known.
+        StoryError: words that it does not know are to be refused.
     """
     scenes = []
-    for scene in request.story.scenes:
+    for scene in known_words.heeded(request.story, model.folder, request.unknown):
         shape = scene.shape or request.shape or request.story.shape
         shape = in_pixels(shape, model, request.model)
         scenes.append(replace(scene.bare, shape=shape))

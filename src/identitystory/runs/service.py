@@ -73,7 +73,7 @@ class Service:
             request = replace(request, notes=(*request.notes, *other_weights(request, model, now)))
             keys = [part.key for part in made.frames]
             frames = takes.settle(folder, found, keys, request.max_takes)
-            run = Run(self.load, request, model, made, folder, frames, emit)
+            run = Run(self.load, request, model, made, folder, frames, emit, now)
             run.work()
             if enlarger is not None:
                 enlarge(folder, enlarger, request.enlarge, run.emit)

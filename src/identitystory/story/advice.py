@@ -29,7 +29,7 @@ _MARKS = {
     r"\bBREAK\b": ": a prompt has no parts",
     r"\[[^\[\]]*\]": ": names stand in braces, {Mara}",
 }
-_ABSENT = re.compile(
+ABSENT = re.compile(
     r"\b(?:no|without(?:\s+(?:an?|any|the))?)\s+(?!(?:one|longer|more|doubt)\b)([a-z][\w-]*)",
     re.IGNORECASE,
 )
@@ -77,7 +77,7 @@ def _unread(texts: list[str]) -> Iterator[str]:
     for mark, why in _MARKS.items():
         if found := [shown for text in texts for shown in re.findall(mark, text)]:
             yield f"{_some(found)} not read{why}"
-    if absent := [match for text in texts for match in _ABSENT.finditer(text)]:
+    if absent := [match for text in texts for match in ABSENT.finditer(text)]:
         things = ", ".join(dict.fromkeys(match[1] for match in absent))
         told = quoted(dict.fromkeys(match[0] for match in absent))
         yield (

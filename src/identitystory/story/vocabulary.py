@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ def load_vocabulary(checkpoint: Path) -> frozenset[str] | None:
     Raises:
         ModelError: the file is there but broken.
     """
-    words = _stated(checkpoint / FILE, json.loads, list, "words")
+    words = stated(checkpoint / FILE, json.loads, list, "words")
     return None if words is None else frozenset(str(word).lower() for word in words)
 
 
-def _stated(
+def stated(
     path: Path, parse: Callable[[str], Any], kind: type, *keys: str, needed: bool = True
 ) -> Any:
     """What a checkpoint's file says under ``keys``, a ``kind``; None if it has no such file.
@@ -61,15 +61,17 @@ def words_of(prompt: str) -> list[str]:
     return [w.strip("'") for w in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*", prompt.lower())]
 
 
-def unknown_words(prompts: Iterable[str], known: frozenset[str]) -> dict[str, tuple[str, ...]]:
+def unknown_words(
+    prompts: Iterable[str], known: frozenset[str], told: Collection[str] = ()
+) -> dict[str, tuple[str, ...]]:
     """Each word the model has not seen, in order of appearance, with the nearest ones it has.
 
     The nearest are looked for, which is slow, for the first ``MAX_NAMED`` alone: no others are told.
     The parts of a known word with a hyphen (``half-body``) count as seen. Words in another script
-    are left out.
+    are left out, and those that were ``told`` already.
     """
     unknown: dict[str, tuple[str, ...]] = {}
-    seen = known | {part for word in known for part in word.split("-")}
+    seen = known.union(told) | {part for word in known for part in word.split("-")}
     for prompt in prompts:
         for word in (each.removesuffix("'s") for each in words_of(prompt)):
             if word and word not in seen and word not in unknown and not in_another_script(word):
@@ -120,7 +122,7 @@ def crowd_warning(checkpoint: Path, casts: Sequence[int]) -> str | None:
     Raises:
         ModelError: the card is there but broken.
     """
-    limit = _stated(checkpoint / CARD, tomllib.loads, int, *LIMIT, needed=False)
+    limit = stated(checkpoint / CARD, tomllib.loads, int, *LIMIT, needed=False)
     if limit is None or max(casts, default=0) <= limit:
         return None
     return (

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from ..errors import ConfigError
 from ..models.device import Room
 from ..models.family import Family
 from ..models.files.checkpoint import INDEX, read_json
-from ..protocols import Segmenter
+from ..protocols import FindsHeads, Segmenter
 from ..types import Segmentation
 from .generators import TEXTS, check_generator
 from .rules import drawn, refuses, rule
@@ -41,9 +42,20 @@ def check_segmenter(
         _segmentation(segmenter.segment(image, []), image, [])
         twice = [phrases[0], phrases[0]]
         _segmentation(segmenter.segment(image, twice), image, twice)
+        if isinstance(segmenter, FindsHeads):
+            _heads(segmenter.heads(image, phrases), image)
+            _heads(segmenter.heads(image, []), image)
         if getattr(segmenter, "uses_nouns", False):
             nouns: Any = segmenter
             _segmentation(nouns.segment(image, phrases, fallbacks=["a", "a"]), image, phrases)
+
+
+def _heads(heads: Tensor, image: Image.Image) -> None:
+    told = f"{tuple(heads.shape)} {heads.dtype} for {image.size[::-1]} pixels"
+    rule("heads: shape", heads.shape[1:] == (image.height, image.width), told)
+    rule("heads: dtype", heads.dtype == torch.bool, told)
+    rule("heads: exclusive", bool((heads.sum(dim=0) <= 1).all()), "a pixel is of two heads")
+    rule("heads: there", bool(heads.flatten(1).any(dim=1).all()), "a head has no pixel")
 
 
 def _segmentation(found: Segmentation, image: Image.Image, phrases: Sequence[str]) -> None:

@@ -19,6 +19,9 @@ checkpoint's fingerprint. A checkpoint may do without; it is then used as full-s
     identity_generator = "..."
     segmenter = "..."
     enlarger = "..."
+
+    [paints]                    # what it has pictures of, see `story.paints`
+    places = ["on a beach"]
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from ...masks import largest_component
+from ...masks import distinct_heads, largest_component
 from ...types import Segmentation
 from ..clip import text_vectors
 from ..device import Room
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+HEAD, HEAD_OF = "head", "the head of {}"  # as the miniature's was taught
+MAX_HEADS = 9  # that are told apart in a picture
 
 
 def compete(logits: Tensor, threshold: float, reach: int = 0) -> Tensor:
@@ -78,6 +80,7 @@ class ClipSegmenter:
         reach: how far around a pixel phrases are compared, as a share of the picture's side.
         min_area: the share of the picture that a mask must cover to count as found.
         min_score: the mean probability inside a mask that it must reach to count as found.
+        min_head: the same inside a head that nobody's phrase was asked for.
     """
 
     model: CLIPSegForImageSegmentation
@@ -88,6 +91,7 @@ class ClipSegmenter:
     reach: float = 1 / 16
     min_area: float = 0.005
     min_score: float = 0.5
+    min_head: float = 0.85
 
     def __post_init__(self) -> None:
         self.model.eval().requires_grad_(False)
@@ -126,6 +130,29 @@ class ClipSegmenter:
         ]
         second = self._segment(image, again)
         return second if sum(second.found) > sum(found.found) else found
+
+    def heads(self, image: Image.Image, phrases: Sequence[str]) -> Tensor:
+        """As `protocols.FindsHeads`: those of the phrases, then others that are surely heads."""
+        unique = list(dict.fromkeys(phrases))
+        logits = self.logits(image, [HEAD, *map(HEAD_OF.format, unique)])
+        return self.heads_of(logits, [list(phrases).count(phrase) for phrase in unique])
+
+    def heads_of(self, logits: Tensor, counts: Sequence[int]) -> Tensor:
+        """`heads` from the logits (1 + n, H, W) of ``HEAD`` and of n phrases' heads.
+
+        Args:
+            logits: see above.
+            counts: how many people each phrase speaks of.
+        """
+        reach, least = round(self.reach * min(logits.shape[1:])), self.min_area * logits[0].numel()
+        found = []
+        if counts:
+            for own, count in zip(compete(logits[1:], self.threshold, reach), counts, strict=True):
+                found += left_to_right(own, count, least)
+        chance = logits[0].sigmoid()
+        others = left_to_right(chance > self.threshold, MAX_HEADS, least)
+        found += [mask for mask in others if mask.any() and chance[mask].mean() >= self.min_head]
+        return distinct_heads(found, logits.shape[1:])
 
     def _segment(self, image: Image.Image, phrases: Sequence[str]) -> Segmentation:
         size = (image.height, image.width)

@@ -28,7 +28,7 @@ from transformers import (
     SamProcessor,
 )
 
-from ...masks import exclusive
+from ...masks import distinct_heads, exclusive
 from ...story.text import noun_in
 from ...types import Outcome, Segmentation
 from ..device import Room
@@ -38,6 +38,7 @@ from .parts import check_tokens, joined
 logger = logging.getLogger(__name__)
 
 THRESHOLDS = (0.3, 0.25, 0.2)  # the release's box threshold first, then two chances more
+HEAD = "head"
 OVERLAP = 0.7  # intersection over union from which two boxes are one person's
 
 
@@ -207,6 +208,16 @@ class GroundedSegmenter:
         mean = torch.stack([chances[:, inside(*span)].mean(dim=1) for span in spans])
         best = torch.stack([chances[:, inside(*head)].amax(dim=1) for head in heads])
         return corners, mean, best
+
+    def heads(self, image: Image.Image, phrases: Sequence[str]) -> Tensor:
+        """As `protocols.FindsHeads`: every box for the word, outlined; ``phrases`` are not needed."""
+        image = image.convert("RGB")
+        corners, _, best = self.boxes(image, [HEAD], [HEAD])
+        strong = (best[0] >= self.thresholds[0]).nonzero().flatten()
+        kept = strong[distinct(corners[strong], best[0, strong])].tolist()
+        scores = best.expand(len(kept), -1)
+        masks = self._outlined(image, corners, scores, kept, ["found"] * len(kept)).masks
+        return distinct_heads(list(masks), masks.shape[1:])
 
     @torch.inference_mode()
     def _outlined(

@@ -1,0 +1,178 @@
+"""How many people are painted without clothes? ``python -m benchmarks.torsos --out runs/torsos``.
+
+Paints everybody of ``--people`` in every place of ``--places`` that the checkpoint's card lists, and
+looks at the strip below the neck: where most of it has the colour of the face, nobody is dressed. The
+checkpoint's own reader says where the face is. ``--truth N`` paints nothing: it holds the measure
+against N drawn pictures, whose clothes are where the world's labels say: as they were drawn, and with
+the colour of the skin put in their place. Clothes that are like the skin are told as bare, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from identitystory.cli.main import default_service
+from identitystory.errors import IdentityStoryError
+from identitystory.experiments.batch import make_run
+from identitystory.metrics.attributes import FOLDER, AttributeReader, load_reader
+from identitystory.models.files.checkpoint import find_folder
+from identitystory.runs.files import read_picture
+from identitystory.runs.folder import RunFolder
+from identitystory.runs.options import new_request
+from identitystory.runs.service import one_model
+from identitystory.settings import Overrides
+from identitystory.story.file import inline_story
+from identitystory.story.paints import load_paints
+from miniature.pictures.recipe import HELD_OUT, record_of
+from miniature.world.captions import describe
+from miniature.world.colour import rgb_to_lab
+from miniature.world.pen import PART_NUMBER
+from miniature.world.picture import Picture
+from miniature.world.picture import paint as draw
+from miniature.world.sampling import draw_person
+
+NEAR = 0.06  # OKLab distance within which a pixel has the face's colour
+BARE = 0.5  # share of the strip from which on a torso is bare
+FACE = (-0.6, 0.25, 0.6, 0.9)  # cheeks and nose, from the point between the eyes, in half faces
+ADULT = 20  # years
+STRIP = (-1.0, 2.1, 1.0, 3.2)  # below the neck, likewise
+
+
+def region(rgb: np.ndarray, face: Sequence[float], box: Sequence[float]) -> np.ndarray:
+    """OKLab (n, 3) of the pixels of a box around a face that lie in the picture.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        face: x and y between the eyes and half the face's width, in pixels.
+        box: left, top, right, bottom from there, in halves of the face's width.
+    """
+    x, y, reach = face
+    left, top, right, bottom = (
+        round(a + reach * b) for a, b in zip((x, y, x, y), box, strict=True)
+    )
+    return rgb_to_lab(rgb[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]).reshape(
+        -1, 3
+    )
+
+
+def skin_below(rgb: np.ndarray, face: Sequence[float]) -> float:
+    """Share of the strip below the neck that has the face's colour; nan where it is out of the picture."""
+    skin, strip = region(rgb, face, FACE), region(rgb, face, STRIP)
+    if not len(skin) or not len(strip):
+        return float("nan")
+    return float((np.linalg.norm(strip - np.median(skin, axis=0), axis=1) < NEAR).mean())
+
+
+def face_of(reader: AttributeReader, image: Image.Image) -> tuple[float, float, float]:
+    """Where the reader sees the face: x and y between the eyes and half its width, in pixels."""
+    small = image.convert("RGB").resize((reader.size, reader.size), Image.Resampling.BICUBIC)
+    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    with torch.inference_mode():
+        x, y, reach = reader.network(pixels)[1][0].tolist()
+    width, height = image.size
+    return (x + 1) * width / 2, (y + 1) * height / 2, reach * width / 2
+
+
+def in_skin(picture: Picture) -> np.ndarray:
+    """A drawn picture, (H, W, 3) uint8, whose clothes are dyed in the colour of the skin."""
+    cloth = picture.part == PART_NUMBER["cloth"]
+    skin = np.median(picture.rgb[picture.part == PART_NUMBER["skin"]], axis=0)
+    light = picture.rgb[cloth].mean(axis=1, keepdims=True)
+    folds = np.clip(light / max(1.0, float(np.median(light))), 0.85, 1.1)
+    made = picture.rgb.copy()
+    made[cloth] = np.clip(skin * folds, 0, 255).astype(np.uint8)
+    return made
+
+
+def drawn(count: int) -> Iterator[Picture]:
+    """Pictures of one held-out adult each, portraits and half-bodies."""
+    every = (record_of("held_out", n) for n in itertools.count())
+    grown = (r for r in every if r.people and r.people[0].age >= ADULT)
+    yield from map(draw, itertools.islice(grown, count))
+
+
+def adults(count: int) -> list[str]:
+    """Descriptions of so many held-out adults."""
+    drawn_people = ((n, draw_person(HELD_OUT + n)) for n in itertools.count())
+    grown = ((n, person) for n, person in drawn_people if person.age >= ADULT)
+    return [describe(p, np.random.default_rng(n)) for n, p in itertools.islice(grown, count)]
+
+
+def truth(reader: AttributeReader, count: int) -> dict[str, float]:
+    """How often the measure is right of drawn pictures: ``bare`` and ``dressed``, shares in [0, 1].
+
+    ``seen`` is the share of pictures whose strip lies in the picture; the others are of neither.
+    """
+    told: dict[str, list[float]] = {"bare": [], "dressed": []}
+    for picture in drawn(count):
+        for kind, rgb in (("dressed", picture.rgb), ("bare", in_skin(picture))):
+            told[kind].append(skin_below(rgb, face_of(reader, Image.fromarray(rgb))))
+    known = {kind: [v for v in values if v == v] for kind, values in told.items()}
+    return {
+        "bare": float(np.mean([v >= BARE for v in known["bare"]])),
+        "dressed": float(np.mean([v < BARE for v in known["dressed"]])),
+        "seen": len(known["dressed"]) / count,
+    }
+
+
+def scenes(places: Sequence[str], count: int, wears: str) -> list[str]:
+    """``count`` of the places, spread over all of them, each as a scene; ``wears`` may be empty."""
+    count = min(count, len(places))
+    dressed = f", in {wears}" if wears else ""
+    return [f"{{A}} {places[n * len(places) // count]}{dressed}" for n in range(count)]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/torsos"))
+    parser.add_argument("--model", default="miniature")
+    parser.add_argument("--method", default="identitystory")
+    parser.add_argument("--people", type=int, default=20)
+    parser.add_argument("--places", type=int, default=1000, help="at most; all of the card's")
+    parser.add_argument("--wears", default="", help="a blue shirt, say, which no skin is like")
+    parser.add_argument("--portraits", type=int, help="of each person (default: the preset's)")
+    parser.add_argument(
+        "--truth", type=int, metavar="N", help="hold the measure against N drawings"
+    )
+    options = parser.parse_args()
+    try:
+        folder = find_folder(options.model)
+        reader, taught = load_reader(folder / FOLDER), load_paints(folder)
+        if reader is None or taught is None:
+            parser.error(f"{options.model} has no {FOLDER}/ or no [paints] in its card")
+        if options.truth:
+            print(truth(reader, options.truth))
+            return
+        service, shares = one_model(default_service()), {}
+        said = scenes(taught.places, options.places, options.wears)
+        for n, who in enumerate(adults(options.people)):
+            story = inline_story([f"A: {who}"], said, title=f"{n}")
+            few = Overrides(portraits=options.portraits)
+            more = {"method": options.method, "model": options.model}
+            run = new_request(story, options.out / f"{n:02d}", few, seed=n, **more)
+            make_run(run, service)
+            for index, scene in enumerate(story.scenes):
+                picture = read_picture(RunFolder(run.out).frame(index), run.out).convert("RGB")
+                share = skin_below(np.array(picture), face_of(reader, picture))
+                shares[f"{run.out / 'frames'}/{index + 1:03d}.png", scene.text] = share
+                if share >= BARE:
+                    print(f"{share:.2f}  {run.out / 'frames'}/{index + 1:03d}.png  {scene.prompt}")
+    except IdentityStoryError as error:
+        parser.error(str(error))
+    bare = sum(share >= BARE for share in shares.values())
+    unseen = sum(share != share for share in shares.values())
+    print(
+        f"{bare} of {len(shares)} frames are of somebody without clothes ({unseen} without a strip)"
+    )
+
+
+if __name__ == "__main__":
+    main()
