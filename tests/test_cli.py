@@ -306,7 +306,8 @@ def test_what_a_command_takes_reaches_its_function_with_its_type():
 
 def given_once(option):
     """What is typed to give an option, and its name with the value that should come of it."""
-    name, told = option.word.removeprefix("--").replace("-", "_"), option.told
+    told = option.told
+    name = told.get("dest") or option.word.removeprefix("--").replace("-", "_")
     flag = [option.word] if option.word.startswith("--") else []
     if "type" not in told and "choices" not in told:
         return flag, (name, True)
