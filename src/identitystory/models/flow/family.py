@@ -10,6 +10,7 @@ from ...sizes import Size
 from ..family import Family, IdentityPart
 from ..files.catalogue import ENTRIES
 from ..files.checkpoint import read_json
+from ..sdxl.family import SDXL
 from .text import check_lengths
 
 
@@ -23,11 +24,6 @@ def _open_references(files: tuple[Path, ...], general: Any) -> IdentityGenerator
     from .references import References
 
     return References(general)
-
-
-def _max_steps(folder: Path) -> int:
-    schedule = read_json(folder / "scheduler" / "scheduler_config.json")
-    return int(schedule.get("num_train_timesteps", 1000))
 
 
 def _size(folder: Path) -> tuple[Size, int]:
@@ -48,7 +44,7 @@ KLEIN = Family(
         "scheduler": False,
     },
     open=_open,
-    max_steps=_max_steps,
+    max_steps=SDXL.max_steps,
     size=_size,
     check_prompts=check_lengths,
     identity="references",
