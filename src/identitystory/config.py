@@ -122,7 +122,7 @@ class DiscoveryConfig(Checked):
 
     Attributes:
         num_portraits: m, pictures painted for one character; 1 or more.
-        keep_ratio: r, the share of rows that a round keeps.
+        keep_ratio: r, the share of rows that a round keeps; in (0, 1].
         iterations: p, rounds of filtering; 0 averages all rows.
         rank: k of Eq. 2, directions kept. Not given in the paper; below the rows of every round.
         rounding: how r·n becomes a whole number.
@@ -136,10 +136,10 @@ class DiscoveryConfig(Checked):
         negative: negative prompt of the portraits; "" is an empty one, None is none at all: zeros.
         search_steps: steps of a portrait; None takes the preset's t.
         guidance_interval: the part of its steps that guidance is on in, from noise (0) to clean (1).
-        distilled: portraits are painted with the model's few-step LoRA, without guidance: it is in it.
+        distilled: portraits are painted with the model's few-step LoRA, and without guidance.
         freeu: s1, s2, b1 and b2 of FreeU on portraits; None is off.
-        settle: the search ends when the identity's direction has moved by less than this cosine
-            distance since the last batch of portraits; 0 always paints m.
+        settle: the search ends before m portraits when the identity's direction has moved by less
+            than this cosine distance since the last batch of portraits; 0 always paints m.
     """
 
     num_portraits: int = whole(64, 1, MOST, "64 is the paper's")
@@ -205,7 +205,7 @@ class InjectionConfig(Checked):
     """Re-denoising Identity Injection, Sec. 3.2.
 
     Attributes:
-        start: t', the steps that are denoised again, from z_start on; the release has one more.
+        start: t', the steps that are denoised again, first z_start to z_{start-1}; release: 41.
         k_max: K_max of Eq. 8, the radius in pixels that masks have grown by at the last step, in a
             picture of ``reference_size`` pixels; scaled with the picture's shorter side.
         reference_size: the side of the picture that ``k_max`` and ``margin`` are meant for, pixels.
