@@ -27,6 +27,7 @@ from identitystory.injection import redenoise
 from identitystory.models.backend import load_backend
 from identitystory.models.device import Room
 from identitystory.models.files.catalogue import ENTRIES
+from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.files.suited import preset, suits_of
 from identitystory.models.flow.family import KLEIN
 from identitystory.models.flow.load import load_klein
@@ -355,6 +356,14 @@ def test_presets_follow_the_family_and_a_card_may_say_otherwise(made, tmp_path):
     (folder / "card.toml").write_text("[suits]\nsteps = 25\nstart = 12\n")
     assert suits_of(folder).average == "medoid"
     assert preset("recommended", folder).injection.start == 12
+
+
+def test_a_base_alone_is_told_which_parts_go_with_it(made, tmp_path):
+    base = shutil.copytree(made[0], tmp_path / "base", ignore=lambda *_: {"segmenter"})
+    with pytest.raises(ModelError, match=r"lacks segmenter/; .* --model flux2-klein --base"):
+        find_checkpoint(base)
+    with pytest.raises(ModelError, match=r"'flux2-klein' lacks .*models fetch flux2-klein"):
+        find_checkpoint("flux2-klein")
 
 
 def test_a_story_is_painted_from_end_to_end(made, tmp_path):

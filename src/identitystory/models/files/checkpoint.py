@@ -125,7 +125,7 @@ def _without_loras(model: str) -> Checkpoint:
         missing = " and ".join(plain_places(registry) for found, registry in pairs if not found)
         raise ModelError(
             f"{folder} lacks {missing}; to use it as the base of the full-size "
-            f"model give --model sdxl --base {model}"
+            f"model give --model {family.name if family.name in BUNDLES else 'sdxl'} --base {model}"
         )
     few_steps = folder / FEW_STEPS if (folder / FEW_STEPS).is_file() else None
     adapter = _adapter(family, folder)
