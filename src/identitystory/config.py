@@ -17,6 +17,7 @@ from .types import WHOLE, Interval, Scales
 
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
+Average = Literal["mean", "medoid"]
 Downsampling = Literal["nearest", "area"]
 IdentityWords = Literal["description", "scene", "release"]
 Sampler = Literal["ddim", "euler", "ancestral"]
@@ -129,14 +130,13 @@ class DiscoveryConfig(Checked):
             the filter would keep) and ``trim`` (nearest to the mean) are the controls.
         center: subtract the mean of the rows before the SVD.
         normalize: scale rows to length one before the SVD. The average is always of the raw rows.
+        average: what the kept rows become: their ``mean``, or the ``medoid``, the row nearest to it.
         search_prompt: what a portrait is painted from; ``{description}`` stands for c_j.
         guidance: classifier-free guidance scale of the portraits; 1 or more.
         negative: negative prompt of the portraits; "" is an empty one, None is none at all: zeros.
         search_steps: steps of a portrait; None takes the preset's t.
-        guidance_interval: the part of a portrait's steps that guidance is on in, from noise (0) to
-            clean (1); outside it a step costs one evaluation instead of two.
-        distilled: portraits are painted with the model's few-step LoRA, in ``search_steps`` steps and
-            without guidance, which is part of it.
+        guidance_interval: the part of its steps that guidance is on in, from noise (0) to clean (1).
+        distilled: portraits are painted with the model's few-step LoRA, and without guidance.
         freeu: s1, s2, b1 and b2 of FreeU on portraits; None is off.
         settle: the search ends before m portraits when the identity's direction has moved by less
             than this cosine distance since the last batch of portraits; 0 always paints m.
@@ -157,6 +157,7 @@ class DiscoveryConfig(Checked):
     guidance_interval: Interval = field(default=WHOLE, metadata=_LATER)
     settle: float = number(0.0, 0.0, 2.0, "0 paints all portraits", later=True)
     distilled: bool = field(default=False, metadata=_LATER)
+    average: Average = field(default="mean", metadata=_LATER)
     freeu: Scales | None = field(default=None, metadata=_LATER)
 
     def __post_init__(self) -> None:
@@ -204,8 +205,7 @@ class InjectionConfig(Checked):
     """Re-denoising Identity Injection, Sec. 3.2.
 
     Attributes:
-        start: t', the steps that are denoised again: the first goes from z_start to z_{start-1}.
-            The release's extra first transition is ``start=41``.
+        start: t', the steps that are denoised again, first z_start to z_{start-1}; release: 41.
         k_max: K_max of Eq. 8, the radius in pixels that masks have grown by at the last step, in a
             picture of ``reference_size`` pixels; scaled with the picture's shorter side.
         reference_size: the side of the picture that ``k_max`` and ``margin`` are meant for, pixels.

@@ -54,7 +54,8 @@ def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
         seed: which rows the control ``random`` draws; nothing else uses it.
 
     Returns:
-        The mean of the surviving raw rows, which rows those are, and each round's errors.
+        The mean of the surviving raw rows, or their medoid as ``config.average`` says, which rows
+        those are, and each round's errors.
 
     Raises:
         ConfigError: the rank is too high for the rows of some round.
@@ -81,7 +82,8 @@ def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
         errors.append(eps)
         n = survivors(len(kept), config.keep_ratio, config.rounding)
         kept = kept[eps.argsort(stable=True)[:n]].sort().values
-    return Identity(mean(E[kept]), kept, tuple(errors))
+    average = medoid if config.average == "medoid" else mean
+    return Identity(average(E[kept]), kept, tuple(errors))
 
 
 def check_finite(E: Tensor) -> None:
@@ -130,6 +132,11 @@ def distance_to_mean(E: Tensor) -> Tensor:
 def mean(E: Tensor) -> Tensor:
     """The average of the rows of E (n, d), summed in float64 so that their order is no matter."""
     return E.double().mean(dim=0).float()
+
+
+def medoid(E: Tensor) -> Tensor:
+    """The row of E (n, d) nearest to their mean: where rows are pictures, a mean of them is nobody."""
+    return E[int(distance_to_mean(E).argmin())]
 
 
 def cohesion(E: Tensor) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 
 from .config import (
     MOST,
+    Average,
     Checked,
     DiscoveryConfig,
     IdentityWords,
@@ -45,6 +46,9 @@ class Suits(Checked):
         negative: negative prompt of all pictures; None is none at all, the zeros that SDXL learned
             to paint without words from.
         identity_words: see `InjectionConfig`. At SDXL's size the paper's: no others were measured.
+        average: see `DiscoveryConfig`; with every preset, for it follows what an embedding is.
+        start: t' of ``steps`` where equal steps are other noise than the paper's, see
+            `models.samplers.same_noise`; with every preset, in proportion. None leaves the preset's.
     """
 
     guidance: float = number(5.0, 1.0, 100.0, "1 is none")
@@ -55,6 +59,8 @@ class Suits(Checked):
     caveats: tuple[str, ...] = ()
     negative: str | None = None
     identity_words: IdentityWords = "description"
+    average: Average = "mean"
+    start: int | None = whole(None, 0, MOST, "t' at these steps")
 
     def __post_init__(self) -> None:
         """Checks that all of it can be.
@@ -109,9 +115,14 @@ def fitted(name: str, suits: Suits) -> Preset:
     """
     if name not in PRESETS:
         raise ConfigError(f"no preset is called {name!r}.{meant(name, PRESETS)}")
-    if name not in GUIDED_BY_MODEL:
-        return PRESETS[name]
-    return _suited(PRESETS[name], suits)
+    made = PRESETS[name]
+    if name in GUIDED_BY_MODEL:
+        made = _suited(made, suits)
+    made = replace(made, discovery=replace(made.discovery, average=suits.average))
+    if suits.start is None:
+        return made
+    start = round(suits.start * made.num_steps / suits.steps)
+    return replace(made, injection=replace(made.injection, start=start))
 
 
 def with_steps(base: Preset, steps: int) -> Preset:

@@ -8,12 +8,13 @@ found by name, ours and those of other packages (`extensions`). Nothing is opene
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from ..extensions import Registry
+from ..presets import Suits
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
     from ..sizes import Size
@@ -48,6 +49,8 @@ class Family:
         from_file: ``from_file(file, header, folder, words, prediction)`` makes a folder of such a
             file, with the vocabulary in the folder ``words``; of a folder that is there it writes
             the schedule alone. ``prediction`` is what the file says if it is empty.
+        identity: the identity generator that needs no files beside a base's; empty is none.
+        suits: what its bases are used with where a card says nothing else.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Family:
     check_lora: Callable[[Path, Path, Header], None] | None = None
     check_file: Callable[[Path, Header], None] | None = None
     from_file: Callable[[Path, Header, Path, Path, str], None] | None = None
+    identity: str = ""
+    suits: Suits = field(default_factory=Suits)
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,7 @@ FAMILIES = Registry(
     "identitystory.families",
     {
         "sdxl": "identitystory.models.sdxl.family:SDXL",
+        "flux2-klein": "identitystory.models.flow.family:KLEIN",
     },
     needs=("name", "title", "pipeline", "parts", "open", "max_steps", "size", "check_prompts"),
     error=ModelError,
@@ -134,6 +140,7 @@ IDENTITY_GENERATORS = Registry(
     "identitystory.identity_generators",
     {
         "photomaker": "identitystory.models.sdxl.family:PHOTOMAKER",
+        "references": "identitystory.models.flow.family:REFERENCES",
     },
     needs=("title", "places", "families", "open"),
     error=ModelError,

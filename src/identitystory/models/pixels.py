@@ -1,4 +1,4 @@
-"""Pictures to the normalised pixel tensors that CLIP-like towers take."""
+"""Pictures to the normalised pixel tensors that networks take, and back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..errors import ModelError
 from .files.checkpoint import read_json
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -39,6 +40,22 @@ def normalised(
     stacked = np.stack([np.asarray(image.convert("RGB")) for image in images])  # (n, H, W, 3)
     pixels = torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 255
     return (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+
+
+def pictures(pixels: Tensor) -> list[Image.Image]:
+    """What a VAE decoded, (n, 3, H, W) in [-1, 1], as RGB pictures.
+
+    Raises:
+        ModelError: a number is not finite.
+    """
+    pixels = pixels.float()
+    if not pixels.isfinite().all():
+        raise ModelError(
+            "the model gives numbers that are not finite: its weights are broken, or overflow; "
+            "get them again, or give --dtype float32"
+        )
+    pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return [Image.fromarray(p) for p in pixels.permute(0, 2, 3, 1).cpu().numpy()]
 
 
 @dataclass(frozen=True)

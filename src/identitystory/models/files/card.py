@@ -12,6 +12,8 @@ checkpoint's fingerprint. A checkpoint may do without; it is then used as full-s
     sampler = "ancestral"
     negative = ""               # an empty prompt; without it none at all, which is zeros
     identity_words = "scene"    # "description" without it
+    average = "medoid"          # of kept portraits, where a mean of embeddings is nobody; "mean" without it
+    start = 19                  # t', where equal steps are other noise than the paper's; its share without it
     stories = "little_people"   # a story set's name, what `bench` and `ablate` paint
     caveats = ["..."]           # sentences on the page of results
 

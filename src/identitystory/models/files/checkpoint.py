@@ -117,14 +117,15 @@ def _without_loras(model: str) -> Checkpoint:
     folder = find_folder(model)
     family = check_layout(folder)
     named = read_card(folder).parts
-    identity = found_in(folder, IDENTITY_GENERATORS, named.get("identity_generator"))
+    own = named.get("identity_generator") or family.identity or None
+    identity = found_in(folder, IDENTITY_GENERATORS, own)
     segmenter = found_in(folder, SEGMENTERS, named.get("segmenter"))
     if identity is None or segmenter is None:
         pairs = ((identity, IDENTITY_GENERATORS), (segmenter, SEGMENTERS))
         missing = " and ".join(plain_places(registry) for found, registry in pairs if not found)
         raise ModelError(
             f"{folder} lacks {missing}; to use it as the base of the full-size "
-            f"model give --model sdxl --base {model}"
+            f"model give --model {family.name if family.name in BUNDLES else 'sdxl'} --base {model}"
         )
     few_steps = folder / FEW_STEPS if (folder / FEW_STEPS).is_file() else None
     adapter = _adapter(family, folder)
@@ -165,14 +166,16 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
             f"Get them with: identitystory models fetch {whole} ({size:.1f} GB)"
         )
 
-    def part(registry: Registry, role: str) -> Found[Any]:
-        name = next(entry.part for entry in entries if entry.role == role)
+    folder, few_steps = found[""], _optional("few-steps")
+    family = check_layout(folder)
+
+    def part(registry: Registry, role: str, own: str = "") -> Found[Any]:
+        name = next((entry.part for entry in entries if entry.role == role), own)
         made = registry.get(name)
         return Found(name, made, tuple(found[place] for place in made.places))
 
-    identity, segmenter = part(IDENTITY_GENERATORS, "identity"), part(SEGMENTERS, "segmenter")
-    folder, few_steps = found[""], _optional("few-steps")
-    family = check_layout(folder)
+    identity = part(IDENTITY_GENERATORS, "identity", family.identity)
+    segmenter = part(SEGMENTERS, "segmenter")
     adapter = _adapter(family, folder) or _optional("adapter")
     return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps, adapter))
 

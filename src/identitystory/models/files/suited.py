@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...config import Preset
@@ -9,7 +10,7 @@ from ...errors import ModelError
 from ...presets import Suits, fitted
 from .card import read_card
 from .catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES, known_base, split_name
-from .checkpoint import find_folder
+from .checkpoint import check_layout, find_folder
 from .names import split_loras
 
 
@@ -31,7 +32,12 @@ def suits_of(model: str | Path = DEFAULT_MODEL) -> Suits:
         folder = find_folder(base or split_loras(str(model))[0])
     except ModelError:
         return Suits()
-    return read_card(folder).suits
+    card = read_card(folder)
+    try:
+        usual = check_layout(folder).suits
+    except ModelError:  # told when it is opened
+        return card.suits
+    return replace(usual, **card.values.get("suits", {}))
 
 
 def preset(name: str, model: str | Path = DEFAULT_MODEL) -> Preset:

@@ -16,11 +16,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ...errors import ConfigError, ModelError
+from ...errors import ConfigError
 from ...sampling import step_noise
 from ...sizes import Size, as_text
 from ...types import Prompt
 from ..device import Room, free_memory, rows_that_fit
+from ..pixels import pictures
 from ..samplers import Sampler, sampler
 from .attention import is_edited
 from .conditioning import Conditioning, Encoding
@@ -226,12 +227,5 @@ class LatentDiffusion:
         images: list[Image.Image] = []
         for part in z.to(self.vae.dtype).split(max(1, 2**20 // (self.size[0] * self.size[1]))):
             with self.room.holding(self.vae):
-                pixels = self.vae.decode(part, return_dict=False)[0].float()
-            if not pixels.isfinite().all():
-                raise ModelError(
-                    "the model gives numbers that are not finite: its weights are broken, or "
-                    "overflow; get them again, or give --dtype float32"
-                )
-            pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-            images += [Image.fromarray(p) for p in pixels.permute(0, 2, 3, 1).cpu().numpy()]
+                images += pictures(self.vae.decode(part, return_dict=False)[0])
         return images

@@ -1,0 +1,1 @@
+"""Bases that are trained by flow matching: FLUX.2 klein."""
