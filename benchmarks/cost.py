@@ -19,9 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -46,6 +44,7 @@ from identitystory.models.sdxl.generator import LatentDiffusion
 from identitystory.models.sdxl.lora import LoraLayer, load_lora
 from identitystory.models.sdxl.photomaker import LORA
 from identitystory.models.sdxl.sizes import sdxl_unet, sdxl_vae
+from identitystory.models.speed import machine, matmul_peak, timed
 from identitystory.sampling import Watched
 from identitystory.types import Prompt, Segmentation
 
@@ -271,27 +270,6 @@ def random_lora(unet: Any, rank: int = 64) -> dict[str, Tensor]:
     return state
 
 
-def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of a large matrix multiplication, the best of several."""
-    n = 8192 if device.type == "cuda" else 1024
-    a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
-    best = 0.0
-    for _ in range(8):
-        wall, busy, _ = timed(lambda: a @ b, device)
-        best = max(best, 2 * n**3 / (wall if device.type == "cuda" else busy))
-    return best
-
-
-def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, float, Any]:
-    """Wall and processor seconds of ``work``, the accelerator's queue empty before and after; its result."""
-    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    synchronize()
-    began, busy = time.perf_counter(), time.process_time()
-    result = work()
-    synchronize()
-    return time.perf_counter() - began, time.process_time() - busy, result
-
-
 class Peak:
     """The most memory in use since it was made, in MiB: the accelerator's, or the process's own."""
 
@@ -318,16 +296,6 @@ def _try_write(path: str, text: str) -> None:
         Path(path).write_text(text, encoding="ascii")
     except OSError:
         print(f"{path} cannot be written: the peaks are those of the whole run so far")
-
-
-def machine(device: torch.device) -> str:
-    """What the numbers were measured on."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    names = Path("/proc/cpuinfo")
-    lines = names.read_text(encoding="utf-8").splitlines() if names.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{(models or [platform.processor()])[0]}, {torch.get_num_threads()} threads"
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""Engines: units done here or by a Ray cluster; lost units; the same bytes."""
+"""Engines: units done here, by processes or elsewhere; lost units; the same bytes."""
 
 import os
 import re
@@ -247,9 +247,6 @@ def test_few_stories_still_have_every_split(tmp_path):
         titles(0)
 
 
-# --- Ray ------------------------------------------------------------------------------------------
-
-
 TOY = Preset(
     "test",
     num_steps=4,
@@ -265,14 +262,6 @@ TALES = tuple(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """A cluster of two processors on this machine."""
-    ray = pytest.importorskip("ray")
-    yield ray.init(num_cpus=2, logging_level="error", include_dashboard=False)
-    ray.shutdown()
-
-
 def painted(out, toy, by):
     """All that a bench leaves, but what it cost: file -> bytes."""
     names = ("storydiffusion", "identitystory")
@@ -286,14 +275,6 @@ def painted(out, toy, by):
     }
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_rays_workers_give_the_bytes_of_the_local_engine(cluster, toy, tmp_path):
-    made = {name: painted(tmp_path / name, toy, engine(name)) for name in ("local", "ray")}
-    assert made["ray"] == made["local"]
-    assert len(made["ray"]) > 2 * 2 * 4
-
-
 def test_processes_give_the_bytes_of_one(toy, tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -303,31 +284,6 @@ def test_processes_give_the_bytes_of_one(toy, tmp_path):
     finally:
         torch.set_num_threads(threads)
     assert len(alone) > 2 * 2 * 4
-
-
-def die_at_two(number):
-    import os
-
-    if number == 2:
-        os._exit(1)  # as when the system kills it for memory
-    return ""
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_a_lost_worker_costs_its_unit_only(cluster):
-    told = dict(engine("ray").map(die_at_two, [1, 2, 3]))
-    assert told == {1: "", 2: "its worker was lost (WorkerCrashedError)", 3: ""}
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_what_the_work_raises_ends_everything(cluster):
-    def broken(number):
-        return 1 / 0
-
-    with pytest.raises(ZeroDivisionError):
-        list(engine("ray").map(broken, [1]))
 
 
 def test_a_unit_is_the_ordinary_run_of_its_method(request_):  # noqa: F811

@@ -7,11 +7,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..settings import Overrides
 from .commands import Argument
 from .options import Folder, Instruments, MakeService, ManyRuns, Model, answer, tell
+
+if TYPE_CHECKING:
+    from ..experiments.experiment import Experiment
+    from ..experiments.workers import Engine
+    from ..runs.service import Service
 
 Python = Annotated[str, "PYTHON"]
 
@@ -64,6 +69,8 @@ def bench(
         seed=runs.seed,
         **where,
     )
+    if runs.shard is not None:
+        return _paint_share(request, runs.shard, service(), workers.engine(engine, runs.workers))
     if results:
         check_writable(results.parent)
     asked = EvaluationRequest((), device=request.device, qalign=qalign, **vars(measured))
@@ -77,6 +84,21 @@ def bench(
     if json:
         return answer(json, table1.as_json(request, outcome), "")
     return answer(json, None, table1.markdown(request, outcome), *files)
+
+
+def _paint_share(request: Experiment, given: str, service: Service, by: Engine) -> int:
+    """Paints one share of the stories, and measures nothing."""
+    from ..experiments.batch import paint
+    from ..runs.shards import shard
+
+    share = shard(given)
+    mine = share.of(request.stories)
+    if mine:
+        paint(replace(request, stories=mine), service, tell, by)
+    done = f"share {share}, {len(mine)} of {len(request.stories)} stories, is painted"
+    return answer(
+        False, None, f"{done}; after all shares, the same command without --shard measures"
+    )
 
 
 def _command_line(name: str, given: Mapping[str, Any]) -> str:
@@ -141,8 +163,10 @@ def ablate(
     request = ablating.experiment(made, variants, stories, runs.out, seed=runs.seed, **where)
     for note in (*notes, *left_out):
         tell(note)
-    asked = EvaluationRequest((), device=request.device, **vars(measured))
     by = engine("local", runs.workers)
+    if runs.shard is not None:
+        return _paint_share(request, runs.shard, service(), by)
+    asked = EvaluationRequest((), device=request.device, **vars(measured))
     outcome, files = ablating.compare(request, service(), asked, by, tell)
     plain, text = ablating.as_json(request, outcome), ablating.markdown(request, outcome)
     return answer(json, plain, text, *files)

@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import one_line
 from . import (
     commands,
+    doctor,
     experiments,
     exporting,
     importing,
@@ -54,7 +55,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "evaluate": experiments.evaluate,
     "studio": studio.studio,
     "models": models.models,
-    "doctor": models.doctor,
+    "doctor": doctor.doctor,
 }
 
 

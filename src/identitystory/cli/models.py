@@ -1,14 +1,8 @@
-"""The commands about models: ``models`` lists, fetches and verifies them, ``doctor`` tries one."""
+"""The command about models: lists, fetches, verifies and adds them."""
 
 from __future__ import annotations
 
 import json as to_json
-import os
-import platform
-import shutil
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,9 +10,6 @@ from ..errors import IdentityStoryError, ModelError
 from ..models.files.catalogue import DEFAULT_MODEL
 from .commands import Argument
 from .options import heed_offline, say
-
-MIN_MEMORY_GIB = 3.0
-MIN_DISK_GIB = 0.5
 
 
 def models(
@@ -114,7 +105,7 @@ def listed() -> list[dict[str, Any]]:
     from ..models.files.added import folders
     from ..models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
     from ..models.files.checkpoint import find_checkpoint
-    from ..models.files.store import read_lock
+    from ..models.files.store import read_lock, size_of
 
     found = []
     for name in (DEFAULT_MODEL, *BUNDLES):
@@ -179,100 +170,3 @@ def _single(value: Any) -> bool:
     return isinstance(value, str | int | float) or (
         isinstance(value, list) and all(isinstance(v, str | int | float) for v in value)
     )
-
-
-# --- This machine ---------------------------------------------------------------------------------
-
-
-def doctor(model: Annotated[str, "M"] = DEFAULT_MODEL, json: bool = False) -> int:
-    """Look whether this machine is ready.
-
-    Shows versions, cores, memory, disk and weights, and tries one step of the U-Net.
-
-    Args:
-        model: the model to try
-        json: print one JSON object a line
-    """
-    well = True
-    for check in checkup(model):
-        well = well and check.well
-        told = f"{'ok  ' if check.well else 'FAIL'} {check.what}: {check.found}"
-        say(to_json.dumps(asdict(check)) if json else told)
-    return 0 if well else 1
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: what was found, and whether it will do."""
-
-    what: str
-    found: str
-    well: bool = True
-
-
-def checkup(model: str) -> Iterator[Check]:
-    """Every check in turn; the last one loads ``model`` and takes one step."""
-    import torch
-
-    from ..models.files.catalogue import DEFAULT_MODEL
-    from ..runs.files import versions
-
-    found = versions()
-    yield Check("python", f"{found.pop('python')} on {platform.system()} {platform.machine()}")
-    for package, number in found.items():
-        needed = package in ("torch", "diffusers", "transformers", "pillow")
-        yield Check(package, number, not needed or number != "not installed")
-    yield Check("cores", f"{os.cpu_count()}, torch uses {torch.get_num_threads()}")
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield Check("accelerator", ", ".join(gpus) or f"none; the CPU will do for the {DEFAULT_MODEL}")
-    memory = available_memory()
-    if memory is not None:
-        yield Check("memory free", f"{memory:.1f} GiB", memory >= MIN_MEMORY_GIB)
-    disk = shutil.disk_usage(Path.cwd()).free / 2**30
-    yield Check("disk free here", f"{disk:.1f} GiB", disk >= MIN_DISK_GIB)
-    yield from _try_model(model)
-
-
-def available_memory() -> float | None:
-    """GiB that a new program could use, or None where the system does not say."""
-    try:
-        told = Path("/proc/meminfo").read_text(encoding="ascii").split()
-        return int(told[told.index("MemAvailable:") + 1]) / 2**20
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-def _try_model(model: str) -> Iterator[Check]:
-    import torch
-
-    from ..models.describe import describe_model
-    from ..runs.service import load_model
-    from ..types import Prompt
-
-    try:
-        facts = describe_model(model, "auto", "auto")
-        folder = facts.folder
-        yield Check(f"weights of {model}", f"{folder}, {size_of(folder) if folder else ''}")
-        yield Check("computes in", f"{facts.dtype} on {facts.device}")
-        start = time.perf_counter()
-        backend = load_model(model, num_steps=50, device=facts.device, dtype=facts.dtype)
-        loaded = time.perf_counter()
-        G = backend.general
-        vae = getattr(G, "vae", None)
-        if vae is not None:
-            yield Check("decodes pictures in", str(vae.dtype).removeprefix("torch."))
-        with torch.no_grad():
-            cond = G.condition([Prompt("a portrait of a woman", guidance=5.0)])
-            z = G.step(G.noise(0)[None], G.num_steps, cond)
-        took = time.perf_counter() - loaded
-        well = bool(z.isfinite().all())
-        told = f"loaded in {loaded - start:.1f} s, {took * 1000:.0f} ms a step (the first is slow)"
-        yield Check("one step", told if well else "the step gave numbers that are not finite", well)
-    except IdentityStoryError as error:
-        yield Check(f"model {model}", " ".join(str(error).split()), False)
-
-
-def size_of(folder: Path) -> str:
-    """What its files take, ``12.3 MiB``."""
-    total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    return f"{total / 2**20:.1f} MiB"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, "DIR"]
 Run = Annotated[Path, Argument("RUN")]
+Shard = Annotated[str, "I/N"] | None
 _NO_MEMORY = "out of memory. What is finished is kept; try --preset low-vram or --dtype bfloat16"
 
 
@@ -177,12 +178,16 @@ class ManyRuns:
         seed: of every run
         workers: processes that paint side by side and share this machine's processors (default: 1);
             on a processor as many as it has cores are fastest
+        shard: paint only every Nth story from the Ith on, as one of N commands on the same --out, and
+            measure nothing; auto takes both from Slurm's, Kubernetes' or SkyPilot's variables. When
+            all are done, the same command without --shard measures
     """
 
     out: Folder
     stories: Annotated[str, "WHERE"] | None = None
     seed: int = 0
     workers: int = 1
+    shard: Shard = None
 
     def chosen_stories(self, model: str | None) -> str:
         """Those that were asked for, or the built-in set that suits ``model``."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from ..errors import ConfigError, IdentityStoryError, StoryError
 from ..settings import Overrides
 from .commands import Argument
-from .options import Folder, Inline, MakeService, Model, Output, Run, failure, tell
+from .options import Folder, Inline, MakeService, Model, Output, Run, Shard, failure, tell
 from .typed import read_scenes, read_seed
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def generate(
     metadata: bool | None = None,
     marks: bool | None = None,
     unknown: Literal["warn", "refuse", "replace"] | None = None,
+    shard: Shard = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -80,11 +81,14 @@ def generate(
         unknown: what becomes of a scene's words that the model has no picture of, where its card says
             which it has: warn of them (default), refuse the story, or replace them by the nearest
             that it knows. The run folder keeps the choice
+        shard: of several stories, paint only every Nth from the Ith on, as one of N commands that are
+            given the same stories and --out; auto takes both from Slurm's, Kubernetes' or SkyPilot's
+            variables
     """
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
     more |= {"marks": marks, "enlarge": int(enlarge or 1), "unknown": unknown}
-    return _make(stories, inline, out, model, overrides, output, service, **more)
+    return _make(stories, inline, out, model, overrides, output, service, shard, **more)
 
 
 def discover(
@@ -111,7 +115,7 @@ def discover(
         size: of the pictures that are painted later, as for generate; portraits are square
         aspect: as for generate
     """
-    more = {"seed": read_seed(seed), "paint": False, "size": size, "aspect": aspect}
+    more: dict[str, Any] = {"seed": read_seed(seed), "paint": False, "size": size, "aspect": aspect}
     return _make(stories, inline, out, model, overrides, output, service, **more)
 
 
@@ -154,13 +158,19 @@ def _make(
     overrides: Overrides,
     output: Output,
     service: MakeService,
+    share: str | None = None,
     **more: Any,
 ) -> int:
-    """Makes one story, or several one after the other."""
+    """Makes one story, or several one after the other, or a share of them."""
     from ..runs.folder import RunFolder
     from ..runs.service import one_model
+    from ..runs.shards import Shard as Share
+    from ..runs.shards import shard
 
+    mine = Share() if share is None else shard(share)
     if len(stories) < 2:
+        if share is not None:
+            raise ConfigError(f"--shard {share} is a share of several stories; give more than one")
         request = _request(stories[0] if stories else None, inline, out, model, overrides, **more)
         return show_run(request, output, service())
     if out is not None and RunFolder(out).record.is_file():
@@ -181,7 +191,8 @@ def _make(
         except IdentityStoryError as error:
             raise ConfigError(f"{story}: {error}") from None
     codes = []
-    for story, request in zip(stories, requests, strict=True):
+    work = mine.of(list(zip(stories, requests, strict=True)))
+    for story, request in work:
         try:
             show_run(request, output, made)
         except BrokenPipeError:
@@ -193,7 +204,7 @@ def _make(
             codes.append(failed[0])
             tell(f"identitystory: {story}: {' '.join(failed[1].split())}")
     if codes:
-        failed_of = f"{len(codes)} of {len(stories)} stories failed"
+        failed_of = f"{len(codes)} of {len(work)} stories failed"
         tell(f"identitystory: {failed_of}; the same command tries them again")
     return next(iter(codes), 0)
 

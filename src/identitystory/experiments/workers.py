@@ -11,7 +11,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from importlib import import_module
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any, Protocol, TypeVar
@@ -98,78 +97,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-class Ray:
-    """The workers of a Ray cluster that is already there; ``ray.init`` beforehand is respected.
-
-    A worker computes with as many threads as this process, and takes so many of the cluster's
-    processors, so that a picture has the bytes that it would have here. With OMP_NUM_THREADS=1
-    every processor of the cluster paints a unit of its own. A cluster with GPUs gives each unit one.
-    All workers must see the run folders under the same names as this machine does.
-
-    Raises:
-        ConfigError: Ray is not installed, no cluster answers, or no machine of it is large enough.
-    """
-
-    def __init__(self, address: str = "auto") -> None:
-        try:
-            self.ray: Any = import_module("ray")
-        except ImportError:
-            raise ConfigError(
-                "--engine ray needs Ray: pip install 'identitystory[ray]', or use --engine local"
-            ) from None
-        if not self.ray.is_initialized():
-            try:
-                self.ray.init(address=address, logging_level="error", log_to_driver=False)
-            except ConnectionError:
-                raise ConfigError(
-                    "no Ray cluster answers; start one with ray start --head, set RAY_ADDRESS to "
-                    "one that runs, or use --engine local"
-                ) from None
-        self.threads = torch.get_num_threads()
-        sizes = [int(node["Resources"].get("CPU", 0)) for node in self.ray.nodes() if node["Alive"]]
-        if max(sizes, default=0) < self.threads:
-            raise ConfigError(
-                f"this process computes with {self.threads} threads and the largest machine of the "
-                f"Ray cluster has {max(sizes, default=0)} processors; set OMP_NUM_THREADS to fewer"
-            )
-
-    def map(self, work: Callable[[U], str], units: Sequence[U]) -> Iterator[tuple[U, str]]:
-        """As the workers finish them. A unit whose worker died says so; the others go on."""
-        ray = self.ray
-        gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        # No retries: the same command goes on where it was cut off, and that is when one retries.
-        options = {"num_cpus": self.threads, "num_gpus": gpus, "max_retries": 0}
-        remote = ray.remote(**options)(_there(work, os.getcwd(), self.threads))
-        left = {remote.remote(unit): unit for unit in units}
-        try:
-            while left:
-                (done, *_), _ = ray.wait(list(left), num_returns=1)
-                try:
-                    wrong = ray.get(done)
-                except ray.exceptions.RayTaskError:
-                    raise  # the work itself raised: a bug, not a lost machine
-                except ray.exceptions.RayError as error:
-                    wrong = f"its worker was lost ({type(error).__name__})"
-                yield left.pop(done), wrong
-        finally:
-            for task in left:
-                ray.cancel(task, force=True)
-
-
-def _there(work: Callable[[U], str], folder: str, threads: int) -> Callable[[U], str]:
-    """``work`` as a worker does it: in this process's folder, with its number of threads."""
-
-    def one(unit: U) -> str:
-        try:
-            os.chdir(folder)
-        except OSError as error:
-            return f"its worker cannot enter {folder} ({error.strerror}); every worker must see it"
-        torch.set_num_threads(threads)
-        return work(unit)
-
-    return one
-
-
 def engine(name: str, workers: int = 1) -> Engine:
     """The engine called ``local`` or ``ray``.
 
@@ -178,7 +105,7 @@ def engine(name: str, workers: int = 1) -> Engine:
         workers: processes of the local one; Ray's cluster has its own.
 
     Raises:
-        ConfigError: none is, or it cannot be used; see ``Ray``.
+        ConfigError: none is, or it cannot be used; see ``cluster.Ray``.
     """
     if name not in ENGINES:
         raise ConfigError(f"no engine is called {name!r}; there are: {', '.join(ENGINES)}")
@@ -188,5 +115,7 @@ def engine(name: str, workers: int = 1) -> Engine:
             + (", and a Ray cluster has its own workers" if name == "ray" else "")
         )
     if name == "ray":
+        from .cluster import Ray
+
         return Ray()
     return Processes(workers) if workers > 1 else Local()

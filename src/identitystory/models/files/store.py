@@ -191,3 +191,9 @@ def _matches(file: Path, told: Mapping[str, Any]) -> bool:
     content = file.read_bytes()
     git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
     return git.hexdigest() == told.get("blob_id")
+
+
+def size_of(folder: Path) -> str:
+    """What its files take, ``12.3 MiB``."""
+    total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    return f"{total / 2**20:.1f} MiB"
