@@ -21,7 +21,7 @@ LAYERS = [
     {"pipeline", "models", "metrics"},
     {"methods"},
     {"runs", "testing"},
-    {"api", "experiments", "pages", "studio"},
+    {"person", "api", "experiments", "pages", "studio"},
     {"cli"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -32,8 +32,9 @@ from identitystory.presets import PRESETS
 from identitystory.protocols import ModelFacts
 from identitystory.runs import files
 from identitystory.runs import folder as runfolder
-from identitystory.runs.plan import make_plan, make_record
+from identitystory.runs.plan import make_plan
 from identitystory.runs.request import RunRequest
+from identitystory.runs.told import make_record
 from identitystory.story.file import inline_story
 
 ASKED = tuple(study.CRITERIA.values())

@@ -15,6 +15,7 @@ from identitystory.runs.files import versions
 from identitystory.runs.folder import FORMAT
 from identitystory.runs.plan import calls, make_plan, portrait_batches
 from identitystory.runs.request import RunRequest
+from identitystory.runs.told import make_record
 from identitystory.seeds import frame_seed, portrait_seeds
 from identitystory.settings import to_dict
 from identitystory.story.file import inline_story
@@ -292,7 +293,7 @@ def test_seeds_and_takes_of_a_record_stay_with_their_scenes(request_):
 
 def test_a_record_tells_places_and_takes_only_where_there_is_something_to_tell(request_):
     one = made(request_)
-    record = plan.make_record(request_, FACTS, one, {"frames/002": "done"})
+    record = make_record(request_, FACTS, one, {"frames/002": "done"})
     assert not {"places", "chosen"} & set(record)
     states = {name: part["state"] for name, part in record["parts"].items()}
     assert states.pop("frames/002") == "done"
@@ -318,10 +319,10 @@ def test_a_record_tells_places_and_takes_only_where_there_is_something_to_tell(r
     assert record["frame_seeds"] == {}
     assert record["model"] == {"fingerprint": "w1", "device": "cpu", "dtype": "float32"}
     told = {"shape": "64x64", "source": "abc", "max_takes": 5, "metadata": False, "only": (2,)}
-    record = plan.make_record(replace(request_, **told), FACTS, one, {})
+    record = make_record(replace(request_, **told), FACTS, one, {})
     assert record["request"].items() >= (told | {"only": [2]}).items()
     moved = replace(one, places=(1, 0, 2), chosen={1: "abc"}, frame_seeds={1: 9})
-    record = plan.make_record(request_, FACTS, moved, {})
+    record = make_record(request_, FACTS, moved, {})
     assert (record["places"], record["chosen"]) == ((1, 0, 2), {"1": "abc"})
     assert record["frame_seeds"] == {"1": 9}
 

@@ -9,7 +9,10 @@ import pytest
 
 import identitystory
 from identitystory.cli.main import parser
+from identitystory.runs.characters.archive import open_file
+from identitystory.runs.characters.casting import character
 from identitystory.story.file import make_story
+from tests.characters import GOLDEN
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -113,11 +116,16 @@ def test_the_readme_is_short_and_names_the_two_commands():
     }
 
 
+def golden(reference, look, place):
+    """Whoever is named of a library or a file."""
+    return character(open_file(GOLDEN), look)
+
+
 def test_every_story_that_a_page_shows_is_one():
     shown = [(n, b) for n in NAMES for kind, b in BLOCKS[n] if kind == "toml" and "[[scene]]" in b]
     assert len(shown) >= 3
     for name, text in shown:
-        assert make_story(tomllib.loads(text), source=name).scenes
+        assert make_story(tomllib.loads(text), source=name, cast=golden).scenes
 
 
 def test_the_page_on_python_names_all_that_is_public():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ from .cost import frame_evaluations, search_evaluations
 from .errors import ConfigError
 from .models.files.catalogue import DEFAULT_MODEL
 from .models.files.suited import preset as named_preset
+from .person import Person, Search, loaded
 from .pipeline import find_identity, paint
 from .presets import DEFAULT_PRESET
 from .protocols import Backend, ModelFacts
+from .runs.characters.casting import read_story
 from .runs.events import FrameReady, PartKept, Started, StepDone
 from .runs.files import read_picture
 from .runs.folder import RunFolder
@@ -34,46 +36,15 @@ from .runs.options import new_request
 from .runs.plan import PORTRAIT_BATCH
 from .runs.request import in_pixels, in_precision
 from .runs.service import Kept, Service, describe_model, load_model
-from .runs.sheets import contact_sheet, thumbnails
 from .sampling import watched
 from .settings import Overrides, overridden
 from .sizes import shape_of
-from .story.file import load_story, make_character
+from .story.file import make_character
 from .story.scenes import make_scene
-from .types import Character, Frame, Identity, Story, png
+from .types import Character, Frame, Story
 
 OnStep = Callable[[int, int], None]
 Batches = list[tuple[list[Image.Image], torch.Tensor]]
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody that `IdentityStory.discover` found; shows itself in a notebook.
-
-    Attributes:
-        character: name, description and class word.
-        identity: the embedding, and which portraits it is the mean of.
-        portraits: all that were painted, in order.
-        fingerprint: of the weights that found it; no others can paint it.
-    """
-
-    character: Character
-    identity: Identity
-    portraits: tuple[Image.Image, ...]
-    fingerprint: str
-
-    @property
-    def sheet(self) -> Image.Image:
-        """The portraits on one page: those that the filter kept first, the others dimmed."""
-        return contact_sheet(thumbnails(self.portraits), self.identity.kept.tolist())
-
-    def _repr_png_(self) -> bytes:
-        return png(self.sheet)
-
-    def __repr__(self) -> str:
-        """Who it is, and from how many portraits."""
-        kept = f"{len(self.identity.kept)} of {len(self.portraits)} portraits kept"
-        return f"Person({self.character.description!r}, {kept})"
 
 
 class IdentityStory:
@@ -160,7 +131,7 @@ class IdentityStory:
         character = make_character(name, description, noun, place="discover")
         batches = self._searches.setdefault((character, seed), [])
         with self._watched("portraits", search_evaluations(self.preset)) as backend:
-            identity, portraits, _ = find_identity(
+            identity, portraits, E = find_identity(
                 backend.search or backend.identity,
                 character,
                 self.preset.discovery,
@@ -169,7 +140,28 @@ class IdentityStory:
                 ready=batches,
             )
         del self._searches[character, seed]
-        return Person(character, identity, tuple(portraits), self.facts.fingerprint)
+        return Person(
+            character,
+            identity,
+            tuple(portraits),
+            self.facts.fingerprint,
+            Search(self.model, self.facts, self.preset, seed, E),
+        )
+
+    def load(self, file: str | Path, *, look: str | None = None) -> Person:
+        """Somebody of a character file, as this model sees them; see `Person.save`.
+
+        Args:
+            file: ``mara.character``, or a name in the library of ``identitystory cast``.
+            look: one of the file's: other clothes, other hair.
+
+        Raises:
+            RunError: there is no such file, it is damaged, or the consent for the face has ended.
+            ConfigError: nobody in the library is called so, or there is no such look.
+        """
+        backend = open_model(self._load, self.model, self.preset, self.facts)
+        with torch.no_grad():
+            return loaded(str(file), look, self.facts, backend.identity.embed)
 
     def paint(
         self,
@@ -237,7 +229,7 @@ class IdentityStory:
         Raises:
             IdentityStoryError: the user can mend it; nothing half-written is left.
         """
-        whole = story if isinstance(story, Story) else load_story(story)
+        whole, people = (story, {}) if isinstance(story, Story) else read_story(story)
         shape = {key: more.pop(key) for key in ("size", "aspect") if key in more}
         overrides = Overrides(**more)
         request = new_request(
@@ -254,6 +246,7 @@ class IdentityStory:
             dtype=self.facts.dtype,
             **shape,
         )
+        request = replace(request, people=people)
         if self._own is not None:
             own, notes = overridden(self._own, overrides)
             request = replace(request, preset=own, notes=notes)

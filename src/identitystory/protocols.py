@@ -7,6 +7,7 @@ Noise is drawn on the CPU, so that a seed means one picture on every device.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -215,6 +216,7 @@ class ModelFacts:
         adapter: the folder that its IP-Adapter lies in; None if it has none.
         sizes: all that it was made for, where its card says so; see `sizes.buckets`.
         words: of each LoRA on it, by its file's name, what it listens to.
+        encoder: sha256 over what embeds portraits; empty if that is not told apart from the rest.
         check_prompts: raises a PromptError if one of the prompts is longer than the model reads;
             returns those that it reads in pieces.
         check_phrases: raises a PromptError if the descriptions of one scene are, together.
@@ -231,5 +233,11 @@ class ModelFacts:
     adapter: Path | None = None
     sizes: tuple[Size, ...] = ()
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    encoder: str = ""
     check_prompts: Callable[[Iterable[str]], Sequence[str] | None] = lambda prompts: None
     check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None
+
+    @property
+    def embeds(self) -> str:
+        """What an embedding of this model is named by: other bases with one encoder share theirs."""
+        return self.encoder or hashlib.sha256(self.fingerprint.encode()).hexdigest()

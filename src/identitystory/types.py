@@ -36,6 +36,9 @@ class Character:
         noun: the class word inside the description, ``woman``.
         wears: ``a blue suit``, said in scenes but not in portraits; a scene may say otherwise.
         words_only: has no face to keep and is in no cast: an animal, a machine.
+        face: sha256 of a face that a character file has; empty is one that is searched for.
+        file: sha256 of that file.
+        consent: for a face of photos, the consent's id and its last day: ``ID 2027-12-31``.
     """
 
     name: str
@@ -43,6 +46,9 @@ class Character:
     noun: str
     wears: str = ""
     words_only: bool = False
+    face: str = ""
+    file: str = ""
+    consent: str = ""
 
 
 @dataclass(frozen=True)
@@ -254,6 +260,7 @@ def guided(i: int, t: int, interval: Interval) -> bool:
 
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
 _MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
+_MAY_LACK |= {"face", "file", "consent"}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:

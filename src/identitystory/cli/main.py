@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..errors import one_line
 from . import (
+    cast,
     commands,
     doctor,
     experiments,
@@ -35,6 +36,24 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "discover": runs.discover,
     "extend": runs.extend,
     "import": importing.import_,
+    "cast": commands.Group(
+        "Keep characters as files: your library, and its way to other stories and machines.\n\n"
+        "A character file (.character) holds a face with its portraits, words and looks. A story names "
+        'it beside a character: cast = "mara", somebody of the library, or cast = "mara.character", '
+        "a file in the story's folder.",
+        {
+            "list": cast.list_,
+            "show": cast.show,
+            "add": cast.add,
+            "export": cast.export,
+            "import": cast.import_,
+            "rename": cast.rename,
+            "remove": cast.remove,
+            "look": cast.look,
+            "from-photos": cast.from_photos,
+            "withdraw": cast.withdraw,
+        },
+    ),
     "takes": takes.takes,
     "choose": takes.choose,
     "lock": takes.lock,

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ..config import Preset
 from ..settings import PARTS, setting_types
@@ -62,13 +63,25 @@ def _list(items: Iterator[tuple[str, str]]) -> str:
 
 def schema_text() -> str:
     """docs/story.schema.json."""
-    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return _text(json_schema())
+
+
+def character_schema_text() -> str:
+    """docs/character.schema.json."""
+    from ..runs.characters import form
+
+    return _text(form.json_schema())
+
+
+def _text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def main(folder: Path) -> None:
-    """Writes both files into ``folder``."""
+    """Writes the files into ``folder``."""
     (folder / "cli.md").write_text(cli_page(), encoding="utf-8")
     (folder / "story.schema.json").write_text(schema_text(), encoding="utf-8")
+    (folder / "character.schema.json").write_text(character_schema_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

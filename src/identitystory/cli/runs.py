@@ -14,6 +14,7 @@ from .options import Folder, Inline, MakeService, Model, Output, Run, Shard, fai
 from .typed import read_scenes, read_seed
 
 if TYPE_CHECKING:
+    from ..runs.characters.casting import People
     from ..runs.request import RunRequest
     from ..runs.service import Service
     from ..types import Story
@@ -140,14 +141,15 @@ def extend(
     from ..runs.request import extended, recorded
     from ..story.file import more_scenes
 
-    more = _from_file(story, inline)
+    more, people = _from_file(story, inline)
     if more is None:
         if not inline.scene:
             raise StoryError('give a story file with more scenes, or --scene "{Mara} reads"')
         known = recorded(run).story
         more = more_scenes(known, inline.character, inline.scene, style=inline.style)
     request, _ = extended(run, more)
-    return show_run(replace(request, device=device or request.device), output, service())
+    request = replace(request, device=device or request.device, people=people)
+    return show_run(request, output, service())
 
 
 def _make(
@@ -246,7 +248,7 @@ def _request(
                 "a frame is made again with its own seed; leave --seed and --only out"
             )
         return replace(again_request(Path(story), out, **where), enlarge=more.get("enlarge", 1))
-    told = _from_file(story, inline)
+    told, people = _from_file(story, inline)
     if told is None:
         if not (inline.character or inline.scene):
             raise StoryError(
@@ -255,21 +257,21 @@ def _request(
         told = inline_story(inline.character, inline.scene, style=inline.style or "")
     out = out or default_folder(told, source_of(story) if story else "", parent, taken)
     more |= {"preset_name": model.preset, "file": story}
-    return new_request(told, out, overrides, **where, **more)
+    return replace(new_request(told, out, overrides, **where, **more), people=people)
 
 
-def _from_file(story: str | None, inline: Inline) -> Story | None:
-    """The story of the file, if there is one."""
-    from ..story.file import load_story
+def _from_file(story: str | None, inline: Inline) -> tuple[Story | None, People]:
+    """The story of the file, if there is one, and the character files that it names."""
+    from ..runs.characters.casting import read_story
 
     if not story:
-        return None
+        return None, {}
     if inline.character or inline.scene or inline.style:
         raise StoryError(
             "give a story file or --character, --scene and --style, not both; "
             "in the file they are [[character]], [[scene]] and style"
         )
-    return load_story(story)
+    return read_story(story)
 
 
 def show_run(request: RunRequest, output: Output, service: Service) -> int:

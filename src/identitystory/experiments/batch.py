@@ -21,11 +21,11 @@ from ..runs.cache import is_there, shared_files
 from ..runs.events import Finished, Warned
 from ..runs.files import canonical, read, write_whole
 from ..runs.folder import RunFolder, read_record
-from ..runs.painter import finished_parts
 from ..runs.plan import make_plan
 from ..runs.request import RunRequest, in_precision
 from ..runs.service import Service, one_model
 from ..runs.takes import scan
+from ..runs.told import finished_parts
 from ..settings import settings
 from ..story.plain import plain_json
 from .experiment import Experiment, Say, silent

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
+from pathlib import Path
 
 from ..protocols import ModelFacts
 from .device import resolve_device, resolve_dtype
@@ -28,8 +30,18 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
         size=size,
         multiple=multiple,
         adapter=checkpoint.adapter,
+        encoder=_encoder(checkpoint.identity.files),
         sizes=read_card(checkpoint.base).sizes,
         words={lora.file.name: lora.words for lora in checkpoint.loras},
         check_prompts=partial(family.check_prompts, checkpoint.base),
         check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
     )
+
+
+def _encoder(files: tuple[Path, ...]) -> str:
+    """sha256, in hex, over an identity generator's files."""
+    digest = hashlib.sha256()
+    for place in files:
+        for file in sorted(place.iterdir()) if place.is_dir() else [place]:
+            digest.update(f"{content_hash(file)}\n".encode() if file.is_file() else b"")
+    return digest.hexdigest()

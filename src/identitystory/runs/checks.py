@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import quoted
+from ..errors import RunError, quoted
 from ..models.sdxl.tokens import class_word
 from ..protocols import ModelFacts
 from ..sizes import as_text, buckets, parse_size, size_of_aspect
@@ -15,7 +15,9 @@ from ..story.advice import advice, language_of
 from ..story.safety import check_story
 from ..wording import phrases, search_prompt
 from . import takes
-from .folder import RunFolder
+from .characters import casting, consent
+from .files import silent
+from .folder import RunFolder, has_identity
 from .plan import Plan
 from .request import RunRequest
 from .strip import UNMARKED
@@ -29,6 +31,29 @@ def check_safe(request: RunRequest) -> None:
     """
     story = request.story
     check_story(story, story.title or "the story", request.preset.discovery.search_prompt)
+
+
+def check_faces(request: RunRequest, made: Plan) -> None:
+    """Nothing, if every face of a character file may be painted, and is at hand.
+
+    What the run keeps of a face whose consent has ended is deleted.
+
+    Raises:
+        RunError: a consent has ended, or a face is in no file that is at hand.
+    """
+    for who in request.story.faced:
+        if why := consent.why_not_now(who):
+            casting.forget(request.out, who.name)
+            raise consent.refused(who.name, why)
+    for who in map(request.story.character, made.cast):
+        if who.face and who.face not in request.people:
+            key = made.identities[who.name].key
+            if not has_identity(RunFolder(request.out), who.name, key, silent):
+                raise RunError(
+                    f"the face of {who.name!r} is that of a character file (sha256 "
+                    f"{who.file[:12]}) which is not at hand here; give generate the story that "
+                    "names it"
+                )
 
 
 def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:
@@ -106,6 +131,11 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
     """What may go on but is probably not meant, one line each, before anything is painted."""
     story = request.story
     lines = [*request.notes, *advice(story), *[UNMARKED] * (not request.marks)]
+    lines += [
+        f"the face of {c.name!r} is of photos, with consent until {c.consent.partition(' ')[2]}"
+        for c in story.faced
+        if c.consent
+    ]
     there, wanted = model.fingerprint, request.fingerprint
     if wanted and wanted != there:
         lines.append(

@@ -62,7 +62,7 @@ CHECKSUM = "sha256"
 MAX_PICTURE = 1 << 28  # bytes of a picture's file
 MAX_PIXELS = 1 << 27  # the page of a thousand frames has as many
 # What Pillow and the tensors' library raise for broken files, and reading what one says of itself.
-_BROKEN = (
+BROKEN = (
     OSError, ValueError, SyntaxError, LookupError, TypeError, AttributeError, ArithmeticError,
     EOFError, RuntimeError, struct.error, zlib.error, SafetensorError, Image.DecompressionBombError,
 )  # fmt: skip
@@ -112,7 +112,7 @@ def read_png_facts(path: Path, root: Path | None = None) -> dict[str, Any] | Non
             image.verify()
             small = image.width * image.height <= MAX_PIXELS
         return picture_told(text) if text and small else None
-    except _BROKEN:
+    except BROKEN:
         return None
 
 
@@ -129,7 +129,7 @@ def read_picture(path: Path, root: Path | None = None) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError("it has too many pixels")
         image.load()
-    except _BROKEN as error:
+    except BROKEN as error:
         raise RunError(
             f"{path} is no whole picture ({error}); delete it, and paint it again"
         ) from None
@@ -164,7 +164,7 @@ def read_tensor_facts(path: Path, root: Path | None = None) -> dict[str, Any] | 
     """
     try:
         return _told(read(path, root))[0]
-    except _BROKEN:
+    except BROKEN:
         return None
 
 
@@ -200,7 +200,7 @@ def read_tensors(path: Path, root: Path | None = None) -> dict[str, Tensor]:
             raise ValueError("a number in it is not finite")
         if checksum not in (None, _checksum(facts, tensors)):  # older files have none
             raise ValueError("its checksum is another")
-    except _BROKEN as error:
+    except BROKEN as error:
         raise RunError(
             f"{path} does not hold what it says ({error}); delete it, and go on"
         ) from None
@@ -225,7 +225,7 @@ def stored(
     """
     if (read_tensor_facts(path, root) or {}).get("key") != key:
         return None
-    with suppress(RunError, *_BROKEN):
+    with suppress(RunError, *BROKEN):
         if check(tensors := read_tensors(path, root)):
             return tensors
     spoilt(path)

@@ -37,33 +37,14 @@ from .events import (
     log_line,
 )
 from .files import FolderNotes
-from .folder import RunFolder, has_identity, read_identity
+from .folder import RunFolder, read_identity
 from .opening import Load, open_model
 from .plan import Part, Plan
-from .portraits import batches, search, write_cast
+from .portraits import batches, known, search, write_cast
 from .request import RunRequest
 from .strip import told_of
 from .takes import Found
-
-
-def finished_parts(
-    folder: RunFolder, made: Plan, frames: Found, spoilt: files.Spoilt = files.silent
-) -> set[str]:
-    """Names of the parts of a plan whose files in ``folder`` all carry the plan's key.
-
-    ``frames`` is a `takes.scan` of it. An identity's numbers are looked at, too; ``spoilt`` hears of
-    its file if they are not its.
-    """
-    there, root = set(), folder.root
-    for name, part in made.identities.items():
-        sheet = files.read_png_facts(folder.contact_sheet(name), root) or {}
-        if sheet.get("key") == part.key and has_identity(folder, name, part.key, spoilt):
-            there.add(part.name)
-    for index, part in enumerate(made.frames):
-        paths = [folder.frame, folder.masks, *[folder.template] * made.method.has_templates]
-        if all(frames.get(path(index)) == part.key for path in paths):
-            there.add(part.name)
-    return there
+from .told import finished_parts, make_record
 
 
 class Run:
@@ -163,6 +144,11 @@ class Run:
         """The portraits that are not there yet, then the identity."""
         self.part, start = part.name, time.perf_counter()
         character, config = self.request.story.character(name), self.request.preset.discovery
+        if character.face:
+            embed = lambda pictures: self._model().identity.embed(pictures)
+            person, encoder = self.request.people[character.face], self.model.embeds
+            identity = known(self.folder, name, self._told(part), person, encoder, embed)
+            return self._found(name, part, identity, len(identity.kept), start)
 
         def paint(seeds: list[int]) -> tuple[list[Image.Image], Tensor]:
             backend = self._model()
@@ -179,9 +165,12 @@ class Run:
         )
         self.total -= sum(batch.calls for batch in made if not batch.there)  # it settled before
         identity = write_cast(self.folder, name, self._told(part), E, thumbnails, config)
+        return self._found(name, part, identity, len(E), start)
+
+    def _found(self, name: str, part: Part, identity: Identity, of: int, start: float) -> None:
         self._finish(part)
         seconds = round(time.perf_counter() - start, 3)
-        self.emit(IdentityFound(name, part.name, len(identity.kept), len(E), seconds))
+        self.emit(IdentityFound(name, part.name, len(identity.kept), of, seconds))
 
     def _paint(self, left: list[int], identities: dict[str, Identity]) -> None:
         """The frames that are ``left``, stored as they get ready."""
@@ -291,7 +280,7 @@ class Run:
         return self.folder.sheet
 
     def _save_record(self) -> None:
-        record = plan.make_record(self.request, self.model, self.plan, self.state)
+        record = make_record(self.request, self.model, self.plan, self.state)
         for name, said in self.told.items():
             record["parts"][name] |= said
         content = (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()

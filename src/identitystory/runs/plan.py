@@ -1,4 +1,4 @@
-"""What a run consists of: seeds, the key of every part, and the record run.json.
+"""What a run consists of: seeds, and the key of every part.
 
 A part's key is a sha256 over everything that goes into it. A part on disk with the key of the plan
 is kept, anything else is made: resuming, re-rolling one frame and longer stories are all this.
@@ -27,7 +27,7 @@ from . import folder as runfolder
 from .cache import PORTRAITS, TEMPLATES
 from .files import part_key, versions
 from .places import Place, places_of, seeds_of
-from .request import MAX_TAKES, MAY_BE_EMPTY, RunRequest, model_record, sized_story, story_to_dict
+from .request import RunRequest, sized_story
 
 RECIPE = 2  # counts up when the same inputs start to give other pictures
 PORTRAIT_BATCH = 16  # portraits painted and stored at a time
@@ -147,6 +147,8 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
 
 def _identity(request: RunRequest, character: Character, model: ModelFacts, seed: int) -> Part:
     preset, config = request.preset, request.preset.discovery
+    if character.face:
+        return _known(request, character, model, seed)
     key = part_key(
         {
             "recipe": RECIPE,
@@ -181,6 +183,15 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
         for seeds in portrait_batches(character, seed, preset)
     }
     return Part(f"cast/{file_stem(character.name)}", key, seed, lambda: told, pieces)
+
+
+def _known(request: RunRequest, character: Character, model: ModelFacts, seed: int) -> Part:
+    """A face that a character file has: nothing is searched, so that no seed plays a part."""
+    inputs = {"face": character.face, "encoder": model.embeds, "dtype": model.dtype}
+    key = part_key({"recipe": RECIPE, "part": "identity", **inputs})
+    told = {"part": "identity", "key": key, "character": plain(character)}
+    told |= _common_facts(request, model, seed)
+    return Part(f"cast/{file_stem(character.name)}", key, seed, lambda: told)
 
 
 def portrait_batches(character: Character, seed: int, preset: Preset) -> list[list[int]]:
@@ -260,41 +271,3 @@ def _few_steps(preset: Preset, model: ModelFacts) -> dict[str, str]:
 def _later(preset: Preset) -> dict[str, Any]:
     """What else of a preset decides the pictures, where it is not the default."""
     return {k: v for k, v in to_dict(preset).items() if k in ("memory", "compiled", "reuse")}
-
-
-def make_record(
-    request: RunRequest, model: ModelFacts, plan: Plan, state: Mapping[str, str]
-) -> dict[str, Any]:
-    """run.json: request, story, resolved configuration, versions, seeds, state of every part."""
-    parts = [*plan.identities.values(), *plan.frames]
-    return {
-        "format": runfolder.FORMAT,
-        "request": {
-            "model": model_record(request.out, request.model),
-            "device": request.device,
-            "dtype": request.dtype,
-            "preset": request.preset.name,
-            "method": request.method,
-            "only": list(request.only),
-            "paint": request.paint,
-            **{k: v for k in MAY_BE_EMPTY if (v := getattr(request, k))},
-            **({"max_takes": m} if (m := request.max_takes) != MAX_TAKES else {}),
-            **{k: False for k in ("metadata", "marks") if not getattr(request, k)},
-        },
-        "story": story_to_dict(request.story, request.out),
-        "configuration": to_dict(request.preset),
-        "model": {
-            "fingerprint": model.fingerprint,
-            "device": model.device,
-            "dtype": model.dtype,
-        },
-        "versions": versions(),
-        "seed": plan.seed,
-        "frame_seeds": {str(k): v for k, v in plan.frame_seeds.items()},
-        **({} if plan.places == tuple(range(len(plan.places))) else {"places": plan.places}),
-        **({"chosen": {str(k): v for k, v in plan.chosen.items()}} if plan.chosen else {}),
-        "parts": {
-            p.name: {"state": state.get(p.name, "to do"), "key": p.key, "seed": p.seed}
-            for p in parts
-        },
-    }

@@ -14,6 +14,7 @@ from ..config import DiscoveryConfig
 from ..discovery import check_finite, discover, settled
 from ..types import Identity
 from . import files, sheets
+from .characters.archive import CharacterFile
 from .folder import RunFolder, write_identity
 from .plan import Part, portrait_batches
 from .request import RunRequest
@@ -63,6 +64,8 @@ class Batch:
 
 def batches(request: RunRequest, folder: RunFolder, name: str, part: Part) -> list[Batch]:
     """The batches of a character's portraits, in order."""
+    if not part.pieces:  # a character file has the face
+        return []
     seeds = portrait_batches(request.story.character(name), part.seed, request.preset)
     made = []
     for number, (some, (piece, calls)) in enumerate(zip(seeds, part.pieces.items(), strict=True)):
@@ -108,10 +111,39 @@ def write_cast(
 ) -> Identity:
     """The identity of the rows of E, stored with its contact sheet; the run's batches are removed."""
     identity = discover(E, config, seed=part.seed)
+    _write(folder, name, part, identity, E, thumbnails)
+    folder.drop_chunks(name)
+    return identity
+
+
+def known(
+    folder: RunFolder,
+    name: str,
+    part: Part,
+    person: CharacterFile,
+    encoder: str,
+    embed: Callable[[Sequence[Image.Image]], Tensor],
+) -> Identity:
+    """The identity of a character file, stored as `write_cast` stores one; see `CharacterFile.identity`."""
+    identity, E = person.identity(encoder, embed)
+    small, photos = sheets.thumbnails(person.portraits), person.told.consent is not None
+    _write(folder, name, part, identity, E, small, marked=not photos)
+    return identity
+
+
+def _write(
+    folder: RunFolder,
+    name: str,
+    part: Part,
+    identity: Identity,
+    E: Tensor,
+    thumbnails: Tensor,
+    *,
+    marked: bool = True,
+) -> None:
     kept = identity.kept.tolist()
     facts = part.facts() | {"kept": kept}
     sheet = sheets.contact_sheet(thumbnails, kept)
-    files.write_png(folder.contact_sheet(name), sheet, facts, folder.root)
+    told = facts if marked else facts | {"marks": False}
+    files.write_png(folder.contact_sheet(name), sheet, told, folder.root)
     write_identity(folder.identity(name), identity, E, facts, folder.root)
-    folder.drop_chunks(name)
-    return identity

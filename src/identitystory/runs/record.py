@@ -49,7 +49,7 @@ def _story(values: Any) -> Story:
     try:
         story = _STORY.validate_python(values)
     except ValidationError as error:
-        raise ValueError(_first(error)) from None
+        raise ValueError(first(error)) from None
     names = {character.name for character in story.characters}
     stems = {file_stem(name).casefold() for name in names}
     if len(stems) < len(story.characters) or not all(0 < len(name) <= 200 for name in names):
@@ -70,7 +70,7 @@ def _story(values: Any) -> Story:
     return story
 
 
-def _first(error: ValidationError) -> str:
+def first(error: ValidationError) -> str:
     """Where the first mistake is, and what."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc']))[:80]}: {first['msg'].removeprefix('Value error, ')[:200]}"
@@ -197,5 +197,5 @@ def _checked(kind: type[BaseModel], values: Any) -> dict[str, Any]:
     try:
         kind.model_validate(values)
     except ValidationError as error:
-        raise ValueError(_first(error)) from None
+        raise ValueError(first(error)) from None
     return dict(values)

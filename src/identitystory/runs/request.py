@@ -23,6 +23,7 @@ from ..types import Character, Scene, Story, plain
 from . import files, inside
 from . import folder as runfolder
 from .cache import Cache
+from .characters.archive import CharacterFile
 from .record import story_told
 
 MAY_BE_EMPTY = ("shape", "source", "locked", "unknown")  # and are then not in run.json
@@ -62,6 +63,7 @@ class RunRequest:
         metadata: pictures tell how they were made; False leaves them a fingerprint of it alone.
         marks: pictures carry the mark of what a trained algorithm made, see `marks`.
         locked: keys of pictures that stay as they are, whatever else becomes of their scenes, by place.
+        people: the character files of those whose ``face`` is known, by it.
     """
 
     story: Story
@@ -86,6 +88,7 @@ class RunRequest:
     marks: bool = True
     locked: Mapping[int | str, str] = field(default_factory=dict)
     unknown: str = ""
+    people: Mapping[str, CharacterFile] = field(default_factory=dict)
 
     @property
     def called(self) -> str:
@@ -144,10 +147,10 @@ def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
     story = request.story
     known = {c.name: c for c in story.characters}
     for c in more.characters:
-        if known.get(c.name, c).description != c.description:
+        if (old := known.get(c.name, c)).description != c.description or old.face != c.face:
             raise RunError(
-                f"{c.name!r} is {known[c.name].description!r} in {out}, "
-                f"not {c.description!r}; give the new character another name"
+                f"{c.name!r} is {old.description!r} in {out}, not {c.description!r}"
+                f"{', or has another face' * (old.face != c.face)}; give the new character another name"
             )
     added = tuple(more.scenes)
     if story.scenes[-len(added) :] == added:
@@ -229,11 +232,11 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
 
 def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The story of a picture that tells its own scene alone."""
-    keys = ("name", "description", "noun")
+    keys = ("name", "description", "noun", "face")
     return {
         "title": facts["title"],
         "style": facts["style"],
-        "characters": [{k: c[k] for k in keys} for c in facts["characters"]],
+        "characters": [{k: c[k] for k in keys if k in c} for c in facts["characters"]],
         "scenes": [facts["scene"]],
     }
 
@@ -253,7 +256,7 @@ def sized_story(request: RunRequest, model: ModelFacts) -> Story:
         shape = scene.shape or request.shape or request.story.shape
         shape = in_pixels(shape, model, request.model)
         scenes.append(replace(scene.bare, shape=shape))
-    people = tuple(replace(c, wears="") for c in request.story.characters)
+    people = tuple(replace(c, wears="", file="", consent="") for c in request.story.characters)
     bare = replace(request.story, shape="", negative="", locations=(), loras=())
     return replace(bare, characters=people, scenes=tuple(scenes))
 

@@ -15,7 +15,7 @@ from ..models.describe import describe_model
 from ..protocols import Backend, ModelFacts
 from . import folder as runfolder
 from . import plan, takes
-from .checks import check_prompts, check_safe, other_weights
+from .checks import check_faces, check_prompts, check_safe, other_weights
 from .enlarge import enlarge, wanted_enlarger
 from .events import (
     Emit,
@@ -94,6 +94,7 @@ class Service:
         model = in_precision(model, request.dtype, request.preset)
         record = runfolder.read_record(RunFolder(request.out)) if request.out.is_dir() else None
         made = plan.make_plan(request, model, record)
+        check_faces(request, made)
         check_prompts(request, made, model)
         return model, record, made
 

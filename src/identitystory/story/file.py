@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import StoryError
+from ..errors import StoryError, shown
 from ..types import Character, Story
 from . import safety, text
 from .imports.registry import read
@@ -24,11 +24,24 @@ from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
 from .text import line, tidy, words
 
 NOTHING = Story("", (), ())
+# Who a character file tells of: what a story says of it (``mara.character`` or a name), the look that
+# is wanted or None, and the place in the story for errors. The library and files are others' to read.
+Cast = Callable[[str, str | None, str], Character]
 MAX_NAME_BYTES = 150  # of a character as a file name, so that every file system takes it
 
 
-def load_story(path: str | Path) -> Story:
+def nobody(reference: str, look: str | None, place: str) -> Character:
+    """The `Cast` where none is read: a StoryError."""
+    raise StoryError(
+        f"{place}: 'cast' is {shown(reference)}; a set of stories takes no character files, for it "
+        "compares ways to find a face. Use generate, discover or extend"
+    )
+
+
+def load_story(path: str | Path, cast: Cast = nobody) -> Story:
     """The story in a TOML or JSON file (also the public ConsiStory-Human JSON).
+
+    ``cast`` tells of those whose faces are in character files.
 
     Raises:
         StoryError: the file cannot be read, or something in it is wrong; one line, with the place.
@@ -39,7 +52,7 @@ def load_story(path: str | Path) -> Story:
         return other.story(data, source, Path(path).stem)
     if other:
         raise StoryError(f"{source} is {other.name}; first run: identitystory import {source}")
-    story = beside(make_story(data, source=source), Path(path))
+    story = beside(make_story(data, source=source, cast=cast), Path(path))
     return story if story.title else _retitled(story, Path(path).stem)
 
 
@@ -97,8 +110,8 @@ def _inline(characters: Sequence[str], scenes: Sequence[str], style: str) -> dic
     return {"style": style, "character": entries, "scene": [{"prompt": s} for s in scenes]}
 
 
-def make_story(data: Any, *, source: str) -> Story:
-    """The story in a parsed TOML or JSON document; ``source`` names it in errors.
+def make_story(data: Any, *, source: str, cast: Cast = nobody) -> Story:
+    """The story in a parsed TOML or JSON document; ``source`` names it in errors, ``cast`` as above.
 
     Raises:
         StoryError: a key, type, length, name or placeholder is wrong.
@@ -108,16 +121,18 @@ def make_story(data: Any, *, source: str) -> Story:
     for key, example in (("character", 'name = "Mara"'), ("scene", 'prompt = "{Mara} reads"')):
         if data.get(key, []) == []:
             raise StoryError(f"{source}: there are no {key}s. Add one: [[{key}]] with {example}")
-    return _made(data, source)
+    return _made(data, source, cast=cast)
 
 
-def _made(data: Any, source: str, known: Story = NOTHING) -> Story:
+def _made(data: Any, source: str, known: Story = NOTHING, cast: Cast = nobody) -> Story:
     """The story in ``data``, whose scenes may also name who and what is in the one that is ``known``."""
     try:
         entry = StoryFile.model_validate(data)
     except ValidationError as error:
         raise StoryError(f"{source}: {first_mistake(error)}") from None
-    new = [_character(c, f"{source}: character {i}") for i, c in enumerate(entry.character, 1)]
+    new = [
+        _character(c, f"{source}: character {i}", cast) for i, c in enumerate(entry.character, 1)
+    ]
     there = {(c.name, c.description) for c in known.characters}
     characters = known.characters + tuple(c for c in new if (c.name, c.description) not in there)
     _check_distinct(characters, source)
@@ -182,7 +197,7 @@ def make_character(name: str, description: str, noun: str | None, *, place: str)
     return _character(entry, place)
 
 
-def _character(entry: CharacterEntry, place: str) -> Character:
+def _character(entry: CharacterEntry, place: str, cast: Cast = nobody) -> Character:
     name = text.plain_name(line(entry.name, f"{place}: 'name'"))
     if not any(unicodedata.category(ch)[0] in "LN" for ch in name) or not all(
         text.in_word(ch) or ch in text.NAME_MARKS for ch in re.sub(r"(?<=\w)\.(?= |$)", "", name)
@@ -196,6 +211,12 @@ def _character(entry: CharacterEntry, place: str) -> Character:
             f"at most {MAX_NAME_BYTES} fit"
         )
     place = f"{place} ({name})"
+    known = _known(entry, place, cast)
+    if known is not None:  # a story's own words come before the file's
+        said = {"wears": known.wears} if "wears" not in entry.model_fields_set else {}
+        if not entry.description:
+            said |= {"description": known.description, "noun": entry.noun or known.noun}
+        entry = entry.model_copy(update=said)
     description = text.clean_description(words(entry.description, f"{place}: 'description'"))
     if not description:
         raise StoryError(f"{place}: 'description' is empty. Say who it is: \"a young woman\"")
@@ -218,9 +239,21 @@ def _character(entry: CharacterEntry, place: str) -> Character:
             "story file it is painted from its words alone"
         )
     wears = words(entry.wears, f"{place}: 'wears'")
-    made = Character(name, description, noun, wears, words_only=not entry.identity)
-    safety.check_character(made, place)
-    return made
+    who = Character(name, description, noun, wears, words_only=not entry.identity)
+    safety.check_character(who, place)
+    if known is None:
+        return who
+    return replace(who, face=known.face, file=known.file, consent=known.consent)
+
+
+def _known(entry: CharacterEntry, place: str, cast: Cast) -> Character | None:
+    """Who the character file of an entry tells of; None if it names none."""
+    if entry.cast is not None and entry.identity:
+        return cast(entry.cast, entry.look, place)
+    if entry.look is not None or entry.cast is not None:
+        key, with_ = ("cast", "identity = true") if entry.cast is not None else ("look", "'cast'")
+        raise StoryError(f"{place}: {key!r} goes with {with_}; add it, or take {key!r} out")
+    return None
 
 
 def _check_distinct(characters: Sequence[Character], source: str) -> None:

@@ -146,6 +146,7 @@ def check_words(
     said: Iterable[str] = (),
     negative: Iterable[str] = (),
     names: Iterable[str] = (),
+    photos: Iterable[str] = (),
 ) -> None:
     """Nothing, if these words may be painted.
 
@@ -155,6 +156,7 @@ def check_words(
         said: what is told beside the pictures; it may tell of an age.
         negative: what is kept out of the pictures.
         names: of characters.
+        photos: names of those whose faces are of photos: real people.
 
     Raises:
         StoryError: they ask for what is never painted.
@@ -174,6 +176,7 @@ def check_words(
     if minor := _minor(told) or _first(without, "grown"):
         raise StoryError(f"{asks} a child ({minor!r}); that is never painted")
     real = _first(told, "known", "likeness") or next(iter(full_names(*painted, *names)), "")
+    real = real or next(iter(photos), "")
     if real:
         raise StoryError(f"{asks} a real person ({real!r}); that is never painted")
     for read in map(readings, painted):
@@ -202,6 +205,7 @@ def check_story(story: Story, place: str, *prompts: str) -> None:
         said=[s.caption for s in scenes] + [says for s in scenes for _, says in s.dialogue],
         negative=[story.negative, *(s.negative for s in scenes)],
         names=[c.name for c in people],
+        photos=[c.name for c in people if c.consent],
         place=place,
     )
 

@@ -27,6 +27,7 @@ MAX_LORAS = 10
 MAX_NAME_OF_FILE = 200
 MAX_SHOT = 200
 MAX_SECONDS = 600
+MAX_CAST = 200
 ID = r"^[^\W\d_][\w-]*$"
 # Never a way out of the story's folder.
 LORA = r"^\w[\w .-]*(/\w[\w .-]*)*\.safetensors(:-?\d+(\.\d+)?)?$"
@@ -46,14 +47,28 @@ _Location = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 class CharacterEntry(BaseModel):
     """Somebody of the story, ``[[character]]``."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(
+        **_STRICT,
+        json_schema_extra={"anyOf": [{"required": ["description"]}, {"required": ["cast"]}]},
+    )
     name: str = Field(
         max_length=MAX_NAME,
         description="As written between braces in a scene: letters, digits, spaces, - _ and '.",
     )
     description: str = Field(
+        default="",
         max_length=MAX_DESCRIPTION,
-        description="Put in place of the name, e.g. 'a middle-aged woman with dark curly hair'.",
+        description="Put in place of the name, e.g. 'a middle-aged woman with dark curly hair'; with "
+        "'cast' it may be left out, or say other hair.",
+    )
+    cast: str | None = Field(
+        default=None,
+        max_length=MAX_CAST,
+        description="Whose face it is: somebody of your library, or a file in the story's folder, "
+        "'mara.character'.",
+    )
+    look: str | None = Field(
+        default=None, max_length=MAX_NAME, description="A look of the character file: 'winter'."
     )
     noun: str | None = Field(
         default=None,

@@ -17,6 +17,7 @@ from threading import RLock
 from typing import Any
 
 from ..errors import RunError, StoryError, one_line
+from ..runs.characters.casting import StoryCast
 from ..runs.files import canonical, read, write_whole
 from ..runs.options import new_request
 from ..runs.request import RunRequest
@@ -95,9 +96,9 @@ class Entry:
         Raises:
             IdentityStoryError: the text or a setting is wrong, or the run is of another format.
         """
-        s = self.settings
-        return new_request(
-            self.story(),
+        s, cast = self.settings, StoryCast()
+        request = new_request(
+            story_of(self.text, cast),
             self.run,
             Overrides(steps=s.steps, portraits=s.portraits, guidance=s.guidance),
             preset_name=s.preset,
@@ -107,6 +108,7 @@ class Entry:
             file=self.folder / SOURCE,
             **more,
         )
+        return replace(request, people=cast.people)
 
 
 class Library:

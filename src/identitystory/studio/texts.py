@@ -13,6 +13,7 @@ from typing import Any
 import tomlkit
 
 from ..errors import StoryError, one_line
+from ..runs.characters.casting import StoryCast
 from ..story.document import MAX_BYTES, parse
 from ..story.file import make_story
 from ..story.imports.draft import plain
@@ -49,14 +50,14 @@ def checked_text(text: str) -> bytes:
     return content
 
 
-def story_of(text: str) -> Story:
-    """The story in a text as the studio keeps it, TOML.
+def story_of(text: str, cast: StoryCast | None = None) -> Story:
+    """The story in a text as the studio keeps it, TOML; ``cast`` takes the character files it names.
 
     Raises:
         StoryError: something in it is wrong, or it names files; one line, with the place.
     """
     checked_text(text)
-    story = make_story(parse(text, SOURCE), source=SOURCE)
+    story = make_story(parse(text, SOURCE), source=SOURCE, cast=cast or StoryCast())
     if story.loras:  # a page names no file of this machine
         raise StoryError(
             f"{SOURCE}: 'lora' names files, which the studio does not open; leave it out"
@@ -108,7 +109,7 @@ def imported(name: str, content: bytes) -> tuple[str, list[str], list[str]]:
             draft = other.draft(data, called)
             return story_text(draft, called), list(draft.told), missing(draft)
         text = content.decode("utf-8-sig")
-    make_story(data, source=called)
+    make_story(data, source=called, cast=StoryCast())
     return (tomlkit.dumps(data) if suffix == "json" else text), [], []
 
 

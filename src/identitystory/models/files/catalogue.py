@@ -150,3 +150,39 @@ def split_name(model: str) -> tuple[str | None, str]:
     """``("sdxl", "owner/name")`` of ``sdxl:owner/name``, whatever LoRAs are on it; (None, "") of no bundle."""
     bundle, _, base = split_loras(model)[0].partition(":")
     return (bundle, base) if bundle in BUNDLES else (None, "")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What may be done with what a model makes: the strictest of its parts.
+
+    Attributes:
+        licence: its name.
+        commercial: whether it may be sold.
+        terms: a sentence.
+        parts: the licence of each part, by its name.
+    """
+
+    licence: str
+    commercial: bool
+    terms: str
+    parts: dict[str, str]
+
+
+def terms_of(model: str) -> Terms:
+    """The strictest licence of a model; of folders, files and LoRAs it is not known here."""
+    name, loras = split_loras(model)
+    bundle, base = split_name(name)
+    unknown = [Path(file).name for file, _ in loras]
+    try:
+        own = [_entry(name, "apache", role="base", repo=name)] if name == DEFAULT_MODEL else []
+        entries = own or entries_of(name)
+    except ModelError:
+        entries = []
+    if not entries or (bundle and base and known_base(base) is None and not is_hub_id(base)):
+        unknown.append(called(base or name))
+    entries += [_entry(each, "unknown", role="", repo=each) for each in unknown]
+    strictness = [each["licence"] for each in _TABLES["licences"].values()]  # the strictest first
+    least = min(entries, key=lambda e: (e.commercial, strictness.index(e.licence)))
+    parts = {entry.repo: entry.licence for entry in entries}
+    return Terms(least.licence, least.commercial, least.terms, parts)

@@ -1,0 +1,337 @@
+"""The commands ``cast``: characters as files, and the user's library of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ..errors import ConfigError, one_line
+from ..settings import Overrides
+from .commands import Argument
+from .options import MakeService, Model, Run, answer, say, tell
+
+if TYPE_CHECKING:
+    from ..runs.characters.archive import CharacterFile
+
+Who = Annotated[str, Argument("NAME")]
+OutFile = Annotated[Path, "FILE"]
+
+
+@dataclass(frozen=True)
+class Consented:
+    """What the person in the photos agreed to.
+
+    Attributes:
+        by: who attests that the person in the photos agreed
+        purpose: to what they agreed
+        until: the last day on which that holds, 2027-12-31
+    """
+
+    by: Annotated[str, "WHO"]
+    purpose: Annotated[str, "WHAT"]
+    until: Annotated[str, "DAY"]
+
+
+def list_(*, json: bool = False) -> int:
+    """List who is in your library.
+
+    Lists the characters of your library: $XDG_DATA_HOME/identitystory/cast, or
+    ~/.local/share/identitystory/cast.
+
+    Args:
+        json: print one JSON object
+    """
+    from ..runs.characters import consent, library
+
+    people, lines = {}, []
+    for name, person in library.everybody():
+        if isinstance(person, Exception):
+            people[name], line = {"error": str(person)}, str(person)
+        else:
+            people[name], line = _facts(person), f"{person.told.description}; {_face(person)}"
+        lines.append(f"{name}: {one_line(line)}")
+    return answer(json, people, "\n".join(lines) or f"nobody is in {consent.library_folder()}")
+
+
+def show(*, name: Who, sheet: OutFile | None = None, json: bool = False) -> int:
+    """Show what a character file holds.
+
+    Shows the words, looks, portraits, licence and consent of a character, and how the face was found.
+
+    Args:
+        name: somebody of the library, or a character file
+        sheet: write the portraits on one page there, a PNG
+        json: print one JSON object
+    """
+    person = _person(name)
+    facts = _facts(person)
+    lines = [f"{key}: {one_line(_plain(value))}" for key, value in facts.items() if value]
+    files = []
+    if sheet is not None and person.parts:
+        from ..marks.packet import PLAIN
+        from ..runs import inside, sheets
+        from ..types import png
+
+        portraits = person.portraits
+        page = sheets.contact_sheet(sheets.thumbnails(portraits), range(len(portraits)))
+        claim = None if person.told.consent else PLAIN  # photos were made by no algorithm
+        inside.write_whole(sheet, png(page, claim))
+        files.append(sheet)
+    return answer(json, facts, "\n".join(lines), *files)
+
+
+def add(
+    *, run: Run, name: Who, called: Annotated[str, "NAME"] | None = None, service: MakeService
+) -> int:
+    """Put somebody whom a run found into your library.
+
+    Takes a character of a finished run into your library, with the portraits that the face was found
+    in; the run's model paints these again.
+
+    Args:
+        run: the run folder
+        name: a character of its story
+        called: what the library calls them (default: their name)
+    """
+    from ..runs.characters import library
+    from ..runs.characters.making import from_run
+    from ..runs.request import in_precision, recorded
+
+    library.free(called or name)  # before minutes of painting
+    request, made = recorded(run), service()
+    facts = made.describe(request.painted_with, request.device, request.dtype)
+    facts = in_precision(facts, request.dtype, request.preset)
+    tell("painting the kept portraits again")
+    person = from_run(run, name, facts, made.load)
+    say(f"{library.add(person, called or name)}: {_face(person)}")
+    return 0
+
+
+def export(*, name: Who, out: OutFile | None = None) -> int:
+    """Write somebody of your library to a file.
+
+    Writes a character of your library to a file for another machine or a story's folder. No file is
+    ever overwritten.
+
+    Args:
+        name: somebody of the library
+        out: the file (default: NAME.character)
+    """
+    from ..runs import inside
+    from ..runs.characters import consent, library
+
+    person = library.read(name)
+    if why := consent.why_not(person.told.consent):
+        raise consent.refused(name, why)
+    file = out or Path(library.place(name).name)
+    _check_file(file)
+    inside.write_whole(file, person.content)
+    say(str(file))
+    return 0
+
+
+def import_(
+    *, file: Annotated[Path, Argument("FILE")], called: Annotated[str, "NAME"] | None = None
+) -> int:
+    """Put a character file into your library.
+
+    Looks through a character file, and puts it into your library as it is.
+
+    Args:
+        file: the character file
+        called: what the library calls them (default: their name)
+    """
+    from ..runs.characters import library
+    from ..runs.characters.archive import open_file
+
+    person = open_file(file.resolve())
+    say(f"{library.add(person, called or '')}: {_face(person)}")
+    return 0
+
+
+def rename(*, name: Who, to: Annotated[str, Argument("NEW")]) -> int:
+    """Call somebody of your library otherwise.
+
+    Renames a character of your library. The file stays as it is, and stories that are painted with it.
+
+    Args:
+        name: somebody of the library
+        to: the new name
+    """
+    from ..runs.characters import library
+
+    say(str(library.rename(name, to)))
+    return 0
+
+
+def remove(*, name: Who) -> int:
+    """Delete somebody of your library.
+
+    Deletes a character of your library. Runs and exported files stay.
+
+    Args:
+        name: somebody of the library
+    """
+    from ..runs.characters import library
+
+    say(f"{library.remove(name)} deleted")
+    return 0
+
+
+def look(
+    *,
+    name: Who,
+    look: Annotated[str, Argument("LOOK")],
+    wears: Annotated[str, "WORDS"] | None = None,
+    description: Annotated[str, "WORDS"] | None = None,
+) -> int:
+    """Give somebody of your library a look: other clothes, other hair.
+
+    Adds a look to a character of your library, or deletes it if nothing is said of it. A story names
+    it beside the character: look = "winter". The face stays.
+
+    Args:
+        name: somebody of the library
+        look: the look's name
+        wears: clothes, "a red coat"
+        description: instead of the character's, "a young woman with short black hair"
+    """
+    from ..runs.characters import library
+    from ..runs.characters.form import Look
+
+    person = library.read(name)
+    looks = {key: value for key, value in person.told.looks.items() if key != look}
+    if wears or description:
+        looks[look] = Look(wears=wears or "", description=description or "")
+    elif look not in person.told.looks:
+        raise ConfigError(f"{name!r} has no look {look!r}; give it --wears or --description")
+    told = person.told.model_copy(update={"looks": looks})
+    say(f"{library.put(name, replace(person, told=told))}: {_plain(looks)}")
+    return 0
+
+
+def from_photos(
+    *,
+    name: Who,
+    photos: tuple[Annotated[Path, Argument("PHOTO")], ...],
+    description: Annotated[str, "WORDS"],
+    noun: Annotated[str, "WORD"] | None = None,
+    consent: Consented,
+    model: Model,
+    service: MakeService,
+) -> int:
+    """Put somebody into your library whose face photos show, with their consent.
+
+    Makes a character of photos of a person who agreed to it. Who attests that, to what, and until when
+    is kept in the file; after that day, or when it is withdrawn, nothing is painted with the face, and
+    portraits and vectors are deleted.
+
+    Args:
+        name: what stories and the library call them
+        photos: of head and shoulders, one person in each; their middle square is kept
+        description: who it is, "a young woman with long red hair"
+        noun: the word of the description that says who it is (default: found in it)
+    """
+    from ..models.files.catalogue import DEFAULT_MODEL
+    from ..runs.characters import library
+    from ..runs.characters.making import from_photos, new_consent
+    from ..story.file import make_character
+
+    agreed = new_consent(consent.by, consent.purpose, consent.until)
+    who = make_character(name, description, noun, place="the command line")
+    library.free(name)
+    made, where = service(), model.where()
+    asked = where.get("model", DEFAULT_MODEL)
+    preset, _ = model.chosen_preset(Overrides())
+    person = from_photos(
+        who,
+        photos,
+        agreed,
+        model=asked,
+        facts=made.describe(asked, where.get("device", "auto"), where.get("dtype", "auto")),
+        load=made.load,
+        preset=preset,
+    )
+    say(f"{library.add(person)}: {_face(person)}")
+    return 0
+
+
+def withdraw(*, name: Who, runs: tuple[Annotated[Path, Argument("RUN")], ...] = ()) -> int:
+    """End the consent for a face that is of photos.
+
+    Deletes portraits and vectors of a character whose face is of photos, from your library and from
+    the run folders that are given, and notes it: no copy of the file is used on this machine again.
+    Pictures that were painted stay; delete them, and copies of the file elsewhere, by hand.
+
+    Args:
+        name: somebody of the library
+        runs: run folders that they were painted in
+    """
+    from ..runs.characters import casting, library
+    from ..runs.folder import RunFolder, no_run, read_record
+    from ..runs.request import story_from_dict
+
+    records = [(run, read_record(RunFolder(run))) for run in runs]
+    for run, record in records:
+        if record is None:
+            raise no_run(run)
+    person = library.withdraw(name)
+    say(f"{name}: consent withdrawn; portraits and vectors are deleted from the library")
+    id = person.told.consent.id if person.told.consent else ""
+    for run, record in records:
+        story = story_from_dict((record or {})["story"])
+        for who in story.faced:
+            if who.consent.startswith(id):
+                say("\n".join(f"{file} deleted" for file in casting.forget(run, who.name)))
+    return 0
+
+
+def _person(name: str) -> CharacterFile:
+    from ..runs.characters import library
+    from ..runs.characters.archive import SUFFIX, open_file
+
+    if name.lower().endswith(SUFFIX):
+        return open_file(Path(name).resolve())
+    return library.read(name)
+
+
+def _check_file(file: Path) -> None:
+    from ..runs.characters.archive import SUFFIX
+
+    if file.suffix.lower() != SUFFIX:
+        raise ConfigError(f"--out {file} must end in {SUFFIX}")
+    if file.exists():
+        raise ConfigError(f"{file} is there; no file is overwritten")
+
+
+def _facts(person: CharacterFile) -> dict[str, Any]:
+    """What is told of a character, as plain values."""
+    told = person.told.model_dump(exclude_defaults=True)
+    told["portraits"] = len(person.told.portraits)
+    told["embeddings"] = [*person.told.embeddings]
+    if found := told.get("found"):
+        found.pop("preset")
+    told["made"].pop("versions")
+    return {**told, "sha256": person.sha256, "face": person.face}
+
+
+def _face(person: CharacterFile) -> str:
+    """``13 portraits, found by miniature, Apache-2.0``."""
+    told, agreed = person.told, person.told.consent
+    parts = [f"{len(told.portraits)} portraits", f"{told.made.model}, {told.licence.name}"]
+    if agreed is not None and agreed.ended:
+        return f"consent ended on {agreed.ended}, nothing is kept of the face"
+    if agreed is not None:
+        parts.append(
+            f"photos, consent for {agreed.purpose} until {agreed.until}, attested by {agreed.by}"
+        )
+    return "; ".join(parts)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
+    if hasattr(value, "model_dump"):
+        return _plain(value.model_dump(exclude_defaults=True))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
