@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ..errors import ConfigError, one_line
-from ..settings import Overrides
 from .commands import Argument
-from .options import MakeService, Model, Run, answer, say, tell
+from .options import MakeService, Run, answer, say, tell
 
 if TYPE_CHECKING:
     from ..runs.characters.archive import CharacterFile
 
 Who = Annotated[str, Argument("NAME")]
 OutFile = Annotated[Path, "FILE"]
-
-
-@dataclass(frozen=True)
-class Consented:
-    """What the person in the photos agreed to.
-
-    Attributes:
-        by: who attests that the person in the photos agreed
-        purpose: to what they agreed
-        until: the last day on which that holds, 2027-12-31
-    """
-
-    by: Annotated[str, "WHO"]
-    purpose: Annotated[str, "WHAT"]
-    until: Annotated[str, "DAY"]
 
 
 def list_(*, json: bool = False) -> int:
@@ -49,7 +33,7 @@ def list_(*, json: bool = False) -> int:
         if isinstance(person, Exception):
             people[name], line = {"error": str(person)}, str(person)
         else:
-            people[name], line = _facts(person), f"{person.told.description}; {_face(person)}"
+            people[name], line = _facts(person), f"{person.told.description}; {face_of(person)}"
         lines.append(f"{name}: {one_line(line)}")
     return answer(json, people, "\n".join(lines) or f"nobody is in {consent.library_folder()}")
 
@@ -104,7 +88,7 @@ def add(
     facts = in_precision(facts, request.dtype, request.preset)
     tell("painting the kept portraits again")
     person = from_run(run, name, facts, made.load)
-    say(f"{library.add(person, called or name)}: {_face(person)}")
+    say(f"{library.add(person, called or name)}: {face_of(person)}")
     return 0
 
 
@@ -146,7 +130,7 @@ def import_(
     from ..runs.characters.archive import open_file
 
     person = open_file(file.resolve())
-    say(f"{library.add(person, called or '')}: {_face(person)}")
+    say(f"{library.add(person, called or '')}: {face_of(person)}")
     return 0
 
 
@@ -211,82 +195,6 @@ def look(
     return 0
 
 
-def from_photos(
-    *,
-    name: Who,
-    photos: tuple[Annotated[Path, Argument("PHOTO")], ...],
-    description: Annotated[str, "WORDS"],
-    noun: Annotated[str, "WORD"] | None = None,
-    consent: Consented,
-    model: Model,
-    service: MakeService,
-) -> int:
-    """Put somebody into your library whose face photos show, with their consent.
-
-    Makes a character of photos of a person who agreed to it. Who attests that, to what, and until when
-    is kept in the file; after that day, or when it is withdrawn, nothing is painted with the face, and
-    portraits and vectors are deleted.
-
-    Args:
-        name: what stories and the library call them
-        photos: of head and shoulders, one person in each; their middle square is kept
-        description: who it is, "a young woman with long red hair"
-        noun: the word of the description that says who it is (default: found in it)
-    """
-    from ..models.files.catalogue import DEFAULT_MODEL
-    from ..runs.characters import library
-    from ..runs.characters.making import from_photos, new_consent
-    from ..story.file import make_character
-
-    agreed = new_consent(consent.by, consent.purpose, consent.until)
-    who = make_character(name, description, noun, place="the command line")
-    library.free(name)
-    made, where = service(), model.where()
-    asked = where.get("model", DEFAULT_MODEL)
-    preset, _ = model.chosen_preset(Overrides())
-    person = from_photos(
-        who,
-        photos,
-        agreed,
-        model=asked,
-        facts=made.describe(asked, where.get("device", "auto"), where.get("dtype", "auto")),
-        load=made.load,
-        preset=preset,
-    )
-    say(f"{library.add(person)}: {_face(person)}")
-    return 0
-
-
-def withdraw(*, name: Who, runs: tuple[Annotated[Path, Argument("RUN")], ...] = ()) -> int:
-    """End the consent for a face that is of photos.
-
-    Deletes portraits and vectors of a character whose face is of photos, from your library and from
-    the run folders that are given, and notes it: no copy of the file is used on this machine again.
-    Pictures that were painted stay; delete them, and copies of the file elsewhere, by hand.
-
-    Args:
-        name: somebody of the library
-        runs: run folders that they were painted in
-    """
-    from ..runs.characters import casting, library
-    from ..runs.folder import RunFolder, no_run, read_record
-    from ..runs.request import story_from_dict
-
-    records = [(run, read_record(RunFolder(run))) for run in runs]
-    for run, record in records:
-        if record is None:
-            raise no_run(run)
-    person = library.withdraw(name)
-    say(f"{name}: consent withdrawn; portraits and vectors are deleted from the library")
-    id = person.told.consent.id if person.told.consent else ""
-    for run, record in records:
-        story = story_from_dict((record or {})["story"])
-        for who in story.faced:
-            if who.consent.startswith(id):
-                say("\n".join(f"{file} deleted" for file in casting.forget(run, who.name)))
-    return 0
-
-
 def _person(name: str) -> CharacterFile:
     from ..runs.characters import library
     from ..runs.characters.archive import SUFFIX, open_file
@@ -316,7 +224,7 @@ def _facts(person: CharacterFile) -> dict[str, Any]:
     return {**told, "sha256": person.sha256, "face": person.face}
 
 
-def _face(person: CharacterFile) -> str:
+def face_of(person: CharacterFile) -> str:
     """``13 portraits, found by miniature, Apache-2.0``."""
     told, agreed = person.told, person.told.consent
     parts = [f"{len(told.portraits)} portraits", f"{told.made.model}, {told.licence.name}"]
