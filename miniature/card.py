@@ -39,7 +39,7 @@ caveats = [
     "Story-Adapter sees pictures through the miniature's identity tower, which knows people better than CLIP does. That flatters it.",
 ]
 """
-MACHINE = "one core with AMX; vae, vae_cool and text: one core with avx512_bf16"
+MACHINE = "one core; half with AMX, the other half, and vae, vae_cool and text, with avx512_bf16"
 
 
 def read_card(folder: Path) -> dict:
@@ -109,7 +109,7 @@ def write_card(folder: Path) -> None:
     quoted, trained_on = json.dumps, open_there("singles", "pairs", "threes")
     lines = [
         "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
-        'name = "identitystory miniature, version 0.9"',
+        'name = "identitystory miniature, version 0.10"',
         'licence = "Apache-2.0; drawn by the workshop from nothing but numbers"',
         f"sizes = {quoted(sizes_of(trained_on))}",
         "",
