@@ -145,9 +145,18 @@ def test_a_job_that_cannot_be_done_says_why_and_the_next_one_is_done(tmp_path):
     assert made.get("/api/queue")["jobs"][0]["message"] == "the story was deleted"
 
 
-def paint_on(root, nap):
+def paint_until(root, calls):
+    """A worker that is killed, without a word, when it has told of so many network calls."""
+    tell = Queue.tell
+
+    def last_words(queue, job, told):
+        tell(queue, job, told)
+        if told.get("calls", -1) >= calls:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Queue.tell = last_words
     torch.set_num_threads(1)
-    Worker(root, "cpu", workshop(nap).service).run()
+    Worker(root, "cpu", workshop().service).run()
 
 
 @pytest.mark.parametrize("calls", [0, 200, 560, 700])
@@ -157,15 +166,13 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, calls, uninterrupted):
     made.worker.queue.cancel(1)
     story = made.new()
     made.post(f"{made.path(story)}/paint", {"revision": story["revision"]}, 202)
-    context = multiprocessing.get_context("fork")
-    painter = context.Process(target=paint_on, args=(tmp_path, 0.002))
+    context = multiprocessing.get_context("forkserver")  # forked from here it would share our locks
+    context.set_forkserver_preload([__name__])
+    painter = context.Process(target=paint_until, args=(tmp_path, calls))
     painter.start()
+    painter.join(timeout=120)
+    assert painter.exitcode == -signal.SIGKILL
     queue = made.worker.queue
-    while not [t for t in queue.live().values() if t.get("calls", -1) >= calls]:
-        assert painter.is_alive()
-        time.sleep(0.002)
-    os.kill(painter.pid, signal.SIGKILL)
-    painter.join()
     assert [job.state for job in queue.jobs(story["id"])] == ["running"]
     queue.recover("cpu")
     told = made.worked(story)
