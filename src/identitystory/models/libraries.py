@@ -196,7 +196,6 @@ def _alone() -> Iterator[None]:
 
 with _alone():
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.controlnets.controlnet import ControlNetModel
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
     from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler

@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from torch import Tensor
 
 from ...errors import ModelError
 from ..device import Room
 from ..files.checkpoint import read_json
-from ..libraries import ControlNetModel
 from ..parts import load_part, read_tensors
 from .generator import order_for_norms
 
