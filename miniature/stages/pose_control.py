@@ -2,7 +2,7 @@
 
 ControlNet (Zhang et al. 2023) on the drawn world: of every picture the world knows where eyes, ears and
 nose are, and how the head is turned. The U-Net stays as it is. The net beside it begins as a copy of the
-U-Net's encoder half; so that it takes no more than 0.4 MiB, each matrix learns a difference of low rank
+U-Net's encoder half; so that it takes no more than a third of a MiB, each matrix learns a difference of low rank
 alone, and so do the zero convolutions; only the layers that see the picture learn whole. It is packed as
 that difference (``models.sdxl.control_net``). Half of the pictures are drawn from the face's own
 points, and half from the angles alone, as a story's poses are.
@@ -33,14 +33,8 @@ from .unet import Draw, load_unet, squared_error, visibility, weight_of_cells
 from .vae import CHANNELS, FACTOR
 
 NAME, BATCH, KIND = "pose_control", 48, "openpose"
-RANK, ZERO_RANK = 4, 12  # of matrices that the U-Net has too, and of the zero convolutions
-SEEN = (
-    8,
-    8,
-    16,
-    24,
-    24,
-)  # channels of the layers that see the picture; each halves it, 16 times in all
+RANK, ZERO_RANK = 4, 8  # of matrices that the U-Net has too, and of the zero convolutions
+SEEN = (8, 8, 12, 16, 16)  # channels that see the picture; each layer halves it, 16 times in all
 WHOLE = "controlnet_cond_embedding"
 ZERO = ("controlnet_down_blocks", "controlnet_mid_block")
 OF_TIME = ("time_embedding", "add_embedding", "time_emb_proj")  # no pose is in them
