@@ -21,8 +21,8 @@ from .world.records import FRAMINGS, PLACES
 
 STAGES = (
     "look", "vae", "vae_cool", "decoder", "text", "teacher", "tower", "segmenter", "reader",
-    "perception", "unet", "unet_cool", "identity_lora", "ip_adapter", "few_steps", "enlarger",
-    "little_people", "numbers",
+    "perception", "unet", "unet_cool", "identity_lora", "ip_adapter", "few_steps",
+    "pose_control", "enlarger", "little_people", "numbers",
 )  # fmt: skip
 SUITS = f"""\
 [suits]  # what presets that the paper does not fix are used with

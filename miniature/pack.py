@@ -23,7 +23,17 @@ from .card import write_card
 from .package import ATTRIBUTES, CLIP_MEAN, CLIP_STD
 from .pictures.faces import PICTURE
 from .pictures.latents import load_norm, norm_path
-from .stages import enlarger, few_steps, ip_adapter, little_people, reader, segmenter, text, tower
+from .stages import (
+    enlarger,
+    few_steps,
+    ip_adapter,
+    little_people,
+    pose_control,
+    reader,
+    segmenter,
+    text,
+    tower,
+)  # fmt: skip
 from .stages.identity_lora import load_painter
 from .stages.painter import LORA, Painter, plain_state
 from .stages.unet import new_unet
@@ -173,6 +183,7 @@ def pack(folder: Path) -> list[str]:
         "reader": (trained(reader.NAME), lambda: reader.save_reader(folder / ATTRIBUTES)),
         "ip_adapter": (fits(ip_adapter.NAME), lambda: ip_adapter.pack(folder)),
         "few_steps": (fits(few_steps.NAME), lambda: few_steps.pack(folder)),
+        "pose_control": (fits(pose_control.NAME), lambda: pose_control.pack(folder)),
         "enlarger": (trained(enlarger.NAME), enlarging),
         "little_people": (trained(little_people.NAME), recogniser),
     }

@@ -7,16 +7,22 @@ from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
 from identitystory.models.device import resolve_dtype
 from identitystory.models.enlarge import PixelShuffle
 from identitystory.models.files.checkpoint import FEW_STEPS as FEW_STEPS_FILE
+from identitystory.models.files.controls import CONTROLS
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 from identitystory.models.samplers import ddim_step
 from identitystory.models.sdxl.attention import Site, attend, edited
+from identitystory.models.sdxl.control_net import LOW_RANK, beside
+from identitystory.models.sdxl.control_net import WIDTHS as CONTROL_WIDTHS
 from identitystory.models.sdxl.family import ADAPTER
 from identitystory.models.sdxl.identity_encoder import FuseModule, IdentityEncoder
 from identitystory.models.segment.clipseg import compete
+from identitystory.pose import Pose
 from identitystory.presets import FEW_STEPS
+from identitystory.skeleton import HEAD, Point, drawn, points_at, turned
 
 __all__ = [
-    "ADAPTER", "ATTRIBUTES", "CLIP_MEAN", "CLIP_STD", "FEW_STEPS", "FEW_STEPS_FILE",
-    "TABLE", "WEIGHTS", "AttributeNet", "FuseModule", "IdentityEncoder", "PixelShuffle",
-    "Site", "attend", "compete", "ddim_step", "edited", "resolve_dtype", "said",
+    "ADAPTER", "ATTRIBUTES", "CLIP_MEAN", "CLIP_STD", "CONTROLS", "CONTROL_WIDTHS", "FEW_STEPS",
+    "FEW_STEPS_FILE", "HEAD", "LOW_RANK", "TABLE", "WEIGHTS", "AttributeNet", "FuseModule",
+    "IdentityEncoder", "PixelShuffle", "Point", "Pose", "Site", "attend", "beside", "compete",
+    "ddim_step", "drawn", "edited", "points_at", "resolve_dtype", "said", "turned",
 ]  # fmt: skip

@@ -59,6 +59,7 @@ STEPS = (
     Step("decoder", "stages.decoder", ("--believed",), 60),
     Step("ip_adapter", "stages.ip_adapter", minutes=30),
     Step("few_steps", "stages.few_steps", minutes=20),
+    Step("pose_control", "stages.pose_control", minutes=30),
     Step("pack", "pack"),
 )
 TINY = {

@@ -21,8 +21,8 @@ from transformers import CLIPSegForImageSegmentation, CLIPTextModel, CLIPTextMod
 
 from . import paths
 from .card import read_card
-from .package import ATTRIBUTES, WEIGHTS
-from .stages import enlarger, identity_lora, reader, text, tower, vae
+from .package import ATTRIBUTES, CONTROLS, LOW_RANK, WEIGHTS
+from .stages import enlarger, identity_lora, pose_control, reader, text, tower, vae
 from .stages.painter import LORA, load_plain
 from .training.loop import trained
 
@@ -88,6 +88,7 @@ def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
     steps = read_card(folder)["training"].get("unet_cool", {"steps": 0})["steps"]
     seen = folder / ATTRIBUTES / WEIGHTS
     large = folder / "enlarger" / "model.safetensors"
+    turning = folder / CONTROLS / pose_control.KIND / LOW_RANK
     return {
         "vae": (folder / "vae", lambda: read_vae(folder)),
         "vae_cool": (folder / "vae", lambda: read_vae(folder)),
@@ -101,6 +102,10 @@ def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
             lambda: CLIPSegForImageSegmentation.from_pretrained(folder / "segmenter").float(),
         ),
         "reader": (seen, lambda: read_small(reader.new_reader(), seen)),
+        "pose_control": (
+            turning,
+            lambda: pose_control.unpacked(turning, read_unet(folder), steps),
+        ),
         "enlarger": (large, lambda: read_small(enlarger.new_enlarger(), large)),
     }
 

@@ -34,6 +34,7 @@ from identitystory.runs import sheets
 from identitystory.runs.files import read_tensors
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.plan import make_plan
+from identitystory.settings import PARTS
 from identitystory.story.file import inline_story, slug
 from tests.workshop import FACTS, Workshop, contents
 
@@ -59,7 +60,9 @@ def asked(name, out, scenes=2, **more):
 
 def changes(name, base=PAPER):
     """Label -> the numbers in which the variant differs from ``base``, and its method."""
-    flat = lambda p: dataclasses.asdict(p.discovery) | dataclasses.asdict(p.injection)
+    flat = lambda p: {
+        k: v for part in PARTS for k, v in dataclasses.asdict(getattr(p, part)).items()
+    }
     return {
         v.label: ({k: x for k, x in flat(v.preset).items() if x != flat(base)[k]}, v.method)
         for v in variants(ablation(name), base)[0]
@@ -93,6 +96,9 @@ def test_each_ablation_changes_what_the_paper_changes_and_nothing_else():
         f"k = {k}": ({"rank": k} if k != 10 else {}, direct) for k in (1, 2, 5, 10, 20)
     }
     assert changes("space") == {"portraits": ({}, ours)}
+    assert changes("pose") == {
+        f"strength {s:g}": ({"strength": s} if s != 1 else {}, ours) for s in (0, 0.5, 1, 1.5)
+    }
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
@@ -141,6 +147,19 @@ def test_stories_are_cut_with_their_casts_and_descriptions_come_once():
     assert [len(s.scenes) for s in faces] == [3, 3]
     assert faces[0].scenes[0].prompt == "a portrait of a woman with dark curly hair"
     assert faces[0].scenes[0].text == "a portrait of {Mara}"
+
+
+def test_heads_are_turned_a_scene_an_angle():
+    stories = chosen_stories(ablation("pose"), STORIES, PRESET, 9, 4)
+    assert [s.characters[0].name for s in stories] == ["Mara", "Tom"]
+    poses = [scene.pose[0] for scene in stories[0].scenes]
+    assert [(p.who, p.yaw, p.pitch) for p in poses[:3]] == [
+        ("Mara", 0, 0), ("Mara", -20, 0), ("Mara", 20, 0)
+    ]  # fmt: skip
+    assert len({(p.yaw, p.pitch) for p in poses}) == len(poses) == 4
+    assert {scene.prompt for scene in stories[0].scenes} == {
+        "a portrait of a woman with dark curly hair"
+    }
 
 
 def test_variants_share_portraits_and_templates_and_have_the_bytes_of_runs_alone(backend, tmp_path):

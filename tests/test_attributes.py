@@ -18,6 +18,7 @@ from identitystory.metrics.attributes import (
     AttributeNet,
     faces_at,
     load_reader,
+    mean_degrees,
     said,
 )
 from tests.people import tiles
@@ -28,6 +29,11 @@ PHRASES = {
     "outfit": {"shirt": ["t-shirt", "long-sleeved shirt"], "work shirt": ["work clothes"]},
     "place": {"beach": ["beach"], "street": ["city street"], "city street": ["city street"]},
 }
+
+
+def test_an_angle_is_the_mean_of_its_values_as_likely_as_each_is():
+    logits = torch.tensor([0.25, 0.5, 0.25]).log()
+    assert mean_degrees(logits, (-8.0, 1.0, 8.0)) == pytest.approx(0.5)
 
 
 @pytest.fixture(scope="module")

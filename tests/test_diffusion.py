@@ -11,7 +11,7 @@ from identitystory.models.samplers import SAMPLERS, sampler
 from identitystory.models.sdxl.attention import attend, edited
 from identitystory.models.sdxl.generator import LatentDiffusion
 from identitystory.models.sdxl.load import load_sdxl
-from identitystory.types import Prompt
+from identitystory.types import Control, Prompt
 from tests.conftest import asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -218,8 +218,8 @@ def test_pictures_that_look_at_one_another_are_stepped_in_one_call(G):
 def test_a_prompt_that_a_generator_cannot_heed_is_refused(G):
     with pytest.raises(ConfigError, match="takes no face"):
         G.condition([Prompt("a woman", face=torch.ones(96), noun="woman")])
-    with pytest.raises(ConfigError, match="takes no control"):
-        G.condition([Prompt("a woman", control="a pose")])
+    with pytest.raises(ConfigError, match="no control net for openpose"):
+        G.condition([Prompt("a woman", control=Control(Image.new("RGB", (8, 8))))])
     z = randn(3, *G.latent_shape)
     with pytest.raises(ValueError, match="3 latents for 2 prompts"):
         G.step(z, 3, G.condition(asked(["a", "b"], guidance=4.0)))

@@ -122,10 +122,9 @@ def test_the_diffs_of_the_page_apply_and_the_parts_are_ours_then(tmp_path):
     source = Path(identitystory.__file__).parent
     shutil.copytree(source, package, ignore=shutil.ignore_patterns("weights", "__pycache__"))
     (package / "weights").symlink_to(source / "weights")
-    for what, file, lines in diffs():
-        if what != "control net":
-            path = tmp_path / file.removeprefix("src/")
-            path.write_text(applied(path.read_text(), lines))
+    for _, file, lines in diffs():
+        path = tmp_path / file.removeprefix("src/")
+        path.write_text(applied(path.read_text(), lines))
     homes = {
         "storykit/one_noise.py": "methods/one_noise.py",
         "storykit/tint.py": "models/tint.py",
@@ -145,6 +144,7 @@ assert family_of("DotsPipeline").title == "Dots"
 assert IDENTITY_GENERATORS.get("tint").title == "Tint"
 assert [e.part for e in entries_of("sdxl-tint")][1] == "tint"
 assert entries_of("dots")[0].role == "base"
+assert [(e.role, e.part) for e in entries_of("sdxl-lines")] == [("control", "lines")]
 """
     done = subprocess.run(
         [sys.executable, "-c", code],

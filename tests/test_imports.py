@@ -14,9 +14,9 @@ SRC = Path(identitystory.__file__).parent
 
 # Folders and the paper's files, from the ground up; each imports from its own row and those above it.
 LAYERS = [
-    {"types", "errors", "sizes", "deadline", "marks"},
-    {"protocols", "config", "extensions"},
-    {"presets", "settings", "seeds", "wording", "sampling", "masks", "discovery"},
+    {"types", "control", "pose", "errors", "sizes", "deadline", "marks"},
+    {"protocols", "checked", "config", "extensions"},
+    {"presets", "settings", "seeds", "wording", "skeleton", "sampling", "masks", "discovery"},
     {"cost", "injection", "story"},
     {"pipeline", "models", "metrics"},
     {"methods"},
@@ -27,8 +27,9 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 RANK |= {"__main__": len(LAYERS), "__init__": len(LAYERS)}  # the door of Python, and its sign
 PAPER = {"sampling", "masks", "discovery", "injection", "pipeline"}
-FOUNDATION = {"types", "errors", "sizes", "deadline", "marks", "extensions"}
-FOUNDATION |= {"protocols", "config", "presets", "settings", "seeds", "wording"}
+FOUNDATION = {"types", "control", "pose", "errors", "sizes", "deadline", "marks", "extensions"}
+FOUNDATION |= {"protocols", "checked", "config", "presets", "settings", "seeds", "wording"}
+FOUNDATION |= {"skeleton"}
 HEAVY = {"diffusers", "transformers", "peft", "accelerate"}
 MODELS = {"models"}
 SHELF = {"files", "describe"}  # which models there are and where their files lie; no network in it

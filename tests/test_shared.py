@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
 from identitystory.pipeline import find_template
 from identitystory.protocols import Backend, ModelFacts
 from identitystory.runs import cache as shared
@@ -38,6 +38,7 @@ OTHER = {  # another value for every number that a preset has
         "compiled": True,
         "reuse": 2,
         "batch": 2,
+        "control": ControlConfig(0.5),
         "precision": "float16",
     },
     "discovery": {

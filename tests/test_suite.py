@@ -374,5 +374,5 @@ def test_every_measure_has_one_way_to_be_computed_and_a_name_of_its_own():
     assert len(measures_.measures()) == len(MEASURES)
     for measure in MEASURES:
         assert (measure.pool is None) == (measure.of is not Measure.of)
-        assert measure.unit in ("%", "0-1", "1-5")
+        assert measure.unit in ("%", "0-1", "1-5", "°")
         assert measure.better in ("more", "less", "")

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from safetensors.torch import save_file
 from transformers import (
     BertConfig,
@@ -229,6 +235,22 @@ def add_toy_ip_adapter(folder: Path, seed: int = 1) -> Path:
                     key = f"ip_adapter.{number}.to_{which}_ip.weight"
                     state[key] = torch.randn(inner, width) * 0.3
         save_file(state, folder / "sdxl_models" / "ip-adapter_sdxl.safetensors")
+    return folder
+
+
+def add_toy_control(folder: Path, kind: str = "openpose", seed: int = 3) -> Path:
+    """Puts a random control net into a toy checkpoint, in diffusers' own layout; says what it does."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+        net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8, 8, 16))
+        places = [net.controlnet_cond_embedding.conv_out, net.controlnet_mid_block]
+        for place in (
+            *places,
+            *net.controlnet_down_blocks,
+        ):  # zeros as they begin: they would say nothing
+            torch.nn.init.normal_(place.weight, std=0.3)
+        net.save_pretrained(folder / "controlnet" / kind)
     return folder
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..package import HEAD, Point, Pose, points_at, turned
+from ..world.head import KEY_POINTS
+from ..world.picture import SIZE
 from .sets import PictureSet, head_of, part_of, person_of
 
 NOWHERE = float("nan")
@@ -41,3 +44,37 @@ def face_place(data: PictureSet, number: int) -> tuple[float, float, float]:
     h, w = data.marks.shape[1:]
     reach = min(0.5, max(0.1, (box[3] - box[2]) / w))
     return 2 * eyes[1] / w - 1, 2 * eyes[0] / h - 1, reach
+
+
+# The package's joints of a head, by the world's names; hers go by the picture's sides.
+JOINTS = {"nose tip": 0, "left eye": 14, "right eye": 15, "left ear": 16, "right ear": 17}
+
+
+def skeletons(data: PictureSet, number: int, *, own: bool) -> list[dict[int, Point]]:
+    """The joints of everybody in a picture, as the package draws poses.
+
+    Args:
+        data: the set.
+        number: of the picture.
+        own: eyes, ears and nose where that face has them; else where a general face of these angles
+            has them, put as well over the face's own as a shift can.
+    """
+    shot, found = data.shots[number], []
+    for moment, spots in zip(shot.record.moments, shot.keypoints, strict=True):
+        s = SIZE[shot.record.framing][0] * data.spec["height"]
+        pose = Pose(yaw=moment.yaw, pitch=moment.pitch, roll=moment.roll)
+        mine = {
+            JOINTS[name]: spot
+            for name, spot in zip(KEY_POINTS, spots, strict=True)
+            if name in JOINTS
+        }
+        shifts = [
+            np.subtract(mine[j], np.multiply(turned(*spot, pose)[:2], s))
+            for j, spot in HEAD.items()
+        ]
+        x, y = (float(v) for v in np.mean(shifts, axis=0))
+        joints = points_at(pose, x, y, s)
+        if own:
+            joints |= {j: (float(x), float(y)) for j, (x, y) in mine.items() if j in joints}
+        found.append(joints)
+    return found

@@ -147,17 +147,38 @@ def report(count: int = 512) -> dict[str, float]:
     return {k: round(float(a), 4) for k, a in zip(VALUES, hit / of, strict=True)}
 
 
+@torch.inference_mode()
+def turns(count: int = 512) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Degrees that each value of an angle stands for, the mean of held-out pictures with it; and by how
+    many degrees the reader is off on the mean, told by the mean of these as likely as it holds each."""
+    model, data = load_reader(), (open_there("held_out") or open_there("singles"))[0]
+    numbers = [int(n) for n in data.numbers[:count] if len(data.shots[int(n)].record.people) == 1]
+    truth = torch.tensor([truth_of(data, n) for n in numbers])
+    parts = np.array_split(np.array(numbers), max(1, len(numbers) // BATCH))
+    answers = [model(squares(data, some))[0] for some in parts]
+    degrees, error = {}, {}
+    for angle, (names, ends) in TURNS.items():
+        k = list(VALUES).index(angle)
+        real = torch.tensor([getattr(data.shots[n].record.moments[0], angle) for n in numbers])
+        means = [real[truth[:, k] == v] for v in range(len(names))]
+        shown = [float(m.mean()) if len(m) else float(np.mean(ends)) for m in means]
+        degrees[angle] = [round(v, 2) for v in shown]
+        told = torch.cat([a[k] for a in answers]).float().softmax(1) @ torch.tensor(degrees[angle])
+        error[angle] = round(float((told - real).abs().mean()), 3)
+    return degrees, error
+
+
 def save_reader(folder: Path) -> dict[str, float]:
     """Write ``model.safetensors`` (float16) and ``attributes.json``; returns the accuracies."""
     folder.mkdir(parents=True, exist_ok=True)
-    accuracy = report()
+    accuracy, (degrees, error) = report(), turns()
     half = {
         k: v.half() if v.is_floating_point() else v for k, v in load_reader().state_dict().items()
     }
     save_file(half, folder / WEIGHTS)
     facts = dict(
         name="storybook people's attribute reader", size=SIZE, scene=SCENE, accuracy=accuracy,
-        values=VALUES, phrases=phrases(VALUES),
+        values=VALUES, phrases=phrases(VALUES), degrees=degrees, error=error,
     )  # fmt: skip
     (folder / TABLE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return accuracy

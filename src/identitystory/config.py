@@ -7,12 +7,11 @@ Configurations are checked when they are made: one that exists is valid.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Literal
 
-from .errors import ConfigError, did_you_mean, shown
+from .checked import MOST, Checked, check_number, number, whole
+from .errors import ConfigError
 from .types import WHOLE, Interval, Scales
 
 Rounding = Literal["floor", "round", "ceil"]
@@ -24,82 +23,7 @@ Sampler = Literal["ddim", "euler", "ancestral"]
 Memory = Literal["all", "low"]
 Precision = Literal["auto", "float16"]
 
-MOST = 10_000  # portraits, steps, frames at once: more is a slip of the hand, and would fill the machine
 _LATER = {"later": True}  # not recorded at its default, see `settings.to_dict`
-
-
-def whole(default: int | None, low: int, high: int, advice: str, *, later: bool = False) -> Any:
-    """A field that takes whole numbers from ``low`` to ``high``."""
-
-    def check(name: str, value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ConfigError(
-                f"{name} is {shown(value)}; it must be a whole number of at least {low} and at most "
-                f"{high} ({advice})."
-            )
-
-    return field(default=default, metadata={"check": check, "later": later})
-
-
-def number(default: float, *bounds: Any, low_open: bool = False, later: bool = False) -> Any:
-    """A field that takes numbers within ``bounds``: the least, the largest, and advice."""
-    check = lambda name, value: _number(name, value, *bounds, low_open=low_open)
-    return field(default=default, metadata={"check": check, "later": later})
-
-
-_kinds = lru_cache(maxsize=None)(get_type_hints)
-
-
-class Checked:
-    """A dataclass that refuses, when it is made, a value that its field does not take."""
-
-    def __post_init__(self) -> None:
-        """ConfigError unless every field takes its value; an interval becomes a pair of floats."""
-        for f in fields(self):  # type: ignore[arg-type]
-            kind, value = _kinds(type(self))[f.name], getattr(self, f.name)  # type: ignore[arg-type]
-            if get_origin(kind) is Literal:
-                if value not in get_args(kind):
-                    told = meant(str(value), get_args(kind))
-                    raise ConfigError(f"{f.name} is {shown(value)}.{told}")
-            elif kind == Interval:
-                object.__setattr__(self, f.name, _interval(value))
-            elif kind in (str, bool, str | None):
-                if not isinstance(value, kind):
-                    told = "true or false" if kind is bool else "text"
-                    raise ConfigError(f"{f.name} is {value!r}; it must be {told}.")
-            elif "check" in f.metadata and not (value is None and f.default is None):
-                f.metadata["check"](f.name, value)
-
-
-def meant(name: str, known: Iterable[str]) -> str:
-    """What else was probably meant, with a leading blank, and what there is."""
-    return f"{did_you_mean(name, known)} There are: {', '.join(sorted(known))}."
-
-
-def _number(
-    name: str, value: object, low: float, high: float, advice: str, *, low_open: bool = False
-) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not low <= value <= high  # refuses nan too
-        or (low_open and value == low)
-    ):
-        over = f"above {low:g}" if low_open else f"at least {low:g}"
-        raise ConfigError(
-            f"{name} is {shown(value)}; it must be a number {over} and at most {high:g} ({advice})."
-        )
-
-
-def _interval(value: object) -> Interval:
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise ConfigError(f"guidance_interval is {value!r}; it must be two numbers, (0, 1) is all.")
-    low, high = value
-    _number("guidance_interval", low, 0.0, 1.0, "0 is the first step")
-    _number("guidance_interval", high, 0.0, 1.0, "1 is the last step")
-    if low > high:
-        raise ConfigError(f"guidance_interval is {value!r}; the first number must be the smaller.")
-    return float(low), float(high)
 
 
 def survivors(n: int, keep_ratio: float, rounding: Rounding = "floor") -> int:
@@ -169,7 +93,7 @@ class DiscoveryConfig(Checked):
                     f"freeu is {self.freeu!r}; it must be four numbers, s1, s2, b1, b2, or none."
                 )
             for value in self.freeu:
-                _number("freeu", value, 0.0, 10.0, "0.6, 0.4, 1.1, 1.2 are usual for SDXL")
+                check_number("freeu", value, 0.0, 10.0, "0.6, 0.4, 1.1, 1.2 are usual for SDXL")
             object.__setattr__(self, "freeu", tuple(map(float, self.freeu)))
         if "{description}" not in self.search_prompt:
             raise ConfigError(
@@ -251,6 +175,21 @@ class InjectionConfig(Checked):
 
 
 @dataclass(frozen=True)
+class ControlConfig(Checked):
+    """How closely pictures keep to a scene's pose, by a control net (ControlNet, Fig. 10a).
+
+    Attributes:
+        strength: what the control net says is multiplied by; 0 paints as without poses.
+        interval: the part of a template's steps that it speaks in, from noise (0) to clean (1).
+        identity: it speaks while faces are put in, too, in the same part of the steps.
+    """
+
+    strength: float = number(1.0, 0.0, 2.0, "1 is as it was trained, 0 is without poses")
+    interval: Interval = WHOLE
+    identity: bool = False
+
+
+@dataclass(frozen=True)
 class Preset(Checked):
     """A named, complete configuration; a run records the one it was made with.
 
@@ -261,6 +200,7 @@ class Preset(Checked):
         num_steps: t.
         discovery: Sec. 3.1.
         injection: Sec. 3.2.
+        control: of scenes that say how somebody holds their head.
         seed_per_frame: draw another noise for every frame; False uses the story's seed for all.
         attempts: templates painted at most while somebody of the cast is not found.
         memory: ``all`` networks on the device, or ``low``: one at a time, pictures decoded in tiles.
@@ -284,6 +224,7 @@ class Preset(Checked):
     reuse: int = whole(1, 1, MOST, "1 computes everything at every step", later=True)
     batch: int = whole(1, 1, MOST, "1 paints each frame by itself", later=True)
     precision: Precision = field(default="auto", metadata=_LATER)
+    control: ControlConfig = field(default=ControlConfig(), metadata=_LATER)
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit together."""

@@ -20,7 +20,8 @@ from .injection import heads_in, kept_latents, make_template, present, redenoise
 from .protocols import Backend, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
-from .types import Character, Frame, Identity, Prompt, Scene, Story, Template
+from .skeleton import control_of
+from .types import Character, Control, Frame, Identity, Prompt, Scene, Story, Template
 from .wording import crowd, identity_prompt, negative, phrases, search_prompt, template_prompt
 
 # --- discovery ---------------------------------------------------------------------------------
@@ -79,13 +80,14 @@ def find_template(
     *,
     seed: int,
     latents: Tensor | None = None,
+    control: Control | None = None,
 ) -> Template:
     """The first template that shows the whole cast and nobody else, or the best of ``preset.attempts``.
 
     Best is who finds most, then who has the fewest people too many or too few, then who came first.
     It never raises because somebody is not found:
     ``missing`` of what it returns tells. ``latents`` are the first attempt's, if it was painted
-    already (`first_latents`).
+    already (`first_latents`). ``control`` is what all of them keep to.
     """
     config, G = preset.injection, sized(G, scene)
     nouns = [story.character(name).noun for name in scene.cast]
@@ -99,7 +101,7 @@ def find_template(
         found = make_template(
             G,
             segmenter,
-            asked_template(story, scene, attempt_seed(seed, len(attempts)), config),
+            asked_template(story, scene, attempt_seed(seed, len(attempts)), config, control),
             scene.cast,
             phrases(story, scene),
             margin=config.margin_at(min(G.size)),
@@ -122,11 +124,18 @@ def counted(segmenter: Segmenter, story: Story, frame: Frame) -> Frame:
     return frame if heads is None else replace(frame, people=len(heads))
 
 
-def asked_template(story: Story, scene: Scene, seed: int, config: InjectionConfig) -> Prompt:
+def asked_template(
+    story: Story, scene: Scene, seed: int, config: InjectionConfig, control: Control | None = None
+) -> Prompt:
     """T_i as the general generator paints it."""
-    guidance, interval = config.guidance_template, config.guidance_interval
-    without = negative(config.negative, scene)
-    return Prompt(template_prompt(story, scene, config), without, guidance, interval, seed)
+    return Prompt(
+        template_prompt(story, scene, config),
+        negative(config.negative, scene),
+        config.guidance_template,
+        config.guidance_interval,
+        seed,
+        control=control,
+    )
 
 
 def first_latents(
@@ -135,16 +144,18 @@ def first_latents(
     scenes: Sequence[Scene],
     seeds: Sequence[int],
     config: InjectionConfig,
+    controls: Sequence[Control | None] | None = None,
 ) -> Sequence[Tensor | None]:
     """The latents of the first templates of several scenes of one size, painted as one batch.
 
-    None for a single one: it is painted when it turns out to be needed.
+    None for a single one: it is painted when it turns out to be needed. ``controls`` are what they keep
+    to, one a scene; none without them.
     """
     if len(scenes) == 1:
         return [None]
-    pairs = zip(scenes, seeds, strict=True)
+    each = zip(scenes, seeds, controls or [None] * len(scenes), strict=True)
     return kept_latents(
-        sized(G, scenes[0]), [asked_template(story, scene, seed, config) for scene, seed in pairs]
+        sized(G, scenes[0]), [asked_template(story, s, seed, config, c) for s, seed, c in each]
     )
 
 
@@ -156,8 +167,11 @@ def identity_prompts(
     config: InjectionConfig,
     *,
     seed: int,
+    control: Control | None = None,
 ) -> list[Prompt]:
     """c_j with e_j, one for each of the ``names`` in ``scene``; ``seed`` is the template's.
+
+    ``control`` is the whole scene's, the same for each.
 
     Raises:
         ConfigError: nobody has discovered one of them yet.
@@ -174,6 +188,7 @@ def identity_prompts(
             seed,
             identities[c.name].embedding,
             c.noun,
+            control,
         )
         for c in map(story.character, names)
     ]
@@ -201,10 +216,11 @@ def inject_together(
     templates: Sequence[Template],
     identities: Mapping[str, Identity],
     config: InjectionConfig,
+    controls: Sequence[Control | None] | None = None,
 ) -> list[Frame]:
     """What `inject` makes of each template, with the characters of all of them as one batch.
 
-    The scenes are of one size.
+    The scenes are of one size. ``controls`` are what faces keep to, one a scene; none without them.
     """
     G_id = sized(G_id, scenes[0])
     if not config.layout:
@@ -220,7 +236,10 @@ def inject_together(
     for n in here:
         names = [scenes[n].cast[j] for j in present(templates[n])]
         seed = templates[n].seed
-        prompts += identity_prompts(story, scenes[n], names, identities, config, seed=seed)
+        control = controls[n] if controls else None
+        prompts += identity_prompts(
+            story, scenes[n], names, identities, config, seed=seed, control=control
+        )
     cond = G_id.condition(prompts)
     done = redenoise_together(G_id, [templates[n] for n in here], cond, config)
     for n, z_0 in zip(here, done, strict=True):
@@ -241,8 +260,14 @@ def paint(
 
     Who could not be found stands in ``frame.template.missing`` and keeps the template's face.
     """
-    template = find_template(backend.general, backend.segmenter, story, scene, preset, seed=seed)
-    frame = inject(backend.identity, story, scene, template, identities, preset.injection)
+    control = control_of(scene, sized(backend.general, scene).size, preset.control)
+    template = find_template(
+        backend.general, backend.segmenter, story, scene, preset, seed=seed, control=control
+    )
+    faces = [control if preset.control.identity else None]
+    (frame,) = inject_together(
+        backend.identity, story, [scene], [template], identities, preset.injection, faces
+    )
     return counted(backend.segmenter, story, frame)
 
 

@@ -13,18 +13,8 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
-from .config import (
-    MOST,
-    Average,
-    Checked,
-    DiscoveryConfig,
-    IdentityWords,
-    Preset,
-    Sampler,
-    meant,
-    number,
-    whole,
-)
+from .checked import MOST, Checked, meant, number, whole
+from .config import Average, DiscoveryConfig, IdentityWords, Preset, Sampler
 from .errors import ConfigError
 
 DEFAULT_PRESET = "recommended"

@@ -10,12 +10,17 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from .config import DiscoveryConfig, InjectionConfig, Preset, meant
+from .checked import meant
+from .config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
 from .errors import ConfigError, did_you_mean
 from .presets import with_distilled, with_guidance, with_steps
 
 _T = TypeVar("_T")
-PARTS: Mapping[str, type] = {"discovery": DiscoveryConfig, "injection": InjectionConfig}
+PARTS: Mapping[str, type] = {
+    "discovery": DiscoveryConfig,
+    "injection": InjectionConfig,
+    "control": ControlConfig,
+}
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ def settings(config: Preset) -> dict[str, Any]:
     return found
 
 
-def to_dict(config: Preset | DiscoveryConfig | InjectionConfig) -> dict[str, Any]:
+def to_dict(config: Preset | DiscoveryConfig | InjectionConfig | ControlConfig) -> dict[str, Any]:
     """The configuration as plain numbers, strings and dicts, as a run records it.
 
     A field that came after version 0 is left out at its default, so that older runs keep their keys

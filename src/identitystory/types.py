@@ -12,17 +12,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .control import WHOLE, Control, Interval, guided
 from .marks.mark import mark
 from .marks.packet import PLAIN, Claim
+from .pose import Pose
 
 if TYPE_CHECKING:  # so that a configuration is read without torch
     from PIL import Image
     from torch import Tensor
 
 Outcome = Literal["found", "weak", "noun", "missing"]
-Interval = tuple[float, float]
 Pairs = tuple[tuple[str, str], ...]
-WHOLE: Interval = (0.0, 1.0)
 Scales = tuple[float, float, float, float]  # of FreeU: s1, s2, b1, b2
 
 
@@ -70,6 +70,7 @@ class Scene:
         camera: ``slow push in``.
         notes: for those who work on it.
         seconds: that it stands in an animatic; 0 is as long as reading its words takes.
+        pose: how people hold their heads, where it is said.
     """
 
     prompt: str
@@ -85,6 +86,7 @@ class Scene:
     camera: str = ""
     notes: str = ""
     seconds: float = 0.0
+    pose: tuple[Pose, ...] = ()
 
     @property
     def bare(self) -> Scene:
@@ -133,7 +135,7 @@ class Prompt:
         seed: of z_t, and of the noise that an ancestral sampler draws at each step.
         face: (d,) an identity's embedding, for generators that paint with one; None is nobody's.
         noun: the class word of ``text`` that the face is fused into; needed with a face.
-        control: a picture of the layout. No generator takes one yet: None.
+        control: a picture of the layout, for generators with a control net; None is none.
     """
 
     text: str
@@ -143,7 +145,7 @@ class Prompt:
     seed: int = 0
     face: Tensor | None = None
     noun: str = ""
-    control: Any = None
+    control: Control | None = None
 
     def guidance_at(self, i: int, t: int) -> float:
         """w at step ``i`` of ``t`` (counting down): 1, which is none, outside the interval."""
@@ -251,16 +253,10 @@ class Face:
     chip: Tensor
 
 
-def guided(i: int, t: int, interval: Interval) -> bool:
-    """Whether step ``i`` of ``t`` (counting down) starts inside ``interval``, 0 noise, 1 clean."""
-    low, high = interval
-    elapsed = (t - i) / t
-    return low - 1e-9 <= elapsed < high - 1e-9
-
-
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
 _MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
 _MAY_LACK |= {"face", "file", "consent"}
+_MAY_LACK |= {"pose", "who", "x", "height", "picture", "source"}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
+from identitystory.models.device import Room
+from identitystory.models.sdxl.control_net import load_control
 from miniature import pack, paths, unpack
-from miniature.stages import enlarger, identity_lora, text, tower, unet, vae
+from miniature.stages import enlarger, identity_lora, pose_control, text, tower, unet, vae
 from miniature.stages.painter import Painter, load_plain, plain_state
 
 
@@ -40,7 +42,14 @@ def state(tmp_path_factory):
 def packed(state):
     """The checkpoint that they make."""
     missing = pack.pack(state / "packed")
-    assert set(missing) == {"segmenter", "reader", "ip_adapter", "few_steps", "little_people"}
+    assert set(missing) == {
+        "segmenter",
+        "reader",
+        "ip_adapter",
+        "few_steps",
+        "pose_control",
+        "little_people",
+    }
     return state / "packed"
 
 
@@ -103,3 +112,33 @@ def test_an_untrained_enlarger_enlarges_smoothly():
     smooth = torch.nn.functional.interpolate(x, scale_factor=2, mode="bicubic")
     assert y.shape == (1, 3, 16, 24)
     assert y.allclose(smooth)
+
+
+def test_the_control_net_is_packed_as_a_small_difference_and_comes_back(tmp_path, monkeypatch):
+    """The package opens it as diffusers' own class, with the weights that were trained."""
+    torch.manual_seed(0)
+    plain = unet.new_unet()
+    trained = pose_control.PoseControl(plain)
+    with torch.no_grad():
+        for parameter in trained.learned().values():
+            parameter.copy_((torch.randn(parameter.shape) * 0.1).half())
+    monkeypatch.setattr(pose_control, "load_control", lambda: trained)
+    pose_control.pack(tmp_path)
+    folder = tmp_path / "controlnet" / "openpose"
+    file = folder / "low_rank.safetensors"
+    assert file.stat().st_size < 0.4 * 2**20
+    opened = load_control(folder, plain, Room(torch.device("cpu")))
+    inputs = torch.randn(1, 24, 16, 16), torch.tensor(500), torch.randn(1, 7, 320)
+    how = {
+        "controlnet_cond": torch.rand(1, 3, 256, 256),
+        "added_cond_kwargs": {"text_embeds": torch.randn(1, 192), "time_ids": torch.ones(1, 6)},
+        "return_dict": False,
+    }
+    back = pose_control.unpacked(file, plain, 7)
+    assert float(back.beside) == 7
+    with torch.no_grad():
+        answers = [net(*inputs, **how) for net in (trained.net, opened, back.net)]
+    for down, middle in answers[1:]:
+        for ours, theirs in zip((*down, middle), (*answers[0][0], answers[0][1]), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
+    assert all(x.abs().max() > 0.01 for x in (*answers[0][0], answers[0][1]))

@@ -8,10 +8,12 @@ import torch
 
 from miniature import paths
 from miniature.pictures import draw, faces, latents, recipe, sets, views
-from miniature.pictures.keypoints import eyes_of, face_place, head_box
+from miniature.pictures.keypoints import JOINTS, eyes_of, face_place, head_box, skeletons
 from miniature.pictures.labels import CATEGORY_NAMES, NOBODY, labels
 from miniature.stages.little_people import crop, heads_of, look_at
+from miniature.world.head import KEY_POINTS
 from miniature.world.pen import HEAD_PARTS, PARTS
+from miniature.world.picture import SIZE
 from miniature.world.records import CATEGORIES
 
 
@@ -121,6 +123,24 @@ def test_faces_are_where_the_eyes_are():
     assert 0.1 <= place[2] <= 0.5
     nobody = next(n for n, s in data.shots.items() if not s.people)
     assert np.isnan(face_place(data, nobody)).all()
+
+
+def test_skeletons_lie_on_the_faces():
+    """Drawn from angles alone they are within a sixth of half a head of the face's own points."""
+    data, apart = sets.open_set("singles"), []
+    for n in range(64):
+        record = data.shots[n].record
+        for k, (own, general) in enumerate(
+            zip(skeletons(data, n, own=True), skeletons(data, n, own=False), strict=True)
+        ):
+            assert own.keys() == general.keys()
+            spots = dict(zip(KEY_POINTS, data.shots[n].keypoints[k], strict=True))
+            for name, joint in JOINTS.items():
+                if joint in own:
+                    assert own[joint] == pytest.approx(tuple(spots[name]))
+                    s = SIZE[record.framing][0] * 256
+                    apart.append(np.hypot(*np.subtract(general[joint], spots[name])) / s)
+    assert 0.01 < np.mean(apart) < 0.17
 
 
 def test_a_head_is_cut_out_of_a_picture_of_two():

@@ -126,7 +126,7 @@ def ablate(
     json: bool = False,
     service: MakeService,
 ) -> int:
-    """Compare the method with itself, a part changed (Figs. 2, 5, 7, 8).
+    """Compare the method with itself, a part changed (Figs. 2, 5, 7, 8, 10a).
 
     Paints stories with one part of the method changed, scores every variant with intervals over
     stories, and writes NAME.csv, NAME.json, a figure (extra: figures) and a page of pictures for
@@ -136,10 +136,11 @@ def ablate(
 
     Args:
         ablation: space (Fig. 2a), discovery (2b), start (5a), masking (5b), components (7),
-            iterations (8a), mechanism (8b) or rank (k of Eq. 2)
+            iterations (8a), mechanism (8b), pose (10a) or rank (k of Eq. 2)
         sets: the first N stories (default: 10), or descriptions (discovery, iterations, rank: 20;
-            space: 6)
-        scenes: the first N scenes of each (default: 10), or pictures of each description (15)
+            space and pose: 6)
+        scenes: the first N scenes of each (default: 10), or pictures of each description (15; pose:
+            7, an angle each)
         json: print the outcome as JSON
     """
     from ..experiments import ablate as ablating

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ..config import Preset
 from ..errors import ConfigError
 from ..metrics.intervals import HOW, SAMPLES
 from ..models.files.catalogue import called
+from ..pose import Pose
 from ..runs.files import versions
 from ..runs.service import Service
 from ..settings import to_dict
@@ -75,12 +76,12 @@ def chosen_stories(
     for name, value in (("--sets", number), ("--scenes", scenes)):
         if value < 1:
             raise ConfigError(f"{name} is {value}; it must be at least 1")
-    if not made.faces:
+    if not made.faces and not made.poses:
         return tuple(shortened(story, scenes) for story in stories[:number])
     people = {c.description.casefold(): c for story in stories for c in story.characters}
+    tell = turned_story if made.poses else face_story
     return tuple(
-        face_story(c, base, place, scenes)
-        for place, c in enumerate(list(people.values())[:number], 1)
+        tell(c, base, place, scenes) for place, c in enumerate(list(people.values())[:number], 1)
     )
 
 
@@ -90,6 +91,18 @@ def face_story(character: Character, base: Preset, number: int, pictures: int) -
     text = base.discovery.search_prompt.replace("{description}", f"{{{character.name}}}")
     scene = Scene(prompt, (character.name,), text)
     return Story(f"face {number:02d} {character.name}", (character,), (scene,) * pictures)
+
+
+ANGLES = ((0, 0), (-20, 0), (20, 0), (0, 10), (0, -10), (-10, 0), (10, 0))  # yaw and pitch, degrees
+
+
+def turned_story(character: Character, base: Preset, number: int, pictures: int) -> Story:
+    """One character in the first of ``ANGLES``, a portrait each, at most ``pictures``."""
+    name = character.name
+    scene = Scene(f"a portrait of {character.description}", (name,), f"a portrait of {{{name}}}")
+    poses = [Pose(name, yaw=yaw, pitch=pitch) for yaw, pitch in ANGLES[:pictures]]
+    scenes = tuple(replace(scene, pose=(pose,)) for pose in poses)
+    return Story(f"turned {number:02d} {name}", (character,), scenes)
 
 
 def told_cost(request: Experiment, service: Service) -> str:
@@ -153,6 +166,9 @@ def markdown(request: Experiment, outcome: Outcome) -> str:
     lines += ["", f"Difference to {outcome.reference}, story by story:", ""]
     lines += outcome.table(shown, "variant", gains=True).markdown()
     lines += ["", *(f"{what}: {facts['name']}" for what, facts in outcome.measured_with.items())]
+    for facts in outcome.measured_with.values():
+        own = [f"{k} {v:.1f}°" for k, v in facts.get("held-out error", {}).items()]
+        lines += [f"the reader's own error, on held-out pictures: {', '.join(own)}"] if own else []
     lines += [f"not measured: {what}: {why}" for what, why in outcome.not_measured.items()]
     return "\n".join([*lines, *outcome.notes]) + "\n"
 

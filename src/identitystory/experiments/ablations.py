@@ -26,13 +26,15 @@ class Ablation:
         variants: label -> the settings that are ``set``, and the ``method`` if it is another;
             ``{grown}`` stands for the margin that masks have grown to in the end.
         setting: instead of them, the one that takes ``values`` and the preset's own; those of a
-            step are of 50. ``label`` names each.
+            step are whole, and of 50. ``label`` names each.
         axis: what the values are, or None.
         method: of the variants.
         faces: paint only portraits, of single descriptions, with the identity generator alone.
+        poses: paint single descriptions with their heads turned, an angle a scene.
         paint: False stops after the portraits.
         sets: stories, or descriptions, by default.
         scenes: of each story, by default.
+        shown: scenes of one story in the figure, at most.
     """
 
     name: str
@@ -40,14 +42,16 @@ class Ablation:
     measures: Sequence[str]
     variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     setting: str = ""
-    values: Sequence[int] = ()
+    values: Sequence[float] = ()
     label: str = ""
     axis: str | None = None
     method: str = OURS
     faces: bool = False
+    poses: bool = False
     paint: bool = True
     sets: int = 10
     scenes: int = 10
+    shown: int = 3
 
     @property
     def of_steps(self) -> bool:
@@ -100,11 +104,12 @@ def variants(made: Ablation, base: Preset) -> tuple[list[Variant], list[str]]:
     return found, notes
 
 
-def _wanted(made: Ablation, base: Preset) -> list[tuple[str, int | None, str, str]]:
+def _wanted(made: Ablation, base: Preset) -> list[tuple[str, float | None, str, str]]:
     """Label, number, settings and method of each variant."""
     if made.setting:
-        steps = base.num_steps if made.of_steps else 50
-        values = {round(value * steps / 50) for value in made.values}
+        values = set(made.values)
+        if made.of_steps:
+            values = {round(value * base.num_steps / 50) for value in values}
         ordered = sorted(values | {settings(base)[made.setting]}, reverse=made.of_steps)
         return [
             (made.label.format(value), value, f"{made.setting}={value}", made.method)

@@ -160,8 +160,10 @@ def _picture(root: Path, file: Path, masks: Path, facts: dict[str, Any]) -> Pict
         )
         size = files.read_picture(file, root).size
         M = read_masks(masks, len(cast), size, root)
-        return Picture(file, facts["scene"]["prompt"], cast, M)
-    except (KeyError, TypeError) as error:
+        poses = [p for p in facts["scene"].get("pose", ()) if len(cast) == 1 and p.get("who")]
+        turn = {k: float(poses[0][k]) for k in ("yaw", "pitch", "roll")} if poses else {}
+        return Picture(file, facts["scene"]["prompt"], cast, M, turn)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{file}: what it says of itself is broken: {error!r}") from None
 
 

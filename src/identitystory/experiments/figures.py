@@ -24,7 +24,6 @@ from .identity_space import Cloud, project
 from .tables import Outcome
 
 BLUE, GREY, PALE = "#1f5fbf", "#555555", "#b8b8b8"
-SHOWN = 3  # pictures of each variant
 TILE = 2.0  # inches a side, at most
 LETTERS = 10  # of a line below an axis
 MISSING = "no figure: matplotlib is not installed; pip install 'identitystory[figures]'"
@@ -40,7 +39,7 @@ def draw(request: Experiment, outcome: Outcome) -> list[Path]:
     from matplotlib.figure import Figure
 
     measures = [m for m in ABLATIONS[request.name].measures if m in outcome.measured()]
-    scenes = min(SHOWN, min(len(story.scenes) for story in request.stories))
+    scenes = min(ABLATIONS[request.name].shown, *(len(story.scenes) for story in request.stories))
     columns = len(request.variants)
     wide = max(3.4 * len(measures), 1.7 * columns, 5.0)
     tile = min(wide / columns, TILE)
@@ -56,6 +55,11 @@ def draw(request: Experiment, outcome: Outcome) -> list[Path]:
         for scene in range(scenes):
             _picture(grid[scene][column], folder.frame(scene), variant == request.reference)
         grid[0][column].set_title(variant.label, fontsize=9)
+    for row, scene in zip(grid, request.stories[0].scenes, strict=False):
+        if scene.pose:
+            row[0].set_ylabel(
+                f"yaw {scene.pose[0].yaw:g}°\npitch {scene.pose[0].pitch:g}°", fontsize=8
+            )
     return _save(figure, request)
 
 

@@ -171,7 +171,8 @@ def _reader(request: EvaluationRequest, models: Sequence[str]) -> Opened:
         return str(error)
     if found is None:
         return "the checkpoint has no attribute reader"
-    return found, {"name": found.name, "held-out accuracy": dict(found.accuracy)}
+    told = {"held-out error": dict(found.error)} if found.error else {}
+    return found, {"name": found.name, "held-out accuracy": dict(found.accuracy), **told}
 
 
 def _judge(request: EvaluationRequest, models: Sequence[str]) -> Opened:

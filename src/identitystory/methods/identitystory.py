@@ -15,10 +15,13 @@ from torch import Tensor
 
 from ..config import Preset
 from ..cost import frame_evaluations
+from ..errors import StoryError
 from ..pipeline import find_template, first_latents, inject_together
 from ..protocols import Backend
+from ..sampling import sized
 from ..settings import to_dict
-from ..types import Frame, Story, Template, plain
+from ..skeleton import control_of, kind_of
+from ..types import Control, Frame, Story, Template, plain
 from ..wording import identity_prompt, negative, phrases, template_prompt
 from .method import Method, Sources, Work
 
@@ -34,6 +37,7 @@ class IdentityStory(Method):
     name: ClassVar[str] = "identitystory"
     needs_identities: ClassVar[bool] = True
     has_templates: ClassVar[bool] = True
+    heeds_poses: ClassVar[bool] = True
 
     preset: Preset
 
@@ -47,6 +51,8 @@ class IdentityStory(Method):
         scene, config = story.scenes[index], self.preset.injection
         yield template_prompt(story, scene, config), ""
         yield negative(config.negative, scene) or "", ""
+        if (source := self._source(story, index)) is not None:
+            yield template_prompt(story, story.scenes[source], config), ""
         for character in map(story.character, scene.cast):
             yield identity_prompt(story, scene, character, config), character.noun
 
@@ -60,23 +66,56 @@ class IdentityStory(Method):
             "seed": sources.seeds[index],
             **{k: v for k in ("shape", "negative") if (v := getattr(scene, k))},
             **{k: settings[k] for k in ("injection", "attempts", "batch") if k in settings},
+            **self._posed(sources, index, self.preset.control.identity),
+        }
+
+    def _posed(self, sources: Sources, index: int, identity: bool = False) -> dict[str, Any]:
+        """What a pose adds to all that a picture is made from; nothing without one.
+
+        Raises:
+            ModelError: the model has no control net for it.
+        """
+        scene, config = sources.story.scenes[index], self.preset.control
+        if not scene.pose or not config.strength:
+            return {}
+        source = self._source(sources.story, index)
+        seen = {} if source is None else {"from": self._template_inputs(sources, source)}
+        return {
+            "control": {
+                "pose": plain(scene)["pose"],
+                "weights": sources.model.control_weights(kind_of(scene)),
+                "strength": config.strength,
+                "interval": list(config.interval),
+                **({"identity": True} if identity else {}),
+                **seen,
+            }
         }
 
     def facts(self, sources: Sources, index: int) -> dict[str, Any]:
         """The scene, and who is in it with which identity. Without ``method``, as ever."""
-        scene = sources.story.scenes[index]
-        cast = [sources.story.character(name) for name in scene.cast]
-        return {
+        story, scene = sources.story, sources.story.scenes[index]
+        cast = [story.character(name) for name in scene.cast]
+        facts: dict[str, Any] = {
             "scene": plain(scene),
             "characters": [plain(c) | {"identity": sources.identities[c.name]} for c in cast],
         }
+        source = self._source(story, index)
+        if source is not None:  # it cannot be painted without
+            seeds = {str(n): sources.seeds[n] for n in (index, source)}
+            facts |= {"story": plain(story), "index": index, "frame_seeds": seeds}
+        return facts
 
     def template(self, sources: Sources, index: int) -> tuple[dict[str, Any], int] | None:
         """None in batches, whose templates are painted together and may differ in last bits."""
         if self.preset.batch > 1:
             return None
+        inputs = self._template_inputs(sources, index)
+        return inputs, frame_evaluations(self.preset, 0)
+
+    def _template_inputs(self, sources: Sources, index: int) -> dict[str, Any]:
+        """All that a template is made from."""
         story, scene, config = sources.story, sources.story.scenes[index], self.preset.injection
-        inputs = {
+        return {
             "prompt": template_prompt(story, scene, config),
             "cast": list(scene.cast),
             "phrases": phrases(story, scene),
@@ -90,14 +129,30 @@ class IdentityStory(Method):
             "attempts": self.preset.attempts,
             "steps": self.preset.num_steps,
             **({"shape": scene.shape} if scene.shape else {}),
+            **self._posed(sources, index),
         }
-        return inputs, frame_evaluations(self.preset, 0)
 
     def calls(self, story: Story, wanted: Sequence[int], steps: int) -> int:
         """2t a frame and 2t' a character of its cast, less where guidance is off."""
         people = sum(len(story.scenes[n].cast) for n in wanted)
         preset = replace(self.preset, num_steps=steps)
-        return frame_evaluations(preset, people, templates=len(wanted))
+        asked = [(n, s) for n in wanted if (s := self._source(story, n)) is not None]
+        seen = {s for n, s in asked if self.preset.batch > 1 or s > n or s not in wanted}
+        return frame_evaluations(preset, people, templates=len(wanted) + len(seen))
+
+    def _source(self, story: Story, n: int) -> int | None:
+        """The scene that scene ``n`` takes its pose from, both counted from 0; None if from none.
+
+        Raises:
+            StoryError: there is no such scene, or it has a pose itself.
+        """
+        pose = story.scenes[n].pose if self.preset.control.strength else ()
+        source = pose[0].source if pose else 0
+        if source and (source > len(story.scenes) or story.scenes[source - 1].pose):
+            raise StoryError(
+                f"scene {n + 1} takes its pose from scene {source}, which has none to give"
+            )
+        return source - 1 if source else None
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Frame by frame, or ``preset.batch`` of them at a time.
@@ -106,20 +161,26 @@ class IdentityStory(Method):
         depend on where a run was cut off. It is of one size.
         """
         story, config = work.story, self.preset.injection
+        masks: dict[int, Tensor] = {}  # of scenes that others take their poses from
+        looked_at = {self._source(story, n) for n in work.wanted}
         for block in self._blocks(story, work.asked or work.wanted):
             wanted = [n for n in block if n in work.wanted]
             if not wanted:
                 continue
             scenes = [story.scenes[n] for n in block]
             seeds = [work.seeds[n] for n in block]
-            first = first_latents(backend.general, story, scenes, seeds, config)
+            controls = [self._control(backend, work, n, masks) for n in block]
+            first = first_latents(backend.general, story, scenes, seeds, config, controls)
             templates = []
-            for n, latents in zip(block, first, strict=True):
-                templates.append(self._template(backend, work, n, latents))
+            for n, latents, control in zip(block, first, controls, strict=True):
+                templates.append(self._template(backend, work, n, latents, control))
+                if n in looked_at and len(block) == 1:  # of a batch's the last bits may differ
+                    masks[n] = templates[-1].masks
                 if n in wanted:
                     work.on_template(n, templates[-1])
+            kept = controls if self.preset.control.identity else None
             frames = inject_together(
-                backend.identity, story, scenes, templates, work.identities, config
+                backend.identity, story, scenes, templates, work.identities, config, kept
             )
             yield from ((n, frame) for n, frame in zip(block, frames, strict=True) if n in wanted)
 
@@ -129,7 +190,24 @@ class IdentityStory(Method):
             frames, size = tuple(some), self.preset.batch
             yield from (frames[n : n + size] for n in range(0, len(frames), size))
 
-    def _template(self, backend: Backend, work: Work, n: int, latents: Tensor | None) -> Template:
+    def _control(
+        self, backend: Backend, work: Work, n: int, masks: dict[int, Tensor]
+    ) -> Control | None:
+        """What scene ``n`` keeps to; that of another is found in its template, if not in ``masks``."""
+        scene, source = work.story.scenes[n], self._source(work.story, n)
+        if source is not None and source not in masks:
+            masks[source] = self._template(backend, work, source, None, None).masks
+        size, seen = sized(backend.general, scene).size, masks.get(-1 if source is None else source)
+        return control_of(scene, size, self.preset.control, seen)
+
+    def _template(
+        self,
+        backend: Backend,
+        work: Work,
+        n: int,
+        latents: Tensor | None,
+        control: Control | None,
+    ) -> Template:
         """Another run's if it is kept, else painted, from ``latents`` on if they are there."""
         found = work.templates.read(n)
         if found is None:
@@ -141,6 +219,7 @@ class IdentityStory(Method):
                 self.preset,
                 seed=work.seeds[n],
                 latents=latents,
+                control=control,
             )
             work.templates.write(n, found)
         return found

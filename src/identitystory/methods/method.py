@@ -120,6 +120,7 @@ class Method(Protocol):
     name: ClassVar[str]
     needs_identities: ClassVar[bool] = False
     has_templates: ClassVar[bool] = False  # whether its frames have one, see `types.Frame`
+    heeds_poses: ClassVar[bool] = False  # whether its frames keep to their scenes' poses
     one_size: ClassVar[bool] = False  # whether all frames of a story must have the same size
 
     @classmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,8 @@ class AttributeReader:
         size: pixels a side that the network looks at.
         accuracy: attribute -> how often it was right on held-out pictures, in [0, 1].
         name: for the results.
+        degrees: of angles, attribute -> the degrees that each of its values stands for.
+        error: of angles, attribute -> its mean absolute error on held-out pictures, in degrees.
     """
 
     network: AttributeNet
@@ -145,19 +147,26 @@ class AttributeReader:
     size: int
     accuracy: Mapping[str, float]
     name: str
+    degrees: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    error: Mapping[str, float] = field(default_factory=dict)
+
+    def read(self, image: Image.Image) -> dict[str, str]:
+        """The likeliest value of each attribute in ``image``."""
+        return {k: self.values[k][int(logits.argmax())] for k, logits in self._seen(image).items()}
+
+    def turns(self, image: Image.Image) -> dict[str, float]:
+        """Each angle in ``image``, in degrees: the mean of its values' degrees, as likely as each is."""
+        return {k: mean_degrees(self._seen(image)[k], d) for k, d in self.degrees.items()}
 
     @torch.inference_mode()
-    def read(self, image: Image.Image) -> dict[str, str]:
-        """The likeliest value of each attribute in ``image``, all of it squeezed into a square."""
+    def _seen(self, image: Image.Image) -> dict[str, Tensor]:
+        """The network's (values,) of each attribute, of the picture squeezed into a square."""
         rgb = image.convert("RGB")
         if rgb.size != (self.size, self.size):
             rgb = rgb.resize((self.size, self.size), Image.Resampling.BICUBIC)
         pixels = torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None].float() / 127.5 - 1
         answers, _ = self.network(pixels)
-        return {
-            attribute: values[int(logits.argmax())]
-            for (attribute, values), logits in zip(self.values.items(), answers, strict=True)
-        }
+        return {k: logits[0] for k, logits in zip(self.values, answers, strict=True)}
 
     def verdicts(self, image: Image.Image, prompt: str, people: int) -> dict[str, bool]:
         """Whether ``image`` shows what ``prompt`` says, for each attribute that it says.
@@ -171,6 +180,11 @@ class AttributeReader:
             return {}
         shown = self.read(image)
         return {attribute: shown[attribute] in values for attribute, values in wanted.items()}
+
+
+def mean_degrees(logits: Tensor, degrees: Sequence[float]) -> float:
+    """The angle that logits (values,) amount to."""
+    return float(logits.float().softmax(-1) @ torch.tensor(degrees))
 
 
 def said(prompt: str, phrases: Phrases) -> dict[str, frozenset[str]]:
@@ -229,6 +243,8 @@ def load_reader(folder: Path) -> AttributeReader | None:
             size=int(facts["size"]),
             accuracy=facts["accuracy"],
             name=f"{facts['name']} (sha256 {short_digest(folder)})",
+            degrees={k: tuple(map(float, v)) for k, v in facts.get("degrees", {}).items()},
+            error=facts.get("error", {}),
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} is broken: {' '.join(str(error).split())}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,12 +38,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Picture:
-    """One finished picture: its file, prompt T_i, cast, and the run's masks (s, H, W) bool."""
+    """One finished picture: its file, prompt T_i, cast, and the run's masks (s, H, W) bool.
+
+    ``turn`` are the angles, yaw and so on in degrees, that the one who is alone in it should have.
+    """
 
     file: Path
     prompt: str
     cast: tuple[Member, ...]
     masks: Tensor
+    turn: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class Evidence:
         wanted: identity -> pictures that should show it.
         crowds: of the pictures with several characters, whether all their faces were found.
         verdicts: one mapping a picture, what was read right.
+        turns: one mapping a picture with a ``turn``, by how many degrees each angle is off.
         aesthetic, quality: (n,).
     """
 
@@ -122,6 +127,7 @@ class Evidence:
     wanted: dict[str, int] = field(default_factory=dict)
     crowds: list[bool] = field(default_factory=list)
     verdicts: list[dict[str, bool]] = field(default_factory=list)
+    turns: list[dict[str, float]] = field(default_factory=list)
     aesthetic: Tensor = field(default_factory=lambda: torch.zeros(0))
     quality: Tensor = field(default_factory=lambda: torch.zeros(0))
 
@@ -155,6 +161,10 @@ def look(story: MeasuredStory, instruments: Instruments, rates: Rates | None = N
         for image, picture in zip(images, story.pictures, strict=True):
             people = len(picture.cast)
             evidence.verdicts.append(instruments.reader.verdicts(image, picture.prompt, people))
+            if picture.turn:
+                read = instruments.reader.turns(image)
+                off = {k: abs(read[k] - v) for k, v in picture.turn.items() if k in read}
+                evidence.turns.append(off)
     if rates is not None:
         evidence.aesthetic, evidence.quality = rates
     return evidence

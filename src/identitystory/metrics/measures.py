@@ -30,8 +30,8 @@ class Measure:
         name: in every table.
         instrument: what it is read with: CLIP, masks, attributes, faces or Q-Align; ``pictures``
             are always there, see ``Evidence.story``.
-        unit: ``%`` is a share, which the terminal shows in percent; ``0-1`` and ``1-5`` are shown
-            as they are.
+        unit: ``%`` is a share, which the terminal shows in percent; ``0-1``, ``1-5`` and ``°`` are
+            shown as they are.
         better: ``more``, ``less``, or "" where neither is better by itself.
         of: its value for one story; nan where nothing could be measured.
         pool: instead of ``of``, its value over several stories that have faces, as a function of
@@ -116,6 +116,10 @@ def _nearest_own(e: Evidence, instruments: Instruments) -> float:
     return _mean(scores.nearest_own(similarity, e.face_who, e.face_frame))
 
 
+def _off(angle: str, e: Evidence) -> float:
+    return _mean(torch.tensor([turn[angle] for turn in e.turns if angle in turn]))
+
+
 def _found(who: Sequence[str], e: Evidence) -> float:
     return scores.detection(len(who), sum(e.wanted.values()))
 
@@ -143,6 +147,8 @@ MEASURES = (
         "attributes",
         of=lambda e, _: _mean([v for p in e.verdicts for v in p.values()]),
     ),
+    Measure("yaw error", "attributes", "°", "less", of=lambda e, _: _off("yaw", e)),
+    Measure("pitch error", "attributes", "°", "less", of=lambda e, _: _off("pitch", e)),
     Measure("Face-Sim", "faces", of=_face_sim),
     Measure("Face-Sim strict", "faces", of=_face_sim_strict),
     Measure("face detection", "faces", of=lambda e, _: _found(e.face_who, e)),

@@ -12,6 +12,7 @@ from ..protocols import Backend, ImageGenerator
 from ..types import Scales
 from .device import Room, resolve_device, resolve_dtype
 from .files.checkpoint import Checkpoint, find_checkpoint, fingerprint
+from .files.controls import find_controls
 
 
 def load_backend(
@@ -65,6 +66,10 @@ def load_backend(
         compiled=compiled,
         **({"loras": [(x.file, x.weight) for x in checkpoint.loras]} if checkpoint.loras else {}),
     )
+    if opened := checkpoint.family.open_control:
+        found = find_controls(model, checkpoint)
+        controls: Any = {kind: opened(folder, general) for kind, folder in found.items()}
+        general.controls = controls  # type: ignore[attr-defined]  # of a family that has such nets
     identity = checkpoint.identity.open(general)
     search = identity.with_steps(search_steps or num_steps)
     if distilled:

@@ -10,6 +10,7 @@ from ..protocols import ModelFacts
 from .device import resolve_device, resolve_dtype
 from .files.card import read_card
 from .files.checkpoint import find_checkpoint, fingerprint
+from .files.controls import control_weights, find_controls
 from .files.store import content_hash
 
 
@@ -35,6 +36,7 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
         words={lora.file.name: lora.words for lora in checkpoint.loras},
         check_prompts=partial(family.check_prompts, checkpoint.base),
         check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
+        control_weights=partial(control_weights, find_controls(model, checkpoint)),
     )
 
 

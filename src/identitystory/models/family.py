@@ -51,6 +51,8 @@ class Family:
             the schedule alone. ``prediction`` is what the file says if it is empty.
         identity: the identity generator that needs no files beside a base's; empty is none.
         suits: what its bases are used with where a card says nothing else.
+        open_control: ``open_control(folder, general)`` opens the control net in a folder when it is
+            called, once; its generators have ``controls`` to put it into. None: it has no such nets.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Family:
     from_file: Callable[[Path, Header, Path, Path, str], None] | None = None
     identity: str = ""
     suits: Suits = field(default_factory=Suits)
+    open_control: Callable[[Path, ImageGenerator], Callable[[], Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,10 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
             f"prompts of {', '.join(f'frame {i}' for i in long)} have more words than the model "
             "reads at once (77 tokens): it reads them in pieces, and the first weigh most"
         )
+    if not made.method.heeds_poses and any(story.scenes[i].pose for i in made.wanted):
+        lines.append(
+            f"{made.method.name} paints as if no scene had a pose; identitystory heeds them"
+        )
     shapes = sorted({shape for i in made.wanted if (shape := made.story.scenes[i].shape)})
     if model.size is not None:
         made_for = model.size, model.multiple, model.sizes

@@ -14,6 +14,7 @@ from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
 from ..models.files.catalogue import DEFAULT_MODEL, called, split_name
 from ..models.files.names import on_base, split_loras, with_files, with_loras
+from ..pose import poses_told
 from ..protocols import ModelFacts
 from ..settings import preset_from_dict
 from ..sizes import as_text, resolved
@@ -254,8 +255,7 @@ def sized_story(request: RunRequest, model: ModelFacts) -> Story:
     scenes = []
     for scene in known_words.heeded(request.story, model.folder, request.unknown):
         shape = scene.shape or request.shape or request.story.shape
-        shape = in_pixels(shape, model, request.model)
-        scenes.append(replace(scene.bare, shape=shape))
+        scenes.append(replace(scene.bare, shape=in_pixels(shape, model, request.model)))
     people = tuple(replace(c, wears="", file="", consent="") for c in request.story.characters)
     bare = replace(request.story, shape="", negative="", locations=(), loras=())
     return replace(bare, characters=people, scenes=tuple(scenes))
@@ -288,9 +288,9 @@ def _loras_changed(story: Story, change: Callable[[str], str]) -> Story:
 
 def story_from_dict(values: Mapping[str, Any]) -> Story:
     """The inverse of ``story_to_dict``."""
-    scenes = tuple(Scene(**_tuples(scene)) for scene in values["scenes"])
-    characters = tuple(Character(**c) for c in values["characters"])
-    return Story(**_tuples({**values, "characters": characters, "scenes": scenes}))
+    scenes = tuple(Scene(**_tuples(s | {"pose": poses_told(s)})) for s in values["scenes"])
+    people = tuple(Character(**c) for c in values["characters"])
+    return Story(**_tuples({**values, "characters": people, "scenes": scenes}))
 
 
 def _tuples(value: Any) -> Any:

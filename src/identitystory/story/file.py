@@ -19,6 +19,7 @@ from ..errors import StoryError, shown
 from ..types import Character, Story
 from . import safety, text
 from .imports.registry import read
+from .poses import taken_over
 from .scenes import check_ids, scene_of, written_shape
 from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
 from .text import line, tidy, words
@@ -52,7 +53,8 @@ def load_story(path: str | Path, cast: Cast = nobody) -> Story:
         return other.story(data, source, Path(path).stem)
     if other:
         raise StoryError(f"{source} is {other.name}; first run: identitystory import {source}")
-    story = beside(make_story(data, source=source, cast=cast), Path(path))
+    folder = Path(path).parent
+    story = beside(make_story(data, source=source, cast=cast, folder=folder), Path(path))
     return story if story.title else _retitled(story, Path(path).stem)
 
 
@@ -110,8 +112,10 @@ def _inline(characters: Sequence[str], scenes: Sequence[str], style: str) -> dic
     return {"style": style, "character": entries, "scene": [{"prompt": s} for s in scenes]}
 
 
-def make_story(data: Any, *, source: str, cast: Cast = nobody) -> Story:
+def make_story(data: Any, *, source: str, cast: Cast = nobody, folder: Path | None = None) -> Story:
     """The story in a parsed TOML or JSON document; ``source`` names it in errors, ``cast`` as above.
+
+    Pictures that it names lie in ``folder``; without one it can name none.
 
     Raises:
         StoryError: a key, type, length, name or placeholder is wrong.
@@ -121,10 +125,16 @@ def make_story(data: Any, *, source: str, cast: Cast = nobody) -> Story:
     for key, example in (("character", 'name = "Mara"'), ("scene", 'prompt = "{Mara} reads"')):
         if data.get(key, []) == []:
             raise StoryError(f"{source}: there are no {key}s. Add one: [[{key}]] with {example}")
-    return _made(data, source, cast=cast)
+    return _made(data, source, cast=cast, folder=folder)
 
 
-def _made(data: Any, source: str, known: Story = NOTHING, cast: Cast = nobody) -> Story:
+def _made(
+    data: Any,
+    source: str,
+    known: Story = NOTHING,
+    cast: Cast = nobody,
+    folder: Path | None = None,
+) -> Story:
     """The story in ``data``, whose scenes may also name who and what is in the one that is ``known``."""
     try:
         entry = StoryFile.model_validate(data)
@@ -153,9 +163,9 @@ def _made(data: Any, source: str, known: Story = NOTHING, cast: Cast = nobody) -
         tuple(locations.items()),
         tuple(entry.lora),
     )
-    made = [scene_of(s, story, source, i) for i, s in enumerate(entry.scene, 1)]
+    made = [scene_of(s, story, source, i, folder) for i, s in enumerate(entry.scene, 1)]
     check_ids(made, source)
-    story = replace(story, scenes=tuple(made))
+    story = replace(story, scenes=tuple(taken_over(made, source)))
     safety.check_story(story, source)
     return story
 

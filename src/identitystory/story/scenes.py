@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 from .. import types
@@ -11,6 +12,7 @@ from ..errors import ConfigError, StoryError, did_you_mean, quoted
 from ..sizes import shape_of
 from ..types import Character, Scene, Story
 from . import safety, text
+from .poses import poses_of
 from .schema import SceneEntry, StoryFile
 from .text import line, words
 
@@ -52,8 +54,10 @@ def make_scene(
     return Scene(prompt=types.styled(style, filled), cast=cast, text=written, wears=clothes)
 
 
-def scene_of(entry: SceneEntry, story: Story, source: str, number: int) -> Scene:
-    """A scene of ``story``, with all that its entry says."""
+def scene_of(
+    entry: SceneEntry, story: Story, source: str, number: int, folder: Path | None = None
+) -> Scene:
+    """A scene of ``story``, with all that its entry says; pictures that it names lie in ``folder``."""
     place = f"{source}: scene {number}"
     names = [c.name for c in story.characters]
     lines = tuple((text.plain_name(each.who), line(each.says, place)) for each in entry.dialogue)
@@ -90,6 +94,7 @@ def scene_of(entry: SceneEntry, story: Story, source: str, number: int) -> Scene
         camera=line(entry.camera, f"{place}: 'camera'"),
         notes=line(entry.notes, f"{place}: 'notes'"),
         seconds=entry.seconds or 0.0,
+        pose=poses_of(entry.pose, made.cast, place, folder),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import did_you_mean, quoted
+from .pose_entry import POSE_TAGS, PoseEntry, Poses
 
 MAX_NAME = 40
 MAX_NOUN = 40
@@ -114,6 +115,10 @@ class SceneEntry(BaseModel):
     wears: dict[str, _Wears] = Field(
         default={}, description="By name, instead of the characters' own: {Mara = 'a red coat'}."
     )
+    pose: Poses | None = Field(
+        default=None,
+        description="How the person's head is held, or people's by name: {Mara = {yaw = -30}}.",
+    )
     caption: str = Field(
         default="", max_length=MAX_CAPTION, description="For a page; no model reads it."
     )
@@ -190,6 +195,8 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
     """A pydantic mistake in the words of a story's writer."""
     if not loc:
         return "a key holds half a character (a lone surrogate); remove it"
+    if "pose" in loc:
+        loc = tuple(part for part in loc if part not in POSE_TAGS)
     if "size" in loc:
         loc, kind = loc[: loc.index("size") + 1], "size"
     if "lora" in loc[:1]:
@@ -199,10 +206,13 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
         )
     entries: dict[Any, type[BaseModel]]
     entries = {"character": CharacterEntry, "scene": SceneEntry, "dialogue": LineEntry}
+    entries |= {"pose": PoseEntry}
     key, field, owner = loc[-1], _place(loc), _place(loc[:-1]) or "the story"
     lists = [part for part in loc[: -1 if kind == "extra_forbidden" else None] if part in entries]
     table = entries[lists[-1]] if lists else StoryFile
-    keys = [k for k in table.model_fields if k != "schema_"]
+    keys = [f.alias or k for k, f in table.model_fields.items() if k != "schema_"]
+    if "pose" in loc and kind in ("float_type", "int_type", "finite_number"):
+        return f"{field} must be a number, not {_shown(value)}"
     if kind == "size":
         return f"{field} is {_shown(value)}; it must be [1216, 832] or '1216x832', width and height"
     if kind == "missing":

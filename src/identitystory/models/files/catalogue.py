@@ -21,8 +21,8 @@ class Entry:
 
     Attributes:
         name: what the command line calls it.
-        role: ``base``, ``identity``, ``segmenter``, ``few-steps``, ``adapter``, or ``clip``, which
-            measures.
+        role: ``base``, ``identity``, ``segmenter``, ``few-steps``, ``adapter``, ``control``, or ``clip``,
+            which measures.
         repo: hub id.
         licence: its name.
         commercial: whether pictures and services made with it may be sold.
@@ -31,7 +31,8 @@ class Entry:
         width: bytes of each number in the files.
         file: the one file that is wanted; empty for a folder in the hub's layout.
         files: those that are wanted, of a repository with others; they keep their places in it.
-        part: which identity generator or segmenter it belongs to (`models.family`).
+        part: which identity generator or segmenter it belongs to (`models.family`); what a control
+            net reads.
         place: where it lies in a complete checkpoint.
         converter: the module that turns ``file``, a pickle, into safetensors; it is run in a process
             of its own as ``python -m MODULE FROM TO``.

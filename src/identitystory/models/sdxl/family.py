@@ -6,6 +6,8 @@ The networks are imported when they are opened.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,18 @@ def _open_adapter(folder: Path, general: Any) -> Any:
     return load_ip_adapter(folder, general)
 
 
+def _open_control(folder: Path, general: Any) -> Callable[[], Any]:
+    unet, room = general.unet, general.room  # not general itself, which keeps what is returned
+
+    @cache
+    def opened() -> Any:
+        from .control_net import load_control
+
+        return load_control(folder, unet, room)
+
+    return opened
+
+
 def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
     from .photomaker import load_photomaker
 
@@ -90,6 +104,7 @@ SDXL = Family(
     check_lora=check_sdxl_lora,
     check_file=check_sdxl_file,
     from_file=_from_file,
+    open_control=_open_control,
 )
 PHOTOMAKER = IdentityPart(
     title="PhotoMaker v1",

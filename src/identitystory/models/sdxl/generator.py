@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from ..pixels import pictures
 from ..samplers import Sampler, sampler
 from .attention import is_edited
 from .conditioning import Conditioning, Encoding
+from .control import Controls, added
 from .feature_cache import DeepFeatures
 
 
@@ -57,9 +59,11 @@ class LatentDiffusion:
         room: brings the networks to the device.
         most: pictures through the U-Net at once, at most; it falls when the memory runs out.
         deep: keeps deep features between steps; None computes them at every step.
+        controls: by what they read, the control nets there are, opened when first asked.
     """
 
     deep: DeepFeatures | None = None
+    controls: Controls = MappingProxyType({})
 
     def __init__(
         self,
@@ -122,13 +126,15 @@ class LatentDiffusion:
         """Conditioning for ``prompts``; see `protocols.ImageGenerator.condition`.
 
         Raises:
-            ConfigError: a prompt has a face or a control.
+            ConfigError: a prompt has a face, or a control that there is no net for.
             PromptError: a prompt is longer than the text encoders read.
         """
         for prompt in prompts:
-            if prompt.face is not None or prompt.control is not None:
-                what = "face" if prompt.face is not None else "control"
-                raise ConfigError(f"this generator takes no {what}; leave it out of the prompt")
+            if prompt.face is not None:
+                raise ConfigError("this generator takes no face; leave it out of the prompt")
+            if prompt.control is not None and prompt.control.kind not in self.controls:
+                kind = prompt.control.kind
+                raise ConfigError(f"this generator has no control net for {kind}; leave it out")
         without, given = self.encode([p.text for p in prompts], [p.negative for p in prompts])
         width, height = self.size
         time_ids = torch.tensor([height, width, 0, 0, height, width])
@@ -165,7 +171,7 @@ class LatentDiffusion:
             while left:
                 at = left if whole else left[: max(1, self.most)]
                 try:
-                    with torch.inference_mode(), self.room.holding(self.unet):
+                    with torch.inference_mode():
                         made[at] = self._predict(z[at], i, cond, at, *kind)
                 except torch.OutOfMemoryError as error:
                     if len(at) == 1:
@@ -189,18 +195,23 @@ class LatentDiffusion:
         hidden, pooled, time_ids = cond.rows(at, length, guided=guided)
         shown = self.sampler.scale_input(z, i).to(self.device, self.dtype)
         shown = shown.repeat(len(hidden) // len(z), 1, 1, 1)  # (B or 2B, C, h, w)
-        with self.deep.at(i, cond, tuple(at), len(hidden)) if self.deep else nullcontext():
-            prediction = self.unet(
-                shown.contiguous(memory_format=torch.channels_last),
-                self.sampler.timestep(i).to(self.device),
-                encoder_hidden_states=hidden,
-                added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids},
-                return_dict=False,
-            )[0]
+        shown = shown.contiguous(memory_format=torch.channels_last)
+        timestep, prompts = self.sampler.timestep(i).to(self.device), [cond.prompts[b] for b in at]
+        inputs: dict[str, Any] = {
+            "encoder_hidden_states": hidden,
+            "added_cond_kwargs": {"text_embeds": pooled, "time_ids": time_ids},
+        }
+        place = (i, self.num_steps, self.size, self.room)
+        beside = added(self.controls, prompts, *place, shown, timestep, **inputs)
+        with ExitStack() as stack:
+            stack.enter_context(self.room.holding(self.unet))
+            if self.deep:
+                stack.enter_context(self.deep.at(i, cond, tuple(at), len(hidden)))
+            prediction = self.unet(shown, timestep, **inputs, **beside, return_dict=False)[0]
         prediction = prediction.to(z.device, torch.float32)
         if not guided:
             return prediction
-        w = torch.tensor([cond.prompts[b].guidance_at(i, self.num_steps) for b in at])
+        w = torch.tensor([prompt.guidance_at(i, self.num_steps) for prompt in prompts])
         without, given = prediction.chunk(2)
         return without + w.view(-1, 1, 1, 1).to(z.device) * (given - without)
 
