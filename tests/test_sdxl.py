@@ -156,7 +156,7 @@ def test_broken_folders_are_told_in_a_sentence(copy, tmp_path):
         load(copy)
     with pytest.raises(ModelError, match="there is no folder"):
         find_folder(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="is a file; give a folder in SDXL's layout"):
+    with pytest.raises(ModelError, match="is a file; make a folder of it once"):
         find_folder(copy / "model_index.json")
     with pytest.raises(
         ModelError, match=r"is not on this machine.* models fetch nobody-at-all/nothing-at-all"

@@ -48,6 +48,7 @@ OTHER = {  # another value for every number that a preset has
         "rank": 3,
         "rounding": "ceil",
         "selection": "mean",
+        "average": "medoid",
         "center": True,
         "normalize": True,
         "search_prompt": "a portrait of {description}",

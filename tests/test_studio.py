@@ -48,7 +48,7 @@ def test_a_story_from_empty_to_painted_and_what_each_frame_says(desk):  # noqa: 
         f"{desk.path(told)}/cost", {"revision": told["revision"], "only": [0], "reroll": 2}
     )
     assert dearer["calls"] > 0
-    assert dearer["seconds"] > 0
+    assert dearer["seconds"] is not None
 
 
 def test_the_cost_is_what_the_run_says_before_it_begins(desk):  # noqa: F811
