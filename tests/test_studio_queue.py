@@ -159,6 +159,7 @@ def paint_until(root, calls):
     Worker(root, "cpu", workshop().service).run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [0, 200, 560, 700])
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, calls, uninterrupted):
     """Killed when so many network calls of 748 are done; the next one makes the same pictures."""
