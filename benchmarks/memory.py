@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ from identitystory.models.sdxl import sizes as published
 from identitystory.models.sdxl.family import PHOTOMAKER_FILE
 from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 from identitystory.models.segment.parts import GROUNDED_SAM
-from identitystory.protocols import Backend
+from identitystory.protocols import Backend, Segmenter
 from identitystory.runs.events import Finished, FrameReady
 from identitystory.runs.options import new_request
 from identitystory.runs.service import Service, load_model
@@ -150,12 +150,20 @@ def _write_segmenter(folder: Path, sizes: Sizes) -> None:
     SamImageProcessorPil(**sizes.masks_images).save_pretrained(masks)
 
 
+class AtItsWord:
+    """A segmenter whose people need no heads, since random numbers know none."""
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self.segment = segmenter.segment
+
+
 def finds_everybody(model: str, **options: Any) -> Backend:
     """``load_model``, with a detector that takes its best box for each whatever it is worth."""
     backend = load_model(model, **options)
-    if hasattr(backend.segmenter, "thresholds"):
-        backend.segmenter.thresholds = (0.0,)
-    return backend
+    if not hasattr(backend.segmenter, "thresholds"):
+        return backend
+    backend.segmenter.thresholds = (0.0,)
+    return replace(backend, segmenter=AtItsWord(backend.segmenter))
 
 
 def measure(
