@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import IdentityStory, Person
+    from .api import IdentityStory
     from .config import DiscoveryConfig, InjectionConfig, Preset
     from .discovery import discover
     from .errors import IdentityStoryError
     from .injection import make_template, redenoise
     from .models.files.suited import preset
+    from .person import Person
     from .pipeline import find_identity, paint
     from .protocols import Backend
     from .types import Character, Frame, Identity, Scene, Story, Template

@@ -229,7 +229,7 @@ def unpacked(picture: str) -> Image.Image:
 def _opened(content: bytes, formats: Sequence[str], side: int) -> Image.Image:
     """A picture in RGB; ValueError if it is none or has more pixels than ``side`` squared."""
     try:
-        image = Image.open(io.BytesIO(content), formats=formats)
+        image = Image.open(io.BytesIO(content), formats=tuple(formats))
         if max(image.size) > side:
             raise ValueError(f"it is larger than {side} pixels a side")
         return image.convert("RGB")

@@ -12,7 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .control import WHOLE, Control, Interval, guided
+from .control import WHOLE as WHOLE
+from .control import Control as Control
+from .control import Interval as Interval
+from .control import guided as guided
 from .marks.mark import mark
 from .marks.packet import PLAIN, Claim
 from .pose import Pose

@@ -52,8 +52,8 @@ def draw(request: Experiment, outcome: Outcome) -> list[Path]:
     grid = lower.subplots(scenes, columns, squeeze=False)
     for column, variant in enumerate(request.variants):
         folder = RunFolder(request.run(variant, request.stories[0]).out)
-        for scene in range(scenes):
-            _picture(grid[scene][column], folder.frame(scene), variant == request.reference)
+        for index in range(scenes):
+            _picture(grid[index][column], folder.frame(index), variant == request.reference)
         grid[0][column].set_title(variant.label, fontsize=9)
     for row, scene in zip(grid, request.stories[0].scenes, strict=False):
         if scene.pose:
