@@ -208,13 +208,20 @@ def editable(backend: Backend, method: str) -> EditableGenerator:
 
 
 def find_cast(
-    segmenter: Segmenter, story: Story, scene: Scene, image: Image.Image
+    segmenter: Segmenter,
+    story: Story,
+    scene: Scene,
+    image: Image.Image,
+    heads: Tensor | None = None,
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Masks (s, H, W) bool of the cast in a finished picture, and the names of who is not there."""
+    """Masks (s, H, W) bool of the cast in a finished picture, and the names of who is not there.
+
+    ``heads`` are those in it (`injection.heads_in`); None has them looked for.
+    """
     if not scene.cast:
         return torch.zeros(0, image.height, image.width, dtype=torch.bool), ()
     words = phrases(story, scene)
     M = clean(segmenter.segment(image, words).masks.cpu().bool())
-    if (heads := heads_in(segmenter, image, words)) is not None:
-        M = with_heads(M, heads)
+    heads = heads_in(segmenter, image, words) if heads is None else heads
+    M = M if heads is None else with_heads(M, heads)
     return M, tuple(name for name, M_j in zip(scene.cast, M, strict=True) if not M_j.any())

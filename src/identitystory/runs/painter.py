@@ -13,11 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from .. import pipeline
+from ..injection import heads_in
 from ..methods.method import Work, find_cast
 from ..protocols import Backend, ModelFacts
 from ..sampling import watched
 from ..types import Frame, Identity, Template
-from ..wording import crowd
+from ..wording import crowd, phrases
 from . import files, inside, people, plan, sheets
 from .cache import CachedTemplates, is_there, shared_files
 from .checks import warnings
@@ -218,9 +219,10 @@ class Run:
         part, template = self._told(self.plan.frames[index]), frame.template
         write = partial(files.write_png, root=self.folder.root)
         find, story = self._model().segmenter, self.request.story
-        seen, meant = pipeline.counted(find, story, frame).people, crowd(story, frame.scene)
+        heads = heads_in(find, frame.image, phrases(story, frame.scene))
+        seen, meant = None if heads is None else len(heads), crowd(story, frame.scene)
         if template is None:
-            M, missing = find_cast(find, story, frame.scene, frame.image)
+            M, missing = find_cast(find, story, frame.scene, frame.image, heads)
             facts = part.facts()
             inside.remove(self.folder.template(index), self.folder.root)  # another method's
         else:
