@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-NEEDS = {"mp4": "av", "gif": "av", "otio": "opentimelineio", "edl": "opentimelineio"}
+NEEDS = {"mp4": "av", "otio": "opentimelineio", "edl": "opentimelineio"}
 
 
 class MissingError(Exception):

@@ -26,7 +26,7 @@ from .asked import (
 )
 from .desk import Desk, random_seeds
 from .events import stream
-from .exporting import exported
+from .exporting import MissingError, exported
 from .library import NothingError
 from .stories import Id
 
@@ -149,8 +149,6 @@ def routes(desk: Desk) -> APIRouter:
     @router.get("/characters")
     def characters() -> dict[str, Any]:
         """The user's library of characters."""
-        from .exporting import MissingError
-
         raise MissingError("this installation has no library of characters yet")
 
     @router.get("/events", response_class=EventSourceResponse)
