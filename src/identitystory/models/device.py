@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -86,6 +86,31 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def in_parts(rows: Sequence[int], most: int, work: Callable[[list[int]], None]) -> int:
+    """Gives ``work`` all ``rows``, at most so many at a time, and half as many where memory runs out.
+
+    Returns:
+        how many fit at a time.
+
+    Raises:
+        torch.OutOfMemoryError: one row does not fit.
+    """
+    left = list(rows)
+    while left:
+        some = left[:most]
+        try:
+            work(some)
+        except torch.OutOfMemoryError:
+            if len(some) == 1:
+                raise
+            most = len(some) // 2
+        else:
+            left = left[len(some) :]
+            continue
+        free_memory()  # after the exception, which holds what was computed
+    return most
 
 
 class Room:

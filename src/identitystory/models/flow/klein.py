@@ -22,7 +22,7 @@ from ...errors import ConfigError
 from ...sampling import step_noise
 from ...sizes import Size, as_text
 from ...types import Prompt
-from ..device import Room, free_memory
+from ..device import Room, in_parts
 from ..pixels import normalised, pictures, square
 from .schedule import FlowSampler, flow_sampler
 from .text import Qwen3Texts
@@ -158,20 +158,13 @@ class Klein:
             kind = (self._guidance(prompt, i) != 1, None if seen is None else seen.shape)
             kinds.setdefault(kind, []).append(b)
         made = torch.empty_like(z, dtype=torch.float32)
-        for (guided, _), left in kinds.items():
-            while left:
-                at = left[: self.most]
-                try:
-                    with torch.inference_mode(), self.room.holding(self.transformer):
-                        made[at] = self._guided(z, i, cond, at, guided=guided)
-                except torch.OutOfMemoryError:
-                    if len(at) == 1:
-                        raise
-                    self.most = len(at) // 2
-                else:
-                    left = left[len(at) :]
-                    continue
-                free_memory()  # after the exception, which holds what was computed
+        for (guided, _), rows in kinds.items():
+
+            def part(at: list[int], guided: bool = guided) -> None:
+                with torch.inference_mode(), self.room.holding(self.transformer):
+                    made[at] = self._guided(z, i, cond, at, guided=guided)
+
+            self.most = in_parts(rows, self.most, part)
         return made
 
     def _guided(

@@ -21,7 +21,7 @@ from ...errors import ConfigError
 from ...sampling import step_noise
 from ...sizes import Size, as_text
 from ...types import Prompt
-from ..device import Room, free_memory, rows_that_fit
+from ..device import Room, in_parts, rows_that_fit
 from ..pixels import pictures
 from ..samplers import Sampler, sampler
 from .attention import is_edited
@@ -167,26 +167,25 @@ class LatentDiffusion:
             raise ValueError(f"{len(z)} latents for {cond.batch} prompts")
         whole = is_edited(self.unet)
         made = torch.empty_like(z, dtype=torch.float32)
-        for kind, left in cond.kinds(i, self.num_steps, whole=whole).items():
-            while left:
-                at = left if whole else left[: max(1, self.most)]
-                try:
-                    with torch.inference_mode():
-                        made[at] = self._predict(z[at], i, cond, at, *kind)
-                except torch.OutOfMemoryError as error:
-                    if len(at) == 1:
-                        raise
-                    if whole:
-                        raise torch.OutOfMemoryError(
-                            f"out of memory: {len(z)} pictures that look at one another must be "
-                            "painted at once, and do not fit; try --dtype bfloat16, --preset "
-                            "low-vram, another --method, or stories of fewer characters"
-                        ) from error
-                    self.most = len(at) // 2
-                else:
-                    left = left[len(at) :]
-                    continue
-                free_memory()  # after the exception, which holds what was computed
+        for kind, rows in cond.kinds(i, self.num_steps, whole=whole).items():
+
+            def part(at: list[int], kind: tuple[int, bool] = kind) -> None:
+                with torch.inference_mode():
+                    made[at] = self._predict(z[at], i, cond, at, *kind)
+
+            if not whole:
+                self.most = in_parts(rows, max(1, self.most), part)
+                continue
+            try:
+                part(rows)
+            except torch.OutOfMemoryError as error:
+                if len(rows) == 1:
+                    raise
+                raise torch.OutOfMemoryError(
+                    f"out of memory: {len(z)} pictures that look at one another must be painted at "
+                    "once, and do not fit; try --dtype bfloat16, --preset low-vram, another "
+                    "--method, or stories of fewer characters"
+                ) from error
         return made
 
     def _predict(
