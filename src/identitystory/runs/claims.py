@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..marks.packet import PLAIN, Claim
-from ..models.files.catalogue import licence_of
+from .files import claim_in
 from .folder import RunFolder, read_record
 from .request import recorded
 
@@ -24,5 +24,5 @@ def claim_of(root: Path) -> Claim | None:
     if not request.metadata:
         return PLAIN
     model = (read_record(RunFolder(root)) or {}).get("model") or {}
-    name, fingerprint = request.called, str(model.get("fingerprint", ""))
-    return Claim(name, fingerprint, request.story.title, licence_of(name))
+    named = {"name": request.called, "fingerprint": str(model.get("fingerprint", ""))}
+    return claim_in({"model": named, "title": request.story.title})
