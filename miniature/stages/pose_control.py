@@ -29,8 +29,16 @@ from ..training.captioning import Speaker, worded
 from ..training.loop import DEVICE, Run, mixed, moved
 from ..training.noise import draw_times, noised, scheduler
 from ..training.options import stage_options
-from .unet import Draw, load_unet, squared_error, visibility, weight_of_cells
-from .vae import CHANNELS, FACTOR
+from .unet import (
+    Draw,
+    conditions,
+    load_unet,
+    predicted,
+    squared_error,
+    visibility,
+    weight_of_cells,
+)
+from .vae import CHANNELS
 
 NAME, BATCH, KIND = "pose_control", 48, "openpose"
 RANK, ZERO_RANK = 4, 8  # of matrices that the U-Net has too, and of the zero convolutions
@@ -85,9 +93,7 @@ class PoseControl(nn.Module):
         pictures: Tensor,
     ) -> Tensor:
         """The velocity that ``unet`` predicts with what the net says of ``pictures`` (B, 3, H, W)."""
-        h, w = (FACTOR * s for s in x.shape[-2:])
-        ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=pooled.dtype, device=x.device)
-        extra = dict(text_embeds=pooled, time_ids=ids.expand(len(x), -1))
+        extra = conditions(x, pooled)
         down, middle = self.net(
             x, t, states, controlnet_cond=pictures, added_cond_kwargs=extra, return_dict=False
         )
@@ -147,28 +153,19 @@ def report(count: int = 64) -> dict[str, float]:
     of = latents.numbers[:count]
     said = Speaker().encode([worded(latents.data.shots[int(n)].record, rng, 0.0) for n in of])
     clean, there = moved(torch.from_numpy(z[of]).float(), torch.from_numpy(cells[of]).float() / 255)
-    (pictures, alpha_bar), found = (
-        moved(seen(latents.data, of, rng), scheduler().alphas_cumprod),
-        {},
-    )
+    pictures, alpha_bar = moved(seen(latents.data, of, rng), scheduler().alphas_cumprod)
+    found = {}
     for step in (300, 600, 900):
         t = torch.full((len(of),), step, device=DEVICE)
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(step)).to(DEVICE)
         x, target = noised(clean, noise, t, alpha_bar)
-        for name, shown in (("with", 1.0), ("without", 0.0)):
-            with mixed():
-                v = told(model, unet, x, t, said.states, said.pooled, pictures, shown).float()
-            error = (v - target).square().mean(1) * weight_of_cells(there)
+        inputs = unet, x, t, said.states, said.pooled
+        with mixed():
+            both = {"with": model(*inputs, pictures), "without": predicted(*inputs)}
+        for name, v in both.items():
+            error = (v.float() - target).square().mean(1) * weight_of_cells(there)
             found[f"{name} at {step}"] = round(float(error.mean()), 4)
     return found
-
-
-def told(model: PoseControl, unet: nn.Module, *inputs: Tensor | float) -> Tensor:
-    """The prediction with the net, or without where the last of ``inputs`` is 0."""
-    from .unet import predicted
-
-    *given, shown = inputs
-    return model(unet, *given) if shown else predicted(unet, *given[:-1])
 
 
 def pack(folder: Path) -> None:

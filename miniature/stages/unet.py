@@ -76,12 +76,16 @@ def watch(unet: UNet2DConditionModel) -> list[Looking]:
     return layers
 
 
-def predicted(unet: nn.Module, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor) -> Tensor:
-    """What ``unet`` says of whole pictures at their own size, (B, C, h, w)."""
+def conditions(x: Tensor, pooled: Tensor) -> dict[str, Tensor]:
+    """What a network hears beside the words: the pooled vector, and that latents x show a whole picture."""
     h, w = (FACTOR * s for s in x.shape[-2:])
     ids = torch.tensor([[h, w, 0, 0, h, w]], dtype=pooled.dtype, device=x.device)
-    extra = dict(text_embeds=pooled, time_ids=ids.expand(len(x), -1))
-    return unet(x, t, states, added_cond_kwargs=extra).sample
+    return dict(text_embeds=pooled, time_ids=ids.expand(len(x), -1))
+
+
+def predicted(unet: nn.Module, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor) -> Tensor:
+    """What ``unet`` says of whole pictures at their own size, (B, C, h, w)."""
+    return unet(x, t, states, added_cond_kwargs=conditions(x, pooled)).sample
 
 
 def new_optimizers(unet: nn.Module) -> list[torch.optim.Optimizer]:

@@ -26,10 +26,7 @@ def scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-NOISY, NOISIEST = (
-    0.4,
-    0.25,
-)  # share of samples that are drawn from the noisiest quarter of the times
+NOISY, NOISIEST = 0.4, 0.25  # share of samples, and of the times, the noisiest, that they are from
 
 
 def draw_times(count: int, device: torch.device) -> Tensor:
