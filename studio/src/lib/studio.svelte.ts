@@ -67,6 +67,9 @@ class Studio {
   #server = '';
   #again = 0;
   #notes = 0;
+  /** Counts what is asked and taken, so that a late answer does not undo a newer one. */
+  #turn = 0;
+  #taken = 0;
 
   async start() {
     const token = /^#token=(.+)$/.exec(location.hash)?.[1];
@@ -139,10 +142,11 @@ class Studio {
     localStorage.setItem('open', JSON.stringify(ids));
   }
 
-  /** Take over a story that the server answered with. */
-  take(story: Story) {
+  /** Take over a story that the server answered with, unless another was taken since it was `asked` for. */
+  take(story: Story, asked = Infinity) {
     const before = this.story;
-    if (story.id !== before?.id) return;
+    if (story.id !== before?.id || asked < this.#taken) return;
+    this.#taken = ++this.#turn;
     // Cursor and choice go with their frames, whoever moved them.
     const [old, now] = [names(before.frames), names(story.frames)];
     const last = Math.max(0, story.frames.length - 1);
@@ -160,8 +164,9 @@ class Studio {
   async reload() {
     const id = this.story?.id;
     if (!id) return;
+    const asked = ++this.#turn;
     const story = await this.try(() => api.story(id));
-    if (story) this.take(story);
+    if (story) this.take(story, asked);
   }
 
   listen() {
