@@ -122,11 +122,15 @@ def truth(reader: AttributeReader, count: int) -> dict[str, float]:
     }
 
 
-def scenes(places: Sequence[str], count: int, wears: str) -> list[str]:
-    """``count`` of the places, spread over all of them, each as a scene; ``wears`` may be empty."""
-    count = min(count, len(places))
+def scenes(places: Sequence[str], count: int, wears: str, first: int = 0) -> list[str]:
+    """``count`` of the places, spread over all of them, each as a scene; ``wears`` may be empty.
+
+    They begin at ``first``, so that people with different ones come to all places between them.
+    """
+    size = len(places)
+    count = min(count, size)
     dressed = f", in {wears}" if wears else ""
-    return [f"{{A}} {places[n * len(places) // count]}{dressed}" for n in range(count)]
+    return [f"{{A}} {places[(n * size // count + first) % size]}{dressed}" for n in range(count)]
 
 
 def main() -> None:
@@ -136,7 +140,7 @@ def main() -> None:
     parser.add_argument("--model", default="miniature")
     parser.add_argument("--method", default="identitystory")
     parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--places", type=int, default=1000, help="at most; all of the card's")
+    parser.add_argument("--places", type=int, default=1000, help="of each person; all of the card's")
     parser.add_argument("--wears", default="", help="a blue shirt, say, which no skin is like")
     parser.add_argument("--portraits", type=int, help="of each person (default: the preset's)")
     parser.add_argument(
@@ -152,8 +156,8 @@ def main() -> None:
             print(truth(reader, options.truth))
             return
         service, shares = one_model(default_service()), {}
-        said = scenes(taught.places, options.places, options.wears)
         for n, who in enumerate(adults(options.people)):
+            said = scenes(taught.places, options.places, options.wears, first=n)
             story = inline_story([f"A: {who}"], said, title=f"{n}")
             few = Overrides(portraits=options.portraits)
             more = {"method": options.method, "model": options.model}

@@ -1,18 +1,22 @@
 """What a plan says before anything is painted: limits, seeds, and what is in the key of a part."""
 
 from dataclasses import asdict, replace
+from hashlib import sha256
 
 import pytest
 
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import frame_evaluations
 from identitystory.errors import ConfigError, ModelError
+from identitystory.methods import base
 from identitystory.methods.identitystory import IdentityStory
 from identitystory.methods.method import Sources
+from identitystory.methods.registry import METHODS
 from identitystory.protocols import ModelFacts
 from identitystory.runs import plan
-from identitystory.runs.files import versions
-from identitystory.runs.folder import FORMAT
+from identitystory.runs.checks import check_prompts, warnings
+from identitystory.runs.files import part_key, versions
+from identitystory.runs.folder import FORMAT, RunFolder
 from identitystory.runs.plan import calls, make_plan, portrait_batches
 from identitystory.runs.request import RunRequest
 from identitystory.runs.told import make_record
@@ -368,3 +372,67 @@ def test_a_methods_calls_are_counted_at_the_steps_that_are_asked_for():
     ours = IdentityStory(PRESET)
     assert ours.calls(STORY, (0, 1), 10) == 2 * 2 * 10 + 3 * 2 * 8
     assert ours.calls(STORY, (0, 1), 9) == 2 * 2 * 9 + 3 * 2 * 8
+
+
+def long_story(count, casts=("{Mara}", "{Tom}")):
+    texts = [f"{casts[n % len(casts)]} reads book {n}" for n in range(count)]
+    return replace(inline_story(["Mara: a woman", "Tom: an old man"], texts), title="Long")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_work_of_planning_grows_with_the_story_and_not_with_its_square(
+    request_, name, monkeypatch
+):
+    """What goes into the keys, in bytes, and what is asked about the words; of 60 and 120 scenes."""
+    monkeypatch.setattr(base, "TOGETHER", 20)
+
+    def work(count):
+        hashed, asked = [], []
+        for module, function in ((plan, part_key), (base, sha256)):
+            watched = lambda value, f=function: hashed.append(len(str(value))) or f(value)
+            monkeypatch.setattr(module, function.__name__.removeprefix("openssl_"), watched)
+        facts = replace(FACTS, check_prompts=lambda texts: asked.extend(texts) or [])
+        request = replace(request_, story=long_story(count), method=name)
+        one = made(request, facts)
+        check_prompts(request, one, facts)
+        warnings(request, one, facts, RunFolder(request.out))
+        return sum(hashed), len(asked)
+
+    for short, long in zip(work(60), work(120), strict=True):
+        assert short < long < 2.2 * short
+
+
+@pytest.mark.parametrize("name", ["story-adapter", "one-prompt-one-story"])
+def test_in_a_long_story_every_frame_is_in_the_keys_of_its_group(request_, name, monkeypatch):
+    """As in a short one, whose keys tell all frames one by one and are what they always were."""
+    monkeypatch.setattr(base, "TOGETHER", 8)
+    keys = lambda story, **asked: [
+        part.key for part in made(replace(request_, story=story, method=name, **asked)).frames
+    ]
+    for count in (8, 18):
+        story = long_story(count)
+        before = keys(story)
+        assert len(set(before)) == count
+        scenes = [*story.scenes]
+        scenes[4] = replace(scenes[4], prompt="a woman sleeps")
+        after = keys(replace(story, scenes=tuple(scenes)))
+        changed = [a != b for a, b in zip(before, after, strict=True)]
+        alone = name == "one-prompt-one-story"  # looks at those of the same cast
+        assert changed == [n % 2 == 0 or not alone for n in range(count)]
+        other = keys(story, frame_seeds={5: 3})
+        changed = [a != b for a, b in zip(before, other, strict=True)]
+        assert changed == [n % 2 == 1 or not alone for n in range(count)]
+        turned = keys(replace(story, scenes=(*story.scenes[2:], *story.scenes[:2])))
+        assert not set(turned) & set(before)
+
+
+def test_the_keys_of_frames_that_look_at_one_another_are_as_they_were(request_):
+    """Of 0.10: runs that it left behind go on."""
+    request = replace(request_, story=long_story(6))
+    pinned = {
+        "story-adapter": "2da37b2a6af7 5d527e548438 844f48928809 8bef9a4bdd8d d042341ebb05 b46e16829e65",
+        "one-prompt-one-story": "1e8741e48e1d 3a5d8deefbd8 be1fbf0ca01e 84bee47bdde0 d97b1758ff5c 213f1c108074",
+    }
+    for name, keys in pinned.items():
+        made_now = made(replace(request, method=name)).frames
+        assert " ".join(part.key[:12] for part in made_now) == keys

@@ -136,7 +136,7 @@ def test_a_prompt_that_is_read_in_pieces_is_told(tmp_path):
     request = RunRequest(story, tmp_path, preset())
     made = make_plan(request, facts, None)
     (line,) = [n for n in warnings(request, made, facts, RunFolder(tmp_path)) if "77" in n]
-    assert line.startswith("prompts of frame 1 have more words than the model reads at once")
+    assert line.startswith("prompts of scene 2 have more words than the model reads at once")
 
 
 def test_negative_is_added_to_the_presets_for_templates_and_faces(tmp_path):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from typing import Any, ClassVar, Self
 
 from ..config import Preset
 from ..types import Prompt, Scene, Story, plain
 from ..wording import negative
 from .method import Method, Sources, Work, for_the_last
+
+TOGETHER = 128  # frames that are told one by one in each other's keys; more are told as one hash
 
 
 @for_the_last
@@ -23,6 +27,13 @@ def _frame(sources: Sources, n: int) -> dict[str, Any]:
         "faces": {c.name: keys[c.name] for c in cast if c.name in keys},
         "seed": sources.seeds[n],
     }
+
+
+@for_the_last
+def _together(sources: Sources, frames: Sequence[int]) -> str:
+    """What all of ``frames`` are made from, as one hash."""
+    told = [_frame(sources, n) for n in frames]
+    return sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -56,24 +67,30 @@ class BaseMethod(Method):
         """Its fields as plain values, as a run records them; part of a frame's key."""
         return asdict(self) | ({"recipe": self.recipe} if self.recipe > 1 else {})
 
-    def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
-        """The scene's, those of the frames it looks at, and the first of the cast with its face.
+    def group(self, story: Story, index: int) -> Sequence[int]:
+        """The frames that all look at one another, ascending, frame ``index`` among them; itself."""
+        return (index,)
 
-        Each with its negative prompt.
-        """
+    def depends(self, story: Story, index: int) -> tuple[int, ...]:
+        """The others of its group."""
+        return tuple(n for n in self.group(story, index) if n != index)
+
+    def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
+        """The scene's, its negative one, and the first of the cast with its face."""
         scene = story.scenes[index]
-        for n in (index, *self.depends(story, index)):
-            yield story.scenes[n].prompt, ""
-            yield negative(self.negative, story.scenes[n]) or "", ""
+        yield scene.prompt, ""
+        yield negative(self.negative, scene) or "", ""
         if self.needs_identities and scene.cast:
             yield scene.prompt, story.character(scene.cast[0]).noun
 
     def inputs(self, sources: Sources, index: int) -> dict[str, Any]:
         """Its settings, the frame, and the frames that it looks at."""
+        own = {"method": [self.name, self.settings()], "frame": _frame(sources, index)}
+        group = self.group(sources.story, index)
+        if len(group) > TOGETHER:
+            return own | {"beside": _together(sources, group), "before": group.index(index)}
         beside = self.depends(sources.story, index)
-        return {
-            "method": [self.name, self.settings()],
-            "frame": _frame(sources, index),
+        return own | {
             "beside": [_frame(sources, d) for d in beside],
             "before": sum(d < index for d in beside),
         }

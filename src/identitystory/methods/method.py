@@ -142,7 +142,7 @@ class Method(Protocol):
     def prompts(self, story: Story, index: int) -> Iterator[tuple[str, str]]:
         """Each prompt that frame ``index`` is painted from, and the noun that a face is put into.
 
-        The noun is empty where there is no face.
+        The noun is empty where there is no face. Those of frames that it looks at are theirs.
         """
         ...
 

@@ -16,6 +16,7 @@ the paper).
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -32,7 +33,7 @@ from ..story.text import plain_name
 from ..types import Frame, Scene, Story
 from ..wording import worn
 from .base import BaseMethod
-from .method import Work, editable
+from .method import Work, editable, for_the_last
 
 _PICTURE = r"(?:portrait|photo|photograph|picture|shot|view|image|painting|drawing|illustration)"
 _NAMES = re.compile(  # who is there, at the start or behind "a half-body photo of"
@@ -81,9 +82,9 @@ class OnePromptOneStory(BaseMethod):
         """The same noise for every frame."""
         return seed
 
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """The other frames of the same cast: their words are in the prompt."""
-        return tuple(n for n in companions(story, index) if n != index)
+    def group(self, story: Story, index: int) -> tuple[int, ...]:
+        """The frames of the same cast: their words are in the prompt."""
+        return companions(story, index)
 
     def paint(self, backend: Backend, work: Work) -> Iterator[tuple[int, Frame]]:
         """Each frame by itself: the others take part by their words alone."""
@@ -173,12 +174,19 @@ def reweight(X: Tensor, alpha: float, beta: float) -> Tensor:
 # --- Words ----------------------------------------------------------------------------------------
 
 
-def companions(story: Story, index: int) -> list[int]:
+@for_the_last
+def _by_cast(story: Story) -> dict[frozenset[str], tuple[int, ...]]:
+    """The frames of each cast."""
+    found: defaultdict[frozenset[str], list[int]] = defaultdict(list)
+    for n, scene in enumerate(story.scenes):
+        found[frozenset(scene.cast)].append(n)
+    return {cast: tuple(frames) for cast, frames in found.items()}
+
+
+def companions(story: Story, index: int) -> tuple[int, ...]:
     """The frames with the cast of frame ``index``, itself included; itself alone without people."""
-    cast = set(story.scenes[index].cast)
-    if not cast:
-        return [index]
-    return [n for n, scene in enumerate(story.scenes) if set(scene.cast) == cast]
+    cast = frozenset(story.scenes[index].cast)
+    return _by_cast(story)[cast] if cast else (index,)
 
 
 def identity_prompt(story: Story, index: int) -> str:
@@ -224,7 +232,7 @@ def window(story: Story, index: int, most: int, fits: Any) -> list[int]:
     Else as many as fit from itself on, the first following the last. ``fits(prompt)`` tells
     whether the text encoders can read a prompt.
     """
-    group = companions(story, index)
+    group = list(companions(story, index))
     prompt = lambda frames: consolidate(
         identity_prompt(story, index), [setting(story, story.scenes[m]) for m in frames]
     )[0]

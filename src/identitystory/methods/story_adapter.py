@@ -52,9 +52,9 @@ class StoryAdapter(BaseMethod):
         """The same noise for every frame."""
         return seed
 
-    def depends(self, story: Story, index: int) -> tuple[int, ...]:
-        """All other frames."""
-        return tuple(n for n in range(len(story.scenes)) if n != index)
+    def group(self, story: Story, index: int) -> range:
+        """All frames."""
+        return range(len(story.scenes))
 
     def weights(self, model: ModelFacts) -> str:
         """The checkpoint's and those of its IP-Adapter.

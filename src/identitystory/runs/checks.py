@@ -84,8 +84,18 @@ def _asked(request: RunRequest, made: Plan) -> Iterator[tuple[str, str]]:
     for name in made.cast:
         yield search_prompt(story.character(name), discovery), ""
         yield discovery.negative or "", ""
-    for index in made.wanted:
+    for index in _looked_at(made):
         yield from made.method.prompts(story, index)
+
+
+def _looked_at(made: Plan) -> list[int]:
+    """The frames asked for, and those that they look at."""
+    every, found = len(made.frames), set(made.wanted)
+    for index in made.wanted:
+        if len(found) == every:
+            break
+        found.update(made.method.depends(made.story, index))
+    return sorted(found)
 
 
 def other_weights(
@@ -147,7 +157,7 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
         lines += _outside(request, made, model.folder)
         casts = [len(story.scenes[i].cast) for i in made.wanted]
         lines += filter(None, [vocabulary.crowd_warning(model.folder, casts)])
-    prompts = {i: [text for text, _ in made.method.prompts(story, i)] for i in made.wanted}
+    prompts = {i: [text for text, _ in made.method.prompts(story, i)] for i in _looked_at(made)}
     said = " ".join(text.casefold() for texts in prompts.values() for text in texts)
     for file, words in model.words.items():
         if words:
@@ -156,7 +166,7 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
             lines.append(f"{file} was taught with the words {quoted(words)}{hint}")
     if long := [i for i, texts in prompts.items() if model.check_prompts(texts)]:
         lines.append(
-            f"prompts of {', '.join(f'frame {i}' for i in long)} have more words than the model "
+            f"prompts of {', '.join(f'scene {i + 1}' for i in long)} have more words than the model "
             "reads at once (77 tokens): it reads them in pieces, and the first weigh most"
         )
     if not made.method.heeds_poses and any(story.scenes[i].pose for i in made.wanted):
