@@ -95,6 +95,11 @@ def test_each_ablation_changes_what_the_paper_changes_and_nothing_else():
     assert changes("rank") == {
         f"k = {k}": ({"rank": k} if k != 10 else {}, direct) for k in (1, 2, 5, 10, 20)
     }
+    assert changes("averaged") == {
+        "tokens": ({}, direct),
+        "states": ({"averaged": "states"}, direct),
+        "medoid portrait": ({"average": "medoid"}, direct),
+    }
     assert changes("space") == {"portraits": ({}, ours)}
     assert changes("pose") == {
         f"strength {s:g}": ({"strength": s} if s != 1 else {}, ours) for s in (0, 0.5, 1, 1.5)

@@ -1,5 +1,7 @@
 """The full-size models from their published configurations, without memory: counts, keys, shapes."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import (
@@ -21,6 +23,7 @@ from identitystory.models.files.catalogue import ENTRIES
 from identitystory.models.sdxl.identity_encoder import photomaker_v1_shapes
 from identitystory.models.sdxl.lora import load_lora
 from identitystory.models.sdxl.photomaker import LORA
+from identitystory.models.sdxl.plus_face import resampler_of
 from identitystory.models.sdxl.sizes import (
     SDXL_TEXT,
     SDXL_TEXT_2,
@@ -33,6 +36,7 @@ from identitystory.models.sdxl.sizes import (
 UNET = 2_567_463_684
 TEXT, TEXT_2, VAE = 123_060_480, 694_659_840, 83_653_863
 RANK = 64
+NORM = ("weight", "bias")
 
 
 def count(model):
@@ -138,6 +142,33 @@ def test_the_ip_adapter_and_what_sees_for_it(unet):
     projection = 1280 * 4 * 2048 + 4 * 2048 + 2 * 2048
     assert (len(layers), pairs + projection) == (70, 351_285_248)
     assert ENTRIES["ip-adapter"].parameters == pairs + projection + count(encoder)
+
+
+def test_plus_face_and_what_sees_for_it(unet):
+    """A resampler of four layers, the same 70 pairs, and ViT-H; written out name by name."""
+    with torch.device("meta"):
+        vit = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32}
+        vit |= {"num_attention_heads": 16, "patch_size": 14, "projection_dim": 1024}
+        encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**vit))
+        inner, d = 20 * 64, 1280
+        shapes = {"latents": (1, 16, d), "norm_out.weight": (2048,), "norm_out.bias": (2048,)}
+        shapes |= {"proj_in.weight": (d, d), "proj_in.bias": (d,)}
+        shapes |= {"proj_out.weight": (2048, d), "proj_out.bias": (2048,)}
+        for n in range(4):
+            norms = [f"layers.{n}.{x}.{k}" for x in ("0.norm1", "0.norm2", "1.0") for k in NORM]
+            shapes |= dict.fromkeys(norms, (d,))
+            shapes |= {f"layers.{n}.0.to_q.weight": (inner, d)}
+            shapes |= {f"layers.{n}.0.to_kv.weight": (2 * inner, d)}
+            shapes |= {f"layers.{n}.0.to_out.weight": (d, inner)}
+            shapes |= {f"layers.{n}.1.1.weight": (4 * d, d), f"layers.{n}.1.3.weight": (d, 4 * d)}
+        state = {f"image_proj.{k}": torch.empty(shape) for k, shape in shapes.items()}
+    resampler = resampler_of(state, Path("plus-face"))
+    layers = [m for name, m in unet.named_modules() if name.endswith("attn2")]
+    pairs = sum(2 * m.to_k.weight.numel() for m in layers)
+    assert count(resampler) == sum(x.numel() for x in state.values()) == 82_961_664
+    assert count(resampler) + pairs == 423_748_864  # 847 MB at two bytes: the file has 848
+    assert ENTRIES["plus-face"].parameters == 423_748_864 + count(encoder)
+    assert encoder.config.hidden_size == resampler.proj_in.in_features
 
 
 def test_what_measures():

@@ -13,11 +13,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
+from identitystory.models.backend import load_backend
 from identitystory.models.files import fetch as fetching
 from identitystory.models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
 from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
@@ -34,7 +36,12 @@ from identitystory.models.files.store import (
 from identitystory.models.sdxl import convert
 from identitystory.models.sdxl.family import adapter_fingerprint
 from tests.fake_hub import COMMIT, fake_hub  # noqa: F401
-from tests.toy import add_toy_ip_adapter, toy_checkpoint  # noqa: F401
+from tests.toy import (
+    add_toy_ip_adapter,
+    add_toy_plus_face,
+    toy_checkpoint,  # noqa: F401
+    write_toy_grounded,
+)
 
 SAM, LIGHTNING, PHOTOMAKER = (ENTRIES[n] for n in ("sam", "sdxl-lightning", "photomaker"))
 ADAPTER = ENTRIES["ip-adapter"]
@@ -130,6 +137,34 @@ def test_the_ip_adapters_files_are_fetched_by_name_and_stand_beside_any_base(hub
     hub.files[ADAPTER.repo].pop(ADAPTER.files[-1])
     with pytest.raises(ModelError, match=r"has no file sdxl_models/image_encoder/model"):
         list(fetch(ADAPTER))
+
+
+def test_two_parts_of_one_repository_are_each_fetched_opened_and_verified(hub, toy, tmp_path):
+    """Plus Face out of the repository of the plain adapter; each is found at its own places."""
+    made = add_toy_plus_face(add_toy_ip_adapter(shutil.copytree(toy, tmp_path / "made")))
+    plus = ENTRIES["plus-face"]
+    hub.files[ADAPTER.repo] = {n: (made / n).read_bytes() for n in (*ADAPTER.files, *plus.files)}
+    content = read(toy)
+    hub.files[ENTRIES["sdxl-base"].repo] = {
+        k: v for k, v in content.items() if not k.startswith(("segm", "photo"))
+    }
+    folder = write_toy_grounded(tmp_path / "grounded")
+    for name, at in (("grounding-dino", "detector"), ("sam", "sam")):
+        hub.files[ENTRIES[name].repo] = {f.name: f.read_bytes() for f in (folder / at).iterdir()}
+    with pytest.raises(ModelError, match=r"lacks .*h94/IP-Adapter.*fetch sdxl-plus-face"):
+        find_checkpoint("sdxl-plus-face")
+    for entry in (ADAPTER, *entries_of("sdxl-plus-face")):
+        list(fetch(entry))
+    found = find_checkpoint("sdxl-plus-face")
+    assert (found.identity.name, found.adapter) == ("plus-face", located(ADAPTER))
+    assert [file.exists() for file in found.identity.files] == [True, True]
+    assert found.identity.files[1] == located(plus) / "models" / "image_encoder"
+    assert verify(ADAPTER) == verify(plus) == []
+    blob = (located(ADAPTER) / ADAPTER.files[0]).resolve()
+    blob.write_bytes(b"other" + blob.read_bytes()[5:])
+    assert verify(plus) == verify(ADAPTER) != []  # all that was fetched of the repository
+    backend = load_backend("sdxl-plus-face", device="cpu", num_steps=2)
+    assert backend.identity.embed([Image.new("RGB", (40, 40))]).shape == (1, 3 * 96)
 
 
 def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy):

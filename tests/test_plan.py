@@ -127,6 +127,18 @@ def test_who_a_character_is_is_in_the_keys_of_its_identity_and_frames(request_, 
     assert templates[0] != templates[1]
 
 
+@pytest.mark.parametrize("more", [{"averaged": "states"}, {"freeu": (0.6, 0.4, 1.1, 1.2)}])
+def test_portraits_that_are_painted_or_embedded_otherwise_are_others(request_, more):
+    """In what experiments share, too; how rows are averaged needs no other portraits."""
+
+    def pieces(**changes):
+        preset = replace(PRESET, discovery=replace(PRESET.discovery, **changes))
+        return list(made(replace(request_, preset=preset)).identities["Mara"].pieces)
+
+    assert set(pieces(**more)).isdisjoint(pieces())
+    assert pieces(average="medoid") == pieces()
+
+
 def test_the_key_of_an_identity_is_of_these_values(request_, monkeypatch):
     """Pinned by name: what is left out would be painted once and never again."""
     seen = []

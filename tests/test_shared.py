@@ -49,6 +49,7 @@ OTHER = {  # another value for every number that a preset has
         "rounding": "ceil",
         "selection": "mean",
         "average": "medoid",
+        "averaged": "states",
         "center": True,
         "normalize": True,
         "search_prompt": "a portrait of {description}",
@@ -125,12 +126,23 @@ FACTS = ModelFacts("w1", "cpu", "float32", few_steps="f1")
 def service(boxes):
     boxes.pop("an old man with a beard")
 
-    def load(model, *, sampler, num_steps, search_steps=None, memory="all", distilled=False, **_):
+    def load(
+        model,
+        *,
+        sampler,
+        num_steps,
+        search_steps=None,
+        memory="all",
+        distilled=False,
+        averaged="",
+        freeu=None,
+        **_,
+    ):
         made = [General(num_steps=num_steps), Identity(num_steps=num_steps)]
         made.append(Identity(num_steps=search_steps or num_steps))
         for G in made:
             G.sampler = sampler + memory
-        made[2].sampler += "distilled" * distilled
+        made[2].sampler += f"{distilled} {averaged} {freeu}"
         return Backend("fake", made[0], made[1], Segmenter(boxes, blind=1), made[2])
 
     return Service(load=load, describe=lambda *_: FACTS)

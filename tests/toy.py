@@ -39,6 +39,7 @@ from transformers import (
     SwinConfig,
 )
 
+from identitystory.models.sdxl.family import PLUS_FACE_ENCODER, PLUS_FACE_FILE
 from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 from miniature.stages.tokenizer import write_clip_tokenizer
 
@@ -228,13 +229,50 @@ def add_toy_ip_adapter(folder: Path, seed: int = 1) -> Path:
             "image_proj.norm.weight": 1 + torch.randn(width) * 0.1,
             "image_proj.norm.bias": torch.randn(width) * 0.1,
         }
-        for number, name in enumerate(unet.attn_processors):
-            if name.endswith("attn2.processor"):
-                inner = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
-                for which in "kv":
-                    key = f"ip_adapter.{number}.to_{which}_ip.weight"
-                    state[key] = torch.randn(inner, width) * 0.3
+        state |= _looking(unet)
         save_file(state, folder / "sdxl_models" / "ip-adapter_sdxl.safetensors")
+    return folder
+
+
+def _looking(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
+    """Random keys and values of an IP-Adapter."""
+    state = {}
+    for number, name in enumerate(unet.attn_processors):
+        if name.endswith("attn2.processor"):
+            inner = unet.get_submodule(name.removesuffix(".processor")).to_k.out_features
+            for which in "kv":
+                key = f"ip_adapter.{number}.to_{which}_ip.weight"
+                state[key] = torch.randn(inner, sum(WIDTHS)) * 0.3
+    return state
+
+
+def add_toy_plus_face(folder: Path, seed: int = 5) -> Path:
+    """Puts a random IP-Adapter Plus Face into a toy checkpoint, in the hub's file format.
+
+    Four layers and heads of 64, which diffusers takes for granted; three tokens.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+        encoder = CLIPVisionModelWithProjection(toy_vision_config(24))
+        encoder.save_pretrained(folder / PLUS_FACE_ENCODER)
+        seen, hidden, inner, width = encoder.config.hidden_size, 40, 64, sum(WIDTHS)
+        shapes = {"latents": (1, 3, hidden), "norm_out.weight": (width,), "norm_out.bias": (width,)}
+        shapes |= {"proj_in.weight": (hidden, seen), "proj_in.bias": (hidden,)}
+        shapes |= {"proj_out.weight": (width, hidden), "proj_out.bias": (width,)}
+        for n in range(4):
+            for norm in ("0.norm1", "0.norm2", "1.0"):
+                shapes |= {f"layers.{n}.{norm}.{kind}": (hidden,) for kind in ("weight", "bias")}
+            shapes |= {
+                f"layers.{n}.0.to_q.weight": (inner, hidden),
+                f"layers.{n}.0.to_kv.weight": (2 * inner, hidden),
+                f"layers.{n}.0.to_out.weight": (hidden, inner),
+                f"layers.{n}.1.1.weight": (4 * hidden, hidden),
+                f"layers.{n}.1.3.weight": (hidden, 4 * hidden),
+            }
+        state = {f"image_proj.{k}": torch.randn(shape) * 0.3 for k, shape in shapes.items()}
+        (folder / PLUS_FACE_FILE).parent.mkdir(exist_ok=True)
+        save_file(state | _looking(unet), folder / PLUS_FACE_FILE)
     return folder
 
 

@@ -17,6 +17,7 @@ from .types import WHOLE, Interval, Scales
 Rounding = Literal["floor", "round", "ceil"]
 Selection = Literal["svd", "mean", "random", "trim"]
 Average = Literal["mean", "medoid"]
+Averaged = Literal["tokens", "states"]
 Downsampling = Literal["nearest", "area"]
 IdentityWords = Literal["description", "scene", "release"]
 Sampler = Literal["ddim", "euler", "ancestral"]
@@ -55,6 +56,8 @@ class DiscoveryConfig(Checked):
         center: subtract the mean of the rows before the SVD.
         normalize: scale rows to length one before the SVD. The average is always of the raw rows.
         average: what the kept rows become: their ``mean``, or the ``medoid``, the row nearest to it.
+        averaged: of what: ``tokens`` that the identity generator paints from, or ``states`` of its picture
+            encoder that they are made of, where it has both (Plus Face).
         search_prompt: what a portrait is painted from; ``{description}`` stands for c_j.
         guidance: classifier-free guidance scale of the portraits; 1 or more.
         negative: negative prompt of the portraits; "" is an empty one, None is none at all: zeros.
@@ -82,6 +85,7 @@ class DiscoveryConfig(Checked):
     settle: float = number(0.0, 0.0, 2.0, "0 paints all portraits", later=True)
     distilled: bool = field(default=False, metadata=_LATER)
     average: Average = field(default="mean", metadata=_LATER)
+    averaged: Averaged = field(default="tokens", metadata=_LATER)
     freeu: Scales | None = field(default=None, metadata=_LATER)
 
     def __post_init__(self) -> None:

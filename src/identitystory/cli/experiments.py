@@ -136,9 +136,9 @@ def ablate(
 
     Args:
         ablation: space (Fig. 2a), discovery (2b), start (5a), masking (5b), components (7),
-            iterations (8a), mechanism (8b), pose (10a) or rank (k of Eq. 2)
-        sets: the first N stories (default: 10), or descriptions (discovery, iterations, rank: 20;
-            space and pose: 6)
+            iterations (8a), mechanism (8b), pose (10a), rank (k of Eq. 2) or averaged (its E)
+        sets: the first N stories (default: 10), or descriptions (discovery, iterations, rank
+            and averaged: 20; space and pose: 6)
         scenes: the first N scenes of each (default: 10), or pictures of each description (15; pose:
             7, an angle each)
         json: print the outcome as JSON

@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ModelError
-from ..models.sdxl.attention import Site, attend, edited
+from ..models.sdxl.attention import Beside, Site, attend, edited
 from ..models.sdxl.family import adapter_fingerprint
 from ..protocols import Backend, ModelFacts
 from ..sampling import painted, sized
@@ -108,31 +108,17 @@ class StoryAdapter(BaseMethod):
 
 
 class GlobalReference:
-    """The edit: attention to the tokens of all reference pictures, added to that to the text.
-
-    Their keys and values are the same at every step, and are computed once a layer.
-    """
+    """The edit: attention to the tokens of all reference pictures, added to that to the text."""
 
     def __init__(
         self, adapter: Any, embeddings: Tensor | None, scale: float, *, guided: bool
     ) -> None:
-        self.adapter, self.scale, self.tokens = adapter, scale, None
-        self.made: dict[str, list[Tensor]] = {}
+        self.seen: Beside | None = None
         if embeddings is not None and scale:
             halves = [embeddings * 0, embeddings] if guided else [embeddings]
-            self.tokens = torch.stack([adapter.tokens(e) for e in halves])  # (halves, N * n, D)
+            tokens = torch.stack([adapter.tokens(e) for e in halves])  # (halves, N * n, D)
+            self.seen = Beside(adapter.keys, adapter.values, tokens, scale)
 
     def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """``attend(q, k, v) + scale * attend(q, k_ref, v_ref)`` at cross-attention."""
-        h = attend(q, k, v)
-        if site.is_self or self.tokens is None:
-            return h
-        if site.name not in self.made:
-            tokens = self.tokens.to(q.device)
-            self.made[site.name] = [
-                (tokens @ weights[site.name].to(q.device).mT)
-                .unflatten(-1, (q.shape[1], -1))
-                .transpose(1, 2)
-                for weights in (self.adapter.keys, self.adapter.values)
-            ]
-        return h + self.scale * attend(q, *self.made[site.name])
+        """The edit's; without pictures the plain one."""
+        return attend(q, k, v) if self.seen is None else self.seen(site, q, k, v)

@@ -7,10 +7,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from ..config import Averaged
 from ..errors import ConfigError, ModelError
 from ..protocols import Backend, ImageGenerator
 from ..types import Scales
 from .device import Room, resolve_device, resolve_dtype
+from .family import check_averaged
 from .files.checkpoint import Checkpoint, find_checkpoint, fingerprint
 from .files.controls import find_controls
 
@@ -28,6 +30,7 @@ def load_backend(
     reuse: int = 1,
     distilled: bool = False,
     freeu: Scales | None = None,
+    averaged: Averaged = "tokens",
 ) -> Backend:
     """G, G_id and the segmenter of a checkpoint, sharing one network.
 
@@ -45,11 +48,13 @@ def load_backend(
         reuse: its deep features are computed at every so manieth step (``sdxl.feature_cache``).
         distilled: portraits are painted with the checkpoint's few-step LoRA on.
         freeu: scales of FreeU on portraits.
+        averaged: what an embedding of a portrait is, see `config.DiscoveryConfig`.
 
     Raises:
         ModelError: a part is missing, broken or of an unsupported kind.
         ConfigError: the sampler, the number of steps, the device or the dtype does not exist, or
-            features are reused in a compiled network, or FreeU is asked of a generator without it.
+            features are reused in a compiled network, or FreeU or other embeddings are asked of a
+            generator without them.
     """
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
@@ -71,6 +76,9 @@ def load_backend(
         controls: Any = {kind: opened(folder, general) for kind, folder in found.items()}
         general.controls = controls  # type: ignore[attr-defined]  # of a family that has such nets
     identity = checkpoint.identity.open(general)
+    check_averaged(checkpoint.identity.part, averaged)
+    if averaged != "tokens":
+        identity = identity.embedding(averaged)
     search = identity.with_steps(search_steps or num_steps)
     if distilled:
         if checkpoint.few_steps is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from ..errors import ConfigError, ModelError
 from ..extensions import Registry
 from ..presets import Suits
 
@@ -85,12 +85,15 @@ class IdentityPart:
             dot. Without any it is found by the name in a card alone.
         families: names of the families that it can paint on; any if empty.
         open: ``open(files, general)`` is G_id; ``files`` are in the order of ``places``.
+        embeddings: what its embeddings can be; with more than ``tokens`` it has ``embedding(kind)``,
+            which is G_id with embeddings of another kind.
     """
 
     title: str
     places: tuple[str, ...]
     families: tuple[str, ...]
     open: Callable[[tuple[Path, ...], ImageGenerator], IdentityGenerator]
+    embeddings: tuple[str, ...] = ("tokens",)
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ IDENTITY_GENERATORS = Registry(
     "identitystory.identity_generators",
     {
         "photomaker": "identitystory.models.sdxl.family:PHOTOMAKER",
+        "plus-face": "identitystory.models.sdxl.family:PLUS_FACE",
         "references": "identitystory.models.flow.family:REFERENCES",
     },
     needs=("title", "places", "families", "open"),
@@ -180,6 +184,15 @@ def family_of(pipeline: str) -> Family | None:
     fits = lambda family: pipeline.startswith(family.pipeline)
     name = FAMILIES.first(fits) if pipeline else None
     return FAMILIES.get(name) if name else None
+
+
+def check_averaged(part: IdentityPart, averaged: str) -> None:
+    """Nothing, if the embeddings of an identity generator can be ``averaged``; else a ConfigError."""
+    if averaged not in part.embeddings:
+        raise ConfigError(
+            f"discovery.averaged is {averaged}, and {part.title} has only "
+            f"{' and '.join(part.embeddings)}; --model sdxl-plus-face has states too"
+        )
 
 
 def plain_family() -> Family:

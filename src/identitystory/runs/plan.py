@@ -143,6 +143,7 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
             f"models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder, or "
             "--no-distilled"
         )
+    model.check_averaged(preset.discovery.averaged)
 
 
 def _identity(request: RunRequest, character: Character, model: ModelFacts, seed: int) -> Part:
@@ -176,6 +177,7 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
         "interval": list(config.guidance_interval),
         "steps": preset.portrait_steps,
         **_few_steps(preset, model),
+        **{k: v for k, v in to_dict(config).items() if k in ("averaged", "freeu")},
     }
     calls = search_evaluations(preset) // config.num_portraits
     pieces = {

@@ -28,7 +28,7 @@ class Entry:
         commercial: whether pictures and services made with it may be sold.
         terms: a sentence about the licence.
         parameters: numbers in it; 0 where not known.
-        width: bytes of each number in the files.
+        width: bytes of each number in the files, on average.
         file: the one file that is wanted; empty for a folder in the hub's layout.
         files: those that are wanted, of a repository with others; they keep their places in it.
         part: which identity generator or segmenter it belongs to (`models.family`); what a control
@@ -50,7 +50,7 @@ class Entry:
     commercial: bool
     terms: str
     parameters: int = 0
-    width: int = 4
+    width: float = 4
     file: str = ""
     files: tuple[str, ...] = ()
     part: str = ""
@@ -64,7 +64,7 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes of weights, about; 0 where not known."""
-        return self.parameters * self.width
+        return round(self.parameters * self.width)
 
 
 _TABLES = tomllib.loads(

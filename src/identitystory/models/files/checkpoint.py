@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import ModelError
@@ -155,7 +155,7 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
                 continue
             entry = entry_of(base)
         try:
-            found[entry.place] = located(entry)
+            found |= at_places(entry, located(entry))
         except ModelError:
             lacking.append(entry)
     if lacking:
@@ -178,6 +178,14 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
     segmenter = part(SEGMENTERS, "segmenter")
     adapter = _adapter(family, folder) or _optional("adapter")
     return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps, adapter))
+
+
+def at_places(entry: Entry, where: Path) -> dict[str, Path]:
+    """Where an entry's files lie, by their places in a complete checkpoint."""
+    if not entry.files:
+        return {entry.place: where}
+    names = [place for file in entry.files for place in (file, str(PurePosixPath(file).parent))]
+    return {name: where / name for name in names}
 
 
 def _adapter(family: Family, folder: Path) -> Path | None:

@@ -79,7 +79,10 @@ def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
             convert(entry.converter, path, made)
             yield f"  converted once, in a process of its own, to {made}"
         locked["converted"] = sha256(made)
-    _write_lock({**read_lock(), entry.repo: locked})
+    known = read_lock()
+    if (before := known.get(entry.repo, {})).get("revision") == commit:  # others of that repository
+        locked["files"] = {**before["files"], **locked["files"]}
+    _write_lock({**known, entry.repo: locked})
 
 
 def _wanted(sibling: Any) -> Wanted:

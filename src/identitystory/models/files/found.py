@@ -57,6 +57,6 @@ def is_file(place: str) -> bool:
 
 
 def plain_places(registry: Registry) -> str:
-    """What is missing where no part is found: the files of the plainest of ours that has any."""
-    places = next(p for name in reversed([*registry.own]) if (p := registry.get(name).places))
+    """What is missing where no part is found: the files of the one of ours that needs fewest."""
+    places = min((p for name in registry.own if (p := registry.get(name).places)), key=len)
     return " and ".join(place if is_file(place) else f"{place}/" for place in places)

@@ -58,6 +58,41 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
+class Beside:
+    """An edit of the attention: that to the tokens of pictures, added to that to the words.
+
+    Their keys and values are the same at every step, and are computed once a layer.
+
+    Args:
+        keys: (inner, D), by the name of the attention layer; cross-attention only.
+        values: likewise.
+        tokens: (2, L, D) for rows without the prompt and with it; (1, L, D) where there are only
+            the latter. Rows without are left out where the U-Net has none.
+        scale: of what is added.
+    """
+
+    def __init__(
+        self, keys: dict[str, Tensor], values: dict[str, Tensor], tokens: Tensor, scale: float
+    ) -> None:
+        self.weights, self.tokens, self.scale = (keys, values), tokens, scale
+        self.made: dict[str, list[Tensor]] = {}
+
+    def __call__(self, site: Site, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """``attend(q, k, v) + scale * attend(q, k_ref, v_ref)`` at cross-attention."""
+        h = attend(q, k, v)
+        if site.is_self:
+            return h
+        if site.name not in self.made:
+            tokens = self.tokens.to(q.device)
+            self.made[site.name] = [
+                (tokens @ weights[site.name].to(q.device).mT)
+                .unflatten(-1, (q.shape[1], -1))
+                .transpose(1, 2)
+                for weights in self.weights
+            ]
+        return h + self.scale * attend(q, *(x[-len(q) :] for x in self.made[site.name]))
+
+
 @contextmanager
 def edited(unet: Any, edit: Edit) -> Iterator[None]:
     """``edit`` in every attention layer of ``unet``; afterwards what was there before."""

@@ -1,4 +1,4 @@
-"""SDXL as a family, PhotoMaker v1 and the IP-Adapter beside it: which files they are.
+"""SDXL as a family, PhotoMaker v1 and the IP-Adapters beside it: which files they are.
 
 The networks are imported when they are opened.
 """
@@ -26,6 +26,9 @@ PHOTOMAKER_FILE = "photomaker.safetensors"
 # As in the hub's h94/IP-Adapter; a checkpoint may do without.
 ADAPTER = "sdxl_models/ip-adapter_sdxl.safetensors"
 ADAPTER_ENCODER = "sdxl_models/image_encoder"
+# Likewise; what sees for it is the repository's other tower.
+PLUS_FACE_FILE = "sdxl_models/ip-adapter-plus-face_sdxl_vit-h.safetensors"
+PLUS_FACE_ENCODER = "models/image_encoder"
 
 
 def _open(folder: Path, **how: Any) -> ImageGenerator:
@@ -70,6 +73,12 @@ def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator
     return load_photomaker(files[0], general)
 
 
+def _open_plus_face(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
+    from .plus_face import load_plus_face
+
+    return load_plus_face(*files, general)
+
+
 def _from_file(file: Path, header: Header, folder: Path, words: Path, prediction: str) -> None:
     from .single_file import convert, write_schedule
 
@@ -111,6 +120,13 @@ PHOTOMAKER = IdentityPart(
     places=(PHOTOMAKER_FILE,),
     families=("sdxl",),
     open=_open_photomaker,
+)
+PLUS_FACE = IdentityPart(
+    title="IP-Adapter Plus Face",
+    places=(PLUS_FACE_FILE, PLUS_FACE_ENCODER),
+    families=("sdxl",),
+    open=_open_plus_face,
+    embeddings=("tokens", "states"),
 )
 
 

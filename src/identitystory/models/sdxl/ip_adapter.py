@@ -1,4 +1,4 @@
-"""An IP-Adapter in the hub's file format: pictures as extra keys and values of the cross-attention.
+"""IP-Adapters in the hub's file format: pictures as extra keys and values of the cross-attention.
 
 ``sdxl_models/ip-adapter_sdxl.safetensors`` holds ``image_proj.*`` (one linear layer that turns a
 picture's embedding into a few tokens, and their layer norm) and ``ip_adapter.N.to_k_ip.weight``,
@@ -86,10 +86,10 @@ def load_ip_adapter(folder: Path, general: LatentDiffusion) -> IPAdapter:
         norm = state["image_proj.norm.weight"], state["image_proj.norm.bias"]
     except KeyError as error:
         raise ModelError(
-            f"{file} is not a plain IP-Adapter of SDXL: {error} is missing; "
-            "the 'plus' and 'face' variants are not supported"
+            f"{file} is not a plain IP-Adapter of SDXL: {error} is missing; the 'plus' and 'face' "
+            "variants are no adapters here (plus-face is an identity generator)"
         ) from error
-    keys, values = _by_site(state, unet, file)
+    keys, values = by_site(state, unet, file)
     encoder, read = _picture_encoder(folder, unet.dtype)
     encoder = room.place(encoder).eval().requires_grad_(False)
     if encoder.config.projection_dim != projection[0].shape[1]:
@@ -106,9 +106,18 @@ def _picture_encoder(folder: Path, dtype: torch.dtype) -> tuple[Any, Preprocessi
     if not own.is_dir():
         identity = load_identity_encoder(folder / PHOTOMAKER_FILE)
         return tower(identity), identity.pixels
-    encoder = load_part(CLIPVisionModelWithProjection, own, dtype=dtype)
+    return load_picture_encoder(own, dtype)
+
+
+def load_picture_encoder(folder: Path, dtype: torch.dtype) -> tuple[Any, Preprocessing]:
+    """A ``CLIPVisionModelWithProjection``, and what is done to pictures before it.
+
+    Raises:
+        ModelError: it is missing or broken.
+    """
+    encoder = load_part(CLIPVisionModelWithProjection, folder, dtype=dtype)
     side = encoder.config.image_size
-    return encoder, replace(preprocessing(own, Preprocessing(side)), size=side)
+    return encoder, replace(preprocessing(folder, Preprocessing(side)), size=side)
 
 
 def tower(encoder: IdentityEncoder) -> CLIPVisionModelWithProjection:
@@ -131,13 +140,16 @@ def tower(encoder: IdentityEncoder) -> CLIPVisionModelWithProjection:
     return model.float().eval()
 
 
-def _by_site(
+def by_site(
     state: dict[str, Tensor], unet: Any, file: Path
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """``to_k_ip`` and ``to_v_ip`` by the layers' names.
+    """``to_k_ip`` and ``to_v_ip`` of a file by the layers' names.
 
     The number in a key is the layer's place in the U-Net's own order, which alternates between
     self- and cross-attention: 1, 3, 5, ...
+
+    Raises:
+        ModelError: it has others than this U-Net, or of another width.
     """
     numbered = sites(unet)
     found: dict[str, dict[str, Tensor]] = {"k": {}, "v": {}}

@@ -7,14 +7,12 @@ JSON: ``num_attention_heads`` (width / 64 without it), ``hidden_act``, ``image_m
 ``image_std`` (CLIP's without them), ``shortest_edge`` (to which a picture's shorter side is
 resized before the middle is cut out; the tower's own size without it).
 
-G_id shares G's U-Net: the LoRA is never merged, and is on only inside ``PhotoMaker.step``.
+G_id shares G's U-Net: the LoRA is never merged, and is on only inside its steps.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,15 +22,13 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import ModelError
-from ...sizes import Size
-from ...types import Prompt, Scales
+from ...types import Prompt
 from ..parts import read_tensors
-from ..samplers import sampler
 from .conditioning import Conditioning
-from .freeu import freeu
+from .face_painter import FacePainter
 from .generator import LatentDiffusion
 from .identity_encoder import IdentityEncoder, identity_encoder
-from .lora import Lora, load_lora, read_lora
+from .lora import Lora, load_lora
 from .tokens import class_word, token_rows
 
 LORA = "photomaker"
@@ -71,75 +67,23 @@ class Fused(Conditioning):
     places: tuple[list[int], list[int], list[int]]
 
 
-class PhotoMaker:
+class PhotoMaker(FacePainter):
     """G_id: the general generator's U-Net with the identity LoRA on, and faces in its prompts.
 
     Attributes:
-        general: G, whose U-Net, VAE and sampler are used.
         encoder: face to embedding, float32 (embeddings are averaged and decomposed).
-        loras: what is on in a step: the identity LoRA, perhaps another beside it.
-        num_steps: t.
-        size: (width, height) in pixels.
-        multiple: as G's.
-        freeu: scales of FreeU in a step; None is off.
     """
 
-    freeu: Scales | None = None
-
     def __init__(self, general: LatentDiffusion, encoder: IdentityEncoder, *loras: Lora) -> None:
+        super().__init__(general, *loras)
         text: Any = general.encode
         if encoder.widths != text.widths:
             raise ModelError(
                 f"the identity encoder speaks to text encoders of widths {encoder.widths}, "
                 f"the checkpoint's have {text.widths}"
             )
-        self.general = general
         self.text = text
-        self.room = general.room
         self.encoder = self.room.place(encoder)
-        self.loras = loras
-        self.num_steps = general.num_steps
-        self.size, self.multiple = general.size, general.multiple
-
-    @property
-    def unet(self) -> Any:
-        return self.general.unet
-
-    def with_steps(self, num_steps: int) -> PhotoMaker:
-        return self._over(self.general.with_steps(num_steps))
-
-    def with_size(self, size: Size) -> PhotoMaker:
-        return self._over(self.general.with_size(size))
-
-    def distilled(self, file: Path, num_steps: int) -> PhotoMaker:
-        """This generator with a few-step LoRA on as well, its steps spaced as such LoRAs are taught.
-
-        Raises:
-            ModelError: the file is missing or broken, or does not fit.
-        """
-        general = copy.copy(self.general)
-        schedule = {**general.sampler.schedule, "timestep_spacing": "trailing"}
-        # Few steps leave no room for new noise.
-        name = "euler" if general.sampler.name == "euler" else "ddim"
-        general.sampler, general.num_steps = sampler(name, schedule, num_steps), num_steps
-        return self._over(general, read_lora(file, self.unet, "few_steps"))
-
-    def _over(self, general: LatentDiffusion, *more: Lora) -> PhotoMaker:
-        """The same encoder with another G, and with more LoRAs."""
-        if general is self.general:
-            return self
-        other = PhotoMaker(general, self.encoder, *self.loras, *more)
-        other.freeu = self.freeu
-        return other
-
-    def with_freeu(self, scales: Scales) -> PhotoMaker:
-        """This generator with FreeU on in each step."""
-        other = copy.copy(self)
-        other.freeu = scales
-        return other
-
-    def calls(self, i: int, cond: Conditioning) -> int:
-        return self.general.calls(i, cond)
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """E, (m, d1 + d2) float32 on the CPU, before fusing and not normalised."""
@@ -195,20 +139,6 @@ class PhotoMaker:
                 fused = self.encoder.fuse(rows.float(), faces).to(rows.dtype)
             given[b, first, :d1], given[b, second, d1:] = fused[:, :d1], fused[:, d1:]
         return replace(cond, hidden=hidden)
-
-    def noise(self, seed: int) -> Tensor:
-        return self.general.noise(seed)
-
-    def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
-        """As G's, with the identity LoRA on."""
-        with ExitStack() as stack:
-            for lora in self.loras:
-                stack.enter_context(lora.on())
-            stack.enter_context(freeu(self.unet, self.freeu))
-            return self.general.step(z, i, cond)
-
-    def decode(self, z: Tensor) -> list[Image.Image]:
-        return self.general.decode(z)
 
 
 def load_photomaker(file: Path, general: LatentDiffusion) -> PhotoMaker:
