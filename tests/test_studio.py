@@ -14,16 +14,14 @@ def states(story):
     return [frame["state"] for frame in story["frames"]]
 
 
-def test_a_new_library_has_the_lighthouse_and_paints_it(tmp_path):
-    made = studio(tmp_path, workshop())
+def test_a_library_begins_once_and_the_tour_ends(tmp_path):
+    made = studio(tmp_path, workshop(), example=True)
     [row] = made.get("/api/stories")["stories"]
-    assert (row["title"], row["frames"], row["busy"]) == ("The lighthouse", 6, True)
-    [job] = made.get("/api/queue")["jobs"]
-    assert (job["what"], job["state"]) == ("6 frames", "pending")
+    assert (row["title"], row["frames"], row["painted"]) == ("The lighthouse", 6, 6)
     assert made.get("/api/options")["tour"]
     made.client.delete(f"/api/stories/{row['id']}")
     made.client.post("/api/tour/done")
-    again = studio(tmp_path, workshop())
+    again = studio(tmp_path, workshop(), example=True)
     assert again.get("/api/stories")["stories"] == []
     assert not again.get("/api/options")["tour"]
 
@@ -204,7 +202,6 @@ def test_a_locked_frame_stays_and_is_not_rerolled(desk):  # noqa: F811
 
 def test_who_was_not_found_is_told(tmp_path):
     made = studio(tmp_path, workshop(boxes={"a woman with dark curly hair": (4, 4, 60, 30)}))
-    made.worker.queue.cancel(1)
     story = made.painted(made.new())
     assert states(story) == ["current", "missing", "current"]
     assert story["frames"][1]["absent"] == ["Tom"]
