@@ -158,5 +158,5 @@ def _square(image: Image.Image, head: Tensor) -> Image.Image:
     top, bottom, left, right = (int(v) for v in (rows[0], rows[-1], columns[0], columns[-1]))
     half = AROUND * max(bottom - top, right - left) / 2 + 1
     x, y = (left + right) / 2, (top + bottom) / 2
-    box = tuple(round(v) for v in (x - half, y - half, x + half, y + half))
+    box = round(x - half), round(y - half), round(x + half), round(y + half)
     return image.crop(box).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
