@@ -6,7 +6,7 @@ STAMP := .venv/.identitystory
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 PIP := $(BIN)/python -m pip install --quiet
 
-.PHONY: venv story test check format mutants miniature results studio studio-check
+.PHONY: venv story test check format mutants miniature lighthouse results studio studio-check
 
 venv: $(STAMP)  ## .venv with everything needed to run and to test
 
@@ -38,6 +38,9 @@ mutants: venv  ## plant small mistakes, count those that tests notice; MUTANTS='
 
 miniature: venv  ## draw the miniature's world and train the miniature again, from nothing; resumable
 	$(BIN)/python -m miniature.train
+
+lighthouse: venv  ## paint the story that the studio opens with, and pack it into the package
+	$(BIN)/python dev/lighthouse.py
 
 results: venv  ## Table 1 on the miniature, 40 stories of 10 scenes, hours: docs/results.md; resumable
 	$(PIP) -c constraints.txt -e '.[dev,faces]'

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from identitystory.protocols import Backend
 from identitystory.studio.app import create_app
+from identitystory.studio.queue import Queue
 from identitystory.studio.worker import Worker
 from tests.conftest import FakeGenerator, FakeIdentityGenerator, FakeSegmenter
 from tests.workshop import Workshop
@@ -90,8 +91,10 @@ class Studio:
         return self.get(self.path(story))
 
 
-def studio(root: Path, made: Workshop, **options: Any) -> Studio:
-    """A studio on the library at ``root``."""
+def studio(root: Path, made: Workshop, *, example: bool = False, **options: Any) -> Studio:
+    """A studio on the library at ``root``, which begins empty or with the ``example``."""
+    if not example:
+        Queue(root / "queue.sqlite").keep("begun", "")
     app = create_app(root, made.service, worker=False, **options)
     client = TestClient(app, base_url=HERE, raise_server_exceptions=False)
     return Studio(client, Worker(root, "cpu", made.service), root)

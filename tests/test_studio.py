@@ -14,16 +14,14 @@ def states(story):
     return [frame["state"] for frame in story["frames"]]
 
 
-def test_a_new_library_has_the_lighthouse_and_paints_it(tmp_path):
-    made = studio(tmp_path, workshop())
+def test_a_library_begins_once_and_the_tour_ends(tmp_path):
+    made = studio(tmp_path, workshop(), example=True)
     [row] = made.get("/api/stories")["stories"]
-    assert (row["title"], row["frames"], row["busy"]) == ("The lighthouse", 6, True)
-    [job] = made.get("/api/queue")["jobs"]
-    assert (job["what"], job["state"]) == ("6 frames", "pending")
+    assert (row["title"], row["frames"], row["painted"]) == ("The lighthouse", 6, 6)
     assert made.get("/api/options")["tour"]
     made.client.delete(f"/api/stories/{row['id']}")
     made.client.post("/api/tour/done")
-    again = studio(tmp_path, workshop())
+    again = studio(tmp_path, workshop(), example=True)
     assert again.get("/api/stories")["stories"] == []
     assert not again.get("/api/options")["tour"]
 
@@ -116,6 +114,91 @@ def test_edits_are_all_or_nothing_and_say_what_the_command_line_says(desk, tmp_p
     assert told["error"]["message"] in capsys.readouterr().err.replace(f"{file}", "story.toml")
 
 
+WRITTEN = {
+    "caption": "At last",
+    "dialogue": [{"who": "Mara", "says": 'I read "all" of it'}, {"who": "Tom", "says": "Ä"}],
+    "shot": "close-up",
+    "camera": "slow push in",
+    "notes": "more light",
+    "seconds": 2.5,
+    "wears": {"Mara": "a red coat"},
+    "negative": "glasses",
+    "size": "512x512",
+}
+
+
+def test_all_that_a_scene_may_say_is_written_and_taken_out_again(desk):  # noqa: F811
+    story = desk.new(TEXT + "# the end\n")
+    path, set_ = desk.path(story), {"prompt": "{Mara} reads", **WRITTEN}
+    edit = {"revision": story["revision"], "edits": [{"do": "scene", "index": 0, "set": set_}]}
+    made = desk.post(f"{path}/edit", edit)
+    assert made["frames"][0]["written"] == set_
+    assert [f["written"] for f in made["frames"][1:]] == [f["written"] for f in story["frames"][1:]]
+    edit["revision"] = made["revision"]
+    edit["edits"][0]["set"] = dict.fromkeys(WRITTEN)
+    assert desk.post(f"{path}/edit", edit)["text"] == story["text"]
+    assert "# the first" in made["text"]
+    assert "# the end" in made["text"]
+
+
+def test_tables_that_were_written_by_hand_are_edited_in_any_order(desk):  # noqa: F811
+    hand = '[scene.wears]\nMara = "a coat"\n\n[[scene.dialogue]]\nwho = "Mara"\nsays = "Oh"\n'
+    story = desk.new(TEXT.replace('reads"\n', f'reads"\n\n{hand}'))
+    path, revision = desk.path(story), story["revision"]
+    expected = {
+        "prompt": "{Mara} reads",
+        "wears": {"Mara": "a coat"},
+        "dialogue": [{"who": "Mara", "says": "Oh"}],
+    }
+    for key, value in {
+        "shot": "wide",
+        "wears": {"Mara": "a hat"},
+        "dialogue": WRITTEN["dialogue"],
+        "notes": "no",
+    }.items():
+        edit = {"revision": revision, "edits": [{"do": "scene", "index": 0, "set": {key: value}}]}
+        made = desk.post(f"{path}/edit", edit)
+        expected[key], revision = value, made["revision"]
+        assert made["frames"][0]["written"] == expected
+
+
+def test_places_style_and_negative_are_the_storys_and_not_its_scenes(desk):  # noqa: F811
+    story = desk.new()
+    set_ = {"style": "ink", "negative": "hats", "locations": {"pier": "a long pier by day"}}
+    edits = [
+        {"do": "story", "set": set_},
+        {"do": "scene", "index": 0, "set": {"prompt": "{Mara} at {pier}"}},
+    ]
+    made = desk.post(f"{desk.path(story)}/edit", {"revision": story["revision"], "edits": edits})
+    assert made["written"] == {"title": "The pier", **set_}
+    assert made["frames"][0]["written"] == {"prompt": "{Mara} at {pier}"}
+    assert made["frames"][0]["text"] == "{Mara} at a long pier by day"
+    assert made["frames"][0]["negative"] == "hats"
+
+
+def test_the_cost_of_edits_is_told_before_they_are_saved(desk):  # noqa: F811
+    story = desk.painted(desk.new())
+    path = desk.path(story)
+
+    def cost(*edits, status=200):
+        body = {"revision": story["revision"], "edits": list(edits)}
+        return desk.post(f"{path}/cost", body, status)
+
+    scene = lambda **set_: {"do": "scene", "index": 1, "set": set_}
+    assert cost(scene(caption="x", dialogue=WRITTEN["dialogue"], shot="wide"))["calls"] == 0
+    assert cost(scene(wears={"Mara": "a red coat"}))["frames"] == [1]
+    assert cost({"do": "story", "set": {"style": "ink"}})["frames"] == [0, 1, 2]
+    assert cost({"do": "order", "scenes": [2, 1, 0]})["calls"] == 0
+    would = cost({"do": "character", "name": "Tom", "set": {"description": "a tall man"}})
+    assert (would["frames"], would["characters"]) == ([1], ["Tom"])
+    assert "who is not a character" in cost(scene(prompt="{Tim}"), status=400)["error"]["message"]
+    many = {"revision": story["revision"], "only": [0, 2], "reroll": 3}
+    one = {"revision": story["revision"], "only": [0], "reroll": 1}
+    assert desk.post(f"{path}/cost", many)["frames"] == [0, 2]
+    assert desk.post(f"{path}/cost", many)["calls"] > desk.post(f"{path}/cost", one)["calls"]
+    assert desk.get(path) == story
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "said"),
     [
@@ -204,7 +287,6 @@ def test_a_locked_frame_stays_and_is_not_rerolled(desk):  # noqa: F811
 
 def test_who_was_not_found_is_told(tmp_path):
     made = studio(tmp_path, workshop(boxes={"a woman with dark curly hair": (4, 4, 60, 30)}))
-    made.worker.queue.cancel(1)
     story = made.painted(made.new())
     assert states(story) == ["current", "missing", "current"]
     assert story["frames"][1]["absent"] == ["Tom"]

@@ -16,7 +16,6 @@ EXAMPLES = int(os.environ.get("STUDIO_EXAMPLES", "4"))  # an operation
 def api(tmp_path_factory):
     """The schema of a studio that has a painted story, whose id stands for every id."""
     made = studio(tmp_path_factory.mktemp("studio"), workshop())
-    made.worker.queue.cancel(1)
     story = made.painted(made.new())
     schema = schemathesis.openapi.from_asgi(
         "/api/openapi.json", made.client.app, headers={"host": "localhost"}

@@ -88,7 +88,6 @@ def test_a_broken_file_costs_the_order_alone(tmp_path):
 
 def test_a_cancelled_job_stops_at_its_next_step_and_keeps_what_is_finished(tmp_path):
     made = studio(tmp_path, workshop(nap=0.004))
-    made.worker.queue.cancel(1)
     story = made.new()
     job = made.post(f"{made.path(story)}/paint", {"revision": story["revision"]}, 202)["id"]
     painter = threading.Thread(target=made.worker.one)
@@ -111,7 +110,6 @@ def test_a_cancelled_job_stops_at_its_next_step_and_keeps_what_is_finished(tmp_p
 
 def test_a_job_waits_while_the_command_line_writes_to_its_run(tmp_path):
     made = studio(tmp_path, workshop())
-    made.worker.queue.cancel(1)
     story = made.new()
     made.post(f"{made.path(story)}/paint", {"revision": story["revision"]}, 202)
     run = tmp_path / "stories" / story["id"] / "run"
@@ -131,7 +129,6 @@ def test_a_job_that_cannot_be_done_says_why_and_the_next_one_is_done(tmp_path):
     broken = Service(load=lambda *_, **__: 1 / 0, describe=workshop().service.describe)
     made = studio(tmp_path, workshop())
     made.worker = Worker(tmp_path, "cpu", broken)
-    made.worker.queue.cancel(1)
     story = made.new()
     told = made.painted(story)
     assert [f["state"] for f in told["frames"]] == ["failed"] * 3
@@ -164,7 +161,6 @@ def paint_until(root, calls):
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, calls, uninterrupted):
     """Killed when so many network calls of 748 are done; the next one makes the same pictures."""
     made = studio(tmp_path, workshop())
-    made.worker.queue.cancel(1)
     story = made.new()
     made.post(f"{made.path(story)}/paint", {"revision": story["revision"]}, 202)
     context = multiprocessing.get_context("forkserver")  # forked from here it would share our locks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,14 +10,19 @@ from ..methods.registry import METHODS
 from ..presets import PRESETS
 from ..story.schema import (
     MAX_CAPTION,
+    MAX_CHARACTERS,
     MAX_DESCRIPTION,
     MAX_ID,
+    MAX_LINES,
+    MAX_LOCATIONS,
     MAX_NAME,
     MAX_NEGATIVE,
     MAX_NOUN,
     MAX_PROMPT,
     MAX_SCENES,
+    MAX_SECONDS,
     MAX_SHAPE,
+    MAX_SHOT,
     MAX_STYLE,
     MAX_TITLE,
     MAX_WEARS,
@@ -37,6 +42,12 @@ Index = Annotated[int, Field(ge=0, lt=MAX_SCENES)]
 Indexes = Annotated[list[Index], Field(max_length=MAX_SCENES)]
 Seed = Annotated[int, Field(ge=0, lt=2**53)]  # as far as a page counts exactly
 Count = Annotated[int, Field(ge=1, le=16)]
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+Caption = Annotated[str, Field(max_length=MAX_CAPTION)]
+Shot = Annotated[str, Field(max_length=MAX_SHOT)]
+Wears = Annotated[str, Field(max_length=MAX_WEARS)]
+Location = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
+Degrees = Annotated[float, Field(ge=-90, le=90, strict=False)]
 
 
 class _Asked(BaseModel):
@@ -72,11 +83,33 @@ class SettingsAsked(_Asked):
     guidance: Annotated[float, Field(ge=1, le=100, strict=False)] | None = None
 
 
+class LineSet(_Asked):
+    """Something that is said."""
+
+    who: Name
+    says: Caption
+
+
+class PoseSet(_Asked):
+    """How a head is held; a page names no file."""
+
+    yaw: Degrees | None = None
+    pitch: Degrees | None = None
+    roll: Degrees | None = None
+
+
 class SceneSet(_Asked):
     """Keys of a scene; null takes one out."""
 
     prompt: Annotated[str, Field(max_length=MAX_PROMPT)] = ""
-    caption: Annotated[str, Field(max_length=MAX_CAPTION)] | None = None
+    caption: Caption | None = None
+    dialogue: Annotated[list[LineSet], Field(max_length=MAX_LINES)] | None = None
+    shot: Shot | None = None
+    camera: Shot | None = None
+    notes: Caption | None = None
+    seconds: Annotated[float, Field(ge=0.5, le=MAX_SECONDS, strict=False)] | None = None
+    wears: Annotated[dict[Name, Wears], Field(max_length=MAX_CHARACTERS)] | None = None
+    pose: Annotated[dict[Name, PoseSet], Field(max_length=MAX_CHARACTERS)] | None = None
     negative: Annotated[str, Field(max_length=MAX_NEGATIVE)] | None = None
     id: Annotated[str, Field(max_length=MAX_ID)] | None = None
     size: Annotated[str, Field(max_length=MAX_SHAPE)] | None = None
@@ -87,14 +120,14 @@ class CharacterSet(_Asked):
     """Keys of a character; null takes one out."""
 
     description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] = ""
-    wears: Annotated[str, Field(max_length=MAX_WEARS)] | None = None
+    wears: Wears | None = None
     noun: Annotated[str, Field(max_length=MAX_NOUN)] | None = None
 
 
 class PersonSet(CharacterSet):
     """A new character."""
 
-    name: Annotated[str, Field(max_length=MAX_NAME)]
+    name: Name
 
 
 class StorySet(_Asked):
@@ -104,6 +137,7 @@ class StorySet(_Asked):
     style: Annotated[str, Field(max_length=MAX_STYLE)] | None = None
     negative: Annotated[str, Field(max_length=MAX_NEGATIVE)] | None = None
     aspect: Annotated[str, Field(max_length=MAX_SHAPE)] | None = None
+    locations: Annotated[dict[Name, Location], Field(max_length=MAX_LOCATIONS)] | None = None
 
 
 class OrderEdit(_Asked):
@@ -140,7 +174,7 @@ class CharacterEdit(_Asked):
     """Keys of one character."""
 
     do: Literal["character"]
-    name: Annotated[str, Field(max_length=MAX_NAME)]
+    name: Name
     set: CharacterSet
 
 
@@ -164,11 +198,19 @@ Edit = Annotated[
 ]
 
 
+Edits = Annotated[list[Edit], Field(min_length=1, max_length=100)]
+
+
 class EditsAsked(_Asked):
     """Edits, all or none."""
 
     revision: Revision
-    edits: Annotated[list[Edit], Field(min_length=1, max_length=100)]
+    edits: Edits
+
+
+def plain_edits(edits: list[Edit]) -> list[dict[str, Any]]:
+    """``edits`` as `edits.edited` takes them."""
+    return [each.model_dump(exclude_unset=True) for each in edits]
 
 
 class PaintAsked(_Asked):
@@ -195,6 +237,7 @@ class CostAsked(_Asked):
     only: Indexes | None = None
     reroll: Count | None = None
     text: Text | None = None
+    edits: Edits | None = None
 
 
 class ChooseAsked(_Asked):

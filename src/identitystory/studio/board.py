@@ -6,6 +6,7 @@ and the queue, so that two pages and the command line cannot disagree.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,7 +24,7 @@ from ..runs.request import RunRequest, in_precision, recorded
 from ..runs.service import Service
 from ..story.advice import advice
 from ..types import Character, Scene, Story
-from . import pictures
+from . import pictures, scoring
 from .library import Entry
 from .queue import Job, Queue
 from .reasons import why
@@ -50,6 +51,7 @@ class Board:
         self.request: RunRequest | None = None
         self.made: Plan | None = None
         self.advice: list[str] = []
+        self.written: Told = {}
         self.record = None
         with suppress(IdentityStoryError, OSError):
             self.record = (
@@ -57,6 +59,7 @@ class Board:
             )
         try:
             self.story = entry.story()
+            self.written = tomllib.loads(entry.text)
             self.advice = list(advice(self.story))
             self.request = entry.request(device)
             self.made = planned(service, self.request, self.record)
@@ -68,6 +71,7 @@ class Board:
             with suppress(IdentityStoryError):
                 self.story = recorded(entry.run).story
         self.index = pictures.index(entry.run)
+        self.scores = scoring.scores(entry.run)
         self.jobs = queue.jobs(entry.id, shown=1)
         self.live = queue.live()
 
@@ -78,6 +82,7 @@ class Board:
             "id": self.entry.id,
             "title": self.story.title if self.story else "Untitled",
             "text": self.entry.text,
+            "written": {k: v for k, v in self.written.items() if k not in ("character", "scene")},
             "revision": self.entry.revision,
             "problem": self.problem,
             "advice": self.advice[:20],
@@ -107,6 +112,7 @@ class Board:
         state, why = self._state(part, place, key, facts, locked, absent)
         return {
             "index": n,
+            "written": self.written["scene"][n] if self.written else {},
             "text": scene.text,
             "prompt": scene.prompt,
             "caption": scene.caption,
@@ -125,7 +131,7 @@ class Board:
             "template": bool(key and (key, ".template") in self.index),
             "takes": len(self._takes(scene)),
             "absent": absent,
-            "scores": None,
+            "scores": self.scores.get(key or ""),
         }
 
     def _key(self, n: int, part: Part | None, place: Place) -> str | None:
@@ -212,6 +218,7 @@ class Board:
                 "chosen": p.key == shown,
                 "words": str(p.facts["scene"].get("text", "")),
                 "same_words": p.facts["scene"].get("text") == scene.text,
+                "scores": self.scores.get(p.key),
             }
             for number, p in enumerate(self._takes(scene), 1)
         ]

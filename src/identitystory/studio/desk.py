@@ -16,11 +16,11 @@ from ..runs import takes as kept
 from ..runs.folder import RunFolder, frame_part
 from ..runs.request import recorded
 from ..runs.service import Service
-from . import pictures
+from . import example, pictures
 from .board import Board
 from .library import Entry, Library, NothingError, check_revision
 from .queue import Job, Queue
-from .texts import example, title_of
+from .texts import title_of
 
 
 class Desk:
@@ -37,7 +37,7 @@ class Desk:
         if self.queue.kept("begun") is None:
             self.queue.keep("begun", self.started)
             if not self.library.ids():
-                self.paint(self.library.add(example()).id, None)
+                self.library.add(example.text(), example.run)
 
     @property
     def hello(self) -> dict[str, Any]:

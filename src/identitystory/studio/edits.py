@@ -105,10 +105,23 @@ def _at(tables: Any, index: int) -> Any:
 
 def _set(table: Any, values: Values) -> None:
     for key, value in values.items():
-        if value is None:
-            table.pop(key, None)
-        else:
-            table[key] = value
+        if value is None or isinstance(value, Mapping | list):
+            table.pop(key, None)  # a table below is written elsewhere than a table on a line
+        if value is not None:
+            table[key] = _item(value)
+
+
+def _item(value: Any) -> Any:
+    """``value`` as it is written on one line, or a list of tables a line each."""
+    if isinstance(value, Mapping):
+        table = tomlkit.inline_table()
+        table.update({key: _item(inner) for key, inner in value.items()})
+        return table
+    if isinstance(value, list):
+        array = tomlkit.array()
+        array.extend(map(_item, value))
+        return array.multiline(len(value) > 1)
+    return value
 
 
 def _put(document: Any, scenes: list[Table]) -> None:

@@ -21,6 +21,7 @@ from ..runs.folder import RunFolder
 from .board import at
 from .library import Entry, Library, NothingError
 from .queue import Queue
+from .scoring import FILE
 
 LOOK = 0.1  # seconds between looks
 SILENCE = 10.0  # seconds after which a comment keeps the line open
@@ -151,7 +152,8 @@ def _state(entry: Entry) -> tuple[Any, ...]:
     """What tells whether the page of a story is out of date."""
     run = RunFolder(entry.run)
     found: list[Any] = [entry.revision, entry.settings]
-    for path in (run.record, run.takes, run.frame(0).parent, run.identity("_").parent):
+    watched = run.record, run.takes, run.frame(0).parent, run.identity("_").parent, entry.run / FILE
+    for path in watched:
         try:
             found.append(os.stat(path).st_mtime_ns)
         except OSError:

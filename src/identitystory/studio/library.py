@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -145,8 +145,12 @@ class Library:
             settings = Settings(**plain_json(read(folder / "settings.json", self.root)))
         return Entry(id_, folder, text, settings)
 
-    def add(self, text: str) -> Entry:
+    def add(self, text: str, run: Callable[[Path], None] | None = None) -> Entry:
         """A new story with this text, right or wrong.
+
+        Args:
+            text: of the story.
+            run: makes its run folder before anybody sees the story; None leaves that to painting.
 
         Raises:
             StoryError: it is too large or no text, or there are too many stories.
@@ -154,7 +158,10 @@ class Library:
         if len(self.ids()) >= MAX_STORIES:
             raise StoryError(f"there are {MAX_STORIES:,} stories here already; delete some")
         id_ = secrets.token_hex(6)
-        self._write(self.root / "stories" / id_ / SOURCE, text)
+        folder = self.root / "stories" / id_
+        if run is not None:
+            run(folder / "run")
+        self._write(folder / SOURCE, text)
         return self.entry(id_)
 
     def save(self, id_: str, text: str, revision: str) -> Entry:

@@ -23,8 +23,10 @@ from .asked import (
     PaintAsked,
     RerollAsked,
     Width,
+    plain_edits,
 )
 from .desk import Desk, random_seeds
+from .edits import edited
 from .events import stream
 from .exporting import MissingError, exported
 from .library import NothingError
@@ -55,6 +57,8 @@ def routes(desk: Desk) -> APIRouter:
         entry = desk.seen(id, asked.revision)
         if asked.text is not None:
             entry = replace(entry, text=asked.text)
+        if asked.edits is not None:
+            entry = replace(entry, text=edited(entry.text, plain_edits(asked.edits)))
         board = desk.right(entry, asked.only or ())
         if asked.reroll is not None:
             return board.cost_of(sorted(set(asked.only or ())), asked.reroll)

@@ -14,7 +14,15 @@ from ..story.advice import advice
 from ..story.document import MAX_BYTES
 from ..types import plain
 from . import told
-from .asked import EXPORTS, MODELS, EditsAsked, SaveAsked, SettingsAsked, TextAsked
+from .asked import (
+    EXPORTS,
+    MODELS,
+    EditsAsked,
+    SaveAsked,
+    SettingsAsked,
+    TextAsked,
+    plain_edits,
+)
 from .desk import Desk
 from .edits import edited
 from .exporting import there
@@ -121,8 +129,7 @@ def routes(desk: Desk) -> APIRouter:
     def edit(id: Id, asked: EditsAsked) -> Any:
         """Small edits of the text, all or none."""
         entry = desk.seen(id, asked.revision)
-        edits = [each.model_dump(exclude_unset=True) for each in asked.edits]
-        library.save(id, edited(entry.text, edits), asked.revision)
+        library.save(id, edited(entry.text, plain_edits(asked.edits)), asked.revision)
         return story(id)
 
     @router.put("/stories/{id}/settings", response_model=told.Story)

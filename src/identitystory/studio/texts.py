@@ -6,7 +6,6 @@ import re
 import tempfile
 import tomllib
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +110,3 @@ def imported(name: str, content: bytes) -> tuple[str, list[str], list[str]]:
         text = content.decode("utf-8-sig")
     make_story(data, source=called, cast=StoryCast())
     return (tomlkit.dumps(data) if suffix == "json" else text), [], []
-
-
-def example() -> str:
-    """The story that a new library begins with."""
-    place = resources.files("identitystory") / "data" / "lighthouse.toml"
-    return place.read_text(encoding="utf-8")

@@ -33,10 +33,19 @@ class Cost(TypedDict):
     seconds: float | None
 
 
+class Scores(TypedDict):
+    """What was measured of a picture, see docs/studio_api.md; null is not measured."""
+
+    same_person: float | None
+    words: float | None
+    faces: int | None
+
+
 class Frame(TypedDict):
-    """A scene and its picture."""
+    """A scene and its picture; ``written`` is its table in the story's text, as it stands there."""
 
     index: int
+    written: dict[str, Any]
     text: str
     prompt: str
     caption: str
@@ -55,7 +64,7 @@ class Frame(TypedDict):
     template: bool
     takes: int
     absent: list[str]
-    scores: dict[str, float] | None
+    scores: Scores | None
 
 
 class Person(TypedDict):
@@ -74,11 +83,12 @@ class Person(TypedDict):
 
 
 class Story(TypedDict):
-    """A story as it stands."""
+    """A story as it stands; ``written`` are its own keys, without characters and scenes."""
 
     id: str
     title: str
     text: str
+    written: dict[str, Any]
     revision: str
     problem: Problem | None
     advice: list[str]
@@ -126,6 +136,7 @@ class Take(TypedDict):
     chosen: bool
     words: str
     same_words: bool
+    scores: Scores | None
 
 
 class Takes(TypedDict):

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ from ..runs.events import (
     StepDone,
 )
 from ..runs.inside import lock_file
+from ..runs.opening import open_model
+from ..runs.request import in_precision
 from ..runs.service import Service, one_model
 from .library import Entry, Library, NothingError, Settings
 from .preview import shown
 from .queue import Job, Queue
+from .scoring import measure
 
 PAUSE = 0.1  # seconds between looks at an empty queue, or at a folder that is being written
 TOLD = 0.1  # seconds between two lines of how far a job is
@@ -79,8 +83,23 @@ class Worker:
             state = "cancelled"
         except Exception as error:
             state, message = "failed", said_of(error, self.library)
-        self.queue.finish(job.id, state, message, calls, time.monotonic() - began)
+        taken = time.monotonic() - began
+        self._score(job)
+        self.queue.finish(job.id, state, message, calls, taken)
         return True
+
+    def _score(self, job: Job) -> None:
+        """Measures what was painted; a picture without scores is as good as one that has them."""
+        try:
+            request = job_entry(self.library, job).request(self.device)
+            model = self.service.describe(request.painted_with, request.device, request.dtype)
+            model = in_precision(model, request.dtype, request.preset)
+            opened = partial(
+                open_model, self.service.load, request.painted_with, request.preset, model
+            )
+            measure(request.out, model, opened)
+        except Exception as error:
+            said_of(error, self.library)
 
     def _paint(self, job: Job) -> tuple[int, float]:
         """Every run of a job; its network calls, and when the first began."""
