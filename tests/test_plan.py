@@ -103,11 +103,10 @@ def test_a_search_costs_two_calls_a_step_of_each_portrait(request_):
 def test_a_run_costs_its_searches_and_its_frames(request_):
     one = made(request_)
     search, frame, face = 2 * 4 * 20, 2 * 10, 2 * 8
-    mara, tom = one.identities.values()
-    assert calls(request_, one, [mara, tom]) == 2 * search
-    assert calls(request_, one, one.frames) == 3 * frame + 3 * face
-    assert calls(request_, one, [tom, one.frames[1]]) == search + frame + 2 * face
-    assert calls(request_, one, []) == 0
+    assert calls(request_, one, ["Mara", "Tom"], []) == 2 * search
+    assert calls(request_, one, [], [0, 1, 2]) == 3 * frame + 3 * face
+    assert calls(request_, one, ["Tom"], [1]) == search + frame + 2 * face
+    assert calls(request_, one, [], []) == 0
 
 
 @pytest.mark.parametrize(
@@ -256,6 +255,16 @@ def test_files_tell_who_what_and_by_what(request_):
         "scene": plain(STORY.scenes[0]),
         "characters": [mara | {"identity": identity.key}],
     }
+
+
+def test_a_picture_of_nobody_depends_on_no_setting_of_faces(request_):
+    """Its words and how it is guided are all: `make_template` alone paints it."""
+    changes = {"start": 7, "k_max": 9.0, "guidance_identity": 2.0, "identity_words": "scene"}
+    for name, value in (changes | {"guidance_template": 2.0, "negative": "hats"}).items():
+        preset = replace(PRESET, injection=replace(PRESET.injection, **{name: value}))
+        before, after = made(request_), made(replace(request_, preset=preset))
+        same = [a.key == b.key for a, b in zip(before.frames, after.frames, strict=True)]
+        assert same == [False, False, name in changes]
 
 
 def test_a_scenes_size_is_in_the_key_of_its_frame_and_template(request_):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +11,7 @@ from ..errors import ConfigError, IdentityStoryError, StoryError
 from ..settings import Overrides
 from .commands import Argument
 from .options import Folder, Inline, MakeService, Model, Output, Run, Shard, failure, tell
+from .planning import show_plan
 from .typed import read_scenes, read_seed
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 StoryFile = Annotated[str, Argument("STORY")]
 Seed = Annotated[str, "N"]
 Size = Annotated[str, "WxH"]
+How = Callable[..., int]  # what is done with a request: `show_run`, `show_plan`
 Aspect = Annotated[str, "W:H"]
 
 
@@ -41,6 +43,7 @@ def generate(
     marks: bool | None = None,
     unknown: Literal["warn", "refuse", "replace"] | None = None,
     shard: Shard = None,
+    plan: bool = False,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -85,11 +88,14 @@ def generate(
         shard: of several stories, paint only every Nth from the Ith on, as one of N commands that are
             given the same stories and --out; auto takes both from Slurm's, Kubernetes' or SkyPilot's
             variables
+        plan: paint nothing; show what would be painted and why (words, cast, style, seed, setting, checkpoint), what is
+            kept, and what it would take in network calls and time
     """
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
     more |= {"marks": marks, "enlarge": int(enlarge or 1), "unknown": unknown}
-    return _make(stories, inline, out, model, overrides, output, service, shard, **more)
+    how = show_plan if plan else show_run
+    return _make(stories, inline, out, model, overrides, output, service, shard, how, **more)
 
 
 def discover(
@@ -161,6 +167,7 @@ def _make(
     output: Output,
     service: MakeService,
     share: str | None = None,
+    how: How | None = None,
     **more: Any,
 ) -> int:
     """Makes one story, or several one after the other, or a share of them."""
@@ -169,12 +176,13 @@ def _make(
     from ..runs.shards import Shard as Share
     from ..runs.shards import shard
 
+    how = how or show_run
     mine = Share() if share is None else shard(share)
     if len(stories) < 2:
         if share is not None:
             raise ConfigError(f"--shard {share} is a share of several stories; give more than one")
         request = _request(stories[0] if stories else None, inline, out, model, overrides, **more)
-        return show_run(request, output, service())
+        return how(request, output, service())
     if out is not None and RunFolder(out).record.is_file():
         raise ConfigError(f"{out} is a run; --out of several stories is a folder for their folders")
     made = one_model(service())
@@ -196,7 +204,7 @@ def _make(
     work = mine.of(list(zip(stories, requests, strict=True)))
     for story, request in work:
         try:
-            show_run(request, output, made)
+            how(request, output, made)
         except BrokenPipeError:
             raise
         except Exception as error:

@@ -97,10 +97,10 @@ def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
         facts = in_precision(model, run.dtype, run.preset)
         made = make_plan(run, facts, read_record(folder) if run.out.is_dir() else None)
         done = finished_parts(folder, made, scan(folder))
-        asked = [made.identities[name] for name in made.cast]
-        asked += [made.frames[index] for index in made.wanted]
-        to_do = [part for part in asked if part.name not in done]
-        costs.append(plan.calls(run, made, to_do))
+        faces = [name for name in made.cast if made.identities[name].name not in done]
+        frames = [n for n in made.wanted if made.frames[n].name not in done]
+        costs.append(plan.calls(run, made, faces, frames))
+        to_do = [*(made.identities[name] for name in faces), *(made.frames[n] for n in frames)]
         for file, cost in shared_files(run.cache, [part.pieces for part in to_do]).items():
             if file in known or is_there(file):
                 costs[-1] -= cost

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from ..config import Preset
+from ..config import InjectionConfig, Preset
 from ..cost import frame_evaluations
 from ..errors import StoryError
 from ..pipeline import find_template, first_latents, inject_together
@@ -65,7 +65,8 @@ class IdentityStory(Method):
             "cast": [[c.description, c.noun, sources.identities[c.name]] for c in cast],
             "seed": sources.seeds[index],
             **{k: v for k in ("shape", "negative") if (v := getattr(scene, k))},
-            **{k: settings[k] for k in ("injection", "attempts", "batch") if k in settings},
+            "injection": settings["injection"] if cast else _without_people(self.preset.injection),
+            **{k: settings[k] for k in ("attempts", "batch") if k in settings},
             **self._posed(sources, index, self.preset.control.identity),
         }
 
@@ -223,3 +224,9 @@ class IdentityStory(Method):
             )
             work.templates.write(n, found)
         return found
+
+
+def _without_people(config: InjectionConfig) -> dict[str, Any]:
+    """The settings that a picture of nobody depends on, the others at their defaults."""
+    names = ("guidance_template", "negative", "guidance_interval")
+    return to_dict(InjectionConfig(**{name: getattr(config, name) for name in names}))

@@ -19,8 +19,8 @@ from ..protocols import Backend, ModelFacts
 from ..sampling import watched
 from ..types import Frame, Identity, Template
 from ..wording import crowd, phrases
-from . import files, inside, people, plan, sheets
-from .cache import CachedTemplates, is_there, shared_files
+from . import files, inside, people, sheets
+from .cache import CachedTemplates, shared_files
 from .checks import warnings
 from .events import (
     Emit,
@@ -40,6 +40,7 @@ from .events import (
 from .files import FolderNotes
 from .folder import RunFolder, read_identity
 from .opening import Load, open_model
+from .outlook import calls_left
 from .plan import Part, Plan
 from .portraits import batches, known, search, write_cast
 from .request import RunRequest
@@ -82,12 +83,14 @@ class Run:
         frames = [(index, made.frames[index]) for index in made.wanted]
         done = set(self.state)
         asked = [p for _, p in identities] + [p for _, p in frames]
-        to_do = [p for p in asked if p.name not in done]
         # A frame that is there needs no identity, but its identity is a part of the run.
-        self.total = plan.calls(self.request, made, to_do) - self._there(to_do)
+        faces = [name for name, part in identities if part.name not in done]
+        left = [index for index, part in frames if part.name not in done]
+        self.total = calls_left(self.request, made, faces, left)
         self._save_record()  # the first file of all: it is what makes the folder a run
         root = self.folder.root
-        every, missing = tuple(p.name for p in asked), tuple(p.name for p in to_do)
+        every = tuple(p.name for p in asked)
+        missing = tuple(name for name in every if name not in done)
         seed = made.seed if self.request.seed is None else self.request.seed
         self.emit(Started(story.title, root, every, missing, self.total, seed))
         for line in warnings(self.request, made, self.model, self.folder):
@@ -102,7 +105,6 @@ class Run:
             else:
                 self._discover(name, part)
             found[name] = read_identity(self.folder.identity(name), root)
-        left = [index for index, part in frames if part.name not in done]
         for _, part in frames:
             if part.name in done:
                 self.emit(PartKept(part.name))
@@ -128,18 +130,6 @@ class Run:
         if not isinstance(event, StepDone):
             files.append_line(self.folder.events, log_line(event, self.places), self.folder.root)
         self.emit_outside(event)
-
-    def _there(self, to_do: list[Part]) -> int:
-        """Network calls of unfinished parts that stored portraits and templates save."""
-        names = {part.name for part in to_do}
-        templates = [part.pieces for part in self.plan.frames if part.name in names]
-        shared = shared_files(self.request.cache, templates)
-        saved = sum(calls for file, calls in shared.items() if is_there(file))
-        for name, part in self.plan.identities.items():
-            if part.name in names:
-                made = batches(self.request, self.folder, name, part)
-                saved += sum(batch.calls for batch in made if batch.there)
-        return saved
 
     def _discover(self, name: str, part: Part) -> None:
         """The portraits that are not there yet, then the identity."""

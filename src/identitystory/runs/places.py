@@ -54,6 +54,14 @@ def _told(texts: Iterable[str]) -> list[tuple[str, int]]:
     return names
 
 
+def recorded_places(record: Mapping[str, Any] | None) -> dict[Place, int]:
+    """Where the scene at each place stood in the run that ``record`` tells of, from 0."""
+    if record is None:
+        return {}
+    places = record.get("places", range(len(record["story"]["scenes"])))
+    return {place: n for n, place in enumerate(places)}
+
+
 def by_place(recorded: Mapping[str, Any], kind: Callable[[Any], _T]) -> dict[Place, _T]:
     """What run.json holds by place, whose keys are all text there; an id never is a number."""
     return {int(k) if k.isdigit() else k: kind(v) for k, v in recorded.items()}

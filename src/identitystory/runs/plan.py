@@ -6,7 +6,7 @@ is kept, anything else is made: resuming, re-rolling one frame and longer storie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -113,11 +113,20 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     frames = _frames(request, painter, Sources(story, model, seeds, keys), seed)
     kept, placed = chosen | dict(request.locked), zip(frames, places, strict=True)
     frames = [replace(part, key=kept.get(place, part.key)) for part, place in placed]
-    wanted = tuple(sorted(set(request.only))) or tuple(range(len(frames)))
-    needed = {name for index in wanted for name in story.scenes[index].cast}
-    cast = tuple(name for name in identities if not request.paint or name in needed)
-    wanted = wanted if request.paint else ()
-    return Plan(seed, frame_seeds, identities, frames, cast, wanted, painter, story, places, chosen)
+    every = tuple(range(len(frames))) if request.paint else ()
+    made = Plan(
+        seed, frame_seeds, identities, frames, (*identities,), every, painter, story, places, chosen
+    )
+    return of(made, request.only) if request.paint else made
+
+
+def of(made: Plan, only: Collection[int]) -> Plan:
+    """``made`` with nothing asked for but the frames of ``only`` (all, if empty), and who is in them."""
+    wanted = tuple(sorted(set(only))) or tuple(range(len(made.frames)))
+    needed = {name for index in wanted for name in made.story.scenes[index].cast}
+    return replace(
+        made, cast=tuple(name for name in made.identities if name in needed), wanted=wanted
+    )
 
 
 def _check(request: RunRequest, model: ModelFacts) -> None:
@@ -254,12 +263,9 @@ def _piece(
     return f"{folder}/{part_key(common | _later(preset) | dict(inputs))}"
 
 
-def calls(request: RunRequest, made: Plan, to_do: Collection[Part]) -> int:
-    """Network calls of the parts ``to_do``, made from nothing, everybody found at once."""
-    names = {part.name for part in to_do}
-    frames = [n for n, part in enumerate(made.frames) if part.name in names]
-    faces = [part for part in made.identities.values() if part.name in names]
-    searched = sum(sum(part.pieces.values()) for part in faces)
+def calls(request: RunRequest, made: Plan, faces: Iterable[str], frames: Sequence[int]) -> int:
+    """Network calls of these characters' faces and of the frames, made from nothing, everybody found at once."""
+    searched = sum(sum(made.identities[name].pieces.values()) for name in faces)
     if not frames:
         return searched
     return searched + made.method.calls(request.story, frames, request.preset.num_steps)

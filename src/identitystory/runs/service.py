@@ -14,8 +14,8 @@ import torch
 from ..models.describe import describe_model
 from ..protocols import Backend, ModelFacts
 from . import folder as runfolder
-from . import plan, takes
-from .checks import check_faces, check_prompts, check_safe, other_weights
+from . import plan, takes, timing
+from .checks import check_faces, check_prompts, check_safe, other_weights, warnings
 from .enlarge import enlarge, wanted_enlarger
 from .events import (
     Emit,
@@ -25,9 +25,11 @@ from .events import (
 from .files import canonical
 from .folder import RunFolder
 from .opening import Load
+from .outlook import Outlook, last_facts, outlook
 from .painter import Run
 from .plan import Plan
 from .request import RunRequest, in_precision
+from .told import finished_parts, model_told
 
 Describe = Callable[[str, str, str], ModelFacts]
 
@@ -57,20 +59,13 @@ class Service:
         return stream(lambda emit: self._work(request, emit))
 
     def _work(self, request: RunRequest, emit: Emit) -> None:
-        asked = request
         enlarger = wanted_enlarger(request)  # what is not there is said before the painting
         model, record, made = self._planned(request)  # a mistake leaves no folder behind
         with runfolder.opened(request.out) as folder, torch.no_grad():
             found = takes.scan(folder)
             now = runfolder.read_record(folder)
-            chosen = now.get("chosen", {}) if now else {}
-            if now and (still := takes.there(folder, chosen, found)) != chosen:
-                now["chosen"] = still
-            if (locked := takes.there(folder, request.locked, found)) != request.locked:
-                request = replace(request, locked=locked)
-            if now != record or request is not asked:
-                made = plan.make_plan(request, model, now)
-            request = replace(request, notes=(*request.notes, *other_weights(request, model, now)))
+            made = made if now == record else plan.make_plan(request, model, now)
+            request, now, made = _still(request, model, now, made, found)
             keys = [part.key for part in made.frames]
             frames = takes.settle(folder, found, keys, request.max_takes)
             run = Run(self.load, request, model, made, folder, frames, emit, now)
@@ -87,6 +82,28 @@ class Service:
         self._planned(request)
         wanted_enlarger(request)
 
+    def outlook(self, request: RunRequest) -> Outlook:
+        """What `run` would paint and keep now, why, and what it would take; nothing is written.
+
+        Raises:
+            IdentityStoryError: as `check`.
+        """
+        wanted_enlarger(request)
+        model, record, made = self._planned(request)
+        folder = RunFolder(request.out)
+        found = takes.scan(folder)
+        request, record, made = _still(request, model, record, made, found)
+        keys = [part.key for part in made.frames]
+        _, _, frames = takes.settled(folder, found, keys)
+        done = finished_parts(folder, made, frames)
+        told = outlook(request, made, done, last_facts(folder, made, record))
+        rate = timing.seconds_a_call(request.out, model_told(model)) if told.calls else None
+        return replace(
+            told,
+            seconds=None if rate is None else round(rate * told.calls, 1),
+            warnings=tuple(warnings(request, made, model, folder)),
+        )
+
     def _planned(self, request: RunRequest) -> tuple[ModelFacts, dict[str, Any] | None, Plan]:
         """What the model is, run.json, and the plan, all checked; nothing is written."""
         check_safe(request)
@@ -97,6 +114,27 @@ class Service:
         check_faces(request, made)
         check_prompts(request, made, model)
         return model, record, made
+
+
+def _still(
+    request: RunRequest,
+    model: ModelFacts,
+    record: dict[str, Any] | None,
+    made: Plan,
+    found: takes.Found,
+) -> tuple[RunRequest, dict[str, Any] | None, Plan]:
+    """The three without chosen and locked pictures that are not there; ``found`` is a scan."""
+    folder, asked = RunFolder(request.out), request
+    chosen = record.get("chosen", {}) if record else {}
+    still = takes.there(folder, chosen, found)
+    if record and still != chosen:
+        record = record | {"chosen": still}
+    if (locked := takes.there(folder, request.locked, found)) != request.locked:
+        request = replace(request, locked=locked)
+    if still != chosen or request is not asked:
+        made = plan.make_plan(request, model, record)
+    weights = other_weights(request, model, record)
+    return replace(request, notes=(*request.notes, *weights)), record, made
 
 
 class Kept:

@@ -71,13 +71,10 @@ def settle(folder: RunFolder, found: Found, keys: Sequence[str], most: int) -> d
     Raises:
         RunError: there would be more takes than before, and more than ``most``. Nothing was moved.
     """
-    asked = {folder.frame(n, kind): key for n, key in enumerate(keys) for kind in KINDS}
-    leaving = {file: key for file, key in found.items() if asked.get(file) != key}
-    now = {file: key for file, key in found.items() if file not in leaving}
+    leaving, back, now = settled(folder, found, keys)
     kept = {file.stem for file in folder.takes.glob("*.png") if not _kind(file)}
-    left = {_take(folder, key).stem for file, key in leaving.items() if not _kind(file)}
-    back = {_take(folder, key).stem for file, key in asked.items() if file not in now}
-    after = len((kept | left) - back)
+    left = {take_file(folder, key).stem for file, key in leaving.items() if not _kind(file)}
+    after = len((kept | left) - {take.stem for take in back})
     if after > max(most, len(kept)):
         raise RunError(
             f"{folder.root} would keep {after:,} earlier pictures, and at most {most:,} are kept: "
@@ -85,13 +82,35 @@ def settle(folder: RunFolder, found: Found, keys: Sequence[str], most: int) -> d
             f"{size(folder) / 2**20:.1f} MiB; or give a larger --max-takes"
         )
     for file, key in leaving.items():
-        move(file, _take(folder, key, _kind(file)), folder.root)
-    for place, key in asked.items() if folder.takes.is_dir() else ():
-        take = _take(folder, key, _kind(place))
-        if place not in now and take.is_file() and not place.is_file():
-            move(take, place, folder.root)
-            now |= {place: told} if (told := _key(folder, place)) else {}
+        move(file, take_file(folder, key, _kind(file)), folder.root)
+    for take, place in back.items():
+        move(take, place, folder.root)
     return now
+
+
+def settled(
+    folder: RunFolder, found: Found, keys: Sequence[str]
+) -> tuple[dict[Path, str], dict[Path, Path], dict[Path, str]]:
+    """What `settle` would do; nothing is moved.
+
+    Returns:
+        The files of frames/ that become takes, with their keys; the takes that come back, with their
+        places; and the files that lie in frames/ then, with their keys.
+    """
+    asked = {folder.frame(n, kind): key for n, key in enumerate(keys) for kind in KINDS}
+    leaving = {file: key for file, key in found.items() if asked.get(file) != key}
+    now = {file: key for file, key in found.items() if file not in leaving}
+    there = dict.fromkeys(folder.takes.glob("*.png"), "")
+    there |= {take_file(folder, key, _kind(file)): key for file, key in leaving.items()}
+    back: dict[Path, Path] = {}
+    for place, key in asked.items() if there else ():
+        take = take_file(folder, key, _kind(place))
+        free = place not in now and (place in leaving or not place.is_file())
+        if free and take in there:
+            told = there.pop(take) or _key(folder, take)
+            back[take] = place
+            now |= {place: told} if told else {}
+    return leaving, back, now
 
 
 def there(folder: RunFolder, kept: Mapping[_P, str], found: Found) -> dict[_P, str]:
@@ -103,7 +122,7 @@ def there(folder: RunFolder, kept: Mapping[_P, str], found: Found) -> dict[_P, s
     return {
         place: key
         for place, key in kept.items()
-        if key in frames or _key(folder, _take(folder, key)) == key
+        if key in frames or _key(folder, take_file(folder, key)) == key
     }
 
 
@@ -166,7 +185,7 @@ def lock(root: Path, index: int, locked: bool = True, key: str = "") -> None:
         place = str(record.get("places", range(len(scenes)))[index])
         kept = {k: v for k, v in record["request"].get("locked", {}).items() if k != place}
         if locked:
-            key = _key(folder, _take(folder, key) if key else folder.frame(index))
+            key = _key(folder, take_file(folder, key) if key else folder.frame(index))
             if not key:
                 raise RunError(f"scene {index + 1} has no finished picture to lock; paint it first")
             kept[place] = key
@@ -210,7 +229,7 @@ def prune(root: Path, keep: int = 0) -> tuple[int, int]:
             for kind in reversed(
                 KINDS
             ):  # the picture itself last: without it nobody knows the rest
-                remove(_take(folder, take.key, kind), folder.root)
+                remove(take_file(folder, take.key, kind), folder.root)
         return len(gone), before - size(folder)
 
 
@@ -253,5 +272,6 @@ def _key(folder: RunFolder, file: Path) -> str:
     return str((read_png_facts(file, folder.root) or {}).get("key", ""))
 
 
-def _take(folder: RunFolder, key: str, kind: str = "") -> Path:
+def take_file(folder: RunFolder, key: str, kind: str = "") -> Path:
+    """Where the take of that key lies, there or not."""
     return folder.takes / f"{key[:16]}{kind}.png"

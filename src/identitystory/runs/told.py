@@ -37,11 +37,7 @@ def make_record(
         },
         "story": story_to_dict(request.story, request.out),
         "configuration": to_dict(request.preset),
-        "model": {
-            "fingerprint": model.fingerprint,
-            "device": model.device,
-            "dtype": model.dtype,
-        },
+        "model": model_told(model),
         "versions": versions(),
         "seed": made.seed,
         "frame_seeds": {str(k): v for k, v in made.frame_seeds.items()},
@@ -52,6 +48,11 @@ def make_record(
             for p in parts
         },
     }
+
+
+def model_told(model: ModelFacts) -> dict[str, str]:
+    """What run.json tells of the model."""
+    return {"fingerprint": model.fingerprint, "device": model.device, "dtype": model.dtype}
 
 
 def finished_parts(

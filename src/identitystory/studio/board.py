@@ -18,8 +18,10 @@ from ..errors import IdentityStoryError, one_line
 from ..runs import folder as runfolder
 from ..runs import plan
 from ..runs.folder import RunFolder, frame_part
-from ..runs.places import Place
+from ..runs.outlook import calls_left, outlook
+from ..runs.places import Place, recorded_places
 from ..runs.plan import Part, Plan
+from ..runs.reasons import Facts, why
 from ..runs.request import RunRequest, in_precision, recorded
 from ..runs.service import Service
 from ..story.advice import advice
@@ -27,7 +29,6 @@ from ..types import Character, Scene, Story
 from . import pictures, scoring
 from .library import Entry
 from .queue import Job, Queue
-from .reasons import why
 from .texts import problem_of
 
 Told = dict[str, Any]
@@ -138,20 +139,13 @@ class Board:
         """Of the picture that is shown: the right one, or the one that the scene had last."""
         if part and (part.key, "") in self.index:
             return part.key
-        old = n if part is None else self.recorded_index(place)
+        old = n if part is None else recorded_places(self.record).get(place)
         parts = self.record["parts"] if self.record else {}
         key = str(parts.get(frame_part(old), {}).get("key", "")) if old is not None else ""
         if (key, "") in self.index:
             return key
         takes = self._takes(self.story.scenes[n]) if self.story else []
         return takes[-1].key if takes else None
-
-    def recorded_index(self, place: Place) -> int | None:
-        """Where the scene at ``place`` stood in the last run, from 0; None if it was not there."""
-        if self.record is None:
-            return None
-        places = list(self.record.get("places", range(len(self.record["story"]["scenes"]))))
-        return places.index(place) if place in places else None
 
     def _state(
         self,
@@ -263,26 +257,57 @@ class Board:
 
     def cost(self, only: Sequence[int] = ()) -> Told:
         """COST of painting those of ``only`` (all, if empty) that are not there."""
-        frames = self.made.frames if self.made else []
-        wanted = sorted(set(only)) or range(len(frames))
-        there = lambda key: (key, "") in self.index and (key, ".masks") in self.index
-        return self.cost_of([n for n in wanted if not there(frames[n].key)])
+        if self.made is None or self.request is None:
+            return self._cost({}, [], 0)
+        made = plan.of(self.made, only)
+        told = outlook(self.request, made, self._done, self._before)
+        why = {
+            fate.part: "; ".join(r.words for r in fate.why) for fate in told.parts if fate.paints
+        }
+        frames = {n: why[part.name] for n in made.wanted if (part := made.frames[n]).name in why}
+        faces = [name for name in made.cast if made.identities[name].name in why]
+        return self._cost(frames, faces, told.calls)
 
-    def cost_of(self, frames: Sequence[int], seeds: int = 1) -> Told:
+    def cost_of(self, frames: Sequence[int], seeds: int) -> Told:
         """COST of painting each of ``frames`` with so many new seeds, and looking for their faces."""
-        calls, faces, made = 0, [], self.made
-        if made is not None and self.request is not None:
-            needed = {name for n in frames for name in made.story.scenes[n].cast}
-            faces = [
-                name
-                for name, part in made.identities.items()
-                if name in needed and (part.key, ".portraits") not in self.index
-            ]
-            calls = plan.calls(self.request, made, [made.identities[name] for name in faces])
-            calls += seeds * plan.calls(self.request, made, [made.frames[n] for n in frames])
+        if self.made is None or self.request is None:
+            return self._cost({}, [], 0)
+        made = plan.of(self.made, frames)
+        faces = [name for name in made.cast if made.identities[name].name not in self._done]
+        calls = calls_left(self.request, made, faces, [])
+        calls += seeds * plan.calls(self.request, made, [], made.wanted)
+        return self._cost(dict.fromkeys(made.wanted, "its seed is another"), faces, calls)
+
+    def _cost(self, frames: Mapping[int, str], faces: Sequence[str], calls: int) -> Told:
         rate = self.queue.seconds_a_call()
-        seconds = None if rate is None else round(rate * calls, 1)
-        return {"frames": list(frames), "characters": faces, "calls": calls, "seconds": seconds}
+        return {
+            "frames": list(frames),
+            "why": list(frames.values()),
+            "characters": list(faces),
+            "calls": calls,
+            "seconds": None if rate is None else round(rate * calls, 1),
+        }
+
+    @cached_property
+    def _done(self) -> set[str]:
+        """Names of the parts whose files are there."""
+        made = self.made
+        if made is None:
+            return set()
+        kinds = ("", ".masks", *[".template"] * made.method.has_templates)
+        frames = [p for p in made.frames if all((p.key, kind) in self.index for kind in kinds)]
+        faces = [p for p in made.identities.values() if (p.key, ".portraits") in self.index]
+        return {part.name for part in [*frames, *faces]}
+
+    def _before(self, own: str | int) -> Facts | None:
+        """What the picture tells of itself that a character or a scene had last."""
+        if isinstance(own, str):
+            sheet = pictures.picture(RunFolder(self.entry.run).contact_sheet(own), self.entry.run)
+            return sheet.facts if sheet else None
+        made = self.made
+        key = self._key(own, made.frames[own], made.places[own]) if made else None
+        shown = pictures.picture(self.index[key, ""], self.entry.run) if key else None
+        return shown.facts if shown else None
 
 
 def planned(service: Service, request: RunRequest, record: Mapping[str, Any] | None) -> Plan:

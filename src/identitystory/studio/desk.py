@@ -14,6 +14,7 @@ from ..errors import ConfigError, ModelError, RunError
 from ..protocols import Backend
 from ..runs import takes as kept
 from ..runs.folder import RunFolder, frame_part
+from ..runs.places import recorded_places
 from ..runs.request import recorded
 from ..runs.service import Service
 from . import example, pictures
@@ -212,7 +213,7 @@ class Desk:
         """The story, and where its scene ``index`` stood in the last run."""
         entry = self.seen(id_, revision)
         board = self.right(entry, [index])
-        old = board.recorded_index(board.made.places[index]) if board.made else None
+        old = recorded_places(board.record).get(board.made.places[index]) if board.made else None
         if old is None:
             raise RunError(f"scene {index + 1} has no finished picture; paint it first")
         return entry, old

@@ -28,6 +28,7 @@ class Cost(TypedDict):
     """What would be painted."""
 
     frames: list[int]
+    why: list[str]
     characters: list[str]
     calls: int
     seconds: float | None
