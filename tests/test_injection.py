@@ -59,6 +59,14 @@ def test_the_template_keeps_every_latent_of_plain_sampling():
     assert (got.seed, got.missing, len(got.latents)) == (5, (), T + 1)
 
 
+def test_of_all_latents_the_clean_one_alone_is_decoded(monkeypatch):
+    G, decoded = FakeGenerator(), []
+    decode = G.decode
+    monkeypatch.setattr(G, "decode", lambda z: decoded.append(len(z)) or decode(z))
+    make_template(G, FakeSegmenter({}), Prompt("a pier"), [], [])
+    assert decoded == [1]
+
+
 def test_masks_come_in_cast_order_clean_and_the_missing_are_named():
     cast = ("Tom", "Mara", "Ann")
     boxes = {"t": (8, 8, 60, 40), "m": (16, 20, 40, 50)}

@@ -149,6 +149,13 @@ def test_cleaning_drops_crumbs_and_overlaps_and_is_done_once():
     assert torch.equal(clean(M), M)
 
 
+def test_overlaps_go_by_the_areas_that_are_given_and_not_by_those_of_the_masks():
+    large, small = box(0, 0, 20, 20), box(10, 10, 24, 24)
+    M = clean(torch.stack([large, small]), areas=torch.tensor([1, 2]))
+    assert torch.equal(M[0], large)
+    assert torch.equal(M[1], largest_component(small & ~large))
+
+
 def test_a_margin_widens_without_making_masks_overlap():
     M = torch.stack([box(4, 4, 12, 12), box(4, 14, 20, 24)])
     wide = clean(M, margin=2)

@@ -127,6 +127,17 @@ def test_portraits_that_are_there_are_not_painted_again():
     assert torch.equal(again[0].embedding, whole[0].embedding)
 
 
+def test_portraits_behind_the_end_of_a_search_are_not_shown():
+    """A search that asked for more may have left them, before ``settle`` was asked for."""
+    config = DiscoveryConfig(num_portraits=64, rank=2)
+    ready = []
+    find_identity(FakeIdentityGenerator(), MARA, config, batch=16, ready=ready)
+    config = dataclasses.replace(config, settle=1.99)
+    _, images, E = find_identity(FakeIdentityGenerator(), MARA, config, batch=16, ready=ready)
+    assert len(ready) == 4
+    assert len(images) == len(E) == 32
+
+
 # --- frames ------------------------------------------------------------------------------------
 
 
@@ -150,6 +161,15 @@ def test_the_whole_scene_is_said_again_only_of_somebody_alone(story):
     assert identity_prompt(story, together, MARA, words) == described
     plain = dataclasses.replace(story, style="")
     assert identity_prompt(plain, together, TOM, words) == TOM.description
+
+
+def test_a_description_without_its_noun_is_said_whole_by_the_release(story):
+    words = dataclasses.replace(PRESET.injection, identity_words="release")
+    together = dataclasses.replace(story.scenes[1], text="{Mara} and {Tom}, on a pier")
+    keeper = dataclasses.replace(TOM, noun="keeper")
+    other = dataclasses.replace(story, characters=(MARA, keeper))
+    assert f"and {TOM.description}, on" in template_prompt(other, together, words)
+    assert TOM.description[-5:] not in template_prompt(story, together, words)
 
 
 def test_the_words_of_the_release(story):

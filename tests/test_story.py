@@ -224,6 +224,13 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
             "story.toml: the story has an unknown key 'titel'. Did you mean 'title'?",
         ),
         ("title = true\n" + HEAD + SCENE, "story.toml: 'title' must be text, not true or false"),
+        ("title = {}\n" + HEAD + SCENE, "story.toml: 'title' must be text, not a table"),
+        ("title = []\n" + HEAD + SCENE, "story.toml: 'title' must be text, not a list"),
+        (
+            "zzzz = 1\n" + HEAD + SCENE,
+            "story.toml: the story has an unknown key 'zzzz'. There are: 'title', 'style', 'size', 'aspect', "
+            "'negative', 'locations', 'lora', 'character', 'scene'.",
+        ),
         (
             HEAD + '[scene]\nprompt = "x"\n',
             "story.toml: 'scene' must be a list of tables; write [[scene]], with two brackets",
@@ -451,3 +458,9 @@ def test_the_examples_are_stories():
 def test_the_published_schema_is_current():
     published = (ROOT / "docs" / "story.schema.json").read_text(encoding="utf-8")
     assert published == schema_text(), "run: python -m identitystory.cli.reference"
+
+
+def test_a_scene_stands_as_long_as_it_says_and_else_as_long_as_its_words_take(tmp_path):
+    file = tmp_path / "story.toml"
+    file.write_text(HEAD + SCENE + "seconds = 2.5\n" + SCENE)
+    assert [scene.seconds for scene in load_story(file).scenes] == [2.5, 0.0]

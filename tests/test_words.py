@@ -219,6 +219,8 @@ def test_a_location_is_words_that_scenes_name(tmp_path):
     )
     assert keys(story, tmp_path) == keys(in_words, tmp_path)
     assert more_scenes(story, [], ["{Tom} in {harbour}"]).scenes[0].prompt.endswith("by day")
+    inked = more_scenes(story, [], ["{Tom} in {harbour}"], style="ink").scenes[0].prompt
+    assert inked.startswith("ink, ")
 
 
 def test_a_run_remembers_all_that_a_story_says():

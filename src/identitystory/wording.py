@@ -46,7 +46,8 @@ def identity_prompt(
     what they do, wear and feel is in it. Where there are several it would speak of the others too.
     With ``release`` the style is left out for somebody alone, and joined by a blank for several.
     """
-    alone, words = max(crowd(story, scene)) == 1, worn(character, scene)
+    alone = len(scene.cast) == 1 and max(crowd(story, scene)) == 1
+    words = worn(character, scene)
     if config.identity_words == "scene" and alone:
         return scene.prompt
     if config.identity_words == "release":

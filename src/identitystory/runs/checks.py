@@ -164,7 +164,8 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
             missing = not any(word.casefold() in said for word in words)
             hint = "; no prompt says one of them: put it into the style" if said and missing else ""
             lines.append(f"{file} was taught with the words {quoted(words)}{hint}")
-    if long := [i for i, texts in prompts.items() if model.check_prompts(texts)]:
+    parted = model.check_prompts([text for texts in prompts.values() for text in texts]) or ()
+    if long := [i for i, texts in prompts.items() if not {*texts}.isdisjoint(parted)]:
         lines.append(
             f"prompts of {', '.join(f'scene {i + 1}' for i in long)} have more words than the model "
             "reads at once (77 tokens): it reads them in pieces, and the first weigh most"

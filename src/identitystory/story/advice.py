@@ -22,6 +22,7 @@ _LITTLE = {
     "Dutch": "het een van op met de en zijn naar",
     "Polish": "z na w i si\u0119 jest oraz przy nad",
 }
+_LISTED = {language: frozenset(words.split()) for language, words in _LITTLE.items()}
 # What means something to other programs, and why it does not here.
 _MARKS = {
     r"\([^()]*:\s*\d*\.?\d+\s*\)": " as a weight: leave the marks out",
@@ -95,18 +96,19 @@ def _some(shown: Iterable[str]) -> str:
 
 def in_another_script(word: str) -> bool:
     """Whether a letter of it is not a Latin one."""
-    return any(
+    return not word.isascii() and any(
         ch.isalpha() and not unicodedata.name(ch, "LATIN").startswith("LATIN") for ch in word
     )
 
 
 def language_of(text: str) -> str:
     """The language of other than English that it seems to be in, by its little words; empty if none."""
-    found = {language: len(_little(text, language)) for language in _LITTLE}
+    words = frozenset(text.lower().split())
+    found = {language: len(words & little) for language, little in _LISTED.items()}
     best = max(found, key=lambda language: found[language])  # English, if it has as many
     return best if found[best] > 1 and best != "English" else ""
 
 
 def _little(text: str, language: str) -> list[str]:
     """The words of ``text`` that are little ones of a language, each once."""
-    return [w for w in dict.fromkeys(text.lower().split()) if w in _LITTLE[language].split()]
+    return [w for w in dict.fromkeys(text.lower().split()) if w in _LISTED[language]]

@@ -14,7 +14,7 @@ import tomllib
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from ..errors import StoryError, quoted
@@ -54,6 +54,19 @@ def _lists() -> dict[str, list[str]]:
 
 
 @cache
+def _entries(name: str) -> list[tuple[str, frozenset[str], tuple[str, ...]]]:
+    """Each entry of a list, its words that stand as they are, and the beginnings of the others."""
+    return [
+        (
+            re.escape(entry).replace(r"\*", "[a-z]*").replace(r"\ ", " "),
+            frozenset(word for word in entry.split() if word[-1] != "*"),
+            tuple(word[:-1] for word in entry.split() if word[-1] == "*"),
+        )
+        for entry in _lists()[name]
+    ]
+
+
+@cache
 def _listed() -> frozenset[str]:
     """What makes a request sexual or somebody a child, without the stars."""
     return frozenset(e.removesuffix("*") for name in ("sexual", "minor") for e in _lists()[name])
@@ -71,7 +84,9 @@ class Reading:
 
     def __init__(self, text: str) -> None:
         """Without the innocent phrases, once and for all."""
-        self.text, self.words = text, sorted(set(text.split()))
+        words = set(text.split())
+        self.text, self.words = text, sorted(words)
+        self.stems = words | {w[:-k] for w in words for k in (1, 2) if w.endswith("es"[-k:])}
         if innocent := self._pattern("innocent"):
             self.text = innocent.sub(" ", text)
 
@@ -82,19 +97,17 @@ class Reading:
 
     def _pattern(self, name: str) -> re.Pattern[str] | None:
         """Those entries of a list whose words all occur, as whole words; a star is any ending."""
-        there = [e for e in _lists()[name] if all(map(self._has, e.split()))]
-        entries = [re.escape(e).replace(r"\*", "[a-z]*").replace(r"\ ", " ") for e in there]
+        entries = [
+            pattern
+            for pattern, words, beginnings in _entries(name)
+            if self.stems >= words and all(map(self._begins, beginnings))
+        ]
         return re.compile(rf"\b(?:{'|'.join(entries)})(?:s|es)?\b") if entries else None
 
-    def _has(self, word: str) -> bool:
-        stem = word.removesuffix("*")
-        ends = None if stem != word else (stem, f"{stem}s", f"{stem}es")
-        at = bisect_left(self.words, stem)
-        while at < len(self.words) and self.words[at].startswith(stem):
-            if ends is None or self.words[at] in ends:
-                return True
-            at += 1
-        return False
+    def _begins(self, beginning: str) -> bool:
+        """Whether a word begins so."""
+        at = bisect_left(self.words, beginning)
+        return at < len(self.words) and self.words[at].startswith(beginning)
 
 
 def readings(*texts: str) -> list[Reading]:
@@ -122,8 +135,13 @@ def readings(*texts: str) -> list[Reading]:
 def _drawn(match: re.Match[str]) -> str:
     """Letters that stand apart as words: all, without the first, and the listed words in them."""
     whole = match[0].replace(" ", "")
-    inner = sorted(word for word in _listed() if len(word) > 2 and word in whole)
-    return f" {' '.join([whole, whole[1:], *inner])} "
+    return f" {' '.join([whole, whole[1:], *_inside(whole)])} "
+
+
+@lru_cache(maxsize=64)
+def _inside(letters: str) -> list[str]:
+    """The listed words that stand anywhere in ``letters``."""
+    return sorted(word for word in _listed() if len(word) > 2 and word in letters)
 
 
 def _first(read: Iterable[Reading], *names: str) -> str:

@@ -26,6 +26,7 @@ about like who whose whom that which and or but wearing dressed named called kno
 carrying having aged a an the his her its their
 """
 _ENDS = frozenset(_BOUNDS.split())
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")  # no white space
 
 _PLACEHOLDER = re.compile(
     r"(?:\b(?P<article>an?|the)\s+)?\{(?P<name>[^{}]*)\}(?P<own>['\u2019]s\b)?", re.IGNORECASE
@@ -175,9 +176,8 @@ def _phrases(description: str) -> Iterator[list[str]]:
 
 def line(value: str, place: str) -> str:
     """``value`` tidied; a StoryError that names its ``place`` where it holds a control character."""
-    for ch in value:
-        if unicodedata.category(ch) in ("Cc", "Cs") and not ch.isspace():
-            raise StoryError(f"{place} holds the control character U+{ord(ch):04X}; remove it")
+    if found := _CONTROL.search(value):
+        raise StoryError(f"{place} holds the control character U+{ord(found[0]):04X}; remove it")
     return tidy(value)
 
 
