@@ -103,7 +103,7 @@ def test_a_family_is_picked_by_its_pipeline_and_a_broken_one_does_not_hide_it(in
         family_of("DotsPipeline")
     install("kit", {"families": "dots = kit_dots:DOTS"}, kit_dots=sound)
     assert family_of("DotsPipeline").name == "dots"
-    assert FAMILIES.names() == ("sdxl", "flux2-klein", "aaa", "dots")
+    assert FAMILIES.names() == ("sdxl", "flux2-klein", "z-image", "aaa", "dots")
 
 
 def test_our_own_names_ask_no_other_package(monkeypatch):

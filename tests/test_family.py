@@ -66,7 +66,7 @@ def test_a_card_that_names_what_is_not_there_is_refused(copy):
 
 def test_an_unknown_pipeline_is_named(copy):
     index = json.loads((copy / "model_index.json").read_text())
-    strange = ("FluxPipeline", "a FluxPipeline; SDXL and FLUX.2 klein are")
+    strange = ("FluxPipeline", "a FluxPipeline; SDXL, FLUX.2 klein and Z-Image are")
     for kind, told in (strange, ("", "a nameless pipeline")):
         (copy / "model_index.json").write_text(json.dumps(index | {"_class_name": kind}))
         with pytest.raises(ModelError, match=told):

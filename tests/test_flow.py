@@ -57,17 +57,17 @@ SDXL = {
     "steps_offset": 1,
     "timestep_spacing": "leading",
 }
-TEMPLATE = FRAME.replace("{}", "{{ messages[0]['content'] }}").replace("\n", "{{ '\\n' }}")
 
 
-def make_toy_klein(folder):
-    """FLUX.2 klein's folder with random weights, and a segmenter; returns its pipeline."""
+def toy_qwen3(frame):
+    """A tokenizer whose chat template is ``frame``, and Qwen3 with random weights."""
     letters = sorted(ByteLevel.alphabet())
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>"]
     vocab = {token: n for n, token in enumerate([*letters, *special])}
     tokenizer = Qwen2Tokenizer(vocab=vocab, merges=[], additional_special_tokens=special[1:3])
-    tokenizer.chat_template = TEMPLATE
-    text = Qwen3Config(
+    filled = frame.replace("{}", "{{ messages[0]['content'] }}")
+    tokenizer.chat_template = filled.replace("\n", "{{ '\\n' }}")
+    config = Qwen3Config(
         vocab_size=len(vocab),
         hidden_size=16,
         intermediate_size=32,
@@ -78,6 +78,12 @@ def make_toy_klein(folder):
         initializer_range=0.3,
         tie_word_embeddings=True,
     )
+    return tokenizer, Qwen3ForCausalLM(config).eval()
+
+
+def make_toy_klein(folder):
+    """FLUX.2 klein's folder with random weights, and a segmenter; returns its pipeline."""
+    tokenizer, text = toy_qwen3(FRAME)
     transformer = Flux2Transformer2DModel(
         in_channels=16,
         num_layers=1,
@@ -103,7 +109,7 @@ def make_toy_klein(folder):
     pipeline = Flux2KleinPipeline(
         FlowMatchEulerDiscreteScheduler(**kinds),
         vae.eval(),
-        Qwen3ForCausalLM(text).eval(),
+        text,
         tokenizer,
         transformer.eval(),
     )

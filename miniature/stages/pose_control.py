@@ -41,7 +41,7 @@ from .unet import (
 from .vae import CHANNELS
 
 NAME, BATCH, KIND = "pose_control", 48, "openpose"
-RANK, ZERO_RANK = 4, 8  # of matrices that the U-Net has too, and of the zero convolutions
+RANK, ZERO_RANK = 1, 8  # of matrices that the U-Net has too, and of the zero convolutions
 SEEN = (8, 8, 12, 16, 16)  # channels that see the picture; each layer halves it, 16 times in all
 WHOLE = "controlnet_cond_embedding"
 ZERO = ("controlnet_down_blocks", "controlnet_mid_block")

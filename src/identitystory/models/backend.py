@@ -76,8 +76,8 @@ def load_backend(
         controls: Any = {kind: opened(folder, general) for kind, folder in found.items()}
         general.controls = controls  # type: ignore[attr-defined]  # of a family that has such nets
     identity = checkpoint.identity.open(general)
-    check_averaged(checkpoint.identity.part, averaged)
     if averaged != "tokens":
+        check_averaged(checkpoint.identity.part, averaged)
         identity = identity.embedding(averaged)
     search = identity.with_steps(search_steps or num_steps)
     if distilled:

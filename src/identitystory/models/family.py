@@ -85,7 +85,7 @@ class IdentityPart:
             dot. Without any it is found by the name in a card alone.
         families: names of the families that it can paint on; any if empty.
         open: ``open(files, general)`` is G_id; ``files`` are in the order of ``places``.
-        embeddings: what its embeddings can be; with more than ``tokens`` it has ``embedding(kind)``,
+        embeddings: what its embeddings can be, none where it paints no faces; with more than ``tokens`` it has ``embedding(kind)``,
             which is G_id with embeddings of another kind.
     """
 
@@ -137,6 +137,7 @@ FAMILIES = Registry(
     {
         "sdxl": "identitystory.models.sdxl.family:SDXL",
         "flux2-klein": "identitystory.models.flow.family:KLEIN",
+        "z-image": "identitystory.models.flow.family:Z_IMAGE",
     },
     needs=("name", "title", "pipeline", "parts", "open", "max_steps", "size", "check_prompts"),
     error=ModelError,
@@ -148,6 +149,7 @@ IDENTITY_GENERATORS = Registry(
         "photomaker": "identitystory.models.sdxl.family:PHOTOMAKER",
         "plus-face": "identitystory.models.sdxl.family:PLUS_FACE",
         "references": "identitystory.models.flow.family:REFERENCES",
+        "words-alone": "identitystory.models.flow.family:WORDS_ALONE",
     },
     needs=("title", "places", "families", "open"),
     error=ModelError,
@@ -188,6 +190,11 @@ def family_of(pipeline: str) -> Family | None:
 
 def check_averaged(part: IdentityPart, averaged: str) -> None:
     """Nothing, if the embeddings of an identity generator can be ``averaged``; else a ConfigError."""
+    if not part.embeddings:
+        raise ConfigError(
+            f"the model has no identity generator ({part.title}), so that no face can be found or "
+            "painted with it; --method general paints by words alone"
+        )
     if averaged not in part.embeddings:
         raise ConfigError(
             f"discovery.averaged is {averaged}, and {part.title} has only "

@@ -88,7 +88,7 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
 
     Raises:
         ConfigError: a scene is asked for that the story does not have; a seed out of range; more
-            steps than the model has; no such method.
+            steps than the model has; no such method; faces of a model that paints none.
         ModelError: the method has weights of its own, or the search is distilled, and the model
             does not hold what they need.
     """
@@ -105,6 +105,8 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
         )
     faces = painter.needs_identities or not request.paint
     identities = {c.name: _identity(request, c, model, seed) for c in story.faced if faces}
+    if identities:
+        model.check_averaged(preset.discovery.averaged)
     seeds = tuple(
         frame_seeds.get(place, painter.seed(seed, place, per_frame=preset.seed_per_frame))
         for place in places
@@ -152,7 +154,6 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
             f"models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder, or "
             "--no-distilled"
         )
-    model.check_averaged(preset.discovery.averaged)
 
 
 def _identity(request: RunRequest, character: Character, model: ModelFacts, seed: int) -> Part:

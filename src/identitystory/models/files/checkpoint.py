@@ -275,10 +275,9 @@ def check_layout(folder: Path) -> Family:
 
 def strange_pipeline(where: Path | str, pipeline: str) -> ModelError:
     """The error for a checkpoint of no family that is known here."""
-    known = " and ".join(FAMILIES.get(name).title for name in FAMILIES.own)
-    verb = "are" if len(FAMILIES.own) > 1 else "is"
+    *others, last = (FAMILIES.get(name).title for name in FAMILIES.own)
     return ModelError(
-        f"{where} holds a {pipeline or 'nameless pipeline'}; {known} {verb} supported"
+        f"{where} holds a {pipeline or 'nameless pipeline'}; {', '.join(others)} and {last} are supported"
     )
 
 

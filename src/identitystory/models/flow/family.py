@@ -1,7 +1,8 @@
-"""FLUX.2 klein as a family, and its reference portraits. The networks are imported when opened."""
+"""FLUX.2 klein as a family with its reference portraits, and Z-Image. The networks are imported when opened."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,18 @@ def _open(folder: Path, **how: Any) -> ImageGenerator:
     from .load import load_klein
 
     return load_klein(folder, **how)
+
+
+def _open_z_image(folder: Path, **how: Any) -> ImageGenerator:
+    from .load import load_z_image
+
+    return load_z_image(folder, **how)
+
+
+def _open_words_alone(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
+    from .z_image import WordsAlone
+
+    return WordsAlone(general)
 
 
 def _open_references(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
@@ -49,6 +62,22 @@ KLEIN = Family(
     check_prompts=check_lengths,
     identity="references",
     suits=ENTRIES["flux2-klein-base"].suits,
+)
+Z_IMAGE = replace(
+    KLEIN,
+    name="z-image",
+    title="Z-Image",
+    pipeline="ZImagePipeline",
+    open=_open_z_image,
+    identity="words-alone",
+    suits=ENTRIES["z-image-base"].suits,
+)
+WORDS_ALONE = IdentityPart(
+    title="Words alone",
+    places=(),
+    families=("z-image",),
+    open=_open_words_alone,
+    embeddings=(),
 )
 REFERENCES = IdentityPart(
     title="Reference portraits",

@@ -18,7 +18,8 @@ from torch import Tensor
 from ...errors import ModelError
 from ...types import Prompt
 from ..sdxl.tokens import class_word
-from .klein import Conditioning, Klein
+from .generator import Conditioning
+from .klein import Klein
 
 
 class References(Klein):

@@ -6,7 +6,7 @@ z_sigma = (1 - sigma) x_0 + sigma eps, and the network predicts the velocity v =
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +79,11 @@ class FlowSampler:
 
 
 def flow_sampler(
-    name: str, schedule: Mapping[str, Any], num_steps: int, tokens: int
+    name: str,
+    schedule: Mapping[str, Any],
+    num_steps: int,
+    tokens: int,
+    shift: Callable[[int, int], float] | None = None,
 ) -> FlowSampler:
     """The sampler called ``name`` over the noise levels of a scheduler's configuration.
 
@@ -88,6 +92,7 @@ def flow_sampler(
         schedule: of a ``FlowMatchEulerDiscreteScheduler``.
         num_steps: t.
         tokens: of a picture's latents: larger pictures spend more steps near noise.
+        shift: by how much, by tokens and steps; None is FLUX.2's.
 
     Raises:
         ConfigError: the name or the number of steps does not exist.
@@ -104,12 +109,12 @@ def flow_sampler(
         raise ConfigError(f"num_steps is {num_steps}; the model takes 1 to {limit}")
     scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(dict(schedule))
     even = np.linspace(1.0, 1 / num_steps, num_steps)
-    scheduler.set_timesteps(sigmas=even, mu=time_shift(tokens, num_steps))
+    scheduler.set_timesteps(sigmas=even, mu=(shift or time_shift)(tokens, num_steps))
     return FlowSampler(name, scheduler.sigmas, tokens, dict(schedule))
 
 
 def time_shift(tokens: int, num_steps: int) -> float:
-    """mu of FLUX.2: a fit of its makers, straight in the tokens and, up to 4,300, in the steps.
+    """FLUX.2's mu: a fit of its makers, straight in the tokens and, up to 4,300, in the steps.
 
     Between the fits for 10 and for 200 steps.
     """

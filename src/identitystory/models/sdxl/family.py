@@ -76,7 +76,8 @@ def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator
 def _open_plus_face(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
     from .plus_face import load_plus_face
 
-    return load_plus_face(*files, general)
+    file, encoder = files
+    return load_plus_face(file, encoder, general)
 
 
 def _from_file(file: Path, header: Header, folder: Path, words: Path, prediction: str) -> None:
