@@ -238,7 +238,8 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
         (
             'scene = ["x"]\n' + HEAD,
             "story.toml: scene 1 must be a table with 'prompt', 'id', 'size', 'aspect', "
-            "'negative', 'wears', 'pose', 'caption', 'dialogue', 'shot', 'camera', 'notes', 'seconds', not 'x'",
+            "'negative', 'wears', 'pose', 'caption', 'dialogue', 'shot', 'camera', 'notes', 'seconds', "
+            "'expect', not 'x'",
         ),
         (HEAD + SCENE * 1001, "story.toml: there are 1,001 scenes; at most 1,000 are taken"),
         (

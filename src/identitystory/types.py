@@ -74,6 +74,7 @@ class Scene:
         notes: for those who work on it.
         seconds: that it stands in an animatic; 0 is as long as reading its words takes.
         pose: how people hold their heads, where it is said.
+        expect: what its picture is tested for, see `story.expect`; no model reads it.
     """
 
     prompt: str
@@ -90,11 +91,13 @@ class Scene:
     notes: str = ""
     seconds: float = 0.0
     pose: tuple[Pose, ...] = ()
+    expect: tuple[str, ...] = ()
 
     @property
     def bare(self) -> Scene:
         """The scene without what no model reads."""
-        return replace(self, caption="", dialogue=(), shot="", camera="", notes="", seconds=0.0)
+        spoken = replace(self, caption="", dialogue=(), shot="", camera="", notes="", seconds=0.0)
+        return replace(spoken, expect=())
 
 
 @dataclass(frozen=True)
@@ -259,7 +262,7 @@ class Face:
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
 _MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
 _MAY_LACK |= {"face", "file", "consent"}
-_MAY_LACK |= {"pose", "who", "x", "height", "picture", "source"}
+_MAY_LACK |= {"expect", "pose", "who", "x", "height", "picture", "source"}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from . import (
     cast,
     commands,
     doctor,
+    expect,
     experiments,
     exporting,
     importing,
@@ -64,6 +65,7 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
     "sign": marking.sign,
     "certificate": marking.certificate,
     "export": exporting.export,
+    "expect": expect.expect,
     "bench": experiments.bench,
     "judge": judging.judge,
     "study": commands.Group(

@@ -114,6 +114,10 @@ def line_of(event: told.Event) -> str | None:
         if event.sheet is None:
             return f"{did}identities: {event.out / 'cast'}"
         return f"{did}pictures: {event.out / 'frames'}\nall on one page: {event.sheet}"
+    if isinstance(event, told.Expected):
+        wrong = [each for each in event.expected if each["holds"] is False]
+        lines = [f"{event.part}.png: {e['line']!r} does not hold: {e['read']}" for e in wrong]
+        return "\n".join(lines) or f"{event.part}.png: what is expected of it holds"
     line = _LINES.get(type(event))
     return line and line.format(**vars(event))
 

@@ -33,6 +33,7 @@ FACE = 40  # pixels a side of the face's second look
 
 Phrases = Mapping[str, Mapping[str, Sequence[str]]]  # attribute -> phrase -> values it may mean
 
+_SMALL = frozenset(("a", "an", "the", "and", "with", "in", "on", "at", "by", "his", "her", "their"))
 _BETWEEN = r"(?:(?!(?:and|with|in|a|an|the|of|wearing)\b)[\w-]+ ){0,3}?"  # what * stands for
 
 
@@ -197,8 +198,7 @@ def said(prompt: str, phrases: Phrases) -> dict[str, frozenset[str]]:
     """
     if calls_black(prompt):
         prompt = re.sub(r"\bBlack ", "", prompt) + ", dark skin"
-    words = re.findall(r"[\w-]+|[,.;:]", prompt.lower())
-    text = f" {' '.join(words)} "
+    text = f" {' '.join(_words(prompt))} "
     found = {}
     for attribute, table in phrases.items():
         meanings = [frozenset(table[phrase]) for phrase in _matches(text, table)]
@@ -208,8 +208,25 @@ def said(prompt: str, phrases: Phrases) -> dict[str, frozenset[str]]:
     return found
 
 
+def unread(words: str, phrases: Phrases) -> list[str]:
+    """The words of ``words`` that no phrase of any attribute says, without articles and the like."""
+    text = f" {' '.join(_words(words))} "
+    said = [span for table in phrases.values() for span in _spans(text, table)]
+    left = [m for m in re.finditer(r"(?<= )[\w-]+(?= )", text) if m[0] not in _SMALL]
+    return [m[0] for m in left if not any(a <= m.start() and m.end() <= b for a, b, _ in said)]
+
+
+def _words(prompt: str) -> list[str]:
+    return re.findall(r"[\w-]+|[,.;:]", prompt.lower())
+
+
 def _matches(text: str, phrases: Iterable[str]) -> list[str]:
     """The phrases that stand in ``text``, without those that lie inside or across a longer one."""
+    return [phrase for _, _, phrase in _spans(text, phrases)]
+
+
+def _spans(text: str, phrases: Iterable[str]) -> list[tuple[int, int, str]]:
+    """The same with where each stands."""
     spans = []
     for phrase in phrases:
         pattern = re.escape(phrase.lower()).replace(r"\*\ ", _BETWEEN)
@@ -218,7 +235,7 @@ def _matches(text: str, phrases: Iterable[str]) -> list[str]:
     for start, end, phrase in sorted(spans, key=lambda s: s[0] - s[1]):
         if all(end <= a or start >= b for a, b, _ in kept):
             kept.append((start, end, phrase))
-    return [phrase for _, _, phrase in kept]
+    return kept
 
 
 def load_reader(folder: Path) -> AttributeReader | None:

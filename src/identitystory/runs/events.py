@@ -115,6 +115,19 @@ class FrameReady:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """A finished picture was held against what its scene expects.
+
+    ``expected`` has for each line ``line``, ``holds`` (None where nothing here can tell) and ``read``,
+    what was read instead.
+    """
+
+    index: int
+    part: str
+    expected: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something is worse than asked for, or probably not meant."""
 
@@ -157,6 +170,7 @@ Event = (
     | IdentityFound
     | TemplateReady
     | FrameReady
+    | Expected
     | Warned
     | Finished
     | Enlarged

@@ -19,12 +19,13 @@ from ..protocols import Backend, ModelFacts
 from ..sampling import watched
 from ..types import Frame, Identity, Template
 from ..wording import crowd, phrases
-from . import files, inside, people, sheets
+from . import expect, files, inside, people, sheets
 from .cache import CachedTemplates, shared_files
 from .checks import warnings
 from .events import (
     Emit,
     Event,
+    Expected,
     Finished,
     FrameReady,
     IdentityFound,
@@ -110,6 +111,7 @@ class Run:
                 self.emit(PartKept(part.name))
         if left:
             self._paint(left, found)
+        self._expect()
         sheet = self._page() if self.request.paint else None
         self.emit(
             Finished(
@@ -231,6 +233,23 @@ class Run:
         self.emit(FrameReady(index, part.name, part.seed, missing, seconds, seen, tuple(meant)))
         if "people" in said:
             self.emit(Warned(people.warning(index, said["people"], meant)))
+
+    def _expect(self) -> None:
+        """Holds every finished picture that is asked for against its scene, where that was not done."""
+        story, reader = self.request.story, None
+        for index in self.plan.wanted:
+            name, scene = self.plan.frames[index].name, story.scenes[index]
+            said = {k: v for k, v in self.told.get(name, {}).items() if k != "expected"}
+            if scene.expect:
+                found = expect.told_before(self.told.get(name, {}), scene)
+                if found is None:
+                    reader = reader or expect.reader_of(self.model)
+                    find = self._model().segmenter
+                    found = expect.look(self.folder, index, story, find, reader)
+                said["expected"] = expect.told(found)
+                self.emit(Expected(index, name, tuple(said["expected"])))
+            self.told[name] = said
+        self._save_record()
 
     def _told(self, part: Part) -> Part:
         """``part``, whose files tell of themselves what is wanted."""

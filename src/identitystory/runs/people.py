@@ -7,12 +7,13 @@ from typing import Any
 
 from ..types import Story
 from ..wording import crowd
-from . import files
+from . import expect, files
 from .folder import RunFolder, scene_number
 from .plan import Part
 
-Told = Mapping[str, Any]  # missing: names who were not found; people: how many were seen
-KEYS = ("missing", "people")
+# missing: names who were not found; people: how many were seen; expected: see `expect`
+Told = Mapping[str, Any]
+KEYS = ("missing", "people", "expected")
 
 
 def told(missing: Sequence[str], people: int | None, meant: Sequence[int]) -> dict[str, Any]:
@@ -47,12 +48,13 @@ def told_by(facts: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def note(said: Told, meant: Sequence[int]) -> str:
-    """``Mara not found; people: 2 seen, 1 meant``; empty where nothing is said."""
+    """``Mara not found; people: 2 seen, 1 meant; 'at night': hour day``; empty where nothing is said."""
     missing, people = said.get("missing", ()), said.get("people")
     ends = " to ".join(str(n) for n in dict.fromkeys((meant[0], meant[-1])))
     asked = ends if meant[-1] else "nobody"
     seen = "" if people is None else f"people: {people or 'nobody'} seen, {asked} meant"
-    return "; ".join(filter(None, [f"{', '.join(missing)} not found" if missing else "", seen]))
+    absent = f"{', '.join(missing)} not found" if missing else ""
+    return "; ".join(filter(None, [absent, seen, *expect.failed(said)]))
 
 
 def warning(index: int, people: int, meant: Sequence[int]) -> str:

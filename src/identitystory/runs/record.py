@@ -103,12 +103,22 @@ class Asked(_Told):
     locked: dict[Number | Id, Key] = {}
 
 
+class ExpectedTold(_Told):
+    """A line that a scene expects of its picture."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    line: Line
+    holds: bool | None
+    read: Line = ""
+
+
 class PartTold(_Told):
     """An identity or a frame."""
 
     key: Key
     missing: list[Name] = []
     people: Count | None = None
+    expected: list[ExpectedTold] = []
 
 
 class Record(_Told):

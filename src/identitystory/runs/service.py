@@ -13,8 +13,8 @@ import torch
 
 from ..models.describe import describe_model
 from ..protocols import Backend, ModelFacts
+from . import expect, plan, takes, timing
 from . import folder as runfolder
-from . import plan, takes, timing
 from .checks import check_faces, check_prompts, check_safe, other_weights, warnings
 from .enlarge import enlarge, wanted_enlarger
 from .events import (
@@ -113,6 +113,7 @@ class Service:
         made = plan.make_plan(request, model, record)
         check_faces(request, made)
         check_prompts(request, made, model)
+        expect.check(request, made, model)
         return model, record, made
 
 

@@ -12,6 +12,7 @@ from ..errors import ConfigError, StoryError, did_you_mean, quoted
 from ..sizes import shape_of
 from ..types import Character, Scene, Story
 from . import safety, text
+from .expect import expectations
 from .poses import poses_of
 from .schema import SceneEntry, StoryFile
 from .text import line, words
@@ -81,7 +82,7 @@ def scene_of(
     for name in wears:
         if name not in text.names_in(made.text):
             raise StoryError(f"{place}: 'wears' names {name!r}, who is not in it")
-    return replace(
+    made = replace(
         made,
         shape=written_shape(entry, place),
         negative=", ".join(
@@ -95,7 +96,10 @@ def scene_of(
         notes=line(entry.notes, f"{place}: 'notes'"),
         seconds=entry.seconds or 0.0,
         pose=poses_of(entry.pose, made.cast, place, folder),
+        expect=tuple(line(each, f"{place}: 'expect'") for each in entry.expect),
     )
+    expectations(story, made, place)  # says what is no sentence of theirs
+    return made
 
 
 def check_ids(scenes: Sequence[Scene], source: str) -> None:

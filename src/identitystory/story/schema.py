@@ -29,6 +29,8 @@ MAX_NAME_OF_FILE = 200
 MAX_SHOT = 200
 MAX_SECONDS = 600
 MAX_CAST = 200
+MAX_EXPECT = 200
+MAX_EXPECTED = 20
 ID = r"^[^\W\d_][\w-]*$"
 # Never a way out of the story's folder.
 LORA = r"^\w[\w .-]*(/\w[\w .-]*)*\.safetensors(:-?\d+(\.\d+)?)?$"
@@ -140,6 +142,11 @@ class SceneEntry(BaseModel):
         le=MAX_SECONDS,
         description="How long the picture stands in an animatic; left out, as long as reading takes.",
     )
+    expect: list[Annotated[str, Field(max_length=MAX_EXPECT)]] = Field(
+        default=[],
+        max_length=MAX_EXPECTED,
+        description="What the picture is tested for: ['Mara has red hair', 'two people', 'at night'].",
+    )
 
 
 class StoryFile(BaseModel):
@@ -226,6 +233,10 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
         return f"{field} must be true or false, not {_shown(value)}"
     if kind in ("float_type", "greater_than_equal", "less_than_equal", "finite_number"):
         return f"{field} is {_shown(value)}; it must be a number from 0.5 to {MAX_SECONDS}"
+    if kind == "list_type" and key == "expect":
+        return (
+            f"{field} must be a list of texts; write expect = ['Mara has red hair', 'two people']"
+        )
     if kind == "list_type":
         how = f"[[{key}]], with two brackets" if len(loc) == 1 else '[{who = "Mara", says = "Yes"}]'
         return f"{field} must be a list of tables; write {how}"
@@ -239,7 +250,8 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
     if kind == "string_pattern_mismatch":
         return f"{field} is {_shown(value)}; it must be a letter, then letters, digits, - and _"
     if kind == "too_long":
-        return f"there are {len(value):,} {str(key).rstrip('s')}s; at most {ctx['max_length']:,} are taken"
+        what = "expectation" if key == "expect" else str(key).rstrip("s")
+        return f"there are {len(value):,} {what}s; at most {ctx['max_length']:,} are taken"
     if kind == "string_unicode":
         return f"{field} holds half a character (a lone surrogate); remove it"
     return f"{field} cannot be {_shown(value)}"
