@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,6 +23,7 @@ StoryFile = Annotated[str, Argument("STORY")]
 Seed = Annotated[str, "N"]
 Size = Annotated[str, "WxH"]
 Aspect = Annotated[str, "W:H"]
+Then = Callable[[Path, Output, "Service"], None]
 
 
 def generate(
@@ -41,6 +42,8 @@ def generate(
     marks: bool | None = None,
     unknown: Literal["warn", "refuse", "replace"] | None = None,
     shard: Shard = None,
+    check: bool = False,
+    budget: Annotated[int, "CALLS"] | None = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -85,11 +88,24 @@ def generate(
         shard: of several stories, paint only every Nth from the Ith on, as one of N commands that are
             given the same stories and --out; auto takes both from Slurm's, Kubernetes' or SkyPilot's
             variables
+        check: look at every frame when all are painted, as the command check does
+        budget: with --check, network calls to try suspicious frames again with, as repair does
+            (default: none, they are only told)
     """
+    if budget is not None and not check:
+        raise ConfigError("--budget is what --check may spend; give --check, too")
+    then = _checked(budget) if check else None
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
     more |= {"marks": marks, "enlarge": int(enlarge or 1), "unknown": unknown}
-    return _make(stories, inline, out, model, overrides, output, service, shard, **more)
+    return _make(stories, inline, out, model, overrides, output, service, shard, then, **more)
+
+
+def _checked(budget: int | None) -> Then:
+    """What is done with a painted run: it is checked, and mended within ``budget``."""
+    from .check import after
+
+    return lambda out, output, service: after(out, budget, output.json, service)
 
 
 def discover(
@@ -161,9 +177,10 @@ def _make(
     output: Output,
     service: MakeService,
     share: str | None = None,
+    then: Then | None = None,
     **more: Any,
 ) -> int:
-    """Makes one story, or several one after the other, or a share of them."""
+    """Makes one story, or several one after the other, or a share of them, and does ``then`` with each."""
     from ..runs.folder import RunFolder
     from ..runs.service import one_model
     from ..runs.shards import Shard as Share
@@ -174,7 +191,8 @@ def _make(
         if share is not None:
             raise ConfigError(f"--shard {share} is a share of several stories; give more than one")
         request = _request(stories[0] if stories else None, inline, out, model, overrides, **more)
-        return show_run(request, output, service())
+        made = one_model(service()) if then else service()
+        return show_run(request, output, made, then)
     if out is not None and RunFolder(out).record.is_file():
         raise ConfigError(f"{out} is a run; --out of several stories is a folder for their folders")
     made = one_model(service())
@@ -196,7 +214,7 @@ def _make(
     work = mine.of(list(zip(stories, requests, strict=True)))
     for story, request in work:
         try:
-            show_run(request, output, made)
+            show_run(request, output, made, then)
         except BrokenPipeError:
             raise
         except Exception as error:
@@ -274,8 +292,10 @@ def _from_file(story: str | None, inline: Inline) -> tuple[Story | None, People]
     return read_story(story)
 
 
-def show_run(request: RunRequest, output: Output, service: Service) -> int:
-    """Makes what is asked for, and shows it; exit code 0."""
+def show_run(
+    request: RunRequest, output: Output, service: Service, then: Then | None = None
+) -> int:
+    """Makes what is asked for, shows it, and does ``then`` with it; exit code 0."""
     from .progress import show
 
     events = service.run(request)
@@ -283,4 +303,6 @@ def show_run(request: RunRequest, output: Output, service: Service) -> int:
         show(events, as_json=output.json, quiet=output.quiet)
     finally:
         events.close()  # type: ignore[attr-defined]
+    if then is not None:
+        then(request.out, output, service)
     return 0

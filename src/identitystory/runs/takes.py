@@ -75,8 +75,8 @@ def settle(folder: RunFolder, found: Found, keys: Sequence[str], most: int) -> d
     leaving = {file: key for file, key in found.items() if asked.get(file) != key}
     now = {file: key for file, key in found.items() if file not in leaving}
     kept = {file.stem for file in folder.takes.glob("*.png") if not _kind(file)}
-    left = {_take(folder, key).stem for file, key in leaving.items() if not _kind(file)}
-    back = {_take(folder, key).stem for file, key in asked.items() if file not in now}
+    left = {take_file(folder, key).stem for file, key in leaving.items() if not _kind(file)}
+    back = {take_file(folder, key).stem for file, key in asked.items() if file not in now}
     after = len((kept | left) - back)
     if after > max(most, len(kept)):
         raise RunError(
@@ -85,9 +85,9 @@ def settle(folder: RunFolder, found: Found, keys: Sequence[str], most: int) -> d
             f"{size(folder) / 2**20:.1f} MiB; or give a larger --max-takes"
         )
     for file, key in leaving.items():
-        move(file, _take(folder, key, _kind(file)), folder.root)
+        move(file, take_file(folder, key, _kind(file)), folder.root)
     for place, key in asked.items() if folder.takes.is_dir() else ():
-        take = _take(folder, key, _kind(place))
+        take = take_file(folder, key, _kind(place))
         if place not in now and take.is_file() and not place.is_file():
             move(take, place, folder.root)
             now |= {place: told} if (told := _key(folder, place)) else {}
@@ -103,7 +103,7 @@ def there(folder: RunFolder, kept: Mapping[_P, str], found: Found) -> dict[_P, s
     return {
         place: key
         for place, key in kept.items()
-        if key in frames or _key(folder, _take(folder, key)) == key
+        if key in frames or _key(folder, take_file(folder, key)) == key
     }
 
 
@@ -166,7 +166,7 @@ def lock(root: Path, index: int, locked: bool = True, key: str = "") -> None:
         place = str(record.get("places", range(len(scenes)))[index])
         kept = {k: v for k, v in record["request"].get("locked", {}).items() if k != place}
         if locked:
-            key = _key(folder, _take(folder, key) if key else folder.frame(index))
+            key = _key(folder, take_file(folder, key) if key else folder.frame(index))
             if not key:
                 raise RunError(f"scene {index + 1} has no finished picture to lock; paint it first")
             kept[place] = key
@@ -210,7 +210,7 @@ def prune(root: Path, keep: int = 0) -> tuple[int, int]:
             for kind in reversed(
                 KINDS
             ):  # the picture itself last: without it nobody knows the rest
-                remove(_take(folder, take.key, kind), folder.root)
+                remove(take_file(folder, take.key, kind), folder.root)
         return len(gone), before - size(folder)
 
 
@@ -253,5 +253,11 @@ def _key(folder: RunFolder, file: Path) -> str:
     return str((read_png_facts(file, folder.root) or {}).get("key", ""))
 
 
-def _take(folder: RunFolder, key: str, kind: str = "") -> Path:
+def has(folder: RunFolder, key: str) -> bool:
+    """Whether the take of ``key`` is there, whole."""
+    return _key(folder, take_file(folder, key)) == key
+
+
+def take_file(folder: RunFolder, key: str, kind: str = "") -> Path:
+    """Where the take of ``key`` lies, or will; ``kind`` is one of `KINDS`."""
     return folder.takes / f"{key[:16]}{kind}.png"
