@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from identitystory.cli.main import default_service
 from identitystory.errors import IdentityStoryError
 from identitystory.experiments.batch import make_run
 from identitystory.metrics.attributes import FOLDER, AttributeReader, load_reader
+from identitystory.metrics.torso import BARE, face_of, skin_below
 from identitystory.models.files.checkpoint import find_folder
 from identitystory.runs.files import read_picture
 from identitystory.runs.folder import RunFolder
@@ -32,52 +32,12 @@ from identitystory.story.file import inline_story
 from identitystory.story.paints import load_paints
 from miniature.pictures.recipe import HELD_OUT, record_of
 from miniature.world.captions import describe
-from miniature.world.colour import rgb_to_lab
 from miniature.world.pen import PART_NUMBER
 from miniature.world.picture import Picture
 from miniature.world.picture import paint as draw
 from miniature.world.sampling import draw_person
 
-NEAR = 0.06  # OKLab distance within which a pixel has the face's colour
-BARE = 0.5  # share of the strip from which on a torso is bare
-FACE = (-0.6, 0.25, 0.6, 0.9)  # cheeks and nose, from the point between the eyes, in half faces
 ADULT = 20  # years
-STRIP = (-1.0, 2.1, 1.0, 3.2)  # below the neck, likewise
-
-
-def region(rgb: np.ndarray, face: Sequence[float], box: Sequence[float]) -> np.ndarray:
-    """OKLab (n, 3) of the pixels of a box around a face that lie in the picture.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        face: x and y between the eyes and half the face's width, in pixels.
-        box: left, top, right, bottom from there, in halves of the face's width.
-    """
-    x, y, reach = face
-    left, top, right, bottom = (
-        round(a + reach * b) for a, b in zip((x, y, x, y), box, strict=True)
-    )
-    return rgb_to_lab(rgb[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]).reshape(
-        -1, 3
-    )
-
-
-def skin_below(rgb: np.ndarray, face: Sequence[float]) -> float:
-    """Share of the strip below the neck that has the face's colour; nan where it is out of the picture."""
-    skin, strip = region(rgb, face, FACE), region(rgb, face, STRIP)
-    if not len(skin) or not len(strip):
-        return float("nan")
-    return float((np.linalg.norm(strip - np.median(skin, axis=0), axis=1) < NEAR).mean())
-
-
-def face_of(reader: AttributeReader, image: Image.Image) -> tuple[float, float, float]:
-    """Where the reader sees the face: x and y between the eyes and half its width, in pixels."""
-    small = image.convert("RGB").resize((reader.size, reader.size), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].float() / 127.5 - 1
-    with torch.inference_mode():
-        x, y, reach = reader.network(pixels)[1][0].tolist()
-    width, height = image.size
-    return (x + 1) * width / 2, (y + 1) * height / 2, reach * width / 2
 
 
 def in_skin(picture: Picture) -> np.ndarray:

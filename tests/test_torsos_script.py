@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.torsos import adults, drawn, in_skin, scenes, skin_below, truth
+from benchmarks.torsos import adults, drawn, in_skin, scenes, truth
 from identitystory.metrics.attributes import FOLDER, load_reader
+from identitystory.metrics.torso import skin_below
 from identitystory.models.files.checkpoint import find_folder
 from miniature.world.pen import PART_NUMBER
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from identitystory.metrics.colour import rgb_to_lab
+
 Lab = tuple[float, float, float]
 
 # The colours that clothes and things have, by the word that a caption uses.
@@ -35,17 +37,6 @@ def shade(colour: Lab, lighter: float, turn: float = 0.0, richer: float = 0.0) -
     hue = math.degrees(math.atan2(b, a))
     chroma = max(0.0, math.hypot(a, b) + richer)
     return lch(max(0.0, min(1.0, lightness + lighter)), chroma, hue + turn)
-
-
-def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
-    """OKLab (..., 3) of sRGB colours (..., 3) in 0..255."""
-    x = np.asarray(rgb, float) / 255
-    x = np.where(x > 0.04045, ((x + 0.055) / 1.055) ** 2.4, x / 12.92)
-    to_cone = [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
-               [0.0883024619, 0.2817188376, 0.6299787005]]  # fmt: skip
-    to_lab = [[0.2104542553, 0.793617785, -0.0040720468], [1.9779984951, -2.428592205, 0.4505937099],
-              [0.0259040371, 0.7827717662, -0.808675766]]  # fmt: skip
-    return np.cbrt(x @ np.array(to_cone).T) @ np.array(to_lab).T
 
 
 @lru_cache(None)

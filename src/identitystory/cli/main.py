@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import one_line
 from . import (
     cast,
+    check,
     commands,
     doctor,
     expect,
@@ -56,6 +57,8 @@ COMMANDS: Mapping[str, commands.Command | commands.Group] = {
             "withdraw": photos.withdraw,
         },
     ),
+    "check": check.check,
+    "repair": check.repair,
     "takes": takes.takes,
     "choose": takes.choose,
     "lock": takes.lock,

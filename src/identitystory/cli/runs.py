@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,19 +13,19 @@ from ..settings import Overrides
 from .commands import Argument
 from .options import Folder, Inline, MakeService, Model, Output, Run, Shard, failure, tell
 from .planning import show_plan
+from .requests import from_file, request_of
 from .typed import read_scenes, read_seed
 
 if TYPE_CHECKING:
-    from ..runs.characters.casting import People
     from ..runs.request import RunRequest
     from ..runs.service import Service
-    from ..types import Story
 
 StoryFile = Annotated[str, Argument("STORY")]
 Seed = Annotated[str, "N"]
 Size = Annotated[str, "WxH"]
 How = Callable[..., int]  # what is done with a request: `show_run`, `show_plan`
 Aspect = Annotated[str, "W:H"]
+Then = Callable[[Path, Output, "Service"], None]
 
 
 def generate(
@@ -44,6 +45,8 @@ def generate(
     unknown: Literal["warn", "refuse", "replace"] | None = None,
     shard: Shard = None,
     plan: bool = False,
+    check: bool = False,
+    budget: Annotated[int, "CALLS"] | None = None,
     model: Model,
     overrides: Overrides,
     output: Output,
@@ -90,12 +93,26 @@ def generate(
             variables
         plan: paint nothing; show what would be painted and why (words, cast, style, seed, setting, checkpoint), what is
             kept, and what it would take in network calls and time
+        check: look at every frame when all are painted, as the command check does
+        budget: with --check, network calls to try suspicious frames again with, as repair does
+            (default: none, they are only told)
     """
+    if budget is not None and not check:
+        raise ConfigError("--budget is what --check may spend; give --check, too")
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
     more |= {"marks": marks, "enlarge": int(enlarge or 1), "unknown": unknown}
-    how = show_plan if plan else show_run
+    if plan and check:
+        raise ConfigError("--plan paints nothing that --check could look at; give one of them")
+    how = show_plan if plan else partial(show_run, then=_checked(budget)) if check else show_run
     return _make(stories, inline, out, model, overrides, output, service, shard, how, **more)
+
+
+def _checked(budget: int | None) -> Then:
+    """What is done with a painted run: it is checked, and mended within ``budget``."""
+    from .check import after
+
+    return lambda out, output, service: after(out, budget, output.json, service)
 
 
 def discover(
@@ -147,7 +164,7 @@ def extend(
     from ..runs.request import extended, recorded
     from ..story.file import more_scenes
 
-    more, people = _from_file(story, inline)
+    more, people = from_file(story, inline)
     if more is None:
         if not inline.scene:
             raise StoryError('give a story file with more scenes, or --scene "{Mara} reads"')
@@ -181,8 +198,8 @@ def _make(
     if len(stories) < 2:
         if share is not None:
             raise ConfigError(f"--shard {share} is a share of several stories; give more than one")
-        request = _request(stories[0] if stories else None, inline, out, model, overrides, **more)
-        return how(request, output, service())
+        request = request_of(stories[0] if stories else None, inline, out, model, overrides, **more)
+        return how(request, output, one_model(service()))
     if out is not None and RunFolder(out).record.is_file():
         raise ConfigError(f"{out} is a run; --out of several stories is a folder for their folders")
     made = one_model(service())
@@ -191,7 +208,7 @@ def _make(
         if story.lower().endswith(".png"):
             raise ConfigError(f"{story}: a frame is made again by itself; give it alone")
         more |= {"parent": out, "taken": [request.out for request in requests]}
-        requests.append(_request(story, inline, None, model, overrides, **more))
+        requests.append(request_of(story, inline, None, model, overrides, **more))
     for places in map(Path, stories), (request.out for request in requests):
         if len({place.resolve() for place in places}) < len(stories):
             raise ConfigError("two of the stories are the same; give each once")
@@ -219,71 +236,10 @@ def _make(
     return next(iter(codes), 0)
 
 
-def _request(
-    story: str | None,
-    inline: Inline,
-    out: Path | None,
-    model: Model,
-    overrides: Overrides,
-    *,
-    parent: Path | None = None,
-    taken: Sequence[Path] = (),
-    **more: Any,
-) -> RunRequest:
-    from ..runs.options import again_request, default_folder, new_request, source_of
-    from ..runs.request import recorded
-    from ..story.file import inline_story
-
-    where = model.where(own="")
-    if story and (Path(story) / "run.json").is_file():
-        story, out = str(Path(story) / "run.json"), out or Path(story)
-    if story and Path(story).name == "run.json":
-        run = Path(story).parent
-        return new_request(
-            recorded(run).story, out or run, overrides, preset_name=model.preset, **where, **more
-        )
-    if story and story.lower().endswith(".png"):
-        if more.get("method") is not None:
-            raise ConfigError("a frame is made again by its own method; leave --method out")
-        if any(more.get(k) is not None for k in ("size", "aspect", "metadata", "marks")):
-            raise ConfigError("a frame is made again as it was; leave size, metadata and marks out")
-        if more.get("unknown"):
-            raise ConfigError("a frame is made again from its own words; leave --unknown out")
-        if overrides.set:
-            raise ConfigError("a frame is made again with its own settings; leave --set out")
-        if more.get("seed") is not None or more.get("only"):
-            raise ConfigError(
-                "a frame is made again with its own seed; leave --seed and --only out"
-            )
-        return replace(again_request(Path(story), out, **where), enlarge=more.get("enlarge", 1))
-    told, people = _from_file(story, inline)
-    if told is None:
-        if not (inline.character or inline.scene):
-            raise StoryError(
-                'give a story file, or --character "Mara: a woman" --scene "{Mara} reads"'
-            )
-        told = inline_story(inline.character, inline.scene, style=inline.style or "")
-    out = out or default_folder(told, source_of(story) if story else "", parent, taken)
-    more |= {"preset_name": model.preset, "file": story}
-    return replace(new_request(told, out, overrides, **where, **more), people=people)
-
-
-def _from_file(story: str | None, inline: Inline) -> tuple[Story | None, People]:
-    """The story of the file, if there is one, and the character files that it names."""
-    from ..runs.characters.casting import read_story
-
-    if not story:
-        return None, {}
-    if inline.character or inline.scene or inline.style:
-        raise StoryError(
-            "give a story file or --character, --scene and --style, not both; "
-            "in the file they are [[character]], [[scene]] and style"
-        )
-    return read_story(story)
-
-
-def show_run(request: RunRequest, output: Output, service: Service) -> int:
-    """Makes what is asked for, and shows it; exit code 0."""
+def show_run(
+    request: RunRequest, output: Output, service: Service, then: Then | None = None
+) -> int:
+    """Makes what is asked for, shows it, and does ``then`` with it; exit code 0."""
     from .progress import show
 
     events = service.run(request)
@@ -291,4 +247,6 @@ def show_run(request: RunRequest, output: Output, service: Service) -> int:
         show(events, as_json=output.json, quiet=output.quiet)
     finally:
         events.close()  # type: ignore[attr-defined]
+    if then is not None:
+        then(request.out, output, service)
     return 0

@@ -8,10 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from ..errors import RunError
 from ..metrics.evidence import MeasuredStory, Member, Picture, Rates, look, rate
 from ..metrics.intervals import HOW
@@ -20,7 +16,7 @@ from ..runs import files
 from ..runs.files import canonical
 from ..runs.folder import RunFolder, find_runs, told_frames
 from ..runs.request import recorded
-from ..sizes import Size, as_text
+from ..runs.sheets import read_masks
 from .instruments import EvaluationRequest, Tools, open_tools
 from .tables import Table, percent, plain, write_files
 
@@ -165,21 +161,6 @@ def _picture(root: Path, file: Path, masks: Path, facts: dict[str, Any]) -> Pict
         return Picture(file, facts["scene"]["prompt"], cast, M, turn)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{file}: what it says of itself is broken: {error!r}") from None
-
-
-def read_masks(path: Path, count: int, size: Size, root: Path) -> Tensor:
-    """(count, H, W) bool of a masks picture, in cast order; see ``sheets.masks_picture``.
-
-    Raises:
-        RunError: it is broken, or not the masks of a picture of this ``size``.
-    """
-    image = files.read_picture(path, root)
-    if image.mode not in ("P", "L") or image.size != size:
-        raise RunError(
-            f"{path} holds no masks of a picture of {as_text(size)} pixels; paint it again"
-        )
-    numbers = torch.from_numpy(np.array(image))
-    return torch.stack([numbers == k + 1 for k in range(count)]) if count else numbers[None][:0] > 0
 
 
 # --- What is written and shown of it --------------------------------------------------------------

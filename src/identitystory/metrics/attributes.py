@@ -161,13 +161,16 @@ class AttributeReader:
 
     @torch.inference_mode()
     def _seen(self, image: Image.Image) -> dict[str, Tensor]:
-        """The network's (values,) of each attribute, of the picture squeezed into a square."""
+        """The network's (values,) of each attribute."""
+        answers, _ = self.network(self.pixels(image))
+        return {k: logits[0] for k, logits in zip(self.values, answers, strict=True)}
+
+    def pixels(self, image: Image.Image) -> Tensor:
+        """What the network is shown, (1, 3, S, S) in [-1, 1]: the picture squeezed into a square."""
         rgb = image.convert("RGB")
         if rgb.size != (self.size, self.size):
             rgb = rgb.resize((self.size, self.size), Image.Resampling.BICUBIC)
-        pixels = torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None].float() / 127.5 - 1
-        answers, _ = self.network(pixels)
-        return {k: logits[0] for k, logits in zip(self.values, answers, strict=True)}
+        return torch.from_numpy(np.array(rgb)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
     def verdicts(self, image: Image.Image, prompt: str, people: int) -> dict[str, bool]:
         """Whether ``image`` shows what ``prompt`` says, for each attribute that it says.

@@ -53,6 +53,11 @@ class RunFolder:
         """sheet.png: all frames on one page."""
         return self.root / "sheet.png"
 
+    @property
+    def checked(self) -> Path:
+        """checked.json: what a check found, see `looked`."""
+        return self.root / "checked.json"
+
     def identity(self, name: str) -> Path:
         """cast/NAME.safetensors."""
         return self.root / "cast" / f"{file_stem(name)}.safetensors"

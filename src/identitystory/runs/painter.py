@@ -13,13 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from .. import pipeline
-from ..injection import heads_in
-from ..methods.method import Work, find_cast
+from ..methods.method import Work
 from ..protocols import Backend, ModelFacts
 from ..sampling import watched
 from ..types import Frame, Identity, Template
-from ..wording import crowd, phrases
-from . import expect, files, inside, people, sheets
+from . import expect, files, inside, page, people, pictures
 from .cache import CachedTemplates, shared_files
 from .checks import warnings
 from .events import (
@@ -208,31 +206,22 @@ class Run:
 
     def _store(self, index: int, frame: Frame, seconds: float) -> None:
         """The frame's files, each telling what it was made from; then the event."""
-        part, template = self._told(self.plan.frames[index]), frame.template
-        write = partial(files.write_png, root=self.folder.root)
-        find, story = self._model().segmenter, self.request.story
-        heads = heads_in(find, frame.image, phrases(story, frame.scene))
-        seen, meant = None if heads is None else len(heads), crowd(story, frame.scene)
-        if template is None:
-            M, missing = find_cast(find, story, frame.scene, frame.image, heads)
-            facts = part.facts()
-            inside.remove(self.folder.template(index), self.folder.root)  # another method's
-        else:
-            M, missing = template.masks, template.missing
-            facts = part.facts() | {"template_seed": template.seed}
-        said = self.told[part.name] = people.told(missing, seen, meant)
-        facts |= {k: v for k, v in said.items() if k == "people"}
-        if self.request.metadata:
-            facts |= {"missing": list(missing)}
-        if template is not None:
-            write(self.folder.template(index), template.image, facts | {"part": "template"})
-        masks = sheets.masks_picture(M, frame.image.size)
-        write(self.folder.masks(index), masks, facts | {"part": "masks"})
-        write(self.folder.frame(index), frame.image, facts)
+        part, request = self._told(self.plan.frames[index]), self.request
+        done = pictures.store(
+            frame,
+            part.facts(),
+            request.story,
+            self._model().segmenter,
+            partial(self.folder.frame, index),
+            self.folder.root,
+            metadata=request.metadata,
+        )
+        self.told[part.name] = done.said
         self._finish(part)
-        self.emit(FrameReady(index, part.name, part.seed, missing, seconds, seen, tuple(meant)))
-        if "people" in said:
-            self.emit(Warned(people.warning(index, said["people"], meant)))
+        who = part.name, part.seed, done.missing, seconds, done.seen, done.meant
+        self.emit(FrameReady(index, *who))
+        if "people" in done.said:
+            self.emit(Warned(people.warning(index, done.said["people"], done.meant)))
 
     def _expect(self) -> None:
         """Holds every finished picture that is asked for against its scene, where that was not done."""
@@ -276,19 +265,10 @@ class Run:
 
     def _page(self) -> Path:
         """sheet.png of all frames that are there, made only if one of them changed."""
-        story = self.request.story
-        ready = [i for i, p in enumerate(self.plan.frames) if self.state.get(p.name) == "done"]
-        told = (self.told.get(self.plan.frames[i].name, {}) for i in ready)
-        captions = [people.caption(story, i, said) for i, said in zip(ready, told, strict=True)]
-        key = files.part_key(["page", [self.plan.frames[i].key for i in ready], captions])
-        root = self.folder.root
-        facts = files.read_png_facts(self.folder.sheet, root)
-        if facts is None or facts.get("key") != key:
-            found = (files.read_picture(self.folder.frame(i), root) for i in ready)
-            named = told_of(self.request, lambda: {"key": key, "title": story.title})
-            page = sheets.frames_page([frame.convert("RGB") for frame in found], captions)
-            files.write_png(self.folder.sheet, page, named, root)
-        return self.folder.sheet
+        frames = self.plan.frames
+        ready = {i: p.key for i, p in enumerate(frames) if self.state.get(p.name) == "done"}
+        told = {i: self.told.get(frames[i].name, {}) for i in ready}
+        return page.write(self.folder, self.request, ready, told)
 
     def _save_record(self) -> None:
         record = make_record(self.request, self.model, self.plan, self.state)

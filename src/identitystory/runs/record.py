@@ -37,7 +37,9 @@ Id = Annotated[str, Field(pattern=ID, max_length=MAX_ID)]
 Number = Annotated[str, Field(pattern=r"^[0-9]{1,9}$")]
 
 
-class _Told(BaseModel):
+class Told(BaseModel):
+    """What a file of a run says: types are strict, and more may be said."""
+
     model_config = ConfigDict(strict=True, extra="allow")
 
 
@@ -79,7 +81,7 @@ def first(error: ValidationError) -> str:
 StoryTold = Annotated[Story, PlainValidator(_story)]
 
 
-class ModelTold(_Told):
+class ModelTold(Told):
     """Which model painted."""
 
     fingerprint: Line
@@ -87,7 +89,7 @@ class ModelTold(_Told):
     name: Line = ""
 
 
-class Asked(_Told):
+class Asked(Told):
     """The request."""
 
     model: Line
@@ -103,7 +105,7 @@ class Asked(_Told):
     locked: dict[Number | Id, Key] = {}
 
 
-class ExpectedTold(_Told):
+class ExpectedTold(Told):
     """A line that a scene expects of its picture."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -112,7 +114,7 @@ class ExpectedTold(_Told):
     read: Line = ""
 
 
-class PartTold(_Told):
+class PartTold(Told):
     """An identity or a frame."""
 
     key: Key
@@ -121,7 +123,7 @@ class PartTold(_Told):
     expected: list[ExpectedTold] = []
 
 
-class Record(_Told):
+class Record(Told):
     """run.json."""
 
     request: Asked
@@ -141,7 +143,7 @@ class Record(_Told):
         return self
 
 
-class SceneTold(_Told):
+class SceneTold(Told):
     """A picture's scene."""
 
     prompt: Text
@@ -149,7 +151,7 @@ class SceneTold(_Told):
     text: Text = ""
 
 
-class CharacterTold(_Told):
+class CharacterTold(Told):
     """Somebody of a picture."""
 
     name: Name
@@ -158,13 +160,13 @@ class CharacterTold(_Told):
     identity: Key | None = None
 
 
-class MethodTold(_Told):
+class MethodTold(Told):
     """What a picture was painted by."""
 
     name: Line
 
 
-class PictureFacts(_Told):
+class PictureFacts(Told):
     """What a picture says of itself; each kind of picture says some of it."""
 
     key: Key | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..errors import RunError
+from ..sizes import Size, as_text
 from .files import read_picture
 from .folder import RunFolder
 from .request import RunRequest
@@ -93,6 +96,21 @@ def masks_picture(masks: Tensor, size: tuple[int, int]) -> Image.Image:
     colours = [PALETTE[0]] + [PALETTE[1 + j % (len(PALETTE) - 1)] for j in range(255)]
     picture.putpalette([channel for colour in colours for channel in colour])
     return picture
+
+
+def read_masks(path: Path, count: int, size: Size, root: Path) -> Tensor:
+    """(count, H, W) bool of a masks picture, in cast order; see ``sheets.masks_picture``.
+
+    Raises:
+        RunError: it is broken, or not the masks of a picture of this ``size``, (W, H).
+    """
+    image = read_picture(path, root)
+    if image.mode not in ("P", "L") or image.size != size:
+        raise RunError(
+            f"{path} holds no masks of a picture of {as_text(size)} pixels; paint it again"
+        )
+    numbers = torch.from_numpy(np.array(image))
+    return torch.stack([numbers == k + 1 for k in range(count)]) if count else numbers[None][:0] > 0
 
 
 TILE = 192  # pixels a side of a picture on the page

@@ -1,0 +1,95 @@
+"""From what a command line gives, a story or its parts, to the request for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, StoryError
+from ..settings import Overrides
+from .options import Inline, Model
+
+if TYPE_CHECKING:
+    from ..runs.characters.casting import People
+    from ..runs.request import RunRequest
+    from ..types import Story
+
+
+def request_of(
+    story: str | None,
+    inline: Inline,
+    out: Path | None,
+    model: Model,
+    overrides: Overrides,
+    *,
+    parent: Path | None = None,
+    taken: Sequence[Path] = (),
+    **more: Any,
+) -> RunRequest:
+    """The request for one story, one run or one finished frame, as a command line names it.
+
+    Args:
+        story: a story file, a run folder, its run.json or a frame; None where the line itself tells it.
+        inline: the story told by the line.
+        out: the run folder; chosen by the story's name if None.
+        model: the checkpoint, device and preset.
+        overrides: settings.
+        parent: of folders that are chosen.
+        taken: folders that are not to be chosen.
+        more: further fields of the request.
+
+    Raises:
+        ConfigError, StoryError: what was given does not fit together, or is no story.
+    """
+    from ..runs.options import again_request, default_folder, new_request, source_of
+    from ..runs.request import recorded
+    from ..story.file import inline_story
+
+    where = model.where(own="")
+    if story and (Path(story) / "run.json").is_file():
+        story, out = str(Path(story) / "run.json"), out or Path(story)
+    if story and Path(story).name == "run.json":
+        run = Path(story).parent
+        return new_request(
+            recorded(run).story, out or run, overrides, preset_name=model.preset, **where, **more
+        )
+    if story and story.lower().endswith(".png"):
+        if more.get("method") is not None:
+            raise ConfigError("a frame is made again by its own method; leave --method out")
+        if any(more.get(k) is not None for k in ("size", "aspect", "metadata", "marks")):
+            raise ConfigError("a frame is made again as it was; leave size, metadata and marks out")
+        if more.get("unknown"):
+            raise ConfigError("a frame is made again from its own words; leave --unknown out")
+        if overrides.set:
+            raise ConfigError("a frame is made again with its own settings; leave --set out")
+        if more.get("seed") is not None or more.get("only"):
+            raise ConfigError(
+                "a frame is made again with its own seed; leave --seed and --only out"
+            )
+        return replace(again_request(Path(story), out, **where), enlarge=more.get("enlarge", 1))
+    told, people = from_file(story, inline)
+    if told is None:
+        if not (inline.character or inline.scene):
+            raise StoryError(
+                'give a story file, or --character "Mara: a woman" --scene "{Mara} reads"'
+            )
+        told = inline_story(inline.character, inline.scene, style=inline.style or "")
+    out = out or default_folder(told, source_of(story) if story else "", parent, taken)
+    more |= {"preset_name": model.preset, "file": story}
+    return replace(new_request(told, out, overrides, **where, **more), people=people)
+
+
+def from_file(story: str | None, inline: Inline) -> tuple[Story | None, People]:
+    """The story of the file, if there is one, and the character files that it names."""
+    from ..runs.characters.casting import read_story
+
+    if not story:
+        return None, {}
+    if inline.character or inline.scene or inline.style:
+        raise StoryError(
+            "give a story file or --character, --scene and --style, not both; "
+            "in the file they are [[character]], [[scene]] and style"
+        )
+    return read_story(story)
