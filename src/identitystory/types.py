@@ -42,6 +42,7 @@ class Character:
         face: sha256 of a face that a character file has; empty is one that is searched for.
         file: sha256 of that file.
         consent: for a face of photos, the consent's id and its last day: ``ID 2027-12-31``.
+        seed: of the search for the face; 0 is the run's.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Character:
     face: str = ""
     file: str = ""
     consent: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,7 @@ class Face:
 
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
 _MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
-_MAY_LACK |= {"face", "file", "consent"}
+_MAY_LACK |= {"face", "file", "consent", "seed"}
 _MAY_LACK |= {"expect", "pose", "who", "x", "height", "picture", "source"}
 
 

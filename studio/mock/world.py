@@ -175,6 +175,7 @@ class World:
             "name": one["name"], "description": one.get("description", ""), "noun": one.get("noun", ""),
             "wears": one.get("wears", ""), "words_only": one.get("identity") is False,
             "state": "current" if found else "empty", "why": "", "portraits": found, "kept": 13, "of": 64,
+            "seed": 0, "cast": "", "look": "", "takes": [],
         }  # fmt: skip
 
     def enqueue(
@@ -184,7 +185,7 @@ class World:
         job = {
             "id": len(self.jobs) + 1, "story": story["id"], "title": story["parsed"]["title"], "kind": kind,
             "state": "pending", "what": f"{len(todo)} frame{'s' * (len(todo) != 1)}", "message": "",
-            "device": "cpu", "created": time.time(), "started": None, "finished": None, "live": None, "todo": todo,
+            "device": "cpu", "person": "", "created": time.time(), "started": None, "finished": None, "live": None, "todo": todo,
         }  # fmt: skip
         for index, _ in todo:
             story["frames"][index]["state"] = "queued"

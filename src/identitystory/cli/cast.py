@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -182,16 +181,9 @@ def look(
         description: instead of the character's, "a young woman with short black hair"
     """
     from ..runs.characters import library
-    from ..runs.characters.form import Look
 
-    person = library.read(name)
-    looks = {key: value for key, value in person.told.looks.items() if key != look}
-    if wears or description:
-        looks[look] = Look(wears=wears or "", description=description or "")
-    elif look not in person.told.looks:
-        raise ConfigError(f"{name!r} has no look {look!r}; give it --wears or --description")
-    told = person.told.model_copy(update={"looks": looks})
-    say(f"{library.put(name, replace(person, told=told))}: {_plain(looks)}")
+    person = library.look(name, look, wears or "", description or "")
+    say(f"{library.place(name)}: {_plain(person.told.looks)}")
     return 0
 
 

@@ -92,6 +92,11 @@ class RunFolder:
         """frames/takes: finished frames that are not the story's pictures now, see `takes`."""
         return self.root / "frames" / "takes"
 
+    @property
+    def face_takes(self) -> Path:
+        """cast/takes: found faces that are not the story's characters' now, see `faces`."""
+        return self.root / "cast" / "takes"
+
     def drop_chunks(self, name: str) -> None:
         """Removes cast/NAME.partial, if it is there."""
         inside.remove(self.chunk(name, 0).parent, self.root)

@@ -103,6 +103,8 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
             f"the scenes have several sizes, and {painter.name} paints a story in one: its frames "
             "look at one another. Give them one size, or choose another --method"
         )
+    if not painter.needs_identities:  # no face, and no search for one, is in any picture
+        story = replace(story, characters=tuple(replace(c, seed=0) for c in story.characters))
     faces = painter.needs_identities or not request.paint
     identities = {c.name: _identity(request, c, model, seed) for c in story.faced if faces}
     if identities:
@@ -139,7 +141,7 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
             raise ConfigError(
                 f"there is no scene {index + 1}; this story has scenes 1 to {last + 1}"
             )
-    for value in (request.seed, *request.frame_seeds.values()):
+    for value in (request.seed, *request.frame_seeds.values(), *(c.seed for c in story.characters)):
         if value is not None and not 0 <= value < 2**63:
             raise ConfigError(f"the seed is {value}; it must be at least 0 and below 2^63")
     for steps in (preset.num_steps, preset.portrait_steps):
@@ -160,6 +162,7 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
     preset, config = request.preset, request.preset.discovery
     if character.face:
         return _known(request, character, model, seed)
+    seed = character.seed or seed
     key = part_key(
         {
             "recipe": RECIPE,

@@ -23,7 +23,7 @@ _PERSON = {
     "description": "{} is described otherwise",
     "noun": "another word says who {} is",
     "face": "{}'s face is another",
-    "identity": "{}'s face will be looked for again",
+    "identity": "{} has another face",
 }
 # Settings that no frame's bytes, or no face's, depend on except through what else is told.
 _NO_FRAMES = ("name", "discovery", "precision", "seed_per_frame")

@@ -144,14 +144,14 @@ def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
         RunError: there is no run, or one of its characters is described otherwise in ``more``.
         StoryError: two scenes would have the same id.
     """
-    request = recorded(out)
-    story = request.story
+    story = (request := recorded(out)).story
     known = {c.name: c for c in story.characters}
     for c in more.characters:
-        if (old := known.get(c.name, c)).description != c.description or old.face != c.face:
+        old = known.get(c.name, c)
+        if (old.description, old.face, old.seed) != (c.description, c.face, c.seed):
             raise RunError(
                 f"{c.name!r} is {old.description!r} in {out}, not {c.description!r}"
-                f"{', or has another face' * (old.face != c.face)}; give the new character another name"
+                f"{', or has another face' * ((old.face, old.seed) != (c.face, c.seed))}; give the new character another name"
             )
     added = tuple(more.scenes)
     if story.scenes[-len(added) :] == added:
@@ -233,7 +233,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
 
 def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The story of a picture that tells its own scene alone."""
-    keys = ("name", "description", "noun", "face")
+    keys = ("name", "description", "noun", "face", "seed")
     return {
         "title": facts["title"],
         "style": facts["style"],

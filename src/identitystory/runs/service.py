@@ -13,7 +13,7 @@ import torch
 
 from ..models.describe import describe_model
 from ..protocols import Backend, ModelFacts
-from . import expect, plan, takes, timing
+from . import expect, faces, plan, takes, timing
 from . import folder as runfolder
 from .checks import check_faces, check_prompts, check_safe, other_weights, warnings
 from .enlarge import enlarge, wanted_enlarger
@@ -68,6 +68,7 @@ class Service:
             request, now, made = _still(request, model, now, made, found)
             keys = [part.key for part in made.frames]
             frames = takes.settle(folder, found, keys, request.max_takes)
+            faces.settle(folder, made)
             run = Run(self.load, request, model, made, folder, frames, emit, now)
             run.work()
             if enlarger is not None:
@@ -95,7 +96,7 @@ class Service:
         request, record, made = _still(request, model, record, made, found)
         keys = [part.key for part in made.frames]
         _, _, frames = takes.settled(folder, found, keys)
-        done = finished_parts(folder, made, frames)
+        done = finished_parts(folder, made, frames) | faces.aside(folder, made)
         told = outlook(request, made, done, last_facts(folder, made, record))
         rate = timing.seconds_a_call(request.out, model_told(model)) if told.calls else None
         return replace(

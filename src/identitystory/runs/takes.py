@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ..errors import RunError
 from ..types import Scene
+from . import faces
 from .files import read_png_facts, write_whole
 from .folder import RunFolder, no_run, opened, read_record
 from .inside import move, remove
@@ -208,7 +209,9 @@ def check_scene(root: Path, index: int, count: int) -> None:
 
 
 def prune(root: Path, keep: int = 0) -> tuple[int, int]:
-    """Deletes all but the ``keep`` newest takes of each scene; never the pictures in frames/.
+    """Deletes all but the ``keep`` newest takes of each scene, and kept faces of each character.
+
+    Never the pictures in frames/, and no face that is a character's now.
 
     Returns:
         How many pictures went, and the bytes that are free again.
@@ -230,7 +233,7 @@ def prune(root: Path, keep: int = 0) -> tuple[int, int]:
                 KINDS
             ):  # the picture itself last: without it nobody knows the rest
                 remove(take_file(folder, take.key, kind), folder.root)
-        return len(gone), before - size(folder)
+        return len(gone) + faces.prune(folder, keep), before - size(folder)
 
 
 @contextmanager
@@ -245,7 +248,8 @@ def _run(root: Path) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
 
 def size(folder: RunFolder) -> int:
     """Bytes of all takes."""
-    return sum(p.stat().st_size for p in folder.takes.glob("*.png"))
+    kept = [*folder.takes.glob("*.png"), *folder.face_takes.glob("*.*")]
+    return sum(p.stat().st_size for p in kept)
 
 
 def frame_files(folder: RunFolder) -> list[Path]:

@@ -249,7 +249,8 @@ def _character(entry: CharacterEntry, place: str, cast: Cast = nobody) -> Charac
             "story file it is painted from its words alone"
         )
     wears = words(entry.wears, f"{place}: 'wears'")
-    who = Character(name, description, noun, wears, words_only=not entry.identity)
+    seed = entry.seed or 0
+    who = Character(name, description, noun, wears, words_only=not entry.identity, seed=seed)
     safety.check_character(who, place)
     if known is None:
         return who
@@ -258,6 +259,10 @@ def _character(entry: CharacterEntry, place: str, cast: Cast = nobody) -> Charac
 
 def _known(entry: CharacterEntry, place: str, cast: Cast) -> Character | None:
     """Who the character file of an entry tells of; None if it names none."""
+    if entry.seed is not None and (entry.cast is not None or not entry.identity):
+        raise StoryError(
+            f"{place}: 'seed' is of the search for a face, and there is none; take 'seed' out"
+        )
     if entry.cast is not None and entry.identity:
         return cast(entry.cast, entry.look, place)
     if entry.look is not None or entry.cast is not None:

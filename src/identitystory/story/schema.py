@@ -31,6 +31,7 @@ MAX_SECONDS = 600
 MAX_CAST = 200
 MAX_EXPECT = 200
 MAX_EXPECTED = 20
+MAX_SEED = 2**53 - 1  # as far as every reader of JSON counts exactly
 ID = r"^[^\W\d_][\w-]*$"
 # Never a way out of the story's folder.
 LORA = r"^\w[\w .-]*(/\w[\w .-]*)*\.safetensors(:-?\d+(\.\d+)?)?$"
@@ -72,6 +73,12 @@ class CharacterEntry(BaseModel):
     )
     look: str | None = Field(
         default=None, max_length=MAX_NAME, description="A look of the character file: 'winter'."
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_SEED,
+        description="Of the search for the face: another number finds another person of these words.",
     )
     noun: str | None = Field(
         default=None,
@@ -222,6 +229,8 @@ def _sentence(kind: str, loc: tuple[int | str, ...], value: Any, ctx: Any) -> st
         return f"{field} must be a number, not {_shown(value)}"
     if kind == "size":
         return f"{field} is {_shown(value)}; it must be [1216, 832] or '1216x832', width and height"
+    if key == "seed" and kind != "extra_forbidden":
+        return f"{field} is {_shown(value)}; it must be a whole number from 1 to {MAX_SEED}"
     if kind == "missing":
         return f"{owner} has no {key!r}"
     if kind == "extra_forbidden":

@@ -27,7 +27,7 @@ from ..errors import (
     one_line,
 )
 from ..runs.service import Service, describe_model
-from . import page, painting, stories
+from . import characters, page, painting, stories
 from .asked import TokenAsked
 from .desk import Desk
 from .exporting import MissingError
@@ -95,6 +95,7 @@ def create_app(
     _mistakes(app, desk.library)
     app.include_router(stories.routes(desk))
     app.include_router(painting.routes(desk))
+    app.include_router(characters.routes(desk))
 
     @app.get("/api/session")
     def session(request: Request) -> dict[str, bool]:

@@ -10,6 +10,7 @@ from ..methods.registry import METHODS
 from ..presets import PRESETS
 from ..story.schema import (
     MAX_CAPTION,
+    MAX_CAST,
     MAX_CHARACTERS,
     MAX_DESCRIPTION,
     MAX_ID,
@@ -21,6 +22,7 @@ from ..story.schema import (
     MAX_PROMPT,
     MAX_SCENES,
     MAX_SECONDS,
+    MAX_SEED,
     MAX_SHAPE,
     MAX_SHOT,
     MAX_STYLE,
@@ -50,25 +52,27 @@ Location = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 Degrees = Annotated[float, Field(ge=-90, le=90, strict=False)]
 
 
-class _Asked(BaseModel):
+class Asked(BaseModel):
+    """What all that comes in keeps to: no other keys, no other types."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class TextAsked(_Asked):
+class TextAsked(Asked):
     """A text, to be checked or to begin with."""
 
     text: Text | None = None
     title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
 
 
-class SaveAsked(_Asked):
+class SaveAsked(Asked):
     """Another text of a story."""
 
     text: Text
     revision: Revision
 
 
-class SettingsAsked(_Asked):
+class SettingsAsked(Asked):
     """Settings of a story; null is the run's own, or the default."""
 
     preset: Annotated[str, Field(max_length=40, json_schema_extra={"enum": [*PRESETS]})] | None = (
@@ -83,14 +87,14 @@ class SettingsAsked(_Asked):
     guidance: Annotated[float, Field(ge=1, le=100, strict=False)] | None = None
 
 
-class LineSet(_Asked):
+class LineSet(Asked):
     """Something that is said."""
 
     who: Name
     says: Caption
 
 
-class PoseSet(_Asked):
+class PoseSet(Asked):
     """How a head is held; a page names no file."""
 
     yaw: Degrees | None = None
@@ -98,7 +102,7 @@ class PoseSet(_Asked):
     roll: Degrees | None = None
 
 
-class SceneSet(_Asked):
+class SceneSet(Asked):
     """Keys of a scene; null takes one out."""
 
     prompt: Annotated[str, Field(max_length=MAX_PROMPT)] = ""
@@ -116,12 +120,15 @@ class SceneSet(_Asked):
     aspect: Annotated[str, Field(max_length=MAX_SHAPE)] | None = None
 
 
-class CharacterSet(_Asked):
+class CharacterSet(Asked):
     """Keys of a character; null takes one out."""
 
-    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] = ""
+    description: Annotated[str, Field(max_length=MAX_DESCRIPTION)] | None = ""
     wears: Wears | None = None
     noun: Annotated[str, Field(max_length=MAX_NOUN)] | None = None
+    cast: Annotated[str, Field(max_length=MAX_CAST)] | None = None
+    look: Annotated[str, Field(max_length=MAX_NAME)] | None = None
+    seed: Annotated[int, Field(ge=1, le=MAX_SEED)] | None = None
 
 
 class PersonSet(CharacterSet):
@@ -130,7 +137,7 @@ class PersonSet(CharacterSet):
     name: Name
 
 
-class StorySet(_Asked):
+class StorySet(Asked):
     """Keys of the story itself; null takes one out."""
 
     title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
@@ -140,14 +147,14 @@ class StorySet(_Asked):
     locations: Annotated[dict[Name, Location], Field(max_length=MAX_LOCATIONS)] | None = None
 
 
-class OrderEdit(_Asked):
+class OrderEdit(Asked):
     """Scenes in another order: the index that each had."""
 
     do: Literal["order"]
     scenes: Indexes
 
 
-class SceneEdit(_Asked):
+class SceneEdit(Asked):
     """Keys of one scene."""
 
     do: Literal["scene"]
@@ -155,7 +162,7 @@ class SceneEdit(_Asked):
     set: SceneSet
 
 
-class AddEdit(_Asked):
+class AddEdit(Asked):
     """A new scene, to stand at ``index``."""
 
     do: Literal["add"]
@@ -163,14 +170,14 @@ class AddEdit(_Asked):
     set: SceneSet
 
 
-class RemoveEdit(_Asked):
+class RemoveEdit(Asked):
     """A scene less."""
 
     do: Literal["remove"]
     index: Index
 
 
-class CharacterEdit(_Asked):
+class CharacterEdit(Asked):
     """Keys of one character."""
 
     do: Literal["character"]
@@ -178,14 +185,21 @@ class CharacterEdit(_Asked):
     set: CharacterSet
 
 
-class PersonEdit(_Asked):
+class PersonEdit(Asked):
     """A new character."""
 
     do: Literal["person"]
     set: PersonSet
 
 
-class StoryEdit(_Asked):
+class DismissEdit(Asked):
+    """A character less; no scene may name them."""
+
+    do: Literal["dismiss"]
+    name: Annotated[str, Field(max_length=MAX_NAME)]
+
+
+class StoryEdit(Asked):
     """Keys of the story."""
 
     do: Literal["story"]
@@ -193,7 +207,14 @@ class StoryEdit(_Asked):
 
 
 Edit = Annotated[
-    OrderEdit | SceneEdit | AddEdit | RemoveEdit | CharacterEdit | PersonEdit | StoryEdit,
+    OrderEdit
+    | SceneEdit
+    | AddEdit
+    | RemoveEdit
+    | CharacterEdit
+    | PersonEdit
+    | DismissEdit
+    | StoryEdit,
     Field(discriminator="do"),
 ]
 
@@ -201,7 +222,7 @@ Edit = Annotated[
 Edits = Annotated[list[Edit], Field(min_length=1, max_length=100)]
 
 
-class EditsAsked(_Asked):
+class EditsAsked(Asked):
     """Edits, all or none."""
 
     revision: Revision
@@ -213,7 +234,7 @@ def plain_edits(edits: list[Edit]) -> list[dict[str, Any]]:
     return [each.model_dump(exclude_unset=True) for each in edits]
 
 
-class PaintAsked(_Asked):
+class PaintAsked(Asked):
     """What is to be painted: ``only`` those scenes, or all that is not there."""
 
     revision: Revision
@@ -221,7 +242,7 @@ class PaintAsked(_Asked):
     cast_only: bool = False
 
 
-class RerollAsked(_Asked):
+class RerollAsked(Asked):
     """Scenes to be painted with new seeds: ``count`` of them, or those that are given."""
 
     revision: Revision
@@ -230,7 +251,7 @@ class RerollAsked(_Asked):
     seeds: Annotated[list[Seed], Field(min_length=1, max_length=16)] | None = None
 
 
-class CostAsked(_Asked):
+class CostAsked(Asked):
     """What would be painted, and what it would take."""
 
     revision: Revision
@@ -240,27 +261,27 @@ class CostAsked(_Asked):
     edits: Edits | None = None
 
 
-class ChooseAsked(_Asked):
+class ChooseAsked(Asked):
     """The take that is to be a scene's picture."""
 
     revision: Revision
     picture: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class LockAsked(_Asked):
+class LockAsked(Asked):
     """Whether a scene's picture is to stay as it is."""
 
     revision: Revision
     locked: bool
 
 
-class OrderAsked(_Asked):
+class OrderAsked(Asked):
     """Jobs in the order in which they are to be painted."""
 
     order: Annotated[list[Annotated[int, Field(ge=0, lt=2**53)]], Field(max_length=1000)]
 
 
-class TokenAsked(_Asked):
+class TokenAsked(Asked):
     """The token that the server printed."""
 
     token: Annotated[str, Field(max_length=200)]

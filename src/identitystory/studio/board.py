@@ -25,11 +25,11 @@ from ..runs.reasons import Facts, why
 from ..runs.request import RunRequest, in_precision, recorded
 from ..runs.service import Service
 from ..story.advice import advice
-from ..types import Character, Scene, Story
-from . import pictures, scoring
+from ..types import Scene, Story
+from . import people, pictures, scoring
 from .library import Entry
 from .queue import Job, Queue
-from .texts import problem_of
+from .texts import entries_of, problem_of
 
 Told = dict[str, Any]
 
@@ -53,6 +53,7 @@ class Board:
         self.made: Plan | None = None
         self.advice: list[str] = []
         self.written: Told = {}
+        self.entries = entries_of(entry.text)
         self.record = None
         with suppress(IdentityStoryError, OSError):
             self.record = (
@@ -221,37 +222,7 @@ class Board:
 
     def characters(self) -> list[Told]:
         """Each character."""
-        return [self._character(c) for c in self.story.characters] if self.story else []
-
-    def _character(self, character: Character) -> Told:
-        folder, name = RunFolder(self.entry.run), character.name
-        part = self.made.identities.get(name) if self.made else None
-        sheet = pictures.picture(folder.contact_sheet(name), self.entry.run)
-        kept, of = pictures.portraits(folder.identity(name), self.entry.run) if sheet else (0, 0)
-        state, said = "current", ""
-        looked_for = f"cast/{folder.identity(name).stem}"
-        if character.words_only:
-            said = "painted from words alone"
-        elif any(told.get("part") == looked_for for told in self._running()):
-            state = "painting"
-        elif sheet is None:
-            state, said = "empty", "no face was looked for yet"
-        elif part and sheet.key != part.key:
-            state, said = "stale", why(sheet.facts, part.facts())
-        fields = ("name", "description", "noun", "wears", "words_only")
-        return {
-            **{field: getattr(character, field) for field in fields},
-            "state": state,
-            "why": said,
-            "portraits": sheet.key if sheet else None,
-            "kept": kept,
-            "of": of,
-        }
-
-    def _running(self) -> list[Told]:
-        """What is told of the jobs of this story that are being painted."""
-        running = [job.id for job in self.jobs if job.state == "running"]
-        return [self.live[id_] for id_ in running if id_ in self.live]
+        return [people.told(self, c) for c in self.story.characters] if self.story else []
 
     # --- what there is to do ---
 

@@ -13,15 +13,17 @@ from .. import __version__
 from ..errors import ConfigError, ModelError, RunError
 from ..protocols import Backend
 from ..runs import takes as kept
+from ..runs.characters import library as characters
 from ..runs.folder import RunFolder, frame_part
 from ..runs.places import recorded_places
 from ..runs.request import recorded
 from ..runs.service import Service
-from . import example, pictures
+from . import casting, example, pictures
 from .board import Board
+from .edits import edited
 from .library import Entry, Library, NothingError, check_revision
 from .queue import Job, Queue
-from .texts import title_of
+from .texts import entries_of, title_of
 
 
 class Desk:
@@ -121,6 +123,39 @@ class Desk:
         many = f" with {len(seeds)} seeds" if len(seeds) > 1 else " anew"
         return self._add(board, "reroll", runs, only, _frames(len(only)) + many)
 
+    def find(self, id_: str, revision: str, name: str, seed: int | None) -> Job:
+        """A job that looks for another person of the same words; the story stays as it is.
+
+        Raises:
+            IdentityStoryError: nobody is called so, or nobody is searched for.
+        """
+        entry = self.seen(id_, revision)
+        board = self.right(entry, ())
+        casting.face(self.service, entry, entry.request(self.device), name)
+        found = {"name": name, "seed": seed or 1 + random_seeds(1)[0]}
+        return self._add(board, "find", [{}], [], f"another {name}", find=found)
+
+    def keep(self, id_: str, revision: str, name: str, called: str) -> Job:
+        """A job that puts somebody into the user's library.
+
+        Raises:
+            IdentityStoryError: they have no face yet, or somebody is called so there.
+        """
+        entry = self.seen(id_, revision)
+        board = self.right(entry, ())
+        casting.face(self.service, entry, entry.request(self.device), name)
+        characters.free(called)
+        kept = {"name": name, "called": called}
+        return self._add(board, "keep", [{}], [], f"{called} for your library", keep=kept)
+
+    def recast(self, id_: str, old: str, new: str) -> None:
+        """Writes the new name of somebody of the user's library where a story has the old one."""
+        entry = self.library.entry(id_)
+        named = [name for name, own in entries_of(entry.text).items() if own.get("cast") == old]
+        edits = [{"do": "character", "name": name, "set": {"cast": new}} for name in named]
+        if edits:
+            self.library.save(id_, edited(entry.text, edits), entry.revision)
+
     def again(self, id_: int) -> Job:
         """A job once more, as it was asked for."""
         job = self.queue.job(id_)
@@ -166,6 +201,7 @@ class Desk:
         told = {k: v for k, v in asdict(job).items() if k != "payload"}
         return told | {
             "what": job.payload["what"],
+            "person": (job.payload.get("find") or job.payload.get("keep") or {"name": ""})["name"],
             "live": (self.queue.live() if live is None else live).get(job.id),
         }
 

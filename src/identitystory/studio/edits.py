@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tomlkit
+from tomlkit.container import Container
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
@@ -65,14 +66,29 @@ def _character(document: Any, edit: Values) -> None:
     for table in _tables(document, "character"):
         if table.get("name") == edit["name"]:
             return _set(table, edit["set"])
-    raise StoryError(f"nobody is called {edit['name']!r} in {SOURCE}")
+    raise _nobody(edit["name"])
+
+
+def _nobody(name: str) -> StoryError:
+    return StoryError(f"nobody is called {name!r} in {SOURCE}")
 
 
 def _person(document: Any, edit: Values) -> None:
-    table = tomlkit.table()
+    tables, table = _tables(document, "character"), tomlkit.table()
     _set(table, edit["set"])
-    table.add(tomlkit.nl())
-    _tables(document, "character").append(table)
+    after = _cut(tables[-1].value) if tables else []
+    tables[-1].value.body.extend(after[:1])  # a blank line
+    table.value.body.extend(after or [(None, tomlkit.nl())])
+    tables.append(table)
+
+
+def _dismiss(document: Any, edit: Values) -> None:
+    tables = _tables(document, "character")
+    for n, table in enumerate(tables):
+        if table.get("name") == edit["name"]:
+            del tables[n]
+            return
+    raise _nobody(edit["name"])
 
 
 def _story(document: Any, edit: Values) -> None:
@@ -86,6 +102,7 @@ _EDITS = {
     "remove": _remove,
     "character": _character,
     "person": _person,
+    "dismiss": _dismiss,
     "story": _story,
 }
 
@@ -107,8 +124,22 @@ def _set(table: Any, values: Values) -> None:
     for key, value in values.items():
         if value is None or isinstance(value, Mapping | list):
             table.pop(key, None)  # a table below is written elsewhere than a table on a line
-        if value is not None:
+        if value is None:
+            continue
+        if key in table or not isinstance(table, Table):
             table[key] = _item(value)
+        else:  # before what follows the last key, which is about the next table
+            after = _cut(table.value)
+            table[key] = _item(value)
+            table.value.body.extend(after)
+
+
+def _cut(table: Container) -> list[Any]:
+    """Takes away, and gives, the blank lines and comments after the last key of a table."""
+    last = max((n for n, (key, _) in enumerate(table.body) if key is not None), default=-1)
+    after = table.body[last + 1 :]
+    del table.body[last + 1 :]
+    return after
 
 
 def _item(value: Any) -> Any:

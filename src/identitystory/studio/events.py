@@ -152,8 +152,8 @@ def _state(entry: Entry) -> tuple[Any, ...]:
     """What tells whether the page of a story is out of date."""
     run = RunFolder(entry.run)
     found: list[Any] = [entry.revision, entry.settings]
-    watched = run.record, run.takes, run.frame(0).parent, run.identity("_").parent, entry.run / FILE
-    for path in watched:
+    cast = run.identity("_").parent, run.face_takes
+    for path in (run.record, run.takes, run.frame(0).parent, *cast, entry.run / FILE):
         try:
             found.append(os.stat(path).st_mtime_ns)
         except OSError:

@@ -26,9 +26,11 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 COOKIE = "identitystory"
-_LARGE = 413, "large", "a request is at most 4 MiB, and a story 1 MiB"
+_LARGE = 413, "large", "a request is at most 4 MiB, a story 1 MiB, and a character file 64 MiB"
 DAYS = 30  # that a login lasts
 MAX_BODY = 4 << 20  # bytes: a story of 1 MiB, as JSON
+MAX_FILE = 64 << 20  # of a character file; `identitystory cast import` takes larger ones
+FILES = "/api/characters/import"
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
@@ -97,7 +99,8 @@ class Guard:
         headers = _headers(scope)
         api = scope["path"].startswith("/api")
 
-        body = _Body(receive)
+        most = MAX_FILE if scope["path"] == FILES else MAX_BODY
+        body = _Body(receive, most)
 
         async def guarded(message: Message) -> None:
             if body.too_long:
@@ -113,7 +116,7 @@ class Guard:
             await send(message)
 
         refused = self._refused(scope, headers, api)
-        if refused is None and _length(headers) > MAX_BODY:
+        if refused is None and _length(headers) > most:
             refused = _LARGE
         if refused is not None:
             return await _answer(guarded, *refused)
@@ -184,19 +187,19 @@ def cookie_of(headers: Mapping[str, list[str]]) -> str:
 
 def _length(headers: Mapping[str, list[str]]) -> int:
     given = headers.get("content-length", ["0"])[0]
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else MAX_BODY + 1
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else MAX_FILE + 1
 
 
 class _Body:
     """A body as it comes, cut off where it is too long."""
 
-    def __init__(self, receive: Receive) -> None:
-        self.more, self.seen, self.too_long = receive, 0, False
+    def __init__(self, receive: Receive, most: int) -> None:
+        self.more, self.most, self.seen, self.too_long = receive, most, 0, False
 
     async def receive(self) -> Message:
         message = await self.more()
         self.seen += len(message.get("body", b""))
-        if self.seen > MAX_BODY:
+        if self.seen > self.most:
             self.too_long = True
             return {"type": "http.request", "body": b"", "more_body": False}
         return message

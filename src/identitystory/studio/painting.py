@@ -28,7 +28,7 @@ from .asked import (
 from .desk import Desk, random_seeds
 from .edits import edited
 from .events import stream
-from .exporting import MissingError, exported
+from .exporting import exported
 from .library import NothingError
 from .stories import Id
 
@@ -149,11 +149,6 @@ def routes(desk: Desk) -> APIRouter:
     def preview(job: JobId) -> Response:
         """The picture of a running job as it is now."""
         return Response(queue.preview(job), media_type="image/webp")
-
-    @router.get("/characters")
-    def characters() -> dict[str, Any]:
-        """The user's library of characters."""
-        raise MissingError("this installation has no library of characters yet")
 
     @router.get("/events", response_class=EventSourceResponse)
     async def events(

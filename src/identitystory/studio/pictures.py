@@ -38,7 +38,7 @@ class Picture:
 def index(run: Path) -> Index:
     """Every finished picture of the run at ``run``; none if there is no run."""
     folder = RunFolder(run)
-    folders = folder.frame(0).parent, folder.takes, folder.identity("_").parent
+    folders = folder.frame(0).parent, folder.takes, folder.identity("_").parent, folder.face_takes
     stamps = tuple(each.stat().st_mtime_ns if each.is_dir() else 0 for each in folders)
     if time.time_ns() - max(stamps) < _SETTLED:
         return _index.__wrapped__(run)
@@ -51,7 +51,7 @@ def _index(run: Path, *_: tuple[int, ...]) -> Index:
     frames = [p for p in folder.frame(0).parent.glob("*.png") if p.name[:3].isdigit()]
     files = [*frames, *folder.takes.glob("*.png")]
     found = {(p.key, Path(p.path.stem).suffix): p.path for f in files if (p := picture(f, run))}
-    cast = folder.identity("_").parent.glob("*.png")
+    cast = [*folder.identity("_").parent.glob("*.png"), *folder.face_takes.glob("*.png")]
     return found | {(p.key, ".portraits"): p.path for f in cast if (p := picture(f, run))}
 
 
@@ -104,7 +104,11 @@ def content(run: Path, key: str, kind: str, width: int) -> tuple[bytes, str]:
 
 @lru_cache(1000)
 def _small(path: Path, run: Path, width: int, *_: int) -> bytes:
-    image = read_picture(path, run)
+    return small(read_picture(path, run), width)
+
+
+def small(image: Image.Image, width: int) -> bytes:
+    """A picture as a WebP of at most that width, with its mark."""
     masks, mark = image.mode == "P", image.info.get("xmp") or b""
     image = image.convert("RGB")
     if image.width > width:

@@ -31,7 +31,7 @@ from .texts import NEW, imported, problem_of, story_of
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{12}$")]
 Name = Annotated[str, Query(min_length=1, max_length=200)]
-_UPLOAD = {
+UPLOAD = {
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 }
 
@@ -82,7 +82,7 @@ def routes(desk: Desk) -> APIRouter:
         "/import",
         status_code=201,
         response_model=told.Imported,
-        openapi_extra={"requestBody": _UPLOAD},
+        openapi_extra={"requestBody": UPLOAD},
     )
     async def import_(request: Request, name: Name) -> Any:
         """A story from a file: Fountain, a shot list, TOML, JSON, other tools' formats."""

@@ -79,6 +79,16 @@ def problem_of(said: str, text: str) -> dict[str, Any]:
     return {"message": message, "line": line, "column": None}
 
 
+def entries_of(text: str) -> dict[str, dict[str, Any]]:
+    """The [[character]] tables of a text by name, as they are written; none where it is no TOML."""
+    try:
+        tables = tomllib.loads(text).get("character", [])
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+        return {}
+    some = [each for each in tables if isinstance(each, dict)] if isinstance(tables, list) else []
+    return {plain(each.get("name")): each for each in some}
+
+
 def title_of(text: str) -> str:
     """The title that a text gives, right or wrong."""
     try:

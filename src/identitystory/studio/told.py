@@ -68,6 +68,16 @@ class Frame(TypedDict):
     scores: Scores | None
 
 
+class Face(TypedDict):
+    """A face that was found for a character's words."""
+
+    portraits: str
+    kept: int
+    of: int
+    seed: int
+    chosen: bool
+
+
 class Person(TypedDict):
     """A character and its face."""
 
@@ -76,11 +86,15 @@ class Person(TypedDict):
     noun: str
     wears: str
     words_only: bool
+    seed: int
     state: Literal["empty", "painting", "stale", "current"]
     why: str
+    cast: str
+    look: str
     portraits: str | None
     kept: int
     of: int
+    takes: list[Face]
 
 
 class Story(TypedDict):
@@ -120,6 +134,47 @@ class Stories(TypedDict):
     stories: list[Row]
 
 
+class Look(TypedDict):
+    """Clothes and hair."""
+
+    wears: str
+    description: str
+
+
+class Agreed(TypedDict):
+    """Consent of the person in the photos."""
+
+    by: str
+    purpose: str
+    given: str
+    until: str
+    ended: str | None
+
+
+class Kept(TypedDict):
+    """Somebody of the user's library; ``why`` says why the face may not be used."""
+
+    name: str
+    called: str
+    description: str
+    noun: str
+    looks: dict[str, Look]
+    portraits: int
+    model: str
+    licence: str
+    commercial: bool
+    consent: Agreed | None
+    usable: bool
+    why: str
+    sha256: str
+
+
+class Characters(TypedDict):
+    """The user's library."""
+
+    characters: list[Kept]
+
+
 class Imported(TypedDict):
     """A story made from a file."""
 
@@ -152,8 +207,9 @@ class Job(TypedDict):
     id: int
     story: str
     title: str
-    kind: Literal["paint", "reroll"]
+    kind: Literal["paint", "reroll", "find", "keep"]
     what: str
+    person: str
     state: Literal["pending", "running", "done", "failed", "cancelled"]
     message: str
     device: str

@@ -32,6 +32,7 @@ from ..runs.inside import lock_file
 from ..runs.opening import open_model
 from ..runs.request import in_precision
 from ..runs.service import Service, one_model
+from . import casting
 from .library import Entry, Library, NothingError, Settings
 from .preview import shown
 from .queue import Job, Queue
@@ -119,9 +120,7 @@ class Worker:
         """What happens in one run; waits while somebody else is writing to its folder."""
         entry = job_entry(self.library, job)
         while True:
-            more = {"seed": asked.get("seed"), "only": tuple(asked.get("only", ()))}
-            request = entry.request(self.device, paint=not job.payload.get("cast_only"), **more)
-            events = self.service.run(request)
+            events = self._begun(job, entry, asked)
             try:
                 yield from events
                 return
@@ -131,6 +130,15 @@ class Worker:
                 events.close()  # type: ignore[attr-defined]
             self._check(job)
             time.sleep(PAUSE)
+
+    def _begun(self, job: Job, entry: Entry, asked: dict[str, Any]) -> Iterator[Event]:
+        """One run, or what is done for the cast."""
+        for kind, work in (("find", casting.search), ("keep", casting.keep)):
+            if kind in job.payload:
+                return work(self.service, entry, self.device, **job.payload[kind])
+        more = {"seed": asked.get("seed"), "only": tuple(asked.get("only", ()))}
+        request = entry.request(self.device, paint=not job.payload.get("cast_only"), **more)
+        return self.service.run(request)
 
     def _check(self, job: Job) -> None:
         if not self.alive() or self.queue.stopped(job.id):

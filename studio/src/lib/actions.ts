@@ -1,7 +1,8 @@
 /** What a user does to a story; each can be undone where that means something. */
 import { tick } from 'svelte';
 import { t } from '../texts';
-import { Refused, api } from './api';
+import { api } from './api';
+import { library } from './library.svelte';
 import { studio } from './studio.svelte';
 import type { Change, Edit, Settings, Story } from './types';
 
@@ -64,6 +65,13 @@ const edit = (name: string, edits: Edit[]) => change(name, (story) => api.edit(s
 export const setScene = (index: number, set: Change) => edit(t.did.scene(index + 1), [{ do: 'scene', index, set }]);
 export const setPerson = (name: string, set: Change) => edit(t.did.person(name), [{ do: 'character', name, set }]);
 export const addPerson = (set: Change) => edit(t.did.newPerson, [{ do: 'person', set }]);
+export const dismiss = (name: string) => edit(t.did.dismiss(name), [{ do: 'dismiss', name }]);
+/** Another face that was found for the same words; 0 is that of the story's own search. */
+export const takeFace = (name: string, seed: number) =>
+  edit(t.did.face(name), [{ do: 'character', name, set: { seed: seed || null } }]);
+/** A face of the library for somebody of the story, for somebody new, or none (`character` null). */
+export const cast = (character: string | null, name?: string) =>
+  change(character ? t.did.cast(character) : t.did.uncast(name ?? ''), (story) => api.cast(story, { character, name }));
 
 /** A new scene at the end, or at a place; it becomes the chosen one. */
 export async function addScene(prompt: string, index = studio.story?.frames.length ?? 0) {
@@ -166,17 +174,10 @@ async function queued(work: (story: Story) => Promise<unknown>) {
 }
 
 export const paint = (only?: number[]) => queued((story) => api.paint(story, only ? { only } : {}));
-/** Look for a face, or for another one. */
-export function find(name: string, again: boolean) {
-  if (!again) return queued((story) => api.paint(story, { cast_only: true }));
-  return queued((story) =>
-    api.find(story, name).catch((error) => {
-      throw error instanceof Refused && error.status >= 404 && error.status <= 405
-        ? new Refused(error.status, error.code, t.noFindAgain)
-        : error;
-    }),
-  );
-}
+/** Look for a face, or for another one of the same words. */
+export const find = (name: string, again: boolean) =>
+  queued((story) => (again ? api.find(story, name) : api.paint(story, { cast_only: true })));
+export const keep = (name: string, called: string) => queued((story) => api.keep(story, name, called));
 
 export function reroll(count = 1) {
   const indexes = studio.places.filter((i) => !studio.story?.frames[i]?.locked);
@@ -212,6 +213,7 @@ export async function create(title: string) {
 }
 
 export async function importFile(file: File) {
+  if (file.name.toLowerCase().endsWith('.character')) return library.bring(file);
   const made = await studio.try(() => api.importFile(file));
   if (!made) return;
   await studio.list();

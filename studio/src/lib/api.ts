@@ -1,6 +1,6 @@
 /** One function for every request; what fails is a `Refused` with the server's own sentence. */
 import { t } from '../texts';
-import type { Change, Checked, Cost, Edit, Imported, Job, Kept, Listed, Options, Settings, Story, Take } from './types';
+import type { Change, Checked, Cost, Edit, Imported, Job, Kept, Listed, Look, Options, Settings, Story, Take } from './types';
 
 export class Refused extends Error {
   constructor(
@@ -31,6 +31,8 @@ type Known = Pick<Story, 'id' | 'revision'>;
 
 const post = <T>(story: Known, verb: string, body: object = {}) =>
   ask<T>('POST', `/stories/${story.id}/${verb}`, { revision: story.revision, ...body });
+
+const character = (name: string) => `/characters/${encodeURIComponent(name)}`;
 
 export const api = {
   session: () => ask<{ open: boolean }>('GET', '/session'),
@@ -66,7 +68,13 @@ export const api = {
   again: (job: number) => ask<Job>('POST', `/jobs/${job}/again`, {}),
 
   library: () => ask<{ characters: Kept[] }>('GET', '/characters'),
-  use: (story: Known, character: string) => post<Story>(story, 'cast', { character }),
+  cast: (story: Known, of: { character: string | null; name?: string; look?: string }) => post<Story>(story, 'cast', of),
+  keep: (story: Known, name: string, called: string) => post<Job>(story, 'keep', { name, called }),
+  importPerson: (file: File) => ask<Kept>('POST', '/characters/import', file),
+  rename: (name: string, to: string) => ask<Kept>('POST', `${character(name)}/rename`, { to }),
+  look: (name: string, look: string, of: Partial<Look>) => ask<Kept>('POST', `${character(name)}/look`, { look, ...of }),
+  removePerson: (name: string) => ask<null>('DELETE', character(name)),
+  restorePerson: (name: string) => ask<Kept>('POST', `${character(name)}/restore`, {}),
 };
 
 export type Kind = 'frame' | 'template' | 'masks' | 'portraits';
@@ -74,6 +82,11 @@ export type Kind = 'frame' | 'template' | 'masks' | 'portraits';
 /** The address of a picture: 0 is the file itself. */
 export const picture = (story: string, key: string, width: 0 | 160 | 320 | 640 = 0, kind: Kind = 'frame') =>
   `/api/stories/${story}/pictures/${key}?kind=${kind}&width=${width}`;
+
+/** The addresses of somebody of the library: a portrait, and their file. */
+export const portrait = (name: string, index: number, width: 0 | 160 | 320 | 640 = 160) =>
+  `/api${character(name)}/portraits/${index}?width=${width}`;
+export const characterFile = (name: string) => `/api${character(name)}/file`;
 
 export const preview = (job: number, n: number) => `/api/jobs/${job}/preview?n=${n}`;
 

@@ -43,11 +43,26 @@ export interface Person {
   noun: string;
   wears: string;
   words_only: boolean;
+  /** Of the search for the face; 0 is the story's. */
+  seed: number;
   state: State;
   why: string;
+  /** Whose face of the library it is, and in which look; empty is nobody's. */
+  cast: string;
+  look: string;
   portraits: string | null;
   kept: number;
   of: number;
+  /** Every face that was found for these words. */
+  takes: Face[];
+}
+
+export interface Face {
+  portraits: string;
+  kept: number;
+  of: number;
+  seed: number;
+  chosen: boolean;
 }
 
 export interface Cost {
@@ -109,6 +124,8 @@ export interface Job {
   kind: string;
   state: 'pending' | 'running' | 'done' | 'failed' | 'cancelled';
   what: string;
+  /** Who is looked for, or kept; empty for pictures. */
+  person: string;
   message: string;
   device: string;
   live: Live | null;
@@ -143,12 +160,26 @@ export interface Imported {
   fill_in: string[];
 }
 
-/** A character of the user's library. */
-export interface Kept {
-  id?: string;
-  name: string;
+export interface Look {
+  wears: string;
   description: string;
-  picture?: string | null;
+}
+
+/** A character of the user's library: `name` is the library's, `called` their own. */
+export interface Kept {
+  name: string;
+  called: string;
+  description: string;
+  noun: string;
+  looks: Record<string, Look>;
+  portraits: number;
+  model: string;
+  licence: string;
+  commercial: boolean;
+  consent: { by: string; purpose: string; given: string; until: string; ended: string | null } | null;
+  usable: boolean;
+  why: string;
+  sha256: string;
 }
 
 export type Change = Record<string, string | null>;
@@ -158,6 +189,7 @@ export type Edit =
   | { do: 'scene'; index: number; set: Change }
   | { do: 'add'; index: number; set: Change }
   | { do: 'remove'; index: number }
-  | { do: 'character'; name: string; set: Change }
+  | { do: 'character'; name: string; set: Change | { seed: number | null } }
   | { do: 'person'; set: Change }
+  | { do: 'dismiss'; name: string }
   | { do: 'story'; set: Change };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import ConfigError, RunError, did_you_mean, quoted
@@ -12,6 +13,7 @@ from . import consent
 from .archive import SUFFIX, CharacterFile, open_file
 from .archive import read as read_bytes
 from .consent import library_folder, today
+from .form import Look
 
 
 def names() -> list[str]:
@@ -109,6 +111,24 @@ def put(name: str, person: CharacterFile) -> Path:
     file = place(name)
     inside.write_whole(file, read_bytes(person.content, "this character").content, file.parent)
     return file
+
+
+def look(name: str, called: str, wears: str, description: str) -> CharacterFile:
+    """Gives somebody a look, or deletes it if nothing is said of it; the file as it is now.
+
+    Raises:
+        ConfigError: nobody is called so, or there is no look to delete.
+        RunError: the file would be none.
+    """
+    person = read(name)
+    looks = {key: value for key, value in person.told.looks.items() if key != called}
+    if wears or description:
+        looks[called] = Look(wears=wears, description=description)
+    elif called not in person.told.looks:
+        raise ConfigError(f"{name!r} has no look {called!r}; give it --wears or --description")
+    made = replace(person, told=person.told.model_copy(update={"looks": looks}))
+    put(name, made)
+    return made
 
 
 def withdraw(name: str) -> CharacterFile:

@@ -134,7 +134,26 @@ def from_run(run: Path, name: str, facts: ModelFacts, load: Load) -> CharacterFi
             f"{run} was painted by another checkpoint than {request.model!r} is here; the portraits "
             "cannot be painted again with it"
         )
-    tensors, seed = files.read_tensors(folder.identity(name), run), int(part["seed"])
+    return of_search(request, who, int(part["seed"]), folder.identity(name), facts, load)
+
+
+def of_search(
+    request: RunRequest, who: Character, seed: int, identity: Path, facts: ModelFacts, load: Load
+) -> CharacterFile:
+    """The file of somebody whose face was searched for; the kept portraits are painted again.
+
+    Args:
+        request: what the search was a part of.
+        who: was searched for.
+        seed: of the search.
+        identity: what it found, a file of `folder.write_identity` in the run.
+        facts: what the run's model is here.
+        load: opens it.
+
+    Raises:
+        RunError: the portraits show another face now.
+    """
+    tensors, name = files.read_tensors(identity, request.out), who.name
     kept = tensors["kept"].tolist()
     E, embedding = tensors["E"][tensors["kept"]], tensors["embedding"].float()
     portraits, again = _painted(request, who, seed, kept, facts, load)

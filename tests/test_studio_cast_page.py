@@ -1,0 +1,187 @@
+"""The studio's cast in a real browser, by keys and clicks, on the real server with a painter of fakes."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from tests.characters import person
+from tests.studio_desk import Studio, studio, workshop
+from tests.test_studio_page import AXE, CHROMIUM, RULES, browser, expect, focused, playwright
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+__all__ = ["browser", "playwright"]
+
+
+@pytest.fixture
+def page(browser: Any, tmp_path: Any, monkeypatch: Any) -> Iterator[Any]:
+    """The cast of a painted story; what goes wrong on the page is in ``page.wrong``."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    desk = studio(tmp_path / "studio", workshop())
+    for job in desk.get("/api/queue")["jobs"]:
+        desk.client.post(f"/api/jobs/{job['id']}/cancel")
+    story = desk.painted(desk.new())
+    over = threading.Event()
+    painter = threading.Thread(target=_paint, args=(desk, over))
+    config = uvicorn.Config(desk.client.app, port=0, log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    serving = threading.Thread(target=server.run)
+    for thread in (painter, serving):
+        thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    made = browser.new_context(reduced_motion="reduce").new_page()
+    made.wrong = []
+    made.set_default_timeout(20_000)
+    made.on("pageerror", lambda error: made.wrong.append(str(error)))
+    made.on("console", lambda m: m.type == "error" and made.wrong.append(m.text))
+    made.goto(f"http://127.0.0.1:{port}/story/{story['id']}")
+    made.get_by_role("button", name="Skip", exact=True).click()
+    made.keyboard.press("2")
+    expect(made.get_by_role("article", name="Mara")).to_be_visible()
+    yield made
+    made.context.close()
+    over.set()
+    server.should_exit = True
+    for thread in (painter, serving):
+        thread.join()
+
+
+def _paint(desk: Studio, over: threading.Event) -> None:
+    while not over.wait(0.05):
+        desk.worker.one()
+
+
+def _bring(page: Any, content: bytes, name: str = "mara.character") -> None:
+    """Drops a file onto the page."""
+    drop = """([text, name]) => {
+        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        const held = new DataTransfer();
+        held.items.add(new File([bytes], name));
+        document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: held, bubbles: true, cancelable: true}));
+    }"""
+    page.evaluate(drop, [base64.b64encode(content).decode(), name])
+
+
+def _tab_to(page: Any, name: str) -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if focused(page).strip() == name:
+            return
+    raise AssertionError(f"{name} is not reached by the Tab key")
+
+
+def test_another_person_is_looked_for_taken_and_given_back_by_keys(page: Any) -> None:
+    press = page.keyboard.press
+    mara = page.get_by_role("article", name="Mara")
+    _tab_to(page, "Find again")
+    press("Enter")
+    expect(mara).to_contain_text("2 frames would then be painted anew")
+    press("Escape")
+    expect(mara).not_to_contain_text("2 frames would then be painted anew")
+    assert focused(page).strip() == "Find again"
+    press("Enter")
+    _tab_to(page, "Look for somebody else")
+    press("Enter")
+    expect(mara.get_by_role("button", name="Face 2")).to_be_visible()
+    page.evaluate("document.querySelector('main').focus()")
+    _tab_to(page, "Face 2")
+    press("Enter")
+    expect(mara).to_contain_text("Saving makes 2 frames out of date")
+    _tab_to(page, "Take this face")
+    press("Enter")
+    expect(mara.get_by_role("button", name="Face 2, in the story")).to_be_visible()
+    press("1")
+    expect(page.get_by_role("option").first).to_contain_text("Out of date")
+    press("Control+z")
+    expect(page.get_by_role("option").first).to_contain_text("Finished")
+    assert page.wrong == []
+
+
+def test_somebody_is_kept_dressed_used_and_removed_by_clicks(page: Any) -> None:
+    mara, tom = (page.get_by_role("article", name=name) for name in ("Mara", "Tom"))
+    mara.get_by_role("button", name="Put into the library").click()
+    mara.get_by_label("What your library calls them").fill("Baker")
+    mara.get_by_role("button", name="Keep them").click()
+    baker = page.get_by_role("article", name="Baker")
+    expect(baker).to_be_visible()
+    baker.get_by_role("button", name="New look").click()
+    baker.get_by_label("Name of the look").fill("rain")
+    baker.get_by_label("Wears").fill("a yellow raincoat")
+    baker.get_by_role("button", name="Save").click()
+    expect(baker.get_by_role("button", name="rain")).to_be_visible()
+
+    tom.get_by_role("button", name="Use from the library").click()
+    tom.get_by_role("button", name="Baker").click()
+    expect(tom).to_contain_text("From your library: Baker")
+    tom.get_by_label("Look").select_option("rain")
+    expect(tom.get_by_label("Wears")).to_have_value("a yellow raincoat")
+    tom.get_by_role("button", name="Back to words alone").click()
+    expect(tom).not_to_contain_text("From your library")
+    page.keyboard.press("Control+z")
+    expect(tom).to_contain_text("From your library: Baker")
+
+    baker.get_by_role("button", name="Rename Baker").click()
+    baker.get_by_role("textbox", name="Rename Baker").fill("Ann")
+    page.keyboard.press("Enter")
+    ann = page.get_by_role("article", name="Ann")
+    expect(tom).to_contain_text("From your library: Ann")
+    with page.expect_download() as download:
+        ann.get_by_role("link", name="Save Ann as a file").click()
+    assert download.value.suggested_filename == "Ann.character"
+    ann.get_by_role("button", name="Remove Ann from the library").click()
+    expect(ann).to_have_count(0)
+    page.get_by_role("button", name="Undo", exact=True).last.click()
+    expect(ann).to_be_visible()
+    assert page.wrong == []
+
+
+def test_a_file_is_dropped_and_a_broken_one_is_refused_in_one_line(page: Any) -> None:
+    _bring(page, person().content)
+    mara = page.get_by_label("Your library").get_by_role("article", name="Mara")
+    expect(mara).to_contain_text("a young woman with long red hair")
+    assert page.wrong == []
+    _bring(page, person().content[:-9])
+    expect(page.get_by_text("is no character file that can be used").first).to_be_visible()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Bring in a file").click()
+    content = person(1).content
+    file = {"name": "m.character", "mimeType": "application/zip", "buffer": content}
+    chooser.value.set_files(file)
+    expect(page.get_by_text("'Mara' is in the library; choose another name").first).to_be_visible()
+    page.get_by_label("Name", exact=True).fill("Nell")
+    page.get_by_label("Description").last.fill("a girl with short hair")
+    page.get_by_role("button", name="Add", exact=True).click()
+    nell = page.get_by_role("article", name="Nell")
+    nell.get_by_role("button", name="Take out of the story").click()
+    expect(nell).to_have_count(0)
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not here: make studio fetches it")
+def test_axe_finds_nothing_in_the_cast(page: Any) -> None:
+    page.evaluate(AXE.read_text())
+    _bring(page, person().content)
+    kept = page.get_by_label("Your library").get_by_role("article", name="Mara")
+    expect(kept).to_be_visible()
+    kept.get_by_role("button", name="winter").click()
+    mara, tom = (page.get_by_role("article", name=name).first for name in ("Mara", "Tom"))
+    mara.get_by_role("button", name="Find again").click()
+    mara.get_by_role("button", name="Look for somebody else").click()
+    mara.get_by_role("button", name="Face 2").click()
+    mara.get_by_role("button", name="Put into the library").click()
+    tom.get_by_role("button", name="Use from the library").click()
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 4000})  # nothing below the bar
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            violations = page.evaluate(f"axe.run({RULES}).then((r) => r.violations)")
+            found = [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
+            assert found == [], (width, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
