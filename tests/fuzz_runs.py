@@ -74,6 +74,12 @@ def commands(run):
         ["choose", str(run), "1", "1"],
         ["prune", str(run)],
         ["study", "make", str(run), str(run), "--out", str(run.parent / "study.html")],
+        ["extend", str(run), "--scene", "{Mara} walks"],
+        ["lock", str(run), "1"],
+        ["strip", str(run), "--out", str(run.parent / "bare")],
+        ["verify", *map(str, sorted(run.glob("frames/*.png")))],
+        ["verify", "--json", str(run / "run.json"), str(run / "index.html")],
+        *(["export", str(run), "--as", kind] for kind in ("otio", "edl", "html", "contact", "cbz")),
     ]
 
 
@@ -294,7 +300,7 @@ def one(model, place, seed):
     mutation(rng, file)
     before, wrong = state(outside), []
     told_all = commands(run)
-    for argv in [*rng.sample(told_all, 2), told_all[3]]:
+    for argv in [*rng.sample(told_all, 3), told_all[3]]:
         name = f"seed {seed}: {mutation.__name__} {file.relative_to(run)}: {' '.join(argv[:1])}"
         out, err = io.StringIO(), io.StringIO()
         try:

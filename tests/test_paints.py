@@ -14,6 +14,7 @@ from identitystory.runs.service import Service
 from identitystory.story import paints
 from identitystory.story.file import inline_story, load_story
 from identitystory.story.sets import load_sets
+from identitystory.story.vocabulary import MAX_NAMED
 from identitystory.types import Scene
 from miniature.card import paints as taught_by_the_world
 from miniature.card import paints_lines
@@ -98,6 +99,14 @@ def test_a_line_for_each_kind_with_what_it_knows():
         "the model has no picture of anybody 'holding a dog' (it knows 'holding a book' and 'holding a cat')",
         "the model has seen nobody without clothes; leave out 'shirtless'",
     ]
+
+
+def test_of_many_the_first_are_named_and_the_others_counted():
+    found = [paints.Unseen("place", f"in room {n}") for n in range(MAX_NAMED + 2)]
+    (line,) = paints.warnings([*found, found[0]], WORLD)
+    assert line.endswith(f"'in room {MAX_NAMED - 1}', and 2 more")
+    (line,) = paints.warnings(paints.unseen(scene("a view of a beach", ()), WORLD), WORLD)
+    assert line.endswith(f"'a view of a beach' (it knows {WORLD.nobody[0]!r})")
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,9 @@ def test_where_there_is_no_head_nobody_is():
 
 
 def test_heads_are_counted_once_and_only_if_they_are_shaped_like_one():
-    strip, frame = (0, 0, 5, 60), area((0, 0, 60, 60))[0]
+    strip, pole, frame = (0, 0, 5, 60), (0, 0, 60, 5), area((0, 0, 60, 60))[0]
     frame[4:56, 4:56] = False
-    given = [*area(CHEEK, HEAD, BESIDE, strip), frame]
+    given = [*area(CHEEK, HEAD, BESIDE, strip, pole), frame]
     found = distinct_heads(given, (SIZE, SIZE))
     assert {tuple(mask.flatten().tolist()) for mask in found} == {
         tuple(mask.flatten().tolist()) for mask in area(HEAD, BESIDE)

@@ -17,6 +17,7 @@ from identitystory.runs.request import RunRequest
 from identitystory.story.file import load_story
 from identitystory.story.imports.draft import Shot, drafted
 from identitystory.story.imports.registry import draft_of
+from identitystory.story.imports.shots import from_yaml
 from identitystory.story.imports.toml import missing, story_text
 from identitystory.story.schema import MAX_CHARACTERS, MAX_PROMPT, MAX_SCENES
 
@@ -351,6 +352,21 @@ def test_limits_of_a_story_are_kept_and_what_falls_off_is_told():
     assert made.shots[1].notes[0].startswith("too long for a picture, left out: {Mara} says so")
     with pytest.raises(StoryError, match="at most 1,000"):
         drafted({}, [Shot("rain")] * (MAX_SCENES + 1), source="x")
+
+
+def test_of_shots_in_scenes_no_more_are_read_than_a_story_takes():
+    """600 scenes of 600 shots would be 360,000."""
+    read = []
+
+    class Shots(list):
+        def __iter__(self):
+            for shot in super().__iter__():
+                read.append(shot)
+                yield shot
+
+    with pytest.raises(StoryError, match="1,001 pictures; at most 1,000"):
+        from_yaml({"scenes": [{"shots": Shots([{"action": "rain"}] * 600)}] * 600}, "x")
+    assert len(read) == MAX_SCENES + 1
 
 
 def test_control_characters_reach_neither_file_nor_terminal(tmp_path, capsys):

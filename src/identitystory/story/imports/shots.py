@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -67,16 +67,20 @@ def from_yaml(data: Any, source: str) -> Draft:
     found = data if isinstance(data, list) else next(filter(None, map(story.get, _LISTS)), None)
     if not isinstance(found, list):
         raise StoryError(f"{source}: no list of shots in it; it is called {quoted(_LISTS[:2])}")
-    shots: list[dict[str, Any]] = []
-    for entry in found[: MAX_SCENES + 1]:
-        scene = entry if isinstance(entry, dict) else {"text": entry}
-        inner = next((k for k in scene if _key(k) == "shots" and isinstance(scene[k], list)), None)
-        around = {k: v for k, v in islice(scene.items(), _MAX_COLUMNS) if k != inner}
-        for shot in scene[inner][: MAX_SCENES + 1] if inner is not None else ({},):
-            shots.append(around | (shot if isinstance(shot, dict) else {"text": shot}))
+    shots = list(islice(_shots(found), MAX_SCENES + 1))
     header = list(dict.fromkeys(name for shot in shots for name in shot))
     known = {"title": plain(story.get("title")), "style": plain(story.get("style"))}
     return _drafted(_people(story.get("characters")), shots, source, header, **known)
+
+
+def _shots(entries: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """Each shot of a list of scenes or of shots, with what its scene says."""
+    for entry in entries:
+        scene = entry if isinstance(entry, dict) else {"text": entry}
+        inner = next((k for k in scene if _key(k) == "shots" and isinstance(scene[k], list)), None)
+        around = {k: v for k, v in islice(scene.items(), _MAX_COLUMNS) if k != inner}
+        for shot in scene[inner] if inner is not None else ({},):
+            yield around | (shot if isinstance(shot, dict) else {"text": shot})
 
 
 def _drafted(
