@@ -1,9 +1,10 @@
 """Does each character keep one face? ``python benchmarks/consistency.py --out runs/consistency``.
 
-Paints 20 stories of one character (held-out people and scenes, 4 pictures each) and asks a
-recogniser that knows nothing of us, dlib's: in how many pictures is there a face, and are two
-pictures of one character more alike than pictures of two? The same is asked of the templates, the
-general generator's pictures before the identity is injected. Broken off, it goes on.
+Paints 20 stories of one character (held-out people and scenes, 4 pictures each) and asks two
+recognisers, dlib's, which knows nothing of us, and the one of drawn people, which knows little else:
+in how many pictures is there a face, and are two pictures of one character more alike than pictures
+of two? The same is asked of the templates, the general generator's pictures before the identity is
+injected. Broken off, it goes on.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from identitystory.experiments.evaluate import read_run
 from identitystory.experiments.instruments import EvaluationRequest, open_tools
 from identitystory.experiments.workers import engine
 from identitystory.metrics.evidence import Evidence, Instruments, look
-from identitystory.metrics.faces import DLIB_THRESHOLD
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
 from identitystory.metrics.measures import pooled, score
 from identitystory.protocols import FaceRecogniser
@@ -44,20 +44,14 @@ def paint(service: Service, run: RunRequest) -> str:
 
 
 def measure(seen: Sequence[Evidence], instruments: Instruments) -> dict[str, float]:
-    """Detection rate, AUC and mean distances; the package's own measures (``metrics/measures.py``).
+    """Detection rate, AUC and mean similarities; the package's own measures (``metrics/measures.py``).
 
-    ``auc``: every pair of one character against every pair of two, over pictures with a face.
-    ``within``, ``between``: mean distances of these pairs, the first averaged story by story.
+    ``AUC``: every pair of one character against every pair of two, over pictures with a face.
+    ``Face-Sim``, ``Face-Sim different``: mean similarities of these pairs on the recogniser's scale.
     """
-    found = {s.name: s.value for s in score(seen, instruments)}
-    distance = lambda similarity: round((1 - similarity) * 2 * DLIB_THRESHOLD, 3)
-    return {
-        "frames": sum(len(s.story.pictures) for s in seen),
-        "detection": round(found["face detection"], 3),
-        "auc": round(found["AUC"], 3),
-        "within": distance(found["Face-Sim"]),
-        "between": distance(found["Face-Sim different"]),
-    }
+    found = {s.name: round(s.value, 3) for s in score(seen, instruments)}
+    names = ("face detection", "AUC", "Face-Sim", "Face-Sim different")
+    return {"frames": sum(len(s.story.pictures) for s in seen)} | {n: found[n] for n in names}
 
 
 def area(seen: Sequence[Evidence], recogniser: FaceRecogniser) -> Statistic:
@@ -89,6 +83,20 @@ def gains(
     return found
 
 
+def compared(runs: Sequence[RunRequest], instruments: Instruments) -> dict[str, dict]:
+    """Frames and templates of finished runs, and what the first have more."""
+    frames, templates = (
+        [look(read_run(run.out, templates=which), instruments) for run in runs]
+        for which in (False, True)
+    )
+    with_identity, without = (area(seen, instruments.recogniser) for seen in (frames, templates))
+    return {
+        "with identity": measure(frames, instruments),
+        "without (template)": measure(templates, instruments),
+        "gained": gained(with_identity, without, len(runs)) | gains(frames, templates, instruments),
+    }
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -101,13 +109,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--distilled", action="store_true", default=None)
     parser.add_argument("--reuse", type=int)
+    parser.add_argument("--faces", nargs="+", default=["dlib", "little-people"])
     parser.add_argument("--workers", type=int, default=1, help="processes side by side")
     options = parser.parse_args()
     try:  # what is not here is known before the painting
-        tools = open_tools(EvaluationRequest((), clip="none", faces="dlib"), [options.model])
+        instruments = {
+            name: open_tools(
+                EvaluationRequest((), clip="none", faces=name), [options.model]
+            ).instruments
+            for name in options.faces
+        }
     except IdentityStoryError as error:
         parser.error(str(error))
-    instruments = replace(tools.instruments, reader=None)
     runs = [
         new_request(
             inline_story([f"Person: {entry['description']}"], entry["scenes"]),
@@ -129,19 +142,12 @@ def main() -> None:
         if wrong:
             raise SystemExit(f"{run.out}: {wrong}; the same command goes on")
         print(f"{run.out}: {run.story.characters[0].description}", flush=True)
-    frames, templates = (
-        [look(read_run(run.out, templates=which), instruments) for run in runs]
-        for which in (False, True)
-    )
-    with_identity, without = (area(seen, instruments.recogniser) for seen in (frames, templates))
-    result = {
-        "with identity": measure(frames, instruments),
-        "without (template)": measure(templates, instruments),
-        "gained": gained(with_identity, without, len(runs)) | gains(frames, templates, instruments),
-    }
+    result = {name: compared(runs, replace(i, reader=None)) for name, i in instruments.items()}
     (options.out / "consistency.json").write_text(json.dumps(result, indent=1) + "\n")
-    for name, numbers in result.items():
-        print(f"{name:20s}", "  ".join(f"{k} {v}" for k, v in numbers.items()))
+    for recogniser, rows in result.items():
+        print(recogniser)
+        for name, numbers in rows.items():
+            print(f"  {name:20s}", "  ".join(f"{k} {v}" for k, v in numbers.items()))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def training_facts() -> dict[str, tuple[int, float]]:
 def measured() -> dict[str, object]:
     """What the reports wrote beside their sheets."""
     found: dict[str, object] = {}
-    for name in ("vae_cool", "decoder", "unet_cool", "kept"):
+    for name in ("vae_cool", "decoder", "unet_cool", "kept", "little_people"):
         path = paths.state() / "sheets" / f"{name}.json"
         if path.exists():
             known = json.loads(path.read_text())

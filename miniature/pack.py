@@ -20,7 +20,7 @@ from torch import Tensor
 
 from . import paths
 from .card import write_card
-from .package import ATTRIBUTES, CLIP_MEAN, CLIP_STD
+from .package import ATTRIBUTES, CLIP_MEAN, CLIP_STD, LITTLE_PEOPLE
 from .pictures.faces import PICTURE
 from .pictures.latents import load_norm, norm_path
 from .stages import (
@@ -167,8 +167,9 @@ def pack(folder: Path) -> list[str]:
         unet.half().save_pretrained(folder / "unet", max_shard_size="12MB")
 
     def recogniser() -> None:
-        save_network(folder.parent / "little_people", little_people.load_recogniser(),
-                     name="little-people", size=little_people.SIZE, measured=little_people.report())  # fmt: skip
+        measured = little_people.report()
+        save_network(folder.parent / LITTLE_PEOPLE, little_people.load_recogniser(),
+                     threshold=measured["autoencoded_at"], measured=measured)  # fmt: skip
 
     def enlarging() -> None:
         save_network(folder / "enlarger", enlarger.load_enlarger(), width=enlarger.WIDTH,

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
 from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
+from identitystory.metrics.little_people import (
+    CELL,
+    LOOK,
+    WIDTH,
+    LittlePeople,
+    found,
+    head_at,
+    smaller,
+)
+from identitystory.metrics.little_people import FOLDER as LITTLE_PEOPLE
 from identitystory.models.device import resolve_dtype
 from identitystory.models.enlarge import PixelShuffle
 from identitystory.models.files.checkpoint import FEW_STEPS as FEW_STEPS_FILE
@@ -21,8 +31,8 @@ from identitystory.presets import FEW_STEPS
 from identitystory.skeleton import HEAD, Point, drawn, points_at, turned
 
 __all__ = [
-    "ADAPTER", "ATTRIBUTES", "CLIP_MEAN", "CLIP_STD", "CONTROLS", "CONTROL_WIDTHS", "FEW_STEPS",
-    "FEW_STEPS_FILE", "HEAD", "LOW_RANK", "TABLE", "WEIGHTS", "AttributeNet", "FuseModule",
-    "IdentityEncoder", "PixelShuffle", "Point", "Pose", "Site", "attend", "beside", "compete",
-    "ddim_step", "drawn", "edited", "points_at", "resolve_dtype", "said", "turned",
+    "ADAPTER", "ATTRIBUTES", "CELL", "CLIP_MEAN", "CLIP_STD", "CONTROLS", "CONTROL_WIDTHS", "FEW_STEPS",
+    "FEW_STEPS_FILE", "HEAD", "LITTLE_PEOPLE", "LOOK", "LOW_RANK", "TABLE", "WEIGHTS", "WIDTH", "AttributeNet", "FuseModule",
+    "IdentityEncoder", "LittlePeople", "PixelShuffle", "Point", "Pose", "Site", "attend", "beside", "compete",
+    "ddim_step", "drawn", "edited", "found", "head_at", "points_at", "resolve_dtype", "said", "smaller", "turned",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 Where the state is gone, a training goes on from the weights in a checkpoint instead of from nothing.
 What was never packed (``look``, ``teacher``, ``perception``, ``numbers``, the heads that taught) is not
 there afterwards; nor are the states of the optimizers, which begin anew. Latents come out normalised
-already, so the encoder's own normalisation is then one of mean 0 and spread 1, nearly.
+already, so the encoder's own normalisation is then one of mean 0 and spread 1.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from transformers import CLIPSegForImageSegmentation, CLIPTextModel, CLIPTextMod
 from . import paths
 from .card import read_card
 from .package import ATTRIBUTES, CONTROLS, LOW_RANK, WEIGHTS
+from .pictures.latents import mark_of, norm_path
 from .stages import enlarger, identity_lora, pose_control, reader, text, tower, vae
 from .stages.painter import LORA, load_plain
 from .training.loop import trained
@@ -120,6 +121,9 @@ def unpack(folder: Path) -> list[str]:
             paths.checkpoint(name).parent.mkdir(parents=True, exist_ok=True)
             torch.save(state, paths.checkpoint(name))
             written.append(name)
+    if "vae_cool" in written and not norm_path().exists():
+        one = torch.ones(vae.CHANNELS, 1, 1)
+        torch.save(dict(mean=0 * one, std=one, encoder=mark_of(vae.load_vae())), norm_path())
     return written
 
 

@@ -232,6 +232,15 @@ def test_the_whole_way_with_faces(run, backend, monkeypatch):
     assert result.sizes["all"] == (2, 6)
 
 
+def test_the_recogniser_of_drawn_people_is_there_without_dlib(run, monkeypatch):
+    """It measures where it is asked for, and finds nobody in pictures of noise."""
+    no_dlib(monkeypatch)
+    result = evaluate(EvaluationRequest((run("a"),), clip="none", faces="little-people"))
+    assert result.measured_with["faces"]["name"].startswith("little-people (sha256 ")
+    scores = {s.name: s.value for s in result.groups["all"]}
+    assert scores["face detection"] == 0
+
+
 def test_runs_of_two_models_need_a_clip_by_name(run, tmp_path):
     one, two = run("a"), run("b")
     record = json.loads((two / "run.json").read_text())

@@ -87,20 +87,22 @@ def numbers_of(data: PictureSet) -> dict[int, np.ndarray]:
     return found
 
 
+def kinds_of(data: PictureSet, people: list[int]) -> np.ndarray:
+    """(n,) a number for sex, tone and age of each of these people."""
+    known = {
+        w: p for s in data.shots.values() for w, p in zip(s.people, s.record.people, strict=True)
+    }
+    kinds = [f"{known[w].masc > 0.5} {int(known[w].tone * 4)} {known[w].age // 22}" for w in people]
+    return np.unique(kinds, return_inverse=True)[1]
+
+
 class Pairs:
     """Two portraits each of many people, half of whom look alike."""
 
     def __init__(self, data: PictureSet, keep: slice = slice(None)):
         self.data, self.of = data, portraits(data)
         self.people = np.array(sorted(self.of))[keep]
-        people = {
-            s.people[0]: s.record.people[0] for s in data.shots.values() if len(s.people) == 1
-        }
-        kinds = [
-            f"{people[w].masc > 0.5} {int(people[w].tone * 4)} {people[w].age // 22}"
-            for w in self.people.tolist()
-        ]
-        self.kinds = np.unique(kinds, return_inverse=True)[1]
+        self.kinds = kinds_of(data, self.people.tolist())
         numbers = numbers_of(data)
         self.numbers = np.stack([numbers[w] for w in self.people.tolist()])
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..pictures.faces import numbers_of
-from ..pictures.sets import open_there
+from ..pictures.sets import open_set
 from ..training.loop import Run, load_trained, mixed, moved
 from ..training.muon import muon_and_adam
 from ..training.options import stage_options
@@ -48,7 +48,7 @@ class Numbers(nn.Module):
 
 def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
     """Squared error of all numbers."""
-    (data, *_) = open_there(SET, "singles")
+    data = open_set(SET)
     rows, _ = heads_of(data)
     known = numbers_of(data)
     model = Numbers()
@@ -58,9 +58,9 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
     run = Run(NAME, model, optimizers, minutes=minutes, steps=steps, ema=0.99, decay_from=0.4)
     rng = np.random.default_rng([run.step, 13])
     for _ in run:
-        chosen = [(0, rows[int(i)]) for i in rng.integers(0, len(rows), batch)]
-        truth = torch.from_numpy(np.stack([known[row[2]] for _, row in chosen]))
-        x, truth = moved(look_at([data], chosen, rng, turned=False), truth)
+        chosen = [rows[int(i)] for i in rng.integers(0, len(rows), batch)]
+        truth = torch.from_numpy(np.stack([known[row[2]] for row in chosen]))
+        x, truth = moved(look_at(data, chosen, rng, turned=False), truth)
         with mixed():
             guess = model(x)
         run.update(F.mse_loss(guess.float(), truth))

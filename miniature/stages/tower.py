@@ -108,7 +108,7 @@ def auc(same: np.ndarray, different: np.ndarray) -> float:
 
 @torch.inference_mode()
 def verified(e: Tensor, who: np.ndarray) -> dict[str, float]:
-    """AUC and equal error rate over all pairs of embeddings (n, d) of people ``who`` (n,)."""
+    """AUC, equal error rate and at which cosine, over all pairs of embeddings (n, d) of people ``who`` (n,)."""
     e = F.normalize(e, dim=1)
     i, j = np.triu_indices(len(e), 1)
     cosine, same = (e @ e.T).numpy()[i, j], who[i] == who[j]
@@ -120,7 +120,7 @@ def verified(e: Tensor, who: np.ndarray) -> dict[str, float]:
     k = int(np.abs(missed - taken).argmin())
     return dict(
         auc=round(auc(cosine[same], cosine[~same]), 4),
-        equal_error=round(float(missed[k] + taken[k]) / 2, 4),
+        equal_error=round(float(missed[k] + taken[k]) / 2, 4), at=round(float(ends[k]), 3),
         same=round(float(cosine[same].mean()), 3), different=round(float(cosine[~same].mean()), 3),
     )  # fmt: skip
 

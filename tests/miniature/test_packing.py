@@ -103,6 +103,11 @@ def test_a_state_comes_back_from_what_is_packed(packed, tmp_path, monkeypatch):
     ours = AutoencoderKL.from_pretrained(packed / "vae").state_dict()
     theirs = vae.load_vae().state_dict()
     assert all(torch.equal(v.float(), theirs[k].float()) for k, v in ours.items())
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    with torch.no_grad():  # what they are normalised by is in the weights by now
+        z = vae.load_vae().encode(x).latent_dist.mean
+    mean, std = pack.load_norm()
+    assert torch.equal((z - mean) / std, z)
     assert unpack.unpack(packed) == []
 
 

@@ -10,7 +10,7 @@ from miniature import paths
 from miniature.pictures import draw, faces, latents, recipe, sets, views
 from miniature.pictures.keypoints import JOINTS, eyes_of, face_place, head_box, skeletons
 from miniature.pictures.labels import CATEGORY_NAMES, NOBODY, labels
-from miniature.stages.little_people import crop, heads_of, look_at
+from miniature.stages.little_people import heads_of, look_at
 from miniature.world.head import KEY_POINTS
 from miniature.world.pen import HEAD_PARTS, PARTS
 from miniature.world.picture import SIZE
@@ -148,14 +148,9 @@ def test_a_head_is_cut_out_of_a_picture_of_two():
     rows, people = heads_of(data)
     assert len(rows) == 128
     assert len(people) == 32
-    x = look_at([data], [(0, rows[0]), (0, rows[1])], None)
+    x = look_at(data, rows[:2], None)
     assert x.shape == (2, 3, 96, 96)
     assert not torch.equal(x[0], x[1])  # the left and the right one of one picture
-
-
-def test_a_crop_of_one_colour_has_that_colour():
-    x = torch.full((3, 80, 120), 0.25)
-    assert crop(x, (20, 60, 30, 70)).allclose(torch.tensor(0.25), atol=1e-6)
 
 
 def test_shares_of_cells_add_up():

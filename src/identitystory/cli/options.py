@@ -203,8 +203,9 @@ class Instruments:
 
     Attributes:
         clip: a folder with a CLIP, a hub id in the cache, or none (default: the checkpoint's own)
-        faces: dlib (extra: faces), sface (faces-sface), arcface (faces-arcface; its weights are for
-            non-commercial research only), or none (default: dlib if it is installed)
+        faces: dlib (extra: faces), little-people (comes along; for the miniature's drawn people
+            only), sface (faces-sface), arcface (faces-arcface; its weights are for non-commercial
+            research only), or none (default: dlib if it is installed)
         face_models: the weights of sface (YuNet's and SFace's .onnx files) or of arcface (buffalo_l)
     """
 

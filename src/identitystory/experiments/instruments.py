@@ -31,7 +31,8 @@ class EvaluationRequest:
         templates: measure the general generator's templates instead of the frames.
         clip: ``clip-l14``, a folder or a hub id in the cache; ``auto`` is the checkpoint's own or the
             table's ``clip``, ``none`` no CLIP.
-        faces: ``dlib``, ``sface``, ``arcface``; ``auto`` is dlib if it is installed, ``none`` none.
+        faces: ``dlib``, ``sface``, ``arcface``, ``little-people``; ``auto`` is dlib if it is
+            installed, ``none`` none.
         face_models: the folder with a recogniser's weights.
         qalign: the Python of an environment with pyiqa, or None.
         device: where CLIP runs.

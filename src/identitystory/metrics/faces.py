@@ -6,6 +6,7 @@ cannot be compared, so every result names the one it comes from.
 | name    | detector, recogniser | weights come with                              | their licence |
 | ------- | -------------------- | ---------------------------------------------- | ------------- |
 | dlib    | HOG, ResNet-29       | the extra ``faces``                            | CC0           |
+| little-people | its own, of drawn people only | the package                     | Apache-2.0    |
 | sface   | YuNet, SFace         | OpenCV's model zoo, by hand                    | MIT, Apache-2.0 |
 | arcface | SCRFD, ArcFace       | InsightFace's pack buffalo_l, by hand          | non-commercial research only |
 """
@@ -28,6 +29,7 @@ from ..errors import ConfigError
 from ..models.files.store import short_digest
 from ..protocols import FaceRecogniser
 from ..types import Face
+from .little_people import load_little_people
 from .scores import cosine
 
 CHIP = 48  # pixels a side of a face turned upright
@@ -212,6 +214,7 @@ RECOGNISERS: dict[str, Callable[[Path | None], FaceRecogniser]] = {
     "dlib": lambda models: Dlib(),
     "sface": OpenCV,
     "arcface": ArcFace,
+    "little-people": load_little_people,
 }
 
 
