@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+import torch
 from PIL import Image
 
 from identitystory.api import IdentityStory
 from identitystory.cli.main import main
 from identitystory.cli.reference import character_schema_text
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
-from identitystory.discovery import mean
+from identitystory.discovery import averaging, mean, medoid
 from identitystory.errors import ConfigError, RunError, StoryError
 from identitystory.models.describe import describe_model
 from identitystory.models.files.catalogue import terms_of
@@ -181,6 +182,21 @@ def test_another_encoder_embeds_the_kept_portraits(backend, model, tmp_path):
     assert seen.identity.embedding.equal(mean(rows))
     assert seen.fingerprint == "w2"
     model.paint("{A} reads", {"A": model.load(file)})
+
+
+def test_a_face_that_is_one_of_its_portraits_is_saved_and_found_again_by_another_encoder(backend):
+    """As with reference portraits: a row of E and no mean, of as many numbers as FLUX.2 klein has."""
+    made = person()
+    told = made.told.model_dump(exclude={"portraits", "embeddings"}, exclude_defaults=True)
+    told["looks"], told["found"] = {}, made.told.found
+    told["made"], told["licence"] = made.told.made, made.told.licence
+    E = torch.randn(3, 128 * 32 * 32, generator=torch.Generator().manual_seed(0))
+    again = archive.made(told, made.portraits, {"e" * 64: (E, E[1])})
+    assert again.identity("e" * 64, None)[0].embedding.equal(E[1])
+    average = averaging(DiscoveryConfig(average="medoid"))
+    found, rows = again.identity("f" * 64, backend.identity.embed, average)
+    assert found.embedding.equal(medoid(rows))
+    assert not found.embedding.equal(mean(rows))
 
 
 def test_one_encoder_names_the_embeddings_of_all_its_bases():

@@ -2,7 +2,7 @@
 
 ControlNet (Zhang et al. 2023) on the drawn world: of every picture the world knows where eyes, ears and
 nose are, and how the head is turned. The U-Net stays as it is. The net beside it begins as a copy of the
-U-Net's encoder half; so that it takes no more than a third of a MiB, each matrix learns a difference of low rank
+U-Net's encoder half; so that it takes no more than a sixth of a MiB, each matrix learns a difference of low rank
 alone, and so do the zero convolutions; only the layers that see the picture learn whole. It is packed as
 that difference (``models.sdxl.control_net``). Half of the pictures are drawn from the face's own
 points, and half from the angles alone, as a story's poses are.

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from .config import Preset
 from .cost import frame_evaluations, search_evaluations
+from .discovery import averaging
 from .errors import ConfigError
 from .models.files.catalogue import DEFAULT_MODEL
 from .models.files.suited import preset as named_preset
@@ -161,7 +162,8 @@ class IdentityStory:
         """
         backend = open_model(self._load, self.model, self.preset, self.facts)
         with torch.no_grad():
-            return loaded(str(file), look, self.facts, backend.identity.embed)
+            average = averaging(self.preset.discovery)
+            return loaded(str(file), look, self.facts, backend.identity.embed, average)
 
     def paint(
         self,

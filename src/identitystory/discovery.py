@@ -6,6 +6,7 @@ embeddings that a few shared directions describe best, and averages what is left
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -82,8 +83,7 @@ def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
         errors.append(eps)
         n = survivors(len(kept), config.keep_ratio, config.rounding)
         kept = kept[eps.argsort(stable=True)[:n]].sort().values
-    average = medoid if config.average == "medoid" else mean
-    return Identity(average(E[kept]), kept, tuple(errors))
+    return Identity(averaging(config)(E[kept]), kept, tuple(errors))
 
 
 def check_finite(E: Tensor) -> None:
@@ -132,6 +132,11 @@ def distance_to_mean(E: Tensor) -> Tensor:
 def mean(E: Tensor) -> Tensor:
     """The average of the rows of E (n, d), summed in float64 so that their order is no matter."""
     return E.double().mean(dim=0).float()
+
+
+def averaging(config: DiscoveryConfig) -> Callable[[Tensor], Tensor]:
+    """What makes one row of several: `mean` or `medoid`."""
+    return medoid if config.average == "medoid" else mean
 
 
 def medoid(E: Tensor) -> Tensor:

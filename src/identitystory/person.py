@@ -110,11 +110,12 @@ def loaded(
     look: str | None,
     facts: ModelFacts,
     embed: Callable[[Sequence[Image.Image]], Tensor],
+    average: Callable[[Tensor], Tensor],
 ) -> Person:
     """What `api.IdentityStory.load` returns."""
     whole = open_file(Path(file).resolve()) if file.lower().endswith(SUFFIX) else library.read(file)
     if why := consent.why_not(whole.told.consent):
         raise consent.refused(whole.told.name, why)
-    identity, _ = whole.identity(facts.embeds, embed)
+    identity, _ = whole.identity(facts.embeds, embed, average)
     who = character(whole, look)
     return Person(who, identity, tuple(whole.portraits), facts.fingerprint, whole)

@@ -19,7 +19,7 @@ U = TypeVar("U")
 
 TRIES = 3  # of a unit, and of a worker's beginning, before it is given up
 SECONDS = 120  # that a cluster has to say whether it asks for a token
-START = "RAY_AUTH_MODE=token ray start --head"
+START = "RAY_AUTH_MODE=token ray start --head --disable-usage-stats"
 # Whether somebody without a token is answered: the same question that any stranger could ask.
 _STRANGER = "import sys; from ray._raylet import GcsClient as C; C(address=sys.argv[1]).internal_kv_keys(b'', None)"
 

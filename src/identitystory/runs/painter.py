@@ -138,7 +138,7 @@ class Run:
         if character.face:
             embed = lambda pictures: self._model().identity.embed(pictures)
             person, encoder = self.request.people[character.face], self.model.embeds
-            identity = known(self.folder, name, self._told(part), person, encoder, embed)
+            identity = known(self.folder, name, self._told(part), person, encoder, embed, config)
             return self._found(name, part, identity, len(identity.kept), start)
 
         def paint(seeds: list[int]) -> tuple[list[Image.Image], Tensor]:

@@ -203,6 +203,7 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
 def _known(request: RunRequest, character: Character, model: ModelFacts, seed: int) -> Part:
     """A face that a character file has: nothing is searched, so that no seed plays a part."""
     inputs = {"face": character.face, "encoder": model.embeds, "dtype": model.dtype}
+    inputs |= {k: v for k, v in to_dict(request.preset.discovery).items() if k == "average"}
     key = part_key({"recipe": RECIPE, "part": "identity", **inputs})
     told = {"part": "identity", "key": key, "character": plain(character)}
     told |= _common_facts(request, model, seed)

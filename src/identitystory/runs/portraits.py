@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..config import DiscoveryConfig
-from ..discovery import check_finite, discover, settled
+from ..discovery import averaging, check_finite, discover, settled
 from ..types import Identity
 from . import files, sheets
 from .characters.archive import CharacterFile
@@ -123,9 +123,10 @@ def known(
     person: CharacterFile,
     encoder: str,
     embed: Callable[[Sequence[Image.Image]], Tensor],
+    config: DiscoveryConfig,
 ) -> Identity:
     """The identity of a character file, stored as `write_cast` stores one; see `CharacterFile.identity`."""
-    identity, E = person.identity(encoder, embed)
+    identity, E = person.identity(encoder, embed, averaging(config))
     small, photos = sheets.thumbnails(person.portraits), person.told.consent is not None
     _write(folder, name, part, identity, E, small, marked=not photos)
     return identity
