@@ -235,7 +235,7 @@ def _edit(asked: CastAsked, board: Board) -> dict[str, Any]:
     name = name or library.read(known(asked.character), whole=False).told.name
     face = {"cast": asked.character, "look": asked.look}
     if name in board.entries:
-        words = dict.fromkeys(("description", "noun", "seed", "identity"))
-        return {"do": "character", "name": name, "set": {**words, **face}}
+        own_words = dict.fromkeys(("description", "noun", "seed", "identity"))
+        return {"do": "character", "name": name, "set": {**own_words, **face}}
     new = {"name": name, **{key: value for key, value in face.items() if value}}
     return {"do": "person", "set": new}
