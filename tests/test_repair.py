@@ -55,7 +55,9 @@ def mend(workshop, run, budget=None, **more):
 
 
 def frames(run):
-    return {p.name: zlib.crc32(p.read_bytes()) for p in (run / "frames").glob("[0-9][0-9][0-9].png")}
+    return {
+        p.name: zlib.crc32(p.read_bytes()) for p in (run / "frames").glob("[0-9][0-9][0-9].png")
+    }
 
 
 def everything(run):
@@ -129,7 +131,11 @@ def test_what_a_repair_chose_a_user_may_replace_and_then_it_stays(workshop, run)
     mend(workshop, run, 10_000)
     scene = recorded(run).story.scenes[first]
     there = takes.takes_of(takes.takes(RunFolder(run)), scene)
-    (old,) = [n for n, t in enumerate(there, 1) if zlib.crc32(t.path.read_bytes()) == before[f"{first + 1:03d}.png"]]
+    (old,) = [
+        n
+        for n, t in enumerate(there, 1)
+        if zlib.crc32(t.path.read_bytes()) == before[f"{first + 1:03d}.png"]
+    ]
     takes.choose(run, first, old)
     made(workshop.service, recorded(run))
     assert frames(run)[f"{first + 1:03d}.png"] == before[f"{first + 1:03d}.png"]
@@ -146,7 +152,7 @@ def test_a_repair_that_was_cut_off_goes_on_pays_nothing_twice_and_ends_the_same(
     whole = mend(workshop, other, 10_000)
     assert whole.tries > 2
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     heard = []
@@ -154,11 +160,11 @@ def test_a_repair_that_was_cut_off_goes_on_pays_nothing_twice_and_ends_the_same(
     def stop(line):
         heard.append(line)
         if sum("calls" in each for each in heard) == 2:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         mend(workshop, run, 10_000, say=stop)
-    first = len([f for f in read_looked(RunFolder(run)).frames]) - len(SCENES)
+    first = len(read_looked(RunFolder(run)).frames) - len(SCENES)
     assert first == 2
     rest = mend(workshop, run, 10_000)
     assert rest.tries == whole.tries - 2

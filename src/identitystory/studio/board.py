@@ -17,6 +17,7 @@ from ..errors import IdentityStoryError, one_line
 from ..runs import folder as runfolder
 from ..runs import plan
 from ..runs.folder import RunFolder, frame_part
+from ..runs.looked import Looked, read_looked
 from ..runs.places import Place
 from ..runs.plan import Part, Plan
 from ..runs.request import RunRequest, in_precision, recorded
@@ -68,6 +69,9 @@ class Board:
             with suppress(IdentityStoryError):
                 self.story = recorded(entry.run).story
         self.index = pictures.index(entry.run)
+        self.looked = Looked()
+        with suppress(IdentityStoryError, OSError):  # broken, which a check tells
+            self.looked = read_looked(RunFolder(entry.run))
         self.jobs = queue.jobs(entry.id, shown=1)
         self.live = queue.live()
 
@@ -126,6 +130,19 @@ class Board:
             "takes": len(self._takes(scene)),
             "absent": absent,
             "scores": None,
+            "check": self._check(key),
+        }
+
+    def _check(self, key: str | None) -> Told | None:
+        """What a check found in the picture of ``key``; None if none has looked at it."""
+        found = self.looked.frames.get(key or "")
+        if found is None:
+            return None
+        return {
+            "suspicion": round(found.suspicion, 3),
+            "marks": dict(found.marks),
+            "likeness": dict(found.likeness),
+            "faults": [fault.words for fault in found.faults],
         }
 
     def _key(self, n: int, part: Part | None, place: Place) -> str | None:

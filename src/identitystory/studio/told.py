@@ -33,6 +33,15 @@ class Cost(TypedDict):
     seconds: float | None
 
 
+class Check(TypedDict):
+    """What `identitystory check` found in a picture: see docs/how-to/check.md."""
+
+    suspicion: float
+    marks: dict[str, str]
+    likeness: dict[str, float | None]
+    faults: list[str]
+
+
 class Frame(TypedDict):
     """A scene and its picture."""
 
@@ -56,6 +65,7 @@ class Frame(TypedDict):
     takes: int
     absent: list[str]
     scores: dict[str, float] | None
+    check: Check | None
 
 
 class Person(TypedDict):
