@@ -30,6 +30,7 @@ from identitystory.runs import repair
 from identitystory.runs.looking import Eyes, Frame, check, eyes
 from identitystory.runs.options import new_request
 from identitystory.runs.service import one_model
+from identitystory.runs.tries import Best, Templates
 from identitystory.seeds import derived_seed
 from identitystory.settings import Overrides
 from identitystory.story.sets import load_stories
@@ -41,12 +42,12 @@ ARMS = ("once", "seeds", "mended")
 class BestOf(repair.Repair):
     """The other arm: every frame gets other seeds, whole pictures, whatever is wrong with it."""
 
-    def _suspects(self) -> list[repair.Best]:
+    def _suspects(self) -> list[Best]:
         """All frames."""
         seen = ((n, key, self.looked.frames[key]) for n, key in self.ready.items())
-        return [repair.Best(n, key, found) for n, key, found in seen]
+        return [Best(n, key, found) for n, key, found in seen]
 
-    def work(self) -> dict[int, repair.Best]:
+    def work(self) -> dict[int, Best]:
         """One seed a frame in turn, while the budget lasts."""
         every = self._suspects()
         while every:
@@ -56,12 +57,12 @@ class BestOf(repair.Repair):
             self._try(one)
         return {best.index: best for best in every}
 
-    def _try(self, best: repair.Best) -> None:
+    def _try(self, best: Best) -> None:
         seed = derived_seed("best of", self.places[best.index], best.seeds)
         best.seeds += 1
-        self._paint(best, seed, self.request.preset, repair.Templates(), "another seed")
+        self._paint(best, seed, self.request.preset, Templates(), "another seed")
 
-    def _look(self, best: repair.Best, index: int, template: Template) -> None:
+    def _look(self, best: Best, index: int, template: Template) -> None:
         """No template is thrown away."""
 
 

@@ -26,10 +26,11 @@ from identitystory.runs import looking
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.looked import FaultTold, FrameTold, Looked, read_looked, write_looked
 from identitystory.runs.looking import check, eyes
+from identitystory.runs.request import RunRequest
 from tests.conftest import SIZE
 from tests.studio_desk import desk, shared  # noqa: F401
 from tests.test_people import area
-from tests.test_takes import PRESET, made, request_, story  # noqa: F401
+from tests.test_takes import PRESET, SCENES, made, story
 from tests.workshop import Workshop
 
 LEFT, RIGHT = (8, 4, 24, 20), (8, 40, 24, 56)  # heads: top, left, bottom, right
@@ -300,6 +301,11 @@ class Crowded:
 @pytest.fixture
 def crowded(backend):
     return replace(backend, segmenter=Crowded())
+
+
+@pytest.fixture
+def request_(tmp_path):
+    return RunRequest(story(*SCENES), tmp_path / "run", PRESET)
 
 
 @pytest.fixture

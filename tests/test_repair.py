@@ -13,10 +13,11 @@ from identitystory.runs import takes
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.looked import read_looked
 from identitystory.runs.looking import check, eyes
-from identitystory.runs.repair import FOR_FACES, FOR_PICTURES, Repair, repair
-from identitystory.runs.request import recorded
+from identitystory.runs.repair import Repair, repair
+from identitystory.runs.request import RunRequest, recorded
+from identitystory.runs.tries import FOR_FACES, FOR_PICTURES
 from tests.test_check import Crowded, suspects
-from tests.test_takes import made, request_, story  # noqa: F401
+from tests.test_takes import PRESET, made, story
 from tests.workshop import Workshop, contents
 
 SCENES = [f"{{Mara}} reads {n}" for n in range(6)]
@@ -45,9 +46,10 @@ def workshop(backend):
 
 
 @pytest.fixture
-def run(workshop, request_):  # noqa: F811
-    made(workshop.service, replace(request_, story=story(*SCENES)))
-    return request_.out
+def run(workshop, tmp_path):
+    request = RunRequest(story(*SCENES), tmp_path / "run", PRESET)
+    made(workshop.service, request)
+    return request.out
 
 
 def mend(workshop, run, budget=None, **more):
@@ -79,7 +81,7 @@ def test_suspects_are_mended_the_others_keep_their_bytes_and_every_picture_stays
     assert suspects(check(eyes(workshop.service, run), again=True)) == set()
 
 
-def test_a_mended_run_is_finished_and_paints_nothing_again(workshop, run, request_):  # noqa: F811
+def test_a_mended_run_is_finished_and_paints_nothing_again(workshop, run):
     mend(workshop, run, 10_000)
     after = frames(run)
     assert made(workshop.service, recorded(run)) == ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..errors import ConfigError, IdentityStoryError, StoryError
 from ..settings import Overrides
+from .check import Then, checked
 from .commands import Argument
 from .options import Folder, Inline, MakeService, Model, Output, Run, Shard, failure, tell
 from .typed import read_scenes, read_seed
@@ -23,7 +24,6 @@ StoryFile = Annotated[str, Argument("STORY")]
 Seed = Annotated[str, "N"]
 Size = Annotated[str, "WxH"]
 Aspect = Annotated[str, "W:H"]
-Then = Callable[[Path, Output, "Service"], None]
 
 
 def generate(
@@ -92,20 +92,11 @@ def generate(
         budget: with --check, network calls to try suspicious frames again with, as repair does
             (default: none, they are only told)
     """
-    if budget is not None and not check:
-        raise ConfigError("--budget is what --check may spend; give --check, too")
-    then = _checked(budget) if check else None
+    then = checked(check, budget)
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
     more |= {"marks": marks, "enlarge": int(enlarge or 1), "unknown": unknown}
     return _make(stories, inline, out, model, overrides, output, service, shard, then, **more)
-
-
-def _checked(budget: int | None) -> Then:
-    """What is done with a painted run: it is checked, and mended within ``budget``."""
-    from .check import after
-
-    return lambda out, output, service: after(out, budget, output.json, service)
 
 
 def discover(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from PIL import Image
@@ -289,14 +289,3 @@ def _fault(kind: str, who: str, words: str) -> Fault:
 
 def _sorted(faults: Sequence[Fault]) -> tuple[Fault, ...]:
     return tuple(sorted(faults, key=lambda fault: -fault.weight))
-
-
-def as_dict(found: Inspected) -> dict[str, Any]:
-    """Plain values of it."""
-    return {
-        "people": found.people,
-        "likeness": found.likeness,
-        "marks": found.marks,
-        "suspicion": round(found.suspicion, 3),
-        "faults": [vars(fault) for fault in found.faults],
-    }

@@ -90,8 +90,8 @@ class ByFaces:
 
 
 def likeness(knows: Knows, seen: Tensor | None, known: Tensor) -> float:
-    """How alike somebody ``seen`` (c, d) and ``known`` (k, d) are; nan where either shows nothing."""
-    if seen is None or not len(seen) or not len(known):
+    """How alike somebody ``seen`` (c, d) and ``known`` (k, d) are; nan where they cannot be compared."""
+    if seen is None or not len(seen) or not len(known) or seen.shape[1] != known.shape[1]:
         return float("nan")
     return float(knows.similarity(seen, known).mean(dim=1).max())
 

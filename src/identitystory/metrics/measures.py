@@ -28,8 +28,7 @@ class Measure:
 
     Attributes:
         name: in every table.
-        instrument: what it is read with: CLIP, masks, attributes, faces, heads or Q-Align; ``pictures``
-            are always there, see ``Evidence.story``.
+        instrument: see `Instruments.there`; ``pictures`` are always there, in ``Evidence.story``.
         unit: ``%`` is a share, which the terminal shows in percent; ``0-1``, ``1-5`` and ``°`` are
             shown as they are.
         better: ``more``, ``less``, or "" where neither is better by itself.
@@ -112,22 +111,17 @@ def _face_sim_strict(e: Evidence, instruments: Instruments) -> float:
 
 
 def _nearest_own(e: Evidence, instruments: Instruments) -> float:
-    similarity = _similarity(e.faces, instruments)
-    return _mean(scores.nearest_own(similarity, e.face_who, e.face_frame))
+    return _mean(scores.nearest_own(_similarity(e.faces, instruments), e.face_who, e.face_frame))
 
 
 def _exchanged(e: Evidence, instruments: Instruments) -> float:
-    similarity = _similarity(e.faces, instruments)
-    return _mean(scores.exchanges(similarity, e.face_who, e.face_frame))
+    return _mean(scores.exchanges(_similarity(e.faces, instruments), e.face_who, e.face_frame))
 
 
 def _twice(e: Evidence, instruments: Instruments) -> float:
-    """Of the pictures with a face, those in which two are as alike as one character's are on the mean."""
-    usual = _face_sim(e, instruments)
-    if usual != usual:
-        return usual
+    usual = _face_sim(e, instruments)  # then two faces of one picture are one character's, too
     alike = [_similarity(faces, instruments) >= usual for faces in e.everybody if len(faces)]
-    return _mean([bool(pairs.triu(1).any()) for pairs in alike])
+    return _mean([bool(pairs.triu(1).any()) for pairs in alike]) if usual == usual else usual
 
 
 def _off(angle: str, e: Evidence) -> float:
