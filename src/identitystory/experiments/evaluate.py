@@ -135,8 +135,8 @@ def read_run(
         facts, masks = files.read_png_facts(frame, root), frame.with_suffix(".masks.png")
         file = frame.with_suffix(".template.png") if templates else frame
         if facts is not None and file.is_file() and masks.is_file():
-            people = crowd(story, scenes[0]) if scenes else ()
-            made.append(replace(_picture(root, file, masks, facts), people=people))
+            meant = crowd(story, scenes[0]) if scenes else ()
+            made.append(replace(_picture(root, file, masks, facts), people=meant))
     if not made:
         raise RunError(f"{root} has no finished picture; paint it with identitystory generate")
     if len(made) < len(story.scenes) and notes is not None:

@@ -34,7 +34,10 @@ SIDES: tuple[Callable[[float, float], float], ...] = (
 class Knows(Protocol):
     """Tells people apart."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As `conformal.Marks` has it."""
+        ...
 
     def seen(self, image: Image.Image, heads: Tensor) -> list[Tensor | None]:
         """Of each of ``heads`` (n, H, W) bool: (c, d), or None where no face was found."""
