@@ -300,6 +300,7 @@ def main() -> None:
         "--calibrate", type=int, default=120, metavar="N", help="groups, 4 frames each"
     )
     parser.add_argument("--test", type=int, default=250, metavar="N", help="other groups")
+    parser.add_argument("--begin", type=int, default=0, metavar="N", help="the first other group")
     parser.add_argument(
         "--swaps", type=int, default=100, metavar="N", help="of them, 2 frames each"
     )
@@ -337,11 +338,11 @@ def main() -> None:
         if options.painted:
             print(json.dumps(painted(options.painted, marks), indent=1), flush=True)
         kept = Kept()
-        for n, group in enumerate(groups(tools, 100_000, options.test)):
+        for n, group in enumerate(groups(tools, 100_000 + options.begin, options.test)):
             count(kept, tools, group, marks, swap=n < options.swaps)
             if n % 25 == 24:
                 print(json.dumps(kept.told()), flush=True)
-    print(json.dumps(kept.told(), indent=1))
+    print(json.dumps({**asdict(kept), **kept.told()}, indent=1))
 
 
 if __name__ == "__main__":

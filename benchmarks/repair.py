@@ -29,7 +29,9 @@ from identitystory.metrics.measures import score
 from identitystory.runs import repair
 from identitystory.runs.looking import Eyes, Frame, check, eyes
 from identitystory.runs.options import new_request
-from identitystory.runs.service import one_model
+from identitystory.runs.service import Service, one_model
+from identitystory.runs.shards import shard
+from identitystory.runs.tries import Best, Templates
 from identitystory.seeds import derived_seed
 from identitystory.settings import Overrides
 from identitystory.story.sets import load_stories
@@ -41,12 +43,12 @@ ARMS = ("once", "seeds", "mended")
 class BestOf(repair.Repair):
     """The other arm: every frame gets other seeds, whole pictures, whatever is wrong with it."""
 
-    def _suspects(self) -> list[repair.Best]:
+    def _suspects(self) -> list[Best]:
         """All frames."""
         seen = ((n, key, self.looked.frames[key]) for n, key in self.ready.items())
-        return [repair.Best(n, key, found) for n, key, found in seen]
+        return [Best(n, key, found) for n, key, found in seen]
 
-    def work(self) -> dict[int, repair.Best]:
+    def work(self) -> dict[int, Best]:
         """One seed a frame in turn, while the budget lasts."""
         every = self._suspects()
         while every:
@@ -56,12 +58,12 @@ class BestOf(repair.Repair):
             self._try(one)
         return {best.index: best for best in every}
 
-    def _try(self, best: repair.Best) -> None:
+    def _try(self, best: Best) -> None:
         seed = derived_seed("best of", self.places[best.index], best.seeds)
         best.seeds += 1
-        self._paint(best, seed, self.request.preset, repair.Templates(), "another seed")
+        self._paint(best, seed, self.request.preset, Templates(), "another seed")
 
-    def _look(self, best: repair.Best, index: int, template: Template) -> None:
+    def _look(self, best: Best, index: int, template: Template) -> None:
         """No template is thrown away."""
 
 
@@ -81,12 +83,12 @@ def measured(frames: Sequence[Frame], run: Path, dlib: Dlib) -> dict[str, float]
     return found | {f"dlib: {s.name}": s.value for s in scores if s.name in wanted}
 
 
-def arm(name: str, by: Eyes, budget: int) -> tuple[list[Frame], int]:
+def arm(name: str, by: Eyes, service: Service, budget: int) -> tuple[list[Frame], int]:
     """The frames of a run after mending, or after the other arm's seeds; and the calls spent."""
     if name == "once":
         return check(by), 0
     kind = repair.Repair if name == "mended" else BestOf
-    done = repair.repair(by, one_model(default_service()), budget, kind=kind)
+    done = repair.repair(by, service, budget, kind=kind)
     return done.frames, done.calls
 
 
@@ -99,7 +101,8 @@ def table(results: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
         means = [torch.tensor(columns[a], dtype=torch.float64).nanmean().item() for a in ARMS]
         gain, low, high, _ = difference(columns["mended"], columns["seeds"])
         between = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-        lines.append(f"{name} | {' | '.join(f'{m:.3f}' for m in means)} | {gain:.3f}{between}")
+        shown = "none" if gain is None else f"{gain:.3f}{between}"
+        lines.append(" | ".join([name, *(f"{mean:.3f}" for mean in means), shown]))
     return "\n".join(lines)
 
 
@@ -125,10 +128,11 @@ def main() -> None:
     parser.add_argument(
         "--times", type=float, default=2.0, help="budget, in paintings of the frames"
     )
+    parser.add_argument("--shard", default="1/1", help="every Nth story from the Ith on, as I/N")
     options = parser.parse_args()
     service, dlib = one_model(default_service()), Dlib()
     results: dict[str, dict[str, dict[str, float]]] = {}
-    for name, story in chosen(options.stories, options.scenes):
+    for name, story in shard(options.shard).of(chosen(options.stories, options.scenes)):
         kept = options.out / f"{name}.json"
         if kept.is_file():
             results[name] = json.loads(kept.read_text())
@@ -145,7 +149,7 @@ def main() -> None:
                 raise ConfigError(f"{options.model} is not calibrated; see benchmarks/marks.py")
             people = sum(len(scene.cast) for scene in story.scenes)
             price = frame_evaluations(by.request.preset, people, templates=len(story.scenes))
-            frames, calls = arm(which, by, round(options.times * price))
+            frames, calls = arm(which, by, service, round(options.times * price))
             found[which] = measured(frames, run, dlib) | {"calls": float(calls)}
         kept.write_text(json.dumps(found))
         results[name] = found

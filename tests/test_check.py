@@ -12,18 +12,25 @@ from PIL import Image
 
 from identitystory.cli.main import main
 from identitystory.errors import RunError
+from identitystory.experiments.evaluate import read_run
 from identitystory.metrics import checking
 from identitystory.metrics.attributes import AttributeReader
 from identitystory.metrics.checking import Asked, exchanged, heads_of, inspect, twice
 from identitystory.metrics.conformal import Marks, bound, calibrated, lower, marks_of, upper
+from identitystory.metrics.evidence import Evidence, Instruments, MeasuredStory
+from identitystory.metrics.evidence import look as look_at_all
 from identitystory.metrics.likeness import OwnEncoder, cut_outs, likeness
+from identitystory.metrics.measures import score
+from identitystory.metrics.scores import cosine, exchanges
 from identitystory.runs import looking
 from identitystory.runs.folder import RunFolder
-from identitystory.runs.looked import read_looked
+from identitystory.runs.looked import FaultTold, FrameTold, Looked, read_looked, write_looked
 from identitystory.runs.looking import check, eyes
+from identitystory.runs.request import RunRequest
 from tests.conftest import SIZE
+from tests.studio_desk import desk, shared  # noqa: F401
 from tests.test_people import area
-from tests.test_takes import PRESET, made, request_, story  # noqa: F401
+from tests.test_takes import PRESET, SCENES, made, story
 from tests.workshop import Workshop
 
 LEFT, RIGHT = (8, 4, 24, 20), (8, 40, 24, 56)  # heads: top, left, bottom, right
@@ -42,9 +49,7 @@ def test_of_n_and_one_scores_exactly_the_promised_many_are_below_the_threshold_o
 ):
     """The closed form: each of n + 1 scores in turn is the new one; floor(alpha (n + 1)) are below."""
     scores = [float(x) for x in np.random.default_rng(n).permutation(n + 1)]
-    below = sum(
-        new < lower(scores[:k] + scores[k + 1 :], alpha) for k, new in enumerate(scores)
-    )
+    below = sum(new < lower(scores[:k] + scores[k + 1 :], alpha) for k, new in enumerate(scores))
     assert below == math.floor(alpha * (n + 1) + 1e-9)
     above = sum(new > upper(scores[:k] + scores[k + 1 :], alpha) for k, new in enumerate(scores))
     assert above == below
@@ -299,6 +304,11 @@ def crowded(backend):
 
 
 @pytest.fixture
+def request_(tmp_path):
+    return RunRequest(story(*SCENES), tmp_path / "run", PRESET)
+
+
+@pytest.fixture
 def service(crowded):
     return Workshop(crowded).service
 
@@ -307,15 +317,13 @@ def suspects(found):
     return {f.index for f in found if f.found.faults}
 
 
-def test_a_run_is_looked_at_once_suspects_come_first_and_the_page_tells(
-    service, crowded, request_
-):
+def test_a_run_is_looked_at_once_suspects_come_first_and_the_page_tells(service, crowded, request_):
     made(service, replace(request_, story=story(*[f"{{Mara}} reads {n}" for n in range(6)])))
     page = RunFolder(request_.out).sheet.read_bytes()
     found = check(eyes(service, request_.out))
     wrong = suspects(found)
     assert 0 < len(wrong) < 6
-    assert [f.index in wrong for f in found] == sorted((f.index in wrong for f in found))[::-1]
+    assert [f.index in wrong for f in found] == sorted(f.index in wrong for f in found)[::-1]
     assert all(f.found.words == "2 seen, 1 meant" for f in found if f.index in wrong)
     assert RunFolder(request_.out).sheet.read_bytes() != page
     times = crowded.segmenter.looked
@@ -323,7 +331,10 @@ def test_a_run_is_looked_at_once_suspects_come_first_and_the_page_tells(
     assert crowded.segmenter.looked == times
     check(eyes(service, request_.out), again=True)
     assert crowded.segmenter.looked == times + 6
-    assert made(service, replace(request_, story=story(*[f"{{Mara}} reads {n}" for n in range(6)]))) == ()
+    assert (
+        made(service, replace(request_, story=story(*[f"{{Mara}} reads {n}" for n in range(6)])))
+        == ()
+    )
 
 
 def test_other_thresholds_are_another_look(service, crowded, request_, monkeypatch):
@@ -364,6 +375,70 @@ def test_the_command_prints_a_table_and_json(service, request_, capsys):
 def test_what_is_not_there_is_one_line(faces, service, tmp_path, capsys):
     assert main(["check", str(tmp_path / "no"), "--faces", faces], service=lambda: service) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_studio_tells_what_was_found_in_a_picture(desk):  # noqa: F811
+    new = desk.painted(desk.new())
+    assert [frame["check"] for frame in new["frames"]] == [None] * len(new["frames"])
+    run = RunFolder(desk.root / "stories" / new["id"] / "run")
+    wrong = FaultTold(kind="people", words="2 seen, 1 meant", weight=2.0)
+    found = FrameTold(people=2, likeness={"Mara": 0.5}, marks={"Mara": "unsure"}, faults=[wrong])
+    write_looked(run, Looked(frames={new["frames"][0]["picture"]: found}))
+    told = desk.client.get(desk.path(new)).json()["frames"]
+    assert told[0]["check"] == {
+        "suspicion": 2.0,
+        "marks": {"Mara": "unsure"},
+        "likeness": {"Mara": 0.5},
+        "faults": ["2 seen, 1 meant"],
+    }
+    assert told[1]["check"] is None
+
+
+# --- What evaluate counts of it ------------------------------------------------------------------
+
+
+def test_of_pictures_with_two_those_are_counted_whose_two_look_like_each_other_elsewhere():
+    """Faces are angles: Ida at 0 degrees, Tom at 90; in the third picture they are exchanged."""
+    degrees = torch.tensor([0.0, 90, 2, 88, 90, 0, 1])
+    faces = torch.stack([degrees.deg2rad().cos(), degrees.deg2rad().sin()], dim=1)
+    who, frames = ["Ida", "Tom"] * 3 + ["Ida"], [0, 0, 1, 1, 2, 2, 3]
+    assert exchanges(cosine(faces, faces), who, frames).tolist() == [False, False, True]
+    assert exchanges(cosine(faces[:2], faces[:2]), who[:2], frames[:2]).tolist() == []
+
+
+class Angles:
+    name, licence, scale = "planted", "none", "cosine"
+    similarity = staticmethod(cosine)
+
+
+def test_somebody_is_twice_where_two_faces_are_as_alike_as_her_pictures_are():
+    at = lambda *degrees: torch.tensor(
+        [[math.cos(d), math.sin(d)] for d in map(math.radians, degrees)]
+    )
+    pictures = [at(0), at(20, 25), at(10, 80), torch.zeros(0, 1)]
+    evidence = Evidence(
+        MeasuredStory("a", (), 1),
+        faces=torch.cat([at(0), at(20), at(10)]),
+        face_who=["Ida"] * 3,
+        face_words=["a woman"] * 3,
+        face_frame=[0, 1, 2],
+        chips=torch.rand(3, 4, 4),
+        everybody=pictures,
+        counted=[True, False, False, True],
+    )
+    tools = Instruments(recogniser=Angles(), segmenter=Crowded())
+    found = {s.name: s.value for s in score([evidence], tools, samples=0)}
+    assert found["twice"] == pytest.approx(1 / 3)
+    assert found["people counted"] == 0.5
+    assert math.isnan(found["exchanged"])  # nobody was with somebody
+
+
+def test_evaluate_counts_people_in_every_picture(service, request_, crowded):
+    out = request_.out
+    made(service, replace(request_, story=story(*[f"{{Mara}} reads {n}" for n in range(6)])))
+    wrong = suspects(check(eyes(service, out)))
+    seen = look_at_all(read_run(out), Instruments(segmenter=crowded.segmenter))
+    assert [not counted for counted in seen.counted] == [n in wrong for n in range(6)]
 
 
 # --- The miniature, on drawings -------------------------------------------------------------------

@@ -13,10 +13,11 @@ from identitystory.runs import takes
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.looked import read_looked
 from identitystory.runs.looking import check, eyes
-from identitystory.runs.repair import FOR_FACES, FOR_PICTURES, Repair, repair
-from identitystory.runs.request import recorded
+from identitystory.runs.repair import Repair, repair
+from identitystory.runs.request import RunRequest, recorded
+from identitystory.runs.tries import FOR_FACES, FOR_PICTURES
 from tests.test_check import Crowded, suspects
-from tests.test_takes import made, request_, story  # noqa: F401
+from tests.test_takes import PRESET, made, story
 from tests.workshop import Workshop, contents
 
 SCENES = [f"{{Mara}} reads {n}" for n in range(6)]
@@ -45,9 +46,10 @@ def workshop(backend):
 
 
 @pytest.fixture
-def run(workshop, request_):  # noqa: F811
-    made(workshop.service, replace(request_, story=story(*SCENES)))
-    return request_.out
+def run(workshop, tmp_path):
+    request = RunRequest(story(*SCENES), tmp_path / "run", PRESET)
+    made(workshop.service, request)
+    return request.out
 
 
 def mend(workshop, run, budget=None, **more):
@@ -55,7 +57,9 @@ def mend(workshop, run, budget=None, **more):
 
 
 def frames(run):
-    return {p.name: zlib.crc32(p.read_bytes()) for p in (run / "frames").glob("[0-9][0-9][0-9].png")}
+    return {
+        p.name: zlib.crc32(p.read_bytes()) for p in (run / "frames").glob("[0-9][0-9][0-9].png")
+    }
 
 
 def everything(run):
@@ -77,7 +81,7 @@ def test_suspects_are_mended_the_others_keep_their_bytes_and_every_picture_stays
     assert suspects(check(eyes(workshop.service, run), again=True)) == set()
 
 
-def test_a_mended_run_is_finished_and_paints_nothing_again(workshop, run, request_):  # noqa: F811
+def test_a_mended_run_is_finished_and_paints_nothing_again(workshop, run):
     mend(workshop, run, 10_000)
     after = frames(run)
     assert made(workshop.service, recorded(run)) == ()
@@ -129,7 +133,11 @@ def test_what_a_repair_chose_a_user_may_replace_and_then_it_stays(workshop, run)
     mend(workshop, run, 10_000)
     scene = recorded(run).story.scenes[first]
     there = takes.takes_of(takes.takes(RunFolder(run)), scene)
-    (old,) = [n for n, t in enumerate(there, 1) if zlib.crc32(t.path.read_bytes()) == before[f"{first + 1:03d}.png"]]
+    (old,) = [
+        n
+        for n, t in enumerate(there, 1)
+        if zlib.crc32(t.path.read_bytes()) == before[f"{first + 1:03d}.png"]
+    ]
     takes.choose(run, first, old)
     made(workshop.service, recorded(run))
     assert frames(run)[f"{first + 1:03d}.png"] == before[f"{first + 1:03d}.png"]
@@ -146,7 +154,7 @@ def test_a_repair_that_was_cut_off_goes_on_pays_nothing_twice_and_ends_the_same(
     whole = mend(workshop, other, 10_000)
     assert whole.tries > 2
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     heard = []
@@ -154,11 +162,11 @@ def test_a_repair_that_was_cut_off_goes_on_pays_nothing_twice_and_ends_the_same(
     def stop(line):
         heard.append(line)
         if sum("calls" in each for each in heard) == 2:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         mend(workshop, run, 10_000, say=stop)
-    first = len([f for f in read_looked(RunFolder(run)).frames]) - len(SCENES)
+    first = len(read_looked(RunFolder(run)).frames) - len(SCENES)
     assert first == 2
     rest = mend(workshop, run, 10_000)
     assert rest.tries == whole.tries - 2

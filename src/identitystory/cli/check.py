@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from .options import MakeService, Run, answer, say, tell
+from ..errors import ConfigError
+from .options import MakeService, Output, Run, answer, say, tell
 
 if TYPE_CHECKING:
     from ..runs.looking import Eyes, Frame
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Faces = Annotated[str, "F"]
 Models = Annotated[Path, "FOLDER"]
+Then = Callable[[Path, Output, "Service"], None]
 
 
 def check(
@@ -77,16 +79,26 @@ def repair(
     return _mend(eyes(made, run, faces, face_models), made, budget, json)
 
 
-def after(out: Path, budget: int | None, json: bool, service: Service) -> None:
-    """What ``generate --check`` does when a run is painted: a check, with a ``budget`` a repair."""
-    from ..runs.looking import check as look
-    from ..runs.looking import eyes
+def checked(check: bool, budget: int | None) -> Then | None:
+    """What ``generate`` does with a run that is painted: a check, with a ``budget`` a repair.
 
-    by = eyes(service, out)
-    if budget is None:
-        shown(by, look(by, say=lambda line: None if json else tell(line)), json)
-    else:
-        _mend(by, service, budget, json)
+    Raises:
+        ConfigError: a budget without a check.
+    """
+
+    def after(out: Path, output: Output, service: Service) -> None:
+        from ..runs.looking import check as look
+        from ..runs.looking import eyes
+
+        by = eyes(service, out)
+        if budget is None:
+            shown(by, look(by, say=lambda line: None if output.json else tell(line)), output.json)
+        else:
+            _mend(by, service, budget, output.json)
+
+    if budget is not None and not check:
+        raise ConfigError("--budget is what --check may spend; give --check, too")
+    return after if check else None
 
 
 def _mend(by: Eyes, service: Service, budget: int | None, json: bool) -> int:

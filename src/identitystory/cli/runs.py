@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from ..errors import ConfigError, IdentityStoryError, StoryError
 from ..settings import Overrides
+from .check import Then, checked
 from .commands import Argument
 from .options import Folder, Inline, MakeService, Model, Output, Run, Shard, failure, tell
 from .planning import show_plan
@@ -25,7 +26,6 @@ Seed = Annotated[str, "N"]
 Size = Annotated[str, "WxH"]
 How = Callable[..., int]  # what is done with a request: `show_run`, `show_plan`
 Aspect = Annotated[str, "W:H"]
-Then = Callable[[Path, Output, "Service"], None]
 
 
 def generate(
@@ -97,22 +97,14 @@ def generate(
         budget: with --check, network calls to try suspicious frames again with, as repair does
             (default: none, they are only told)
     """
-    if budget is not None and not check:
-        raise ConfigError("--budget is what --check may spend; give --check, too")
+    then = checked(check, budget)
     more = {"seed": read_seed(seed), "only": read_scenes(only), "method": method}
     more |= {"size": size, "aspect": aspect, "max_takes": max_takes, "metadata": metadata}
     more |= {"marks": marks, "enlarge": int(enlarge or 1), "unknown": unknown}
     if plan and check:
         raise ConfigError("--plan paints nothing that --check could look at; give one of them")
-    how = show_plan if plan else partial(show_run, then=_checked(budget)) if check else show_run
+    how = show_plan if plan else partial(show_run, then=then)
     return _make(stories, inline, out, model, overrides, output, service, shard, how, **more)
-
-
-def _checked(budget: int | None) -> Then:
-    """What is done with a painted run: it is checked, and mended within ``budget``."""
-    from .check import after
-
-    return lambda out, output, service: after(out, budget, output.json, service)
 
 
 def discover(

@@ -17,6 +17,7 @@ from ..runs.files import canonical
 from ..runs.folder import RunFolder, find_runs, told_frames
 from ..runs.request import recorded
 from ..runs.sheets import read_masks
+from ..wording import crowd
 from .instruments import EvaluationRequest, Tools, open_tools
 from .tables import Table, percent, plain, write_files
 
@@ -130,10 +131,12 @@ def read_run(
     folder, story = RunFolder(root), recorded(root).story
     made = []
     for frame in told_frames(folder):
+        scenes = story.scenes[int(frame.stem) - 1 :]
         facts, masks = files.read_png_facts(frame, root), frame.with_suffix(".masks.png")
         file = frame.with_suffix(".template.png") if templates else frame
         if facts is not None and file.is_file() and masks.is_file():
-            made.append(_picture(root, file, masks, facts))
+            meant = crowd(story, scenes[0]) if scenes else ()
+            made.append(replace(_picture(root, file, masks, facts), people=meant))
     if not made:
         raise RunError(f"{root} has no finished picture; paint it with identitystory generate")
     if len(made) < len(story.scenes) and notes is not None:

@@ -15,7 +15,7 @@ from ..metrics.intervals import SAMPLES
 from ..metrics.measures import measures
 from ..metrics.quality import QAlign
 from ..models.files.catalogue import ENTRIES
-from ..protocols import Segmenter
+from ..protocols import FindsHeads, Segmenter
 
 CLIP = ENTRIES["clip"].repo  # where a checkpoint brings none: a ViT-B/32, the level of the paper's
 CLIPSEG = ENTRIES["clipseg"].repo
@@ -78,9 +78,13 @@ def open_tools(request: EvaluationRequest, models: Sequence[str]) -> Tools:
                 missing[name] = found
             else:
                 opened[place], used[name] = found
-    if "encoder" in opened or "recogniser" in opened:
-        opened["segmenter"], told = _segmenter(request, models)
-        used["masks"] = {"name": told}
+    if "encoder" in opened or "recogniser" in opened or "heads" in needed:
+        segmenter, told = _segmenter(request, models)
+        opened["segmenter"], used["masks"] = segmenter, {"name": told}
+        if isinstance(segmenter, FindsHeads):
+            used["heads"] = {"name": told}
+        else:
+            missing["heads"] = "no segmenter that knows heads is here"
     return Tools(Instruments(**opened), used, missing)
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from PIL import Image
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from . import scores
 from .attributes import AttributeReader, said
 from .conformal import Marks
 from .likeness import Knows, likenesses
@@ -171,7 +171,8 @@ def heads_of(masks: Tensor, heads: Tensor) -> list[int | None]:
 def exchanged(S: Tensor, mine: Sequence[int | None]) -> list[int | None]:
     """Of each of the cast whose identity their head has instead of their own; None where its own.
 
-    Of those with a head, the likenesses of all together are made as large as they can be.
+    Of those with a head, the likenesses of all together are made as large as they can be, see
+    `scores.exchanged`.
 
     Args:
         S: (n, s) likeness of heads and identities; nan where nothing was seen.
@@ -182,11 +183,8 @@ def exchanged(S: Tensor, mine: Sequence[int | None]) -> list[int | None]:
     if len(there) < 2:
         return result
     alike = S[[mine[j] for j in there]][:, there]  # (r, r), heads by identities
-    _, best = linear_sum_assignment(alike.numpy(), maximize=True)
-    rows, columns = torch.arange(len(there)), torch.as_tensor(best)
-    if float((alike[rows, columns] - alike.diagonal()).sum()) > APART:
-        for row, column in enumerate(columns.tolist()):
-            result[there[row]] = there[column] if column != row else None
+    for row, column in enumerate(scores.exchanged(alike)):
+        result[there[row]] = there[column] if column != row else None
     return result
 
 
@@ -291,14 +289,3 @@ def _fault(kind: str, who: str, words: str) -> Fault:
 
 def _sorted(faults: Sequence[Fault]) -> tuple[Fault, ...]:
     return tuple(sorted(faults, key=lambda fault: -fault.weight))
-
-
-def as_dict(found: Inspected) -> dict[str, Any]:
-    """Plain values of it."""
-    return {
-        "people": found.people,
-        "likeness": found.likeness,
-        "marks": found.marks,
-        "suspicion": round(found.suspicion, 3),
-        "faults": [vars(fault) for fault in found.faults],
-    }

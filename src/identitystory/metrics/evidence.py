@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..masks import clean
-from ..protocols import FaceRecogniser, PictureEncoder, QualityJudge, Segmenter
+from ..protocols import FaceRecogniser, FindsHeads, PictureEncoder, QualityJudge, Segmenter
 from . import scores
 from .attributes import AttributeReader
 from .faces import match
@@ -40,7 +40,8 @@ class Member:
 class Picture:
     """One finished picture: its file, prompt T_i, cast, and the run's masks (s, H, W) bool.
 
-    ``turn`` are the angles, yaw and so on in degrees, that the one who is alone in it should have.
+    ``turn`` are the angles, yaw and so on in degrees, that the one who is alone in it should have;
+    ``people`` how many there may be, as many as its cast if it is empty.
     """
 
     file: Path
@@ -48,6 +49,7 @@ class Picture:
     cast: tuple[Member, ...]
     masks: Tensor
     turn: Mapping[str, float] = field(default_factory=dict)
+    people: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Instruments:
             "CLIP": self.encoder,
             "masks": self.encoder,
             "faces": self.recogniser,
+            "heads": self.segmenter if isinstance(self.segmenter, FindsHeads) else None,
             "attributes": self.reader,
             "Q-Align": self.judge,
         }
@@ -109,6 +112,8 @@ class Evidence:
             frame of each; chips: (f, h, w).
         wanted: identity -> pictures that should show it.
         crowds: of the pictures with several characters, whether all their faces were found.
+        everybody: of each picture (n, d), the embeddings of all faces in it, whoever's.
+        counted: of each picture, whether as many heads are in it as there may be people.
         verdicts: one mapping a picture, what was read right.
         turns: one mapping a picture with a ``turn``, by how many degrees each angle is off.
         aesthetic, quality: (n,).
@@ -126,6 +131,8 @@ class Evidence:
     chips: Tensor = field(default_factory=lambda: torch.zeros(0, 1, 1))
     wanted: dict[str, int] = field(default_factory=dict)
     crowds: list[bool] = field(default_factory=list)
+    everybody: list[Tensor] = field(default_factory=list)
+    counted: list[bool] = field(default_factory=list)
     verdicts: list[dict[str, bool]] = field(default_factory=list)
     turns: list[dict[str, float]] = field(default_factory=list)
     aesthetic: Tensor = field(default_factory=lambda: torch.zeros(0))
@@ -153,6 +160,10 @@ def look(story: MeasuredStory, instruments: Instruments, rates: Rates | None = N
         _masks(instruments.segmenter, image, picture)
         for image, picture in zip(images, story.pictures, strict=True)
     ]
+    if isinstance(instruments.segmenter, FindsHeads):
+        for image, picture in zip(images, story.pictures, strict=True):
+            heads = instruments.segmenter.heads(image, [m.description for m in picture.cast])
+            evidence.counted.append(len(heads) in (picture.people or [len(picture.cast)]))
     if instruments.encoder is not None:
         _look_with_clip(evidence, images, masks, instruments.encoder)
     if instruments.recogniser is not None:
@@ -202,7 +213,11 @@ def _look_for_faces(
     embeddings, chips = [], []
     looked_at = zip(images, evidence.story.pictures, masks, strict=True)
     for frame, (image, picture, M) in enumerate(looked_at):
-        found = match(recogniser.faces(image), M)
+        faces = recogniser.faces(image)
+        found = match(faces, M)
+        evidence.everybody.append(
+            torch.stack([f.embedding for f in faces]) if faces else torch.zeros(0, 1)
+        )
         if len(found) > 1:
             evidence.crowds.append(all(face is not None for face in found))
         for member, face in zip(picture.cast, found, strict=True):

@@ -34,7 +34,10 @@ SIDES: tuple[Callable[[float, float], float], ...] = (
 class Knows(Protocol):
     """Tells people apart."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As `conformal.Marks` has it."""
+        ...
 
     def seen(self, image: Image.Image, heads: Tensor) -> list[Tensor | None]:
         """Of each of ``heads`` (n, H, W) bool: (c, d), or None where no face was found."""
@@ -90,8 +93,8 @@ class ByFaces:
 
 
 def likeness(knows: Knows, seen: Tensor | None, known: Tensor) -> float:
-    """How alike somebody ``seen`` (c, d) and ``known`` (k, d) are; nan where either shows nothing."""
-    if seen is None or not len(seen) or not len(known):
+    """How alike somebody ``seen`` (c, d) and ``known`` (k, d) are; nan where they cannot be compared."""
+    if seen is None or not len(seen) or not len(known) or seen.shape[1] != known.shape[1]:
         return float("nan")
     return float(knows.similarity(seen, known).mean(dim=1).max())
 

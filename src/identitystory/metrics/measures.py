@@ -28,8 +28,7 @@ class Measure:
 
     Attributes:
         name: in every table.
-        instrument: what it is read with: CLIP, masks, attributes, faces or Q-Align; ``pictures``
-            are always there, see ``Evidence.story``.
+        instrument: see `Instruments.there`; ``pictures`` are always there, in ``Evidence.story``.
         unit: ``%`` is a share, which the terminal shows in percent; ``0-1``, ``1-5`` and ``°`` are
             shown as they are.
         better: ``more``, ``less``, or "" where neither is better by itself.
@@ -112,8 +111,17 @@ def _face_sim_strict(e: Evidence, instruments: Instruments) -> float:
 
 
 def _nearest_own(e: Evidence, instruments: Instruments) -> float:
-    similarity = _similarity(e.faces, instruments)
-    return _mean(scores.nearest_own(similarity, e.face_who, e.face_frame))
+    return _mean(scores.nearest_own(_similarity(e.faces, instruments), e.face_who, e.face_frame))
+
+
+def _exchanged(e: Evidence, instruments: Instruments) -> float:
+    return _mean(scores.exchanges(_similarity(e.faces, instruments), e.face_who, e.face_frame))
+
+
+def _twice(e: Evidence, instruments: Instruments) -> float:
+    usual = _face_sim(e, instruments)  # then two faces of one picture are one character's, too
+    alike = [_similarity(faces, instruments) >= usual for faces in e.everybody if len(faces)]
+    return _mean([bool(pairs.triu(1).any()) for pairs in alike]) if usual == usual else usual
 
 
 def _off(angle: str, e: Evidence) -> float:
@@ -160,6 +168,9 @@ MEASURES = (
     ),
     Measure("all faces of a crowd", "faces", of=lambda e, _: _mean(e.crowds)),
     Measure("nearest to own", "faces", of=_nearest_own),
+    Measure("people counted", "heads", of=lambda e, _: _mean(e.counted)),
+    Measure("exchanged", "faces", better="less", of=_exchanged),
+    Measure("twice", "faces", better="less", of=_twice),
     Measure("Face-Sim different", "faces", better="less", pool=_pooled(0, alike=False)),
     Measure("AUC", "faces", "0-1", pool=_pooled(1, alike=False)),
     Measure("Face-Sim different alike", "faces", better="less", pool=_pooled(0, alike=True)),

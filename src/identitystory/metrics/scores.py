@@ -12,7 +12,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+
+APART = 0.1  # more alike exchanged than in place, all together, to be told as exchanged
 
 
 def _pairs(count: int) -> Tensor:
@@ -163,4 +166,33 @@ def nearest_own(similarity: Tensor, who: Sequence[str], frames: Sequence[int]) -
         own = near.pop(int(person[k]), None)
         if own is not None and near:
             verdicts.append(own > max(near.values()))
+    return torch.tensor(verdicts, dtype=torch.bool)
+
+
+def exchanged(alike: Tensor, apart: float = APART) -> list[int]:
+    """Whose place each of r people has if all together are to be as alike as they can be; themselves mostly.
+
+    Args:
+        alike: (r, r) similarities of the people found to those who should be there, in one order.
+        apart: by how much all together must be more alike exchanged than in their places.
+    """
+    rows, columns = linear_sum_assignment(alike.numpy(), maximize=True)
+    gain = float(alike[rows, columns].sum() - alike.diagonal().sum())
+    return columns.tolist() if gain > apart else list(range(len(alike)))
+
+
+def exchanges(similarity: Tensor, who: Sequence[str], frames: Sequence[int]) -> Tensor:
+    """Whether characters are `exchanged` in each frame that shows several: (m,) bool.
+
+    Nearness is that of `nearest_own`; a frame with somebody who is in no other is left out.
+    """
+    frame, verdicts = torch.tensor(list(frames), dtype=torch.long), []
+    person = numbers(who)
+    for n in frame.unique():
+        here = (frame == n).nonzero().flatten()
+        others = [(person == person[k]) & (frame != n) for k in here]
+        if len(here) > 1 and all(bool(some.any()) for some in others):
+            near = [similarity[here][:, some].mean(dim=1) for some in others]
+            place = exchanged(torch.stack(near, dim=1))
+            verdicts.append(place != list(range(len(here))))
     return torch.tensor(verdicts, dtype=torch.bool)

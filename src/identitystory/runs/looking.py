@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..errors import RunError
 from ..injection import heads_in
 from ..metrics.attributes import FOLDER, load_reader
 from ..metrics.checking import Asked, Inspected, inspect
@@ -21,7 +22,8 @@ from ..metrics.likeness import OWN, ByFaces, Knows, OwnEncoder
 from ..protocols import Backend, ModelFacts
 from ..wording import crowd, phrases, worn
 from . import files, page, people
-from .folder import RunFolder, no_run, opened, read_identity, read_record
+from .checks import other_weights
+from .folder import RunFolder, frame_part, no_run, opened, read_identity, read_record
 from .looked import FrameTold, Looked, read_looked, told, write_looked
 from .opening import open_model
 from .request import RunRequest, in_precision, recorded
@@ -136,12 +138,17 @@ def eyes(
     """What the run at ``out`` is looked at with.
 
     Raises:
-        RunError: there is no run.
+        RunError: there is no run, or another checkpoint painted it than is here.
         ModelError, ConfigError: its model or the recogniser is not here.
     """
     request = recorded(out)
     facts = service.describe(request.painted_with, request.device, request.dtype)
     facts = in_precision(facts, request.dtype, request.preset)
+    if recogniser == OWN and other_weights(request, facts, read_record(RunFolder(out))):
+        raise RunError(
+            f"{out} was painted by another checkpoint than {request.model!r} is here, whose encoder "
+            "does not know its faces; check it with --faces dlib, or paint it again"
+        )
     found = Eyes(request, facts, service.load, recogniser, face_models)
     if recogniser != OWN:
         found.knows  # noqa: B018 - what is not there is said first
@@ -152,7 +159,7 @@ def finished(folder: RunFolder, record: dict[str, Any]) -> dict[int, str]:
     """The key of each finished frame, by its scene's index."""
     ready = {}
     for index in range(len(record["story"]["scenes"])):
-        part = record["parts"].get(f"frames/{index + 1:03d}", {})
+        part = record.get("parts", {}).get(frame_part(index), {})
         facts = files.read_png_facts(folder.frame(index), folder.root) or {}
         if part.get("state") == "done" and facts.get("key") == part["key"]:
             ready[index] = part["key"]
@@ -212,7 +219,6 @@ def show(
     request: RunRequest, folder: RunFolder, record: dict[str, Any], ready: dict[int, str]
 ) -> None:
     """Makes the page anew, which says what was found."""
-    parts = record["parts"]
-    said = {index: people.told_by(parts[f"frames/{index + 1:03d}"]) for index in ready}
+    said = {index: people.told_by(record["parts"][frame_part(index)]) for index in ready}
     if ready:
         page.write(folder, request, ready, said)

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
 
-from ..config import InjectionConfig, Preset
+from ..config import Preset
 from ..cost import frame_evaluations
 from ..errors import RunError
-from ..methods.method import Kept, Work
+from ..methods.method import Work
 from ..methods.registry import OURS
 from ..protocols import Backend
 from ..sampling import watched
@@ -28,90 +28,15 @@ from ..types import Identity, Template
 from . import files, pictures, takes
 from .folder import RunFolder, no_run, opened, read_identity, read_record
 from .looked import FrameTold, Looked, told, write_looked
-from .looking import Eyes, Frame, check, finished, kept
+from .looking import Eyes, check, finished, kept
 from .plan import Part, Plan, make_plan
 from .request import recorded
 from .service import Service
 from .sheets import read_masks
 from .strip import told_of
+from .tries import FACES, FOR_FACES, FOR_PICTURES, Best, Mended, RejectedError, Templates
 
-FACES = {"unlike", "exchanged", "twice"}  # faults of a face rather than of the picture around it
 SEEDS = 20  # of a frame that are tried at most
-
-
-def wider(config: InjectionConfig) -> InjectionConfig:
-    """Masks half as much wider again at the end, and wider from the start on."""
-    return replace(config, k_max=1.5 * config.k_max, margin=config.margin + 16)
-
-
-def stronger(config: InjectionConfig) -> InjectionConfig:
-    """Guidance of faces by half as much again."""
-    return replace(config, guidance_identity=min(100.0, 1.5 * config.guidance_identity))
-
-
-def later(config: InjectionConfig) -> InjectionConfig:
-    """Three quarters of the steps t', so that more of the template stays."""
-    return replace(config, start=round(0.75 * config.start))
-
-
-Change = Callable[[InjectionConfig], InjectionConfig]
-FOR_FACES: Mapping[str, Change] = {"wider masks": wider, "stronger guidance": stronger}
-FOR_PICTURES: Mapping[str, Change] = {"a later start": later}
-
-
-@dataclass
-class Mended:
-    """What a repair did.
-
-    Attributes:
-        frames: as they are now, the most suspicious first.
-        chosen: scene indexes whose picture is another now, with the suspicion before and after.
-        calls: network calls that were spent.
-        tries: how many tries were made, those that ended at a template too.
-        budget: that was given.
-    """
-
-    frames: list[Frame] = field(default_factory=list)
-    chosen: dict[int, tuple[float, float]] = field(default_factory=dict)
-    calls: int = 0
-    tries: int = 0
-    budget: int = 0
-
-
-class RejectedError(Exception):
-    """A template that is no better than the picture that is there, and what was found in it."""
-
-    def __init__(self, found: FrameTold) -> None:
-        self.found = found
-
-
-class Templates(Kept[int, Template]):
-    """The last template, by frame, so that faces can be put into it again; ``good`` if it was kept."""
-
-    def __init__(self) -> None:
-        self.there: dict[int, Template] = {}
-        self.good = False
-
-    def read(self, key: int, /) -> Template | None:
-        return self.there.get(key)
-
-    def write(self, key: int, value: Template, /) -> None:
-        self.there[key] = value
-
-
-@dataclass
-class Best:
-    """The best picture of a scene so far, and how many seeds were tried."""
-
-    index: int
-    key: str
-    found: FrameTold
-    seeds: int = 0
-    first: FrameTold | None = None
-
-    def __post_init__(self) -> None:
-        """What was there first is what was found."""
-        self.first = self.first or self.found
 
 
 class Repair:

@@ -74,6 +74,7 @@ class Board:
                 self.story = recorded(entry.run).story
         self.index = pictures.index(entry.run)
         self.scores = scoring.scores(entry.run)
+        self.checks = scoring.checks(entry.run)
         self.jobs = queue.jobs(entry.id, shown=1)
         self.live = queue.live()
 
@@ -134,6 +135,7 @@ class Board:
             "takes": len(self._takes(scene)),
             "absent": absent,
             "scores": self.scores.get(key or ""),
+            "check": self.checks.get(key or ""),
         }
 
     def _key(self, n: int, part: Part | None, place: Place) -> str | None:

@@ -30,6 +30,7 @@ from ..protocols import Backend, FindsHeads, ModelFacts
 from ..runs import files
 from ..runs.folder import RunFolder
 from ..runs.inside import read, write_whole
+from ..runs.looked import FrameTold, read_looked
 from ..story.plain import plain_json
 from . import pictures
 
@@ -54,6 +55,22 @@ def _scores(run: Path, _: int) -> Scores:
         if told["format"] == FORMAT:
             return {str(key): _checked(each) for key, each in told["pictures"].items()}
     return {}
+
+
+def checks(run: Path) -> dict[str, dict[str, Any]]:
+    """What `identitystory check` found in each picture of the run, by its key; none where none looked."""
+    with suppress(IdentityStoryError, OSError):  # broken, which a check tells
+        return {key: _check(found) for key, found in read_looked(RunFolder(run)).frames.items()}
+    return {}
+
+
+def _check(found: FrameTold) -> dict[str, Any]:
+    return {
+        "suspicion": round(found.suspicion, 3),
+        "marks": dict(found.marks),
+        "likeness": dict(found.likeness),
+        "faults": [fault.words for fault in found.faults],
+    }
 
 
 def _checked(told: Mapping[str, Any]) -> dict[str, float | None]:

@@ -42,6 +42,15 @@ class Scores(TypedDict):
     faces: int | None
 
 
+class Check(TypedDict):
+    """What `identitystory check` found in a picture: see docs/how-to/check.md."""
+
+    suspicion: float
+    marks: dict[str, str]
+    likeness: dict[str, float | None]
+    faults: list[str]
+
+
 class Frame(TypedDict):
     """A scene and its picture; ``written`` is its table in the story's text, as it stands there."""
 
@@ -66,6 +75,7 @@ class Frame(TypedDict):
     takes: int
     absent: list[str]
     scores: Scores | None
+    check: Check | None
 
 
 class Face(TypedDict):
