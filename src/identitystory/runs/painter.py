@@ -286,7 +286,7 @@ class Run:
         if facts is None or facts.get("key") != key:
             found = (files.read_picture(self.folder.frame(i), root) for i in ready)
             named = told_of(self.request, lambda: {"key": key, "title": story.title})
-            page = sheets.frames_page([frame.convert("RGB") for frame in found], captions)
+            page = sheets.frames_page(found, captions)
             files.write_png(self.folder.sheet, page, named, root)
         return self.folder.sheet
 
