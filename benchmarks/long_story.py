@@ -166,6 +166,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a new folder")
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument(
+        "--model", help="default: the miniature; a folder of random weights tells of all but faces"
+    )
     parser.add_argument("--minutes", type=float, help="stop after so many minutes of the clock")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -175,7 +178,8 @@ def main() -> None:
     }
     print(json.dumps(told["planning"]), flush=True)
     few = Overrides(steps=given.steps, portraits=32)
-    request = new_request(long_story(given.frames), given.out / "run", few, device="cpu")
+    story, where = long_story(given.frames), {"model": given.model, "device": "cpu"}
+    request = new_request(story, given.out / "run", few, **where)
     samples: list[Sample] = []
     began, frames = time.monotonic(), painted(request)
     try:
