@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,22 @@ def test_a_long_caption_wraps_inside_its_tile():
     ink = np.argwhere((page < 128).any(axis=-1))
     assert len(ink) > 0
     assert ink[:, 1].max() <= 8 + 100
+
+
+def test_the_page_of_a_long_story_holds_one_frame_at_a_time_and_gets_no_larger():
+    alive = []
+
+    def frames(count):
+        for _ in range(count):
+            frame = Image.new("RGB", (320, 320), "red")
+            alive.append(weakref.ref(frame))
+            yield frame
+            del frame
+            assert sum(ref() is not None for ref in alive) <= 1
+
+    area = {n: np.prod(frames_page(frames(n), ["x"] * n).size) for n in (100, 400, 1000)}
+    assert area[100] >= 100 * 320**2
+    assert max(area[400], area[1000]) < 1.6 * area[100]  # their captions stay as high
 
 
 def test_a_run_killed_before_its_record_was_written_can_start_again(tmp_path):

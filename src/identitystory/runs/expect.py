@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from ..errors import RunError, StoryError
 from ..metrics.attributes import FOLDER, AttributeReader, load_reader
 from ..metrics.expecting import Result, Seen, held, unreadable
-from ..protocols import ModelFacts, Segmenter
+from ..protocols import Backend, ModelFacts
 from ..story.expect import expectations
-from ..types import Scene, Story
+from ..types import Scene
 from .files import read_picture
 from .folder import RunFolder, frame_part
 from .outlook import Outlook
@@ -22,7 +24,12 @@ Told = Mapping[str, Any]
 
 def reader_of(model: ModelFacts) -> AttributeReader | None:
     """The checkpoint's reader of attributes; None if it has none."""
-    return None if model.folder is None else load_reader(model.folder / FOLDER)
+    return None if model.folder is None else _reader(model.folder, model.fingerprint)
+
+
+@lru_cache(1)
+def _reader(folder: Path, fingerprint: str) -> AttributeReader | None:
+    return load_reader(folder / FOLDER)
 
 
 def check(request: RunRequest, made: Plan, model: ModelFacts) -> None:
@@ -44,33 +51,34 @@ def check(request: RunRequest, made: Plan, model: ModelFacts) -> None:
 def look(
     folder: RunFolder,
     index: int,
-    story: Story,
-    segmenter: Segmenter,
-    reader: AttributeReader | None,
+    request: RunRequest,
+    model: ModelFacts,
+    opened: Callable[[], Backend],
 ) -> list[Result]:
-    """The finished picture of scene ``index`` held against every line of it, in order."""
-    scene = story.scenes[index]
+    """The finished picture of scene ``index`` held against every line of it, in order.
+
+    ``opened`` gives the model, whose segmenter finds people.
+    """
+    story, scene = request.story, request.story.scenes[index]
     image = read_picture(folder.frame(index), folder.root).convert("RGB")
     expected = expectations(story, scene, f"scene {index + 1}")
-    return held(expected, Seen(image, story, scene, segmenter, reader))
+    return held(expected, Seen(image, story, scene, opened().segmenter, reader_of(model)))
 
 
-def told(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """What run.json says of them."""
-    return [vars(result) for result in results]
-
-
-def told_before(said: Told, scene: Scene) -> list[Result] | None:
-    """What run.json said of a picture, if it was held against these very lines; None otherwise."""
-    results = [Result(**each) for each in said.get("expected", ())]
-    return results if [r.line for r in results] == [*scene.expect] else None
+def held_now(said: Told, scene: Scene, look: Callable[[], list[Result]]) -> dict[str, Any]:
+    """What run.json says of a picture, with ``expected`` of these very lines; looks only if it had others."""
+    bare = {key: value for key, value in said.items() if key != "expected"}
+    known = said.get("expected", [])
+    if [each["line"] for each in known] == [*scene.expect]:
+        return bare | ({"expected": known} if known else {})
+    return bare | ({"expected": [vars(result) for result in look()]} if scene.expect else {})
 
 
 def failed(said: Told) -> Iterator[str]:
-    """``'two people': 3 seen`` for each line that does not hold, for the page."""
+    """``expected 'two people', not 3 seen`` for each line that does not hold, for the page."""
     for each in said.get("expected", ()):
         if each["holds"] is False:
-            yield f"{each['line']!r}: {each['read']}"
+            yield f"expected {each['line']!r}, not {each['read']}"
 
 
 def ready(request: RunRequest, told: Outlook) -> tuple[int, ...]:

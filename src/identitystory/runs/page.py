@@ -38,6 +38,6 @@ def write(
     if facts is None or facts.get("key") != key:
         pictures = (files.read_picture(folder.frame(i), root) for i in ready)
         named = told_of(request, lambda: {"key": key, "title": story.title})
-        made = sheets.frames_page([frame.convert("RGB") for frame in pictures], captions)
+        made = sheets.frames_page(pictures, captions)
         files.write_png(folder.sheet, made, named, root)
     return folder.sheet

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ from .portraits import batches, known, search, write_cast
 from .request import RunRequest
 from .strip import told_of
 from .takes import Found
-from .told import finished_parts, make_record
+from .told import finished_parts, make_record, parts_told
 
 
 class Run:
@@ -225,19 +225,12 @@ class Run:
 
     def _expect(self) -> None:
         """Holds every finished picture that is asked for against its scene, where that was not done."""
-        story, reader = self.request.story, None
         for index in self.plan.wanted:
-            name, scene = self.plan.frames[index].name, story.scenes[index]
-            said = {k: v for k, v in self.told.get(name, {}).items() if k != "expected"}
-            if scene.expect:
-                found = expect.told_before(self.told.get(name, {}), scene)
-                if found is None:
-                    reader = reader or expect.reader_of(self.model)
-                    find = self._model().segmenter
-                    found = expect.look(self.folder, index, story, find, reader)
-                said["expected"] = expect.told(found)
-                self.emit(Expected(index, name, tuple(said["expected"])))
-            self.told[name] = said
+            name, scene = self.plan.frames[index].name, self.request.story.scenes[index]
+            look = partial(expect.look, self.folder, index, self.request, self.model, self._model)
+            self.told[name] = expect.held_now(self.told.get(name, {}), scene, look)
+            if found := self.told[name].get("expected"):
+                self.emit(Expected(index, name, tuple(found)))
         self._save_record()
 
     def _told(self, part: Part) -> Part:
@@ -271,10 +264,16 @@ class Run:
         return page.write(self.folder, self.request, ready, told)
 
     def _save_record(self) -> None:
-        record = make_record(self.request, self.model, self.plan, self.state)
+        parts = parts_told(self.plan, self.state)
         for name, said in self.told.items():
-            record["parts"][name] |= said
+            parts[name] |= said
+        record = self._record | {"parts": parts}
         content = (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
         file, root = self.folder.record, self.folder.root
         if not file.exists() or files.read(file, root) != content:
             files.write_whole(file, content, root)
+
+    @cached_property
+    def _record(self) -> dict[str, Any]:
+        """run.json, all but its parts, which does not change while the run lasts."""
+        return make_record(self.request, self.model, self.plan, self.state)

@@ -48,7 +48,7 @@ def told_by(facts: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def note(said: Told, meant: Sequence[int]) -> str:
-    """``Mara not found; people: 2 seen, 1 meant; 'at night': hour day``; empty where nothing is said."""
+    """``Mara not found; people: 2 seen, 1 meant; expected 'at night', not hour day``; empty where nothing is said."""
     missing, people = said.get("missing", ()), said.get("people")
     ends = " to ".join(str(n) for n in dict.fromkeys((meant[0], meant[-1])))
     asked = ends if meant[-1] else "nobody"

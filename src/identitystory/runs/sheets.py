@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from .request import RunRequest
 
 THUMBNAIL = 128  # pixels a side on a contact sheet
 COLUMNS = 8
-MAX_TILE = 320  # pixels a side on the page of frames
+MAX_TILE, MIN_TILE = 320, 96  # pixels a side on the page of frames
+MANY = 100  # frames that are shown so large
 MARGIN = 8
 
 PALETTE = (
@@ -56,20 +57,26 @@ def contact_sheet(thumbs: Tensor, kept: Sequence[int]) -> Image.Image:
     return page
 
 
-def frames_page(frames: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
-    """All frames in a grid, wider than high, each with its caption below."""
-    columns = min(len(frames), max(1, min(6, round(len(frames) ** 0.5 + 0.49))))
-    side = min(MAX_TILE, max(max(f.size) for f in frames))
-    side = max(side, 96)
+def frames_page(frames: Iterable[Image.Image], captions: Sequence[str]) -> Image.Image:
+    """All frames in a grid, wider than high, each with its caption below.
+
+    Of more than a hundred the tiles get smaller, so that the page takes no more memory for a longer
+    story; the ``frames`` are read one after the other.
+    """
+    count = len(captions)
+    most = min(MAX_TILE, max(MIN_TILE, int(MAX_TILE * (MANY / count) ** 0.5)))
+    columns = min(count, max(1, min(6 * MAX_TILE // most, round(count**0.5 + 0.49))))
+    tiles = [_at_most(frame, most) for frame in frames]
+    side = max(MIN_TILE, *(max(tile.size) for tile in tiles))
     font = ImageFont.load_default(12)
     lines = [textwrap.wrap(c, width=max(12, side // 7)) for c in captions]
     line_height = 15
     high = side + MARGIN + line_height * max((len(ls) for ls in lines), default=0)
-    rows = -(-len(frames) // columns)
+    rows = -(-count // columns)
     size = (columns * (side + MARGIN) + MARGIN, rows * (high + MARGIN) + MARGIN)
     page = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(page)
-    for place, (frame, caption) in enumerate(zip(frames, lines, strict=True)):
+    for place, (frame, caption) in enumerate(zip(tiles, lines, strict=True)):
         x = MARGIN + place % columns * (side + MARGIN)
         y = MARGIN + place // columns * (high + MARGIN)
         scale = side / max(frame.size)
@@ -80,6 +87,14 @@ def frames_page(frames: Sequence[Image.Image], captions: Sequence[str]) -> Image
         for number, line in enumerate(caption):
             draw.text((x, y + side + 4 + number * line_height), line, fill="black", font=font)
     return page
+
+
+def _at_most(picture: Image.Image, side: int) -> Image.Image:
+    """``picture`` in RGB, its longer side ``side`` pixels if it is longer."""
+    scale = side / max(picture.size)
+    size = (round(picture.width * scale), round(picture.height * scale))
+    rgb = picture.convert("RGB")
+    return rgb if scale >= 1 else rgb.resize(size, Image.Resampling.LANCZOS)
 
 
 def masks_picture(masks: Tensor, size: tuple[int, int]) -> Image.Image:

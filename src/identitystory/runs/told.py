@@ -20,7 +20,6 @@ def make_record(
     request: RunRequest, model: ModelFacts, made: Plan, state: Mapping[str, str]
 ) -> dict[str, Any]:
     """run.json: request, story, resolved configuration, versions, seeds, state of every part."""
-    parts = [*made.identities.values(), *made.frames]
     return {
         "format": runfolder.FORMAT,
         "request": {
@@ -43,10 +42,15 @@ def make_record(
         "frame_seeds": {str(k): v for k, v in made.frame_seeds.items()},
         **({} if made.places == tuple(range(len(made.places))) else {"places": made.places}),
         **({"chosen": {str(k): v for k, v in made.chosen.items()}} if made.chosen else {}),
-        "parts": {
-            p.name: {"state": state.get(p.name, "to do"), "key": p.key, "seed": p.seed}
-            for p in parts
-        },
+        "parts": parts_told(made, state),
+    }
+
+
+def parts_told(made: Plan, state: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What run.json says of each part: its state, key and seed."""
+    parts = [*made.identities.values(), *made.frames]
+    return {
+        p.name: {"state": state.get(p.name, "to do"), "key": p.key, "seed": p.seed} for p in parts
     }
 
 
