@@ -17,7 +17,7 @@ LAYERS = [
     {"types", "control", "pose", "errors", "sizes", "deadline", "marks"},
     {"protocols", "checked", "config", "extensions"},
     {"presets", "settings", "seeds", "wording", "skeleton", "sampling", "masks", "discovery"},
-    {"cost", "injection", "story"},
+    {"casting", "cost", "injection", "story"},
     {"pipeline", "models", "metrics"},
     {"methods"},
     {"runs", "testing"},

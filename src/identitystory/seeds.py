@@ -15,9 +15,8 @@ def derived_seed(*parts: str | int) -> int:
 
 def portrait_seeds(character: Character, seed: int, m: int) -> list[int]:
     """The seeds of a character's m portraits; the first n of more portraits are those of n."""
-    return [
-        derived_seed("portrait", seed, character.name, character.description, a) for a in range(m)
-    ]
+    who = character.searched
+    return [derived_seed("portrait", seed, who.name, who.description, a) for a in range(m)]
 
 
 def frame_seed(seed: int, place: int | str, *, per_frame: bool) -> int:

@@ -43,6 +43,8 @@ class Character:
         file: sha256 of that file.
         consent: for a face of photos, the consent's id and its last day: ``ID 2027-12-31``.
         seed: of the search for the face; 0 is the run's.
+        candidate: which of the people in the portraits it is, from 1, see `casting`; 0 is the filter's.
+        sought: of a candidate the name and description whose portraits those are.
     """
 
     name: str
@@ -54,6 +56,14 @@ class Character:
     file: str = ""
     consent: str = ""
     seed: int = 0
+    candidate: int = 0
+    sought: tuple[()] | tuple[str, str] = ()
+
+    @property
+    def searched(self) -> Character:
+        """Whose portraits are painted: their own, or those that they are a candidate in."""
+        name, description = self.sought or (self.name, self.description)
+        return replace(self, name=name, description=description)
 
 
 @dataclass(frozen=True)
@@ -263,7 +273,7 @@ class Face:
 
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
 _MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
-_MAY_LACK |= {"face", "file", "consent", "seed"}
+_MAY_LACK |= {"face", "file", "consent", "seed", "candidate", "sought"}
 _MAY_LACK |= {"expect", "pose", "who", "x", "height", "picture", "source"}
 
 

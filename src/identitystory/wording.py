@@ -13,7 +13,7 @@ _LEADING_NAMES = re.compile(r"[\s,]*(?:\{[^{}]*\}(?:\s*,|\s+and\b)*\s*)+")
 
 def search_prompt(character: Character, config: DiscoveryConfig) -> str:
     """What a character's portraits are painted from; never the story's style."""
-    return config.search_prompt.replace("{description}", character.description)
+    return config.search_prompt.replace("{description}", character.searched.description)
 
 
 def template_prompt(story: Story, scene: Scene, config: InjectionConfig) -> str:

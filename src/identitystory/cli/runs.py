@@ -113,6 +113,9 @@ def discover(
     inline: Inline,
     out: Folder | None = None,
     seed: Seed | None = None,
+    candidates: Annotated[int, "N"] | None = None,
+    who: tuple[Annotated[str, "NAME"], ...] = (),
+    choose: tuple[Annotated[str, "NAME=N"], ...] = (),
     size: Size | None = None,
     aspect: Aspect | None = None,
     model: Model,
@@ -122,17 +125,32 @@ def discover(
 ) -> int:
     """Find the identities of a story's characters.
 
-    Finds the identity of every character of a story, and stops before the pictures.
+    Finds the identity of every character of a story, and stops before the pictures. With --candidates
+    it finds several people of each description, paints them in two scenes, and puts them on one page;
+    --choose makes one of them the run's.
 
     Args:
         stories: a story file, TOML or JSON, or several; or a frame (.png) of a run
         out: the run folder (default: runs/<title>); of several stories the folder of their folders
-        seed: as for generate
+        seed: as for generate; another one finds other candidates
+        candidates: how many people to choose from, casting/NAME.png in the run folder
+        who: of --candidates only this character; may be repeated
+        choose: a candidate by number, as in Mara=4, whose face the run has from now on; 0 is the
+            one that is found without candidates; may be repeated
         size: of the pictures that are painted later, as for generate; portraits are square
         aspect: as for generate
     """
     more: dict[str, Any] = {"seed": read_seed(seed), "paint": False, "size": size, "aspect": aspect}
-    return _make(stories, inline, out, model, overrides, output, service, **more)
+    if candidates is None and not choose:
+        return _make(stories, inline, out, model, overrides, output, service, **more)
+    if len(stories) > 1 or (candidates is not None and choose):
+        raise ConfigError("--candidates and --choose go with one story, and not with one another")
+    from .casting import cast_of, chosen
+
+    request = _request(stories[0] if stories else None, inline, out, model, overrides, **more)
+    if candidates is not None:
+        return cast_of(request, candidates, who, output, service())
+    return show_run(chosen(request, choose, service()), output, service())
 
 
 def extend(

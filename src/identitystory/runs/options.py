@@ -21,6 +21,7 @@ from ..presets import DEFAULT_PRESET
 from ..settings import Overrides, overridden
 from ..sizes import shape_of
 from ..story.file import slug
+from ..story.scenes import recast
 from ..types import Story
 from .files import part_key
 from .folder import RunFolder
@@ -119,6 +120,7 @@ def new_request(
     there = RunFolder(out).record.is_file()
     if there:
         before = recorded(out)
+        story = _with_chosen(story, before.story)
         whole = before.story if only and _begins(before.story, story) else story
         same = source and source == before.source
         if not same and not _related(story, before.story):
@@ -152,6 +154,15 @@ def new_request(
     return replace(
         request, preset=configuration, notes=notes, seed=seed, only=only, paint=paint, **given
     )
+
+
+def _with_chosen(story: Story, before: Story) -> Story:
+    """``story`` with the candidates that were chosen in its run, see `audition`, as long as its words stand."""
+    for who in before.characters:
+        own = {c.name: c for c in story.characters}.get(who.name)
+        if own and not own.face and who.face and (own.name, own.description) == who.sought:
+            story = recast(story, replace(who, wears=own.wears))
+    return story
 
 
 def _begins(whole: Story, story: Story) -> bool:

@@ -155,7 +155,8 @@ class Run:
             spoilt=self._spoilt,
         )
         self.total -= sum(batch.calls for batch in made if not batch.there)  # it settled before
-        identity = write_cast(self.folder, name, self._told(part), E, thumbnails, config)
+        which = character.candidate
+        identity = write_cast(self.folder, name, self._told(part), E, thumbnails, config, which)
         return self._found(name, part, identity, len(E), start)
 
     def _found(self, name: str, part: Part, identity: Identity, of: int, start: float) -> None:

@@ -167,7 +167,7 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
         {
             "recipe": RECIPE,
             "part": "identity",
-            "description": character.description,
+            "description": character.searched.description,
             "noun": character.noun,
             "portrait_seeds": portrait_seeds(character, seed, config.num_portraits),
             "batch": PORTRAIT_BATCH,
@@ -177,6 +177,7 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
             "num_steps": preset.portrait_steps,
             "dtype": model.dtype,
             "weights": model.fingerprint,
+            **({"candidate": character.candidate} if character.candidate else {}),
             **_few_steps(preset, model),
             **_later(preset),
         }

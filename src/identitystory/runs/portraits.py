@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..casting import find
 from ..config import DiscoveryConfig
-from ..discovery import averaging, check_finite, discover, settled
+from ..discovery import averaging, check_finite, settled
 from ..types import Identity
 from . import files, sheets
 from .characters.archive import CharacterFile
@@ -107,10 +108,19 @@ def search(
 
 
 def write_cast(
-    folder: RunFolder, name: str, part: Part, E: Tensor, thumbnails: Tensor, config: DiscoveryConfig
+    folder: RunFolder,
+    name: str,
+    part: Part,
+    E: Tensor,
+    thumbnails: Tensor,
+    config: DiscoveryConfig,
+    candidate: int = 0,
 ) -> Identity:
-    """The identity of the rows of E, stored with its contact sheet; the run's batches are removed."""
-    identity = discover(E, config, seed=part.seed)
+    """The identity of the rows of E, stored with its contact sheet; the run's batches are removed.
+
+    ``candidate`` as in `casting.find`.
+    """
+    identity = find(E, config, seed=part.seed, candidate=candidate)
     _write(folder, name, part, identity, E, thumbnails)
     folder.drop_chunks(name)
     return identity

@@ -233,7 +233,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
 
 def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The story of a picture that tells its own scene alone."""
-    keys = ("name", "description", "noun", "face", "seed")
+    keys = ("name", "description", "noun", "face", "seed", "candidate", "sought")
     return {
         "title": facts["title"],
         "style": facts["style"],
@@ -289,7 +289,7 @@ def _loras_changed(story: Story, change: Callable[[str], str]) -> Story:
 def story_from_dict(values: Mapping[str, Any]) -> Story:
     """The inverse of ``story_to_dict``."""
     scenes = tuple(Scene(**_tuples(s | {"pose": poses_told(s)})) for s in values["scenes"])
-    people = tuple(Character(**c) for c in values["characters"])
+    people = tuple(Character(**_tuples(c)) for c in values["characters"])
     return Story(**_tuples({**values, "characters": people, "scenes": scenes}))
 
 

@@ -56,10 +56,11 @@ def advice(story: Story) -> list[str]:
     described: dict[str, str] = {}
     for c in story.faced:
         other = described.setdefault(c.description.casefold(), c.name)
-        if other != c.name:
+        if other != c.name and not c.candidate:
             lines.append(
                 f"{other!r} and {c.name!r} have the same description and will look nearly the "
-                "same; add what tells them apart, such as hair or age"
+                "same; add what tells them apart, such as hair or age, or choose each among several "
+                "people: identitystory discover --candidates 6"
             )
     return [
         *lines,

@@ -218,6 +218,7 @@ def check_story(story: Story, place: str, *prompts: str) -> None:
         [
             *(s.prompt for s in scenes),  # with style, clothes and places
             *(f"{c.description} {c.wears}" for c in people),
+            *(c.searched.description for c in people if c.sought),
             *prompts,
         ],
         said=[s.caption for s in scenes] + [says for s in scenes for _, says in s.dialogue],

@@ -55,6 +55,16 @@ def make_scene(
     return Scene(prompt=types.styled(style, filled), cast=cast, text=written, wears=clothes)
 
 
+def recast(story: Story, who: Character) -> Story:
+    """``story`` with another in the place of the character of that name, and the words of its scenes."""
+    people = tuple(who if c.name == who.name else c for c in story.characters)
+    said = lambda s: types.styled(story.style, text.fill(s.text, people, dict(s.wears))[0])
+    scenes = tuple(
+        replace(s, prompt=said(s)) if who.name in text.names_in(s.text) else s for s in story.scenes
+    )
+    return replace(story, characters=people, scenes=scenes)
+
+
 def scene_of(
     entry: SceneEntry, story: Story, source: str, number: int, folder: Path | None = None
 ) -> Scene:

@@ -1,0 +1,204 @@
+"""Several people of one description, each painted in the same scenes; one of them becomes the run's.
+
+An audition is a run in the folder ``casting`` of the story's: its characters are ``Mara 1``, ``Mara 2``
+and so on, found by `casting` in the portraits of Mara. So it is kept, resumed and told of as any run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from ..errors import ConfigError, RunError, quoted
+from ..metrics.attributes import AttributeReader
+from ..metrics.traits import completed
+from ..protocols import ModelFacts
+from ..seeds import derived_seed
+from ..story.scenes import make_scene, recast
+from ..types import Character, Story
+from . import files, inside
+from .cache import PORTRAITS, Cache
+from .characters.archive import SUFFIX
+from .characters.casting import character
+from .characters.making import from_run
+from .folder import RunFolder, read_identity, read_record
+from .opening import Load
+from .request import RunRequest
+from .sheets import COLUMNS, wrapped
+from .strip import told_of
+
+FOLDER = "casting"
+SCENES = ("a portrait of {NAME} in a garden", "a portrait of {NAME} laughing in a library")
+TILE, LINE = 192, 15  # pixels of a picture on the sheet, and of a line below it
+
+
+def shared(out: Path) -> Cache:
+    """Where the run at ``out`` and its audition keep the portraits that they have in common."""
+    return Cache(out / "shared", (PORTRAITS,))
+
+
+def audition(
+    request: RunRequest,
+    count: int,
+    names: Sequence[str] = (),
+    reader: AttributeReader | None = None,
+) -> RunRequest:
+    """The request for the audition of a run: who is in it, in scenes of their own.
+
+    What all portraits of a candidate show and the description leaves open is said in their scenes,
+    where a ``reader`` can tell it; so it is asked for again when the candidates are found.
+
+    Args:
+        request: for the story's run, whose identities are found.
+        count: candidates of each character.
+        names: of characters; all whose faces are searched for, if it is empty.
+        reader: the checkpoint's, if it has one.
+
+    Raises:
+        ConfigError: nobody is called so, or their face is that of a character file.
+    """
+    record = read_record(RunFolder(request.out)) or {}
+    seed, out = int(record.get("seed", 0)), request.out / FOLDER
+    people = [
+        _candidate(who, number, out, reader)
+        for who in _searched(request.story, names)
+        for number in range(1, count + 1)
+    ]
+    style = request.story.style
+    scenes = tuple(
+        make_scene(scene.replace("NAME", c.name), (c,), style=style, source=FOLDER, number=n)
+        for c in people
+        for n, scene in enumerate(SCENES, 1)
+    )
+    seeds = [derived_seed("audition", seed, n) for n in range(len(SCENES))] * len(people)
+    story = replace(
+        request.story,
+        title=f"{request.story.title}: casting",
+        characters=tuple(people),
+        scenes=scenes,
+        shape="",
+    )
+    return replace(
+        request,
+        story=story,
+        out=out,
+        seed=seed,
+        frame_seeds=dict(enumerate(seeds)),
+        paint=True,
+        shape="",
+        source="",
+        locked={},
+        people={},
+        notes=(),
+    )
+
+
+def _searched(story: Story, names: Sequence[str]) -> list[Character]:
+    """Those who are asked for, as they are searched for."""
+    faced = {c.name: c for c in story.faced}
+    if unknown := [name for name in names if name not in faced]:
+        raise ConfigError(f"nobody is called {unknown[0]!r}; there is {quoted(faced)}")
+    some = [faced[name] for name in names or faced]
+    files_ = [c.name for c in some if c.face and not c.sought]
+    if files_ and (names or len(files_) == len(some)):
+        raise ConfigError(f"the face of {files_[0]!r} is of a character file: leave 'cast' out")
+    return [_own(c) for c in some if c.name not in files_]
+
+
+def _own(who: Character) -> Character:
+    """As the story has them, before anybody was chosen."""
+    return replace(who.searched, face="", file="", candidate=0, sought=())
+
+
+def _candidate(who: Character, number: int, out: Path, reader: AttributeReader | None) -> Character:
+    name, description = f"{who.name} {number}", who.description
+    folder = RunFolder(out)
+    if reader is not None and folder.identity(name).is_file():
+        shown = [reader.read(portrait) for portrait in _kept(folder, name)]
+        description = completed(description, shown, reader.phrases)
+    return Character(
+        name,
+        description,
+        who.noun,
+        candidate=number,
+        sought=(who.name, who.description),
+    )
+
+
+def _kept(folder: RunFolder, name: str) -> list[Image.Image]:
+    """The portraits of an identity, cut out of its contact sheet, where they come first."""
+    count = len(read_identity(folder.identity(name), folder.root).kept)
+    sheet = files.read_picture(folder.contact_sheet(name), folder.root).convert("RGB")
+    side = sheet.width // COLUMNS  # there are more portraits than columns, or no filter
+    corners = [(n % COLUMNS * side, n // COLUMNS * side) for n in range(count)]
+    return [sheet.crop((x, y, x + side, y + side)) for x, y in corners]
+
+
+def sheets_of(request: RunRequest) -> list[Path]:
+    """Writes ``casting/NAME.png`` for each character: a column for each candidate, words below.
+
+    Args:
+        request: of the finished audition.
+    """
+    by_name: dict[str, list[int]] = {}
+    for n, scene in enumerate(request.story.scenes):
+        who = request.story.character(scene.cast[0])
+        by_name.setdefault(who.searched.name, []).append(n)
+    return [_sheet(request, name, scenes) for name, scenes in by_name.items()]
+
+
+def _sheet(request: RunRequest, name: str, scenes: Sequence[int]) -> Path:
+    folder, rows = RunFolder(request.out), len(SCENES)
+    people = [request.story.character(request.story.scenes[n].cast[0]) for n in scenes[::rows]]
+    font = ImageFont.load_default(12)
+    captions = [wrapped(f"{c.candidate}: {c.description}", font, TILE - 8) for c in people]
+    height = TILE * rows + LINE * max(map(len, captions)) + 8
+    page = Image.new("RGB", (TILE * len(people), height), "white")
+    draw = ImageDraw.Draw(page)
+    for place, n in enumerate(scenes):
+        picture = files.read_picture(folder.frame(n), folder.root).convert("RGB")
+        column, row = divmod(place, rows)
+        small = picture.resize((TILE, TILE), Image.Resampling.LANCZOS)
+        page.paste(small, (column * TILE, row * TILE))
+    for column, lines in enumerate(captions):
+        for n, line in enumerate(lines):
+            place_ = column * TILE + 4, TILE * rows + 4 + n * LINE
+            draw.text(place_, line, fill="black", font=font)
+    path = folder.root / folder.contact_sheet(name).name
+    files.write_png(path, page, told_of(request, lambda: {"part": FOLDER}), folder.root)
+    return path
+
+
+def choose(
+    request: RunRequest, name: str, number: int, facts: ModelFacts, load: Load
+) -> RunRequest:
+    """``request`` with a candidate as the character called ``name``; 0 is the filter's identity again.
+
+    The candidate becomes a character file, ``cast/NAME.character`` in the run's folder.
+
+    Raises:
+        ConfigError: nobody is called so.
+        RunError: there is no such candidate.
+    """
+    (who,) = _searched(request.story, [name])
+    if not number:
+        return replace(request, story=recast(request.story, who))
+    run, called = request.out / FOLDER, f"{name} {number}"
+    there = (read_record(RunFolder(run)) or {}).get("story", {}).get("characters", [])
+    if called not in [c["name"] for c in there]:
+        raise RunError(
+            f"{request.out} has no candidate {number} of {name!r}; first run: identitystory discover "
+            f"STORY --candidates {max(number, 6)}"
+        )
+    person = from_run(run, called, facts, load)
+    person = replace(person, told=person.told.model_copy(update={"name": name}))
+    file = RunFolder(request.out).identity(name).with_suffix(SUFFIX)
+    inside.write_whole(file, person.content, request.out)
+    chosen = replace(
+        character(person), wears=who.wears, candidate=number, sought=(who.name, who.description)
+    )
+    people = {**request.people, chosen.face: person}
+    return replace(request, story=recast(request.story, chosen), people=people)
