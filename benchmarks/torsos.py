@@ -100,7 +100,9 @@ def main() -> None:
     parser.add_argument("--model", default="miniature")
     parser.add_argument("--method", default="identitystory")
     parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--places", type=int, default=1000, help="of each person; all of the card's")
+    parser.add_argument(
+        "--places", type=int, default=1000, help="of each person; all of the card's"
+    )
     parser.add_argument("--wears", default="", help="a blue shirt, say, which no skin is like")
     parser.add_argument("--portraits", type=int, help="of each person (default: the preset's)")
     parser.add_argument(

@@ -43,8 +43,7 @@ class Character:
         file: sha256 of that file.
         consent: for a face of photos, the consent's id and its last day: ``ID 2027-12-31``.
         seed: of the search for the face; 0 is the run's.
-        candidate: which of the people in the portraits it is, from 1, see `casting`; 0 is the filter's.
-        sought: of a candidate the name and description whose portraits those are.
+        candidate: which of the people in the portraits it is, from 1 (0: the filter's); ``sought``: whose portraits.
     """
 
     name: str
@@ -108,8 +107,8 @@ class Scene:
     @property
     def bare(self) -> Scene:
         """The scene without what no model reads."""
-        spoken = replace(self, caption="", dialogue=(), shot="", camera="", notes="", seconds=0.0)
-        return replace(spoken, expect=())
+        silent = replace(self, caption="", dialogue=(), shot="", camera="", notes="", expect=())
+        return replace(silent, seconds=0.0)
 
 
 @dataclass(frozen=True)

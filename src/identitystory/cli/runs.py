@@ -147,7 +147,7 @@ def discover(
         raise ConfigError("--candidates and --choose go with one story, and not with one another")
     from .casting import cast_of, chosen
 
-    request = _request(stories[0] if stories else None, inline, out, model, overrides, **more)
+    request = request_of(stories[0] if stories else None, inline, out, model, overrides, **more)
     if candidates is not None:
         return cast_of(request, candidates, who, output, service())
     return show_run(chosen(request, choose, service()), output, service())

@@ -34,7 +34,7 @@ def completed(description: str, shown: Sequence[Mapping[str, str]], phrases: Phr
             new = said(", ".join([description, *added, phrase]), phrases)
             kept = all(new.get(k) == v for k, v in told.items())
             right = all(common.get(k) in v for k, v in new.items() if k not in told)
-            if kept and right and new.get(trait) == {value}:
+            if kept and right and new.get(trait) == frozenset({value}):
                 told = new
                 added.append(_with_article(phrase))
                 break
@@ -48,7 +48,7 @@ def _ways(trait: str, value: str, common: Mapping[str, str], phrases: Phrases) -
     if trait != "hair colour":
         return sorted(ways, key=lambda p: (len(p), p))
     ways += [p.replace("*", value) for p in cuts if "*" in p]
-    cut = {common.get("hair", "")}
+    cut = frozenset({common.get("hair", "")})
     says_cut = lambda phrase: said(phrase, {"hair": cuts}).get("hair") == cut
     return sorted(ways, key=lambda p: (not says_cut(p), len(p), p))
 

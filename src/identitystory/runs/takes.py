@@ -120,11 +120,7 @@ def there(folder: RunFolder, kept: Mapping[_P, str], found: Found) -> dict[_P, s
     ``found`` is a `scan` of the folder.
     """
     frames = {key for file, key in found.items() if not _kind(file)}
-    return {
-        place: key
-        for place, key in kept.items()
-        if key in frames or _key(folder, take_file(folder, key)) == key
-    }
+    return {place: key for place, key in kept.items() if key in frames or has(folder, key)}
 
 
 def takes(folder: RunFolder) -> list[Take]:
@@ -274,6 +270,11 @@ def _kind(file: Path) -> str:
 def _key(folder: RunFolder, file: Path) -> str:
     """The key of what a picture was made from; empty if it is not there, not whole or not ours."""
     return str((read_png_facts(file, folder.root) or {}).get("key", ""))
+
+
+def has(folder: RunFolder, key: str) -> bool:
+    """Whether the take of ``key`` is there, whole."""
+    return _key(folder, take_file(folder, key)) == key
 
 
 def take_file(folder: RunFolder, key: str, kind: str = "") -> Path:

@@ -56,9 +56,8 @@ class Board:
         self.entries = entries_of(entry.text)
         self.record = None
         with suppress(IdentityStoryError, OSError):
-            self.record = (
-                runfolder.read_record(RunFolder(entry.run)) if entry.run.is_dir() else None
-            )
+            if entry.run.is_dir():
+                self.record = runfolder.read_record(RunFolder(entry.run))
         try:
             self.story = entry.story()
             self.written = tomllib.loads(entry.text)
@@ -73,8 +72,7 @@ class Board:
             with suppress(IdentityStoryError):
                 self.story = recorded(entry.run).story
         self.index = pictures.index(entry.run)
-        self.scores = scoring.scores(entry.run)
-        self.checks = scoring.checks(entry.run)
+        self.scores, self.checks = scoring.scores(entry.run), scoring.checks(entry.run)
         self.jobs = queue.jobs(entry.id, shown=1)
         self.live = queue.live()
 
