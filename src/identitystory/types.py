@@ -80,8 +80,7 @@ class Scene:
         caption: for a page; no model reads it.
         dialogue: likewise, (name, what they say).
         id: a name by which its run knows it again when its words change; empty is none.
-        shot: for a storyboard, like what follows: ``close-up``; no model reads it.
-        camera: ``slow push in``.
+        shot: for a storyboard, like ``camera``, ``slow push in``: ``close-up``; no model reads it.
         notes: for those who work on it.
         seconds: that it stands in an animatic; 0 is as long as reading its words takes.
         pose: how people hold their heads, where it is said.
