@@ -23,9 +23,7 @@ __all__ = ["browser", "playwright"]
 def page(browser: Any, tmp_path: Any, monkeypatch: Any) -> Iterator[Any]:
     """The cast of a painted story; what goes wrong on the page is in ``page.wrong``."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    desk = studio(tmp_path / "studio", workshop())
-    for job in desk.get("/api/queue")["jobs"]:
-        desk.client.post(f"/api/jobs/{job['id']}/cancel")
+    desk = studio(tmp_path, workshop())
     story = desk.painted(desk.new())
     over = threading.Event()
     painter = threading.Thread(target=_paint, args=(desk, over))

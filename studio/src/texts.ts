@@ -34,6 +34,7 @@ export const t = {
   nothingToRedo: 'There is nothing to do again.',
   undid: (what: string) => `Undone: ${what}.`,
   redid: (what: string) => `Done again: ${what}.`,
+  messages: 'Messages',
   loginTitle: 'This studio is locked',
   login: 'Open the link that the terminal shows. It works once.',
 
