@@ -70,6 +70,7 @@ def _takes(board: Board, character: Character, shown: pictures.Picture | None) -
         who = dict(sheet.facts.get("character") or {}) if sheet else {}
         words = ("name", "description", "noun")
         same = all(who.get(key) == getattr(character, key) for key in words)
+        same = same and who.get("candidate", 0) == character.candidate
         if sheet and same and not who.get("face") and not character.face:
             chosen = shown is not None and sheet.key == shown.key
             seed = int(who.get("seed", 0))
