@@ -8,7 +8,7 @@ from identitystory.casting import find, people
 from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig
 from identitystory.discovery import discover
-from identitystory.errors import ConfigError, RunError
+from identitystory.errors import ConfigError
 from identitystory.metrics.attributes import load_reader
 from identitystory.metrics.traits import completed
 from identitystory.models.files.checkpoint import find_checkpoint

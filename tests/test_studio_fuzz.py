@@ -7,6 +7,8 @@ import pytest
 import schemathesis
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
+from identitystory.runs.characters import library
+from tests.characters import person
 from tests.studio_desk import studio, workshop
 
 EXAMPLES = int(os.environ.get("STUDIO_EXAMPLES", "4"))  # an operation
@@ -14,7 +16,14 @@ EXAMPLES = int(os.environ.get("STUDIO_EXAMPLES", "4"))  # an operation
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
-    """The schema of a studio that has a painted story, whose id stands for every id."""
+    """The schema of a studio that has a painted story and somebody in the library, who stand for all."""
+    with pytest.MonkeyPatch.context() as here:
+        here.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))  # nobody's own library
+        library.add(person())
+        yield made_up(tmp_path_factory)
+
+
+def made_up(tmp_path_factory):
     made = studio(tmp_path_factory.mktemp("studio"), workshop())
     story = made.painted(made.new())
     schema = schemathesis.openapi.from_asgi(
@@ -25,7 +34,13 @@ def api(tmp_path_factory):
 
 def test_the_api_answers_as_its_schema_says_and_never_with_a_mistake_of_its_own(api):
     schema, made, story = api
-    known = {"id": story["id"], "key": story["frames"][0]["picture"], "job": 1, "index": 0}
+    known = {
+        "id": story["id"],
+        "key": story["frames"][0]["picture"],
+        "job": 1,
+        "index": 0,
+        "name": "Mara",
+    }
     asked = 0
 
     def ask(operation):
