@@ -218,7 +218,6 @@ export const t = {
   removePerson: (name: string) => `Remove ${name} from the library`,
   personRemoved: (name: string) => `${name} was removed from your library.`,
   looksOf: (name: string) => `Looks of ${name}`,
-  looksTitle: 'Looks',
   looksNote: 'Clothes and hair by name; the face stays.',
   newLook: 'New look',
   lookName: 'Name of the look',

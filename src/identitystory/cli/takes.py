@@ -85,11 +85,12 @@ def lock(*, run: Run, scene: Scene, off: bool = False) -> int:
 def prune(*, run: Run, keep: int = 0) -> int:
     """Delete the takes of a run that are not its pictures.
 
-    Deletes the takes of a run, and says what that frees. The pictures in frames/ stay.
+    Deletes the takes of a run and faces that are no character's now, and says what that frees. The
+    pictures in frames/ stay, and the faces in cast/.
 
     Args:
         run: the run folder
-        keep: of each scene this many of the newest takes
+        keep: of each scene, and each character, this many of the newest takes
     """
     from ..runs import takes as kept
 
