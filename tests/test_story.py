@@ -312,6 +312,10 @@ def test_each_mistake_is_one_line_with_its_place(tmp_path, content, sentence):
     ("content", "sentence"),
     [
         ('{\n "title": }', "story.json: line 2, column 11: not valid JSON: Expecting value"),
+        (
+            '{"title": null, "character": [{"name": "M", "description": "a man"}], "scene": [{"prompt": "x"}]}',
+            "story.json: 'title' must be text, not null",
+        ),
         ("[1]", "story.json: a story is a table with [[character]] and [[scene]]"),
         ("[" * 100_000, "story.json: not a story: JSON nested or numbers too large"),
         (
