@@ -223,6 +223,14 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
             'titel = "x"\n' + HEAD + SCENE,
             "story.toml: the story has an unknown key 'titel'. Did you mean 'title'?",
         ),
+        (
+            HEAD + 'cast = "mara"\nidentity = false\n' + SCENE,
+            "story.toml: character 1 (Mara): 'cast' goes with identity = true; add it, or take 'cast' out",
+        ),
+        (
+            HEAD + 'look = "winter"\n' + SCENE,
+            "story.toml: character 1 (Mara): 'look' goes with 'cast'; add it, or take 'look' out",
+        ),
         ("title = true\n" + HEAD + SCENE, "story.toml: 'title' must be text, not true or false"),
         ("title = {}\n" + HEAD + SCENE, "story.toml: 'title' must be text, not a table"),
         ("title = []\n" + HEAD + SCENE, "story.toml: 'title' must be text, not a list"),
