@@ -95,6 +95,9 @@ def test_a_description_without_article_takes_the_scenes():
     ("description", "noun"),
     [
         ("a tall doctor, mother of a girl", "doctor"),
+        ("a chimney sweep with a black face", "sweep"),
+        ("a DJ with headphones", "DJ"),
+        ("an influencer in pink", "influencer"),
         ("an old fisherman's granddaughter with long blond hair", "granddaughter"),
         ("the miller\u2019s youngest son", "son"),
         ("a bus driver in her forties", "driver"),
