@@ -19,7 +19,7 @@ RUDE = re.compile(
 # People of stories whose commonest sense is another; beings that have no human face.
 PEOPLE = (
     "person human mademoiselle model runner queen giant ghost commuter cyclist minstrel cosmonaut stepsister stepbrother"
-    " barista vlogger gamer"
+    " barista vlogger gamer podcaster influencer streamer blogger dj sweep youtuber"
 )
 BEINGS = "android cyborg dragon unicorn monster teddy doll puppet snowman scarecrow"
 MACHINES = {"03705309", "03105141", "02764397"}  # synsets: machine, conveyance, robot

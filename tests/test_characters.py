@@ -407,6 +407,9 @@ def test_the_library_from_the_command_line(tmp_path, call, home):
     assert call("show", tmp_path / "mara.character", "--sheet", tmp_path / "m.png")[0] == 0
     with Image.open(tmp_path / "m.png") as sheet:
         assert sheet.size == (24, 8)
+    (tmp_path / "mine.png").write_bytes(b"a holiday")
+    assert call("show", tmp_path / "mara.character", "--sheet", tmp_path / "mine.png")[0] == 2
+    assert (tmp_path / "mine.png").read_bytes() == b"a holiday"
     (home / "bad.character").write_bytes(b"PK")
     code, out, _ = call("list")
     assert (code, len(out.splitlines())) == (0, 2)

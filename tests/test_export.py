@@ -228,6 +228,23 @@ def test_timings_that_an_editor_changed_come_back(kind, run, made, tmp_path, cap
     assert [clip.duration().value for clip in again.find_clips()] == [12, 120, 6, FRAMES - 48]
 
 
+def test_a_file_of_ones_own_is_never_overwritten_and_an_earlier_page_is(capsys, run, tmp_path):
+    for kind, name in (("html", "a.html"), ("edl", "a.edl")):
+        mine = tmp_path / name
+        mine.write_text("my notes")
+        code, said = told(capsys, run, "--as", kind, "--out", mine)
+        assert (code, mine.read_text()) == (2, "my notes")
+        assert said.endswith(
+            f"{name} is there already; choose another place with --out, or delete it\n"
+        )
+    page, inside = tmp_path / "b.html", run / "frames" / "a.html"
+    assert [told(capsys, run, "--as", "html", "--out", page)[0] for _ in range(2)] == [0, 0]
+    assert told(capsys, run, "--as", "html", "--out", run / "pages" / "mine.html")[0] == 0
+    code, said = told(capsys, run, "--as", "html", "--out", inside)
+    assert (code, inside.exists()) == (2, False)
+    assert "is inside the run" in said
+
+
 def test_right_to_left_turns_panels_and_bubbles_around(run):
     ltr, rtl = (
         comic_pages(read_book(run, order=order), open_fonts())[0] for order in ("ltr", "rtl")

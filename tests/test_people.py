@@ -91,6 +91,12 @@ def test_heads_are_counted_once_and_only_if_they_are_shaped_like_one():
     assert distinct_heads([], (SIZE, SIZE)).shape == (0, SIZE, SIZE)
 
 
+@pytest.mark.parametrize(("left", "heads"), [(46, 2), (37, 2), (36, 1)])
+def test_two_heads_may_overlap_by_less_than_half_of_one(left, heads):
+    other = (12, left, 34, left + 20)
+    assert len(distinct_heads([*area(HEAD, other, side=70)], (70, 70))) == heads
+
+
 # --- Templates ------------------------------------------------------------------------------------
 
 

@@ -317,6 +317,7 @@ def test_nobody_found_gives_the_first_template(story, backend):
     frame = paint(parts, story, story.scenes[1], faces(1.0, 2.0), PRESET, seed=5)
     assert frame.template.missing == ("Mara", "Tom")
     assert (frame.image, frame.template.seed) == (frame.template.image, 5)
+    assert (backend.identity.asked, backend.identity.conditions) == ([], [])
 
 
 def test_painting_somebody_undiscovered_is_refused(story, backend):

@@ -12,6 +12,7 @@ from identitystory.methods import base
 from identitystory.methods.identitystory import IdentityStory
 from identitystory.methods.method import Sources
 from identitystory.methods.registry import METHODS
+from identitystory.pose import Pose
 from identitystory.protocols import ModelFacts
 from identitystory.runs import plan
 from identitystory.runs.checks import check_prompts, warnings
@@ -459,3 +460,14 @@ def test_the_keys_of_frames_that_look_at_one_another_are_as_they_were(request_):
     for name, keys in pinned.items():
         made_now = made(replace(request, method=name)).frames
         assert " ".join(part.key[:12] for part in made_now) == keys
+
+
+def test_of_a_posed_scene_the_pose_is_in_the_key_and_not_what_it_is_called(request_):
+    def key(**change):
+        scene = replace(STORY.scenes[0], **change)
+        return made(replace(request_, story=replace(STORY, scenes=(scene,)))).frames[0].key
+
+    turned = (Pose("Mara", yaw=20.0),)
+    assert key(pose=turned) not in (key(), key(pose=(Pose("Mara", yaw=21.0),)))
+    told = replace(STORY.scenes[0], pose=turned).text
+    assert key(pose=turned) == key(pose=turned, text=f"{told}.", caption="Dawn.")

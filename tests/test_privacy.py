@@ -145,6 +145,24 @@ def test_a_run_is_never_stripped_in_place(paint):
         strip(Path("none"), Path("given"))
 
 
+def test_copies_take_no_other_files_place(paint):
+    """Not that of another run's pictures above all; that of earlier copies they take."""
+    paint("generate", *INLINE, "--out", "r")
+    paint("generate", *INLINE, "--out", "other", "--seed", "9")
+    before = {file: file.read_bytes() for file in Path("other").rglob("*.png")}
+    for out in ("other/frames", "other", "other/frames/new"):
+        with pytest.raises(RunError, match="is inside the run"):
+            strip(Path("r"), Path(out))
+    Path("mine").mkdir()
+    Path("mine/002.png").write_bytes(b"a holiday")
+    with pytest.raises(RunError, match=r"mine/002\.png is there already"):
+        strip(Path("r"), Path("mine"))
+    assert [file.name for file in Path("mine").iterdir()] == ["002.png"]
+    assert Path("mine/002.png").read_bytes() == b"a holiday"
+    assert {file: file.read_bytes() for file in Path("other").rglob("*.png")} == before
+    assert strip(Path("r"), Path("given")) == strip(Path("r"), Path("given"))
+
+
 def test_without_metadata_no_file_but_the_record_has_a_word_of_the_story_and_resuming_works(
     paint, capsys
 ):

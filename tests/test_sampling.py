@@ -8,10 +8,11 @@ from identitystory.config import InjectionConfig
 from identitystory.errors import ConfigError
 from identitystory.injection import kept_latents, make_template, redenoise
 from identitystory.models.backend import load_backend
-from identitystory.sampling import Watched, step_noise, trajectory, unwatched
+from identitystory.protocols import Backend
+from identitystory.sampling import Watched, step_noise, trajectory, unwatched, watched
 from identitystory.types import Prompt, Template
 
-from .conftest import FakeGenerator, FakeIdentityGenerator, T, asked
+from .conftest import FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T, asked
 from .toy import toy_checkpoint  # noqa: F401
 
 
@@ -70,6 +71,18 @@ def test_another_size_is_watched_by_the_same_and_counts_for_itself():
     wide.step(wide.noise(0)[None], 1, wide.condition(asked(["a"], guidance=1)))
     assert (wide.size, wide.noise(0).shape[-1]) == ((128, 64), 16)
     assert (seen, W.evaluations, wide.evaluations) == ([1], 0, 1)
+
+
+def test_of_a_backend_every_generator_is_watched_and_the_one_that_searches():
+    G, G_id, few = FakeGenerator(), FakeIdentityGenerator(), FakeIdentityGenerator()
+    for search in (few, None):
+        told = []
+        backend = watched(Backend("x", G, G_id, FakeSegmenter({}), search=search), told.append)
+        made = [unwatched(g) for g in (backend.general, backend.identity, backend.search)]
+        assert made == [G, G_id, search or G_id]
+        for g in (backend.general, backend.identity, backend.search):
+            g.step(G.noise(1)[None], 1, g.condition(asked(["x"])))
+        assert len(told) == 3
 
 
 def test_who_is_not_watched_is_himself():

@@ -110,6 +110,11 @@ def test_a_certificate_is_made_once_for_its_owner_alone_and_signs_what_lost_its_
         "  says nothing of who made it",
         "  signature: absent",
     ]
+    Path("mine").mkdir()
+    Path("mine/plain.jpg").write_bytes(b"a holiday")
+    told("sign", "plain.jpg", "--out", "mine", code=2)
+    assert Path("mine/plain.jpg").read_bytes() == b"a holiday"
+    assert told("sign", "plain.jpg", "--out", "given") == "given/plain.jpg\n"
     told("sign", "plain.jpg", "--out", ".", code=2)
     told("sign", "plain.jpg", "--out", "given", "--certificate", "plain.jpg", code=2)
 

@@ -95,6 +95,9 @@ def test_a_description_without_article_takes_the_scenes():
     ("description", "noun"),
     [
         ("a tall doctor, mother of a girl", "doctor"),
+        ("a chimney sweep with a black face", "sweep"),
+        ("a DJ with headphones", "DJ"),
+        ("an influencer in pink", "influencer"),
         ("an old fisherman's granddaughter with long blond hair", "granddaughter"),
         ("the miller\u2019s youngest son", "son"),
         ("a bus driver in her forties", "driver"),
@@ -223,6 +226,14 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
             'titel = "x"\n' + HEAD + SCENE,
             "story.toml: the story has an unknown key 'titel'. Did you mean 'title'?",
         ),
+        (
+            HEAD + 'cast = "mara"\nidentity = false\n' + SCENE,
+            "story.toml: character 1 (Mara): 'cast' goes with identity = true; add it, or take 'cast' out",
+        ),
+        (
+            HEAD + 'look = "winter"\n' + SCENE,
+            "story.toml: character 1 (Mara): 'look' goes with 'cast'; add it, or take 'look' out",
+        ),
         ("title = true\n" + HEAD + SCENE, "story.toml: 'title' must be text, not true or false"),
         ("title = {}\n" + HEAD + SCENE, "story.toml: 'title' must be text, not a table"),
         ("title = []\n" + HEAD + SCENE, "story.toml: 'title' must be text, not a list"),
@@ -313,6 +324,10 @@ def test_each_mistake_is_one_line_with_its_place(tmp_path, content, sentence):
     ("content", "sentence"),
     [
         ('{\n "title": }', "story.json: line 2, column 11: not valid JSON: Expecting value"),
+        (
+            '{"title": null, "character": [{"name": "M", "description": "a man"}], "scene": [{"prompt": "x"}]}',
+            "story.json: 'title' must be text, not null",
+        ),
         ("[1]", "story.json: a story is a table with [[character]] and [[scene]]"),
         ("[" * 100_000, "story.json: not a story: JSON nested or numbers too large"),
         (

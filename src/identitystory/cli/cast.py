@@ -54,8 +54,10 @@ def show(*, name: Who, sheet: OutFile | None = None, json: bool = False) -> int:
     if sheet is not None and person.parts:
         from ..marks.packet import PLAIN
         from ..runs import inside, sheets
+        from ..runs.strip import check_free
         from ..types import png
 
+        check_free(sheet)
         portraits = person.portraits
         page = sheets.contact_sheet(sheets.thumbnails(portraits), range(len(portraits)))
         claim = None if person.told.consent else PLAIN  # photos were made by no algorithm

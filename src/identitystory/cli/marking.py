@@ -50,6 +50,7 @@ def sign(*, files: tuple[Files, ...], out: Folder, marks: Marks) -> int:
     from ..marks.packet import Claim
     from ..marks.verify import verify as found
     from ..runs.inside import write_whole
+    from ..runs.strip import check_free
 
     signer = marks.signer()
     if signer is None or marks.marks is False:
@@ -61,6 +62,7 @@ def sign(*, files: tuple[Files, ...], out: Folder, marks: Marks) -> int:
         content, copy = _content(file), out / file.name
         if copy.resolve() == file.resolve():
             raise RunError(f"{copy} would be written over itself; choose another folder with --out")
+        check_free(copy)
         report = found(content, str(file))
         claim = Claim(**{k: v for k, v in report.said.items() if k not in ("source", "tool")})
         try:

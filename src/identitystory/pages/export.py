@@ -12,6 +12,7 @@ from ..errors import ConfigError, shown
 from ..runs.enlarge import enlarge, wanted_enlarger
 from ..runs.folder import opened
 from ..runs.request import recorded
+from ..runs.strip import check_free
 from . import books, cut, film, subtitles
 from .book import Book, Order, read_book
 from .comic import comic_pages
@@ -91,7 +92,8 @@ def export(root: Path, wanted: Wanted) -> tuple[list[Path], list[str]]:
     The same run gives the same bytes.
 
     Raises:
-        RunError: there is no run, no picture in it, or the file cannot be written.
+        RunError: there is no run, no picture in it, or the file cannot be written, lies in a run but
+            for its ``pages/``, or is there already and bears no mark of ours.
         ConfigError: the name does not fit the kind, a library is missing, or a font or a cut is none.
         ModelError: pictures are to be enlarged, and the model has no enlarger.
     """
@@ -103,6 +105,8 @@ def export(root: Path, wanted: Wanted) -> tuple[list[Path], list[str]]:
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", wanted.language):
         given = shown(wanted.language)
         raise ConfigError(f"--language {given} is no language tag; give one like en or pt-BR")
+    if wanted.out is not None and out.resolve().parent != (root / "pages").resolve():
+        check_free(out)
     book = read_book(root, order=wanted.order, language=wanted.language)
     told = []
     if book.missing:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
 from ..marks.manifest import Certificate, handed_out
+from ..marks.mark import kind_of, packet_in
 from ..marks.packet import PLAIN
 from ..types import png
 from .events import Warned, log_line
-from .files import append_line, read_picture, read_png_facts, write_whole
+from .files import append_line, read, read_picture, read_png_facts, write_whole
 from .folder import RunFolder
 from .request import RunRequest, recorded
 
@@ -28,6 +30,27 @@ def told_of(request: RunRequest, told: Callable[[], dict[str, Any]]) -> dict[str
     return kept if request.marks else kept | {"marks": False}
 
 
+def check_free(file: Path) -> None:
+    """Nothing, if a copy may be put at ``file``: nothing is there, or what bears our mark.
+
+    Raises:
+        RunError: it lies in a run, whose pictures are its own, or something else is there.
+    """
+    for folder in file.resolve().parents:
+        if (folder / "run.json").is_file() and (folder / "frames").is_dir():
+            raise RunError(f"{file} is inside the run {folder}; choose another folder with --out")
+    if not os.path.lexists(file):
+        return
+    try:
+        content = read(file.resolve())
+        kind = kind_of(content, file.name)
+        ours = kind is not None and packet_in(content, kind) is not None
+    except (RunError, ValueError):
+        ours = False
+    if not ours:
+        raise RunError(f"{file} is there already; choose another place with --out, or delete it")
+
+
 def strip(
     root: Path, out: Path, *, marks: bool = True, signer: Certificate | None = None
 ) -> list[Path]:
@@ -37,15 +60,16 @@ def strip(
     Without ``marks`` they say nothing, which the run's log tells.
 
     Raises:
-        RunError: there is no run, it has no picture, or ``out`` lies in it or cannot be written.
+        RunError: there is no run, it has no picture, or ``out`` cannot be written, lies in a run, or
+            holds other files of these names.
     """
     count, folder = len(recorded(root).story.scenes), RunFolder(root)
-    if out.resolve().is_relative_to(root.resolve()):
-        raise RunError(f"{out} is inside the run {root}; choose another folder with --out")
     frames = [path for path in map(folder.frame, range(count)) if read_png_facts(path, root)]
     if not frames:
         raise RunError(f"{root} has no finished picture; paint them with identitystory generate")
     copies = [out / path.name for path in frames]
+    for copy in copies:
+        check_free(copy)
     for path, copy in zip(frames, copies, strict=True):
         picture = read_picture(path, root)
         picture.info.clear()
