@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -83,7 +84,7 @@ def gains(
     return found
 
 
-def compared(runs: Sequence[RunRequest], instruments: Instruments) -> dict[str, dict]:
+def compared(runs: Sequence[RunRequest], instruments: Instruments) -> dict[str, dict[str, Any]]:
     """Frames and templates of finished runs, and what the first have more."""
     frames, templates = (
         [look(read_run(run.out, templates=which), instruments) for run in runs]

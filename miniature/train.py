@@ -50,6 +50,7 @@ STEPS = (
     Step("tower", "stages.tower", minutes=50),
     Step("segmenter", "stages.segmenter", minutes=30),
     Step("numbers", "stages.numbers", minutes=15),
+    Step("little_people --through", "stages.little_people", ("--through",)),
     Step("little_people", "stages.little_people", minutes=30),
     Step("enlarger", "stages.enlarger", minutes=12),
     Step("unet", "stages.unet", minutes=900),

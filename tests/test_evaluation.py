@@ -156,6 +156,7 @@ def test_evaluate_prints_a_table_and_writes_both_files(run, call, backend, monke
     assert "CLIP: miniature/segmenter (sha256 " in out
     assert "not measured: faces: dlib is not installed" in out
     assert "pip install 'identitystory[faces]'" in out
+    assert "--faces little-people" in " ".join(out.split())
     assert "1 of 2: runs/a, 3 pictures" in err
     written = json.loads((tmp_path / "runs/evaluation/metrics.json").read_text())
     scores = written["groups"]["all"]["scores"]
