@@ -40,10 +40,12 @@ def backend_with_plus_face(folder):
     return load_backend(folder, num_steps=4, device="cpu", dtype="float32")
 
 
-def test_a_face_is_seen_as_diffusers_own_adapter_sees_it(backend, folder):
+@pytest.mark.parametrize("scale", [1.0, 0.4])
+def test_a_face_is_seen_as_diffusers_own_adapter_sees_it(backend, folder, scale):
     """Against StableDiffusionXLPipeline.load_ip_adapter, from the picture on, guidance and all."""
     picture, G_id = drawn(50, 64, 3), backend.identity
     face = G_id.embed([picture])[0]
+    G_id = G_id if scale == 1 else G_id.set_to(scale=scale)
     z = G_id.noise(7)[None]
     with torch.no_grad():
         ours = sample(G_id, z, G_id.condition([replace(WORDS, face=face)]))
@@ -59,9 +61,10 @@ def test_a_face_is_seen_as_diffusers_own_adapter_sees_it(backend, folder):
     )
     subfolder, _, name = PLUS_FACE_FILE.partition("/")
     stock.load_ip_adapter(folder, subfolder=subfolder, weight_name=name, image_encoder_folder=None)
+    stock.set_ip_adapter_scale(scale)
     (layer,) = stock.unet.encoder_hid_proj.image_projection_layers
     seen = stock.encode_image(G_id.read([picture]), torch.device("cpu"), 1, True)[0]
-    torch.testing.assert_close(G_id.embedding("states").embed([picture])[0], seen.flatten())
+    torch.testing.assert_close(G_id.set_to(averaged="states").embed([picture])[0], seen.flatten())
     torch.testing.assert_close(face, layer(seen).flatten(), rtol=1e-4, atol=1e-4)
     theirs = stock(
         WORDS.text,
@@ -83,7 +86,7 @@ def test_it_keeps_an_identity_generators_contract(backend):
 def test_a_picture_is_painted_from_tokens_as_from_the_states_that_they_are_of(backend):
     """One face either way; of two the averages differ, for the resampler is not linear."""
     G_id, images = backend.identity, [drawn(64, 64, n) for n in (1, 2)]
-    of_states, z = G_id.embedding("states"), G_id.noise(3)[None]
+    of_states, z = G_id.set_to(averaged="states"), G_id.noise(3)[None]
     tokens, states = G_id.embed(images), of_states.embed(images)
     assert tokens.shape == (2, TOKENS)
     assert states.shape == (2, STATES)
@@ -135,6 +138,8 @@ def test_what_does_not_fit_is_refused_in_one_line(backend, toy, folder, tmp_path
         G_id.condition([replace(WORDS, face=torch.zeros(TOKENS), noun="lighthouse")])
     with pytest.raises(ConfigError, match="averaged is states, and PhotoMaker v1 has only tokens"):
         load_backend(toy, num_steps=4, device="cpu", averaged="states")
+    with pytest.raises(ConfigError, match=r"face_scale is 0\.5, and PhotoMaker v1 has none but 1"):
+        load_backend(toy, num_steps=4, device="cpu", face_scale=0.5)
     state = load_file(folder / PLUS_FACE_FILE)
     file, encoder = tmp_path / "a.safetensors", folder / PLUS_FACE_ENCODER
     plain = {k: v for k, v in state.items() if not k.startswith("image_proj.latents")}
@@ -162,3 +167,8 @@ def test_a_story_is_painted_with_it_and_discovery_averages_what_it_is_told_to(fo
         assert list(out.glob("frames/*.png"))
         (file,) = out.glob("cast/*.safetensors")
         assert read_tensors(file, out)["embedding"].shape == (width,)
+    frame = tmp_path / "tokens" / "frames" / "001.png"
+    before = frame.read_bytes()
+    weaker = ["--set", "injection.face_scale=0.5", "--out", str(tmp_path / "tokens")]
+    assert main([*command, *weaker]) == 0
+    assert frame.read_bytes() != before  # of the same portraits

@@ -75,6 +75,7 @@ OTHER = {  # another value for every number that a preset has
         "fallback_nouns": True,
         "layout": False,
         "identity_words": "scene",
+        "face_scale": 0.5,
     },
 }
 BOTH = lambda folder: {"cache": shared.Cache(folder / "shared")}
@@ -136,14 +137,16 @@ def service(boxes):
         distilled=False,
         averaged="",
         freeu=None,
+        face_scale=1,
         **_,
     ):
         made = [General(num_steps=num_steps), Identity(num_steps=num_steps)]
         made.append(Identity(num_steps=search_steps or num_steps))
         for G in made:
             G.sampler = sampler + memory
+        made[1].sampler += f"{face_scale}"
         made[2].sampler += f"{distilled} {averaged} {freeu}"
-        return Backend("fake", made[0], made[1], Segmenter(boxes, blind=1), made[2])
+        return Backend("fake", made[0], made[1], Segmenter(boxes, blind=1), search=made[2])
 
     return Service(load=load, describe=lambda *_: FACTS)
 

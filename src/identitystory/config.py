@@ -153,6 +153,8 @@ class InjectionConfig(Checked):
         identity_words: what a character is denoised again from: their ``description`` (the paper's
             c_j), or the whole prompt of the ``scene`` where they are alone in it. ``release`` is as
             the authors' program builds them, and templates of several people too, see `wording`.
+        face_scale: how much is added of what is seen of a face, by a generator that looks at faces beside
+            the words (Plus Face).
     """
 
     start: int = whole(40, 0, MOST, "40 of 50 steps is the paper's, 0 keeps the template")
@@ -168,6 +170,7 @@ class InjectionConfig(Checked):
     fallback_nouns: bool = field(default=False, metadata=_LATER)
     layout: bool = field(default=True, metadata=_LATER)
     identity_words: IdentityWords = field(default="description", metadata=_LATER)
+    face_scale: float = number(1.0, 0.0, 2.0, "1 is as it was trained", later=True)
 
     def k_max_at(self, size: int) -> float:
         """K_max in pixels of a picture whose shorter side is ``size`` pixels."""

@@ -220,8 +220,8 @@ class ModelFacts:
         check_prompts: raises a PromptError if one of the prompts is longer than the model reads;
             returns those that it reads in pieces.
         check_phrases: raises a PromptError if the descriptions of one scene are, together.
-        check_averaged: raises a ConfigError if its embeddings are not of this kind, see
-            `config.DiscoveryConfig`.
+        check_faces: raises a ConfigError if its embeddings are not of this kind (`config.DiscoveryConfig`),
+            or its faces have no such scale (`config.InjectionConfig`).
         control_weights: sha256 over the control net that reads this kind of picture; raises a
             ModelError if it has none.
     """
@@ -240,7 +240,7 @@ class ModelFacts:
     encoder: str = ""
     check_prompts: Callable[[Iterable[str]], Sequence[str] | None] = lambda prompts: None
     check_phrases: Callable[[Iterable[Sequence[str]]], None] = lambda scenes: None
-    check_averaged: Callable[[str], None] = lambda averaged: None
+    check_faces: Callable[[str, float], None] = lambda averaged, scale: None
     control_weights: Callable[[str], str] = lambda kind: ""
 
     @property

@@ -12,7 +12,7 @@ from ..errors import ConfigError, ModelError
 from ..protocols import Backend, ImageGenerator
 from ..types import Scales
 from .device import Room, resolve_device, resolve_dtype
-from .family import check_averaged
+from .family import check_faces
 from .files.checkpoint import Checkpoint, find_checkpoint, fingerprint
 from .files.controls import find_controls
 
@@ -31,6 +31,7 @@ def load_backend(
     distilled: bool = False,
     freeu: Scales | None = None,
     averaged: Averaged = "tokens",
+    face_scale: float = 1.0,
 ) -> Backend:
     """G, G_id and the segmenter of a checkpoint, sharing one network.
 
@@ -49,12 +50,13 @@ def load_backend(
         distilled: portraits are painted with the checkpoint's few-step LoRA on.
         freeu: scales of FreeU on portraits.
         averaged: what an embedding of a portrait is, see `config.DiscoveryConfig`.
+        face_scale: see `config.InjectionConfig`.
 
     Raises:
         ModelError: a part is missing, broken or of an unsupported kind.
         ConfigError: the sampler, the number of steps, the device or the dtype does not exist, or
-            features are reused in a compiled network, or FreeU or other embeddings are asked of a
-            generator without them.
+            features are reused in a compiled network, or FreeU, other embeddings or a scale are asked
+            of a generator without them.
     """
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
@@ -76,9 +78,9 @@ def load_backend(
         controls: Any = {kind: opened(folder, general) for kind, folder in found.items()}
         general.controls = controls  # type: ignore[attr-defined]  # of a family that has such nets
     identity = checkpoint.identity.open(general)
-    if averaged != "tokens":
-        check_averaged(checkpoint.identity.part, averaged)
-        identity = identity.embedding(averaged)
+    if averaged != "tokens" or face_scale != 1:
+        check_faces(checkpoint.identity.part, averaged, face_scale)
+        identity = identity.set_to(averaged=averaged, scale=face_scale)
     search = identity.with_steps(search_steps or num_steps)
     if distilled:
         if checkpoint.few_steps is None:

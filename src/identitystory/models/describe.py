@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..protocols import ModelFacts
 from .device import resolve_device, resolve_dtype
-from .family import check_averaged
+from .family import check_faces
 from .files.card import read_card
 from .files.checkpoint import find_checkpoint, fingerprint
 from .files.controls import control_weights, find_controls
@@ -37,7 +37,7 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
         words={lora.file.name: lora.words for lora in checkpoint.loras},
         check_prompts=partial(family.check_prompts, checkpoint.base),
         check_phrases=partial(segmenter.part.check_phrases, segmenter.files),
-        check_averaged=partial(check_averaged, checkpoint.identity.part),
+        check_faces=partial(check_faces, checkpoint.identity.part),
         control_weights=partial(control_weights, find_controls(model, checkpoint)),
     )
 

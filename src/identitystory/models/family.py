@@ -85,8 +85,9 @@ class IdentityPart:
             dot. Without any it is found by the name in a card alone.
         families: names of the families that it can paint on; any if empty.
         open: ``open(files, general)`` is G_id; ``files`` are in the order of ``places``.
-        embeddings: what its embeddings can be, none where it paints no faces; with more than ``tokens`` it has ``embedding(kind)``,
-            which is G_id with embeddings of another kind.
+        embeddings: what its embeddings can be, none where it paints no faces; with more than ``tokens`` it has
+            ``set_to(averaged=, scale=)``, which is G_id with embeddings of another kind.
+        scaled: whether it adds what it sees of a face by a scale, which ``set_to`` sets too.
     """
 
     title: str
@@ -94,6 +95,7 @@ class IdentityPart:
     families: tuple[str, ...]
     open: Callable[[tuple[Path, ...], ImageGenerator], IdentityGenerator]
     embeddings: tuple[str, ...] = ("tokens",)
+    scaled: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,14 @@ def family_of(pipeline: str) -> Family | None:
     return FAMILIES.get(name) if name else None
 
 
-def check_averaged(part: IdentityPart, averaged: str) -> None:
-    """Nothing, if the embeddings of an identity generator can be ``averaged``; else a ConfigError."""
+def check_faces(part: IdentityPart, averaged: str, scale: float) -> None:
+    """Nothing, if an identity generator has such embeddings and such a scale; else a ConfigError.
+
+    Args:
+        part: the generator.
+        averaged: see `config.DiscoveryConfig`.
+        scale: see `config.InjectionConfig`.
+    """
     if not part.embeddings:
         raise ConfigError(
             f"the model has no identity generator ({part.title}), so that no face can be found or "
@@ -199,6 +207,11 @@ def check_averaged(part: IdentityPart, averaged: str) -> None:
         raise ConfigError(
             f"discovery.averaged is {averaged}, and {part.title} has only "
             f"{' and '.join(part.embeddings)}; --model sdxl-plus-face has states too"
+        )
+    if scale != 1 and not part.scaled:
+        raise ConfigError(
+            f"injection.face_scale is {scale:g}, and {part.title} has none but 1; "
+            "--model sdxl-plus-face takes others"
         )
 
 

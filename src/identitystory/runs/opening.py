@@ -19,6 +19,7 @@ def open_model(load: Load, model: str, preset: Preset, facts: ModelFacts) -> Bac
         "reuse": None if preset.reuse == 1 else preset.reuse,
         "distilled": preset.discovery.distilled or None,
         "freeu": preset.discovery.freeu,
+        "face_scale": None if preset.injection.face_scale == 1 else preset.injection.face_scale,
         "averaged": None if preset.discovery.averaged == "tokens" else preset.discovery.averaged,
     }
     return load(

@@ -108,7 +108,7 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     faces = painter.needs_identities or not request.paint
     identities = {c.name: _identity(request, c, model, seed) for c in story.faced if faces}
     if identities:
-        model.check_averaged(preset.discovery.averaged)
+        model.check_faces(preset.discovery.averaged, preset.injection.face_scale)
     seeds = tuple(
         frame_seeds.get(place, painter.seed(seed, place, per_frame=preset.seed_per_frame))
         for place in places
@@ -229,6 +229,8 @@ def _frames(request: RunRequest, painter: Method, sources: Sources, seed: int) -
         "weights": painter.weights(model),
         **_later(preset),
     }
+    if painter.needs_identities and preset.injection.face_scale != 1:
+        common["face_scale"] = preset.injection.face_scale
     told = {"part": "frame", "title": story.title, "style": story.style}
     told |= _common_facts(request, model, seed)
     parts = []

@@ -128,6 +128,7 @@ PLUS_FACE = IdentityPart(
     families=("sdxl",),
     open=_open_plus_face,
     embeddings=("tokens", "states"),
+    scaled=True,
 )
 
 

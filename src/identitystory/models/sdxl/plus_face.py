@@ -38,7 +38,6 @@ from .ip_adapter import by_site, load_picture_encoder
 from .tokens import class_word
 
 HEAD = 64  # channels of a head of the resampler
-SCALE = 1.0  # of what is seen of a face beside the words, as it was trained
 # The file's names in a layer of the resampler, and diffusers'.
 _NAMES = {
     "0.norm1": "ln0", "0.norm2": "ln1", "0.to_q": "attn.to_q", "0.to_out": "attn.to_out.0",
@@ -67,9 +66,11 @@ class PlusFace(FacePainter):
         keys: (inner, D) of each cross-attention layer, by its name.
         values: likewise.
         averaged: what `embed` gives: ``tokens``, or the ``states`` that they are made of.
+        scale: of what is seen of a face beside the words; 1 is as it was trained.
     """
 
     averaged: Averaged = "tokens"
+    scale: float = 1.0
 
     def __init__(
         self,
@@ -90,10 +91,10 @@ class PlusFace(FacePainter):
         self.state_shape = ((config.image_size // config.patch_size) ** 2 + 1, config.hidden_size)
         self.token_shape = (resampler.latents.shape[1], resampler.proj_out.out_features)
 
-    def embedding(self, averaged: Averaged) -> Self:
-        """This generator with other embeddings; it paints from both."""
+    def set_to(self, *, averaged: Averaged = "tokens", scale: float = 1.0) -> Self:
+        """This generator with such embeddings, and such a scale; it paints from both kinds."""
         other = copy.copy(self)
-        other.averaged = averaged
+        other.averaged, other.scale = averaged, scale
         return other
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
@@ -142,7 +143,7 @@ class PlusFace(FacePainter):
             )
         own = face.reshape(1, *kinds[face.numel()]).to(self.general.device, self.encoder.dtype)
         tokens = own if own.shape[1:] == self.token_shape else self._tokens(own)
-        return Beside(self.keys, self.values, torch.cat([self._nobody, tokens]), SCALE)
+        return Beside(self.keys, self.values, torch.cat([self._nobody, tokens]), self.scale)
 
     def condition(self, prompts: Sequence[Prompt]) -> Seen:
         """As G's; who has a face is steered by itself, with the face to look at.
