@@ -3,7 +3,8 @@
 Paints every story once. Then two copies of it get the same budget in network calls: one is mended
 (`identitystory repair`), in the other each frame is painted with as many other seeds as the budget
 allows, and the best is chosen, by the same check. Beside what the check says of both stands what it
-does not know of: dlib's face detection and Face-Sim. Intervals are over stories. Broken off, it goes
+does not know of: CLIP's scores, and dlib's face detection and Face-Sim where the extra ``faces`` is
+installed. Intervals are over stories. Broken off, it goes
 on with the same command.
 """
 
@@ -22,8 +23,8 @@ from identitystory.cost import frame_evaluations
 from identitystory.errors import ConfigError
 from identitystory.experiments.batch import make_run
 from identitystory.experiments.evaluate import read_run
+from identitystory.experiments.instruments import EvaluationRequest, open_tools
 from identitystory.metrics.evidence import Instruments, look
-from identitystory.metrics.faces import Dlib
 from identitystory.metrics.intervals import difference
 from identitystory.metrics.measures import score
 from identitystory.runs import repair
@@ -38,6 +39,7 @@ from identitystory.story.sets import load_stories
 from identitystory.types import Story, Template
 
 ARMS = ("once", "seeds", "mended")
+OTHERS = ("CLIP-T", "CLIP-T-C", "CLIP-I", "face detection", "Face-Sim", "Face-Sim strict")
 
 
 class BestOf(repair.Repair):
@@ -67,8 +69,8 @@ class BestOf(repair.Repair):
         """No template is thrown away."""
 
 
-def measured(frames: Sequence[Frame], run: Path, dlib: Dlib) -> dict[str, float]:
-    """What the check says of a run's frames, and what dlib does."""
+def measured(frames: Sequence[Frame], run: Path, others: Instruments) -> dict[str, float]:
+    """What the check says of a run's frames, and what ``others`` do."""
     n = len(frames)
     own = [mark == "own" for f in frames for mark in f.found.marks.values()]
     found = {
@@ -77,10 +79,8 @@ def measured(frames: Sequence[Frame], run: Path, dlib: Dlib) -> dict[str, float]
         "marked as their own": sum(own) / max(1, len(own)),
         "likeness": -sum(f.found.rank[1] for f in frames) / n,
     }
-    instruments = Instruments(recogniser=dlib)
-    wanted = {"face detection", "Face-Sim", "Face-Sim strict"}
-    scores = score([look(read_run(run), instruments)], instruments, samples=0)
-    return found | {f"dlib: {s.name}": s.value for s in scores if s.name in wanted}
+    scores = score([look(read_run(run), others)], others, samples=0, only=OTHERS)
+    return found | {s.name: s.value for s in scores}
 
 
 def arm(name: str, by: Eyes, service: Service, budget: int) -> tuple[list[Frame], int]:
@@ -130,7 +130,10 @@ def main() -> None:
     )
     parser.add_argument("--shard", default="1/1", help="every Nth story from the Ith on, as I/N")
     options = parser.parse_args()
-    service, dlib = one_model(default_service()), Dlib()
+    service = one_model(default_service())
+    tools = open_tools(EvaluationRequest((), measures=OTHERS), [options.model])
+    for what, why in tools.not_measured.items():
+        print(f"not measured: {what}: {why}")
     results: dict[str, dict[str, dict[str, float]]] = {}
     for name, story in shard(options.shard).of(chosen(options.stories, options.scenes)):
         kept = options.out / f"{name}.json"
@@ -150,7 +153,7 @@ def main() -> None:
             people = sum(len(scene.cast) for scene in story.scenes)
             price = frame_evaluations(by.request.preset, people, templates=len(story.scenes))
             frames, calls = arm(which, by, service, round(options.times * price))
-            found[which] = measured(frames, run, dlib) | {"calls": float(calls)}
+            found[which] = measured(frames, run, tools.instruments) | {"calls": float(calls)}
         kept.write_text(json.dumps(found))
         results[name] = found
         print(table(results), flush=True)

@@ -37,7 +37,7 @@ def check(
     Args:
         run: the run folder
         faces: what tells people apart: own, the encoder of the run's checkpoint (default), or a
-            recogniser as for evaluate: dlib, sface, arcface
+            recogniser as for evaluate: little-people, dlib, sface, arcface
         face_models: the folder with a recogniser's weights
         again: look also at frames that were looked at before
         json: print what was found as one JSON object

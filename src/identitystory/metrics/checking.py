@@ -8,7 +8,7 @@ marked as theirs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,6 +27,9 @@ APART = (
     0.1  # by how much the likenesses of people exchanged must be more than those of people in place
 )
 TRUSTED = 0.9  # of what a reader says wrong, it is told where it is right so often
+# What is read off a square around one of several, as right as off somebody alone: of 80 drawn people in
+# pairs .90, .94 and .95; glasses are in .81 and beards in .75.
+TOGETHER = ("sex", "skin", "hair colour")
 # How suspicious what was found makes a picture; "people" counts for each too many or too few.
 WEIGHTS: Mapping[str, float] = {
     "missing": 3.0,
@@ -232,7 +235,7 @@ def _words(
     if reader is None:
         return []
     s, faults = len(asked.cast), []
-    wrong = _misread(reader, image, asked.prompt, s)
+    wrong = _misread(reader, image, asked.prompt, reader.accuracy if s == 1 else reader.scene)
     alone = s == 1 and (heads is None or len(heads) == 1)
     if alone and is_bare(reader, image):
         faults.append(_fault("bare", asked.cast[0], f"{asked.cast[0]} seems to wear nothing"))
@@ -244,25 +247,19 @@ def _words(
             around = square(image, heads[h])
             if is_bare(reader, around):
                 faults.append(_fault("bare", name, f"{name} seems to wear nothing"))
-            read = _misread(reader, around, words, 1, leave=reader.scene)
+            read = _misread(reader, around, words, TOGETHER)
             faults += [_fault("words", name, f"{name}: {told}") for told in read]
     return faults
 
 
 def _misread(
-    reader: AttributeReader,
-    image: Image.Image,
-    prompt: str,
-    people: int,
-    leave: frozenset[str] = frozenset(),
+    reader: AttributeReader, image: Image.Image, prompt: str, of: Collection[str]
 ) -> list[str]:
-    """``hair colour black, not red`` for each attribute that is trusted, said, and shown otherwise."""
+    """``hair colour black, not red`` for each attribute ``of`` those that is said, trusted, and shown otherwise."""
     wanted = {
         k: v
         for k, v in said(prompt, reader.phrases).items()
-        if reader.accuracy.get(k, 0) >= TRUSTED
-        and k not in leave
-        and (people == 1 or k in reader.scene)
+        if k in of and reader.accuracy.get(k, 0) >= TRUSTED
     }
     if not wanted:
         return []
