@@ -5,7 +5,7 @@ import torch
 
 from identitystory.errors import ConfigError
 from identitystory.models.backend import load_backend
-from identitystory.models.sdxl.attention import attend, edited, observed, sites
+from identitystory.models.sdxl.attention import attend, edited, is_edited, observed, sites
 from tests.conftest import asked
 from tests.toy import toy_checkpoint  # noqa: F401
 
@@ -58,6 +58,23 @@ def test_processors_come_back_even_after_an_error(backend, step):
     with pytest.raises(RuntimeError, match="broken"), edited(unet, broken):
         step()
     assert unet.attn_processors == before
+
+
+def test_a_unet_knows_that_it_is_edited_until_the_outermost_edit_is_taken_back(backend):
+    unet = backend.general.unet
+    assert not is_edited(unet)
+    seen = []
+
+    def twice():
+        with edited(unet, attend):
+            with edited(unet, attend):
+                seen.append(is_edited(unet))
+            seen.append(is_edited(unet))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        twice()
+    assert (seen, is_edited(unet)) == ([True, True], False)
 
 
 def test_every_site_is_visited_once_a_step_with_its_shapes(backend, step):

@@ -17,6 +17,7 @@ from ..story.expect import Expectation
 from ..types import Scene, Story
 from ..wording import phrases
 from .attributes import AttributeReader, Phrases, said, unread
+from .checking import square
 
 
 @dataclass(frozen=True)
@@ -91,19 +92,15 @@ class Seen:
         return self._shown[who]
 
     def around(self, mask: Tensor) -> Image.Image:
-        """The square, as high as the picture, around somebody's head, as far as there is room.
+        """The `square` around somebody's head.
 
         The whole picture where it is square and nobody else is in it: as the reader was taught.
         """
         heads = torch.zeros(0, *mask.shape, dtype=torch.bool) if self.heads is None else self.heads
-        side = min(self.image.size)
         if len(heads) < 2 and self.image.width == self.image.height:
             return self.image
         mine = [head for head in heads if 2 * int((head & mask).sum()) > int(head.sum())]
-        columns = (mine[0] if mine else mask).any(dim=0).nonzero().flatten()
-        middle = int(columns[0] + columns[-1] + 1) // 2
-        left = max(0, min(self.image.width - side, middle - side // 2))
-        return self.image.crop((left, 0, left + side, side))
+        return square(self.image, mine[0] if mine else mask)
 
 
 def held(expected: Sequence[Expectation], seen: Seen) -> list[Result]:

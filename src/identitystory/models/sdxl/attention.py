@@ -11,9 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import torch.nn.functional as F
 from torch import Tensor
+
+_EDITED: WeakSet[Any] = (
+    WeakSet()
+)  # U-Nets; asked at every step, and walking through one takes longer
 
 
 @dataclass(frozen=True)
@@ -96,21 +101,22 @@ class Beside:
 @contextmanager
 def edited(unet: Any, edit: Edit) -> Iterator[None]:
     """``edit`` in every attention layer of ``unet``; afterwards what was there before."""
-    before = dict(unet.attn_processors)
+    before, outermost = dict(unet.attn_processors), unet not in _EDITED
     unet.set_attn_processor(
         {name: _Processor(_site(name), edit) for name in before}  # set_attn_processor empties it
     )
+    _EDITED.add(unet)
     try:
         yield
     finally:
         unet.set_attn_processor(before)
+        if outermost:
+            _EDITED.discard(unet)
 
 
 def is_edited(unet: Any) -> bool:
     """Whether an edit is installed in ``unet``; its rows then belong together."""
-    return any(
-        isinstance(each, _Processor) for each in getattr(unet, "attn_processors", {}).values()
-    )
+    return unet in _EDITED
 
 
 @contextmanager
