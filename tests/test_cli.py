@@ -111,7 +111,7 @@ def test_how_the_unet_is_run_is_a_setting_of_the_run_and_of_its_keys(
     call(*command, *off, load=load)
     assert name not in record()["configuration"]
     assert record()["parts"]["frames/001"]["key"] == key
-    assert asked == [None, value, None]
+    assert asked == [None, value]  # both pictures and both faces are kept, and come back
 
 
 def test_discover_extend_and_reroll(call, tmp_path):
