@@ -36,6 +36,7 @@ from identitystory.skeleton import (
     unpacked,
 )
 from identitystory.story.file import load_story
+from identitystory.story.poses import taken_over
 from identitystory.types import Scene
 
 SIZE = (256, 256)
@@ -179,6 +180,15 @@ def test_poses_are_said_by_name_or_of_the_only_one(told):
     again = json.loads(json.dumps(story_to_dict(story)))
     assert story_from_dict(story_told(again)) == story
     assert "pose" not in again["scenes"][1]  # as in stories that were written before
+
+
+def test_who_has_no_pose_in_another_scene_can_take_none_from_it(told):
+    scenes = (Scene("a", ("Tom",), pose=(Pose("Tom", yaw=5.0),)), Scene("b", ("Mara",)))
+    taking = replace(scenes[1], pose=(Pose(source=1, kind="depth"),))
+    with pytest.raises(StoryError, match="scene 2: 'pose': nobody of scene 1's poses is in this"):
+        taken_over([scenes[0], taking], "s")
+    both = replace(taking, cast=("Mara", "Tom"))
+    assert taken_over([scenes[0], both], "s")[1].pose == scenes[0].pose
 
 
 def test_a_picture_is_kept_small_in_the_story(told):
