@@ -40,6 +40,7 @@ TESTS = {  # of each file, the last that fits
     "runs/folder.py": "test_runfolder test_stranger",
     "story/*.py": "test_story_edges test_story test_words",
     "story/document.py": "test_story_edges test_story test_story_imports",
+    "story/file.py": "test_story_edges test_story test_words test_characters",
     "story/imports/consistory.py": "test_story_edges test_story",
     "story/paints.py": "test_paints test_words",
     "story/plain.py": "test_stranger",

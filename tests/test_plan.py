@@ -463,11 +463,14 @@ def test_the_keys_of_frames_that_look_at_one_another_are_as_they_were(request_):
 
 
 def test_of_a_posed_scene_the_pose_is_in_the_key_and_not_what_it_is_called(request_):
-    def key(**change):
+    def key(net="n1", **change):
         scene = replace(STORY.scenes[0], **change)
-        return made(replace(request_, story=replace(STORY, scenes=(scene,)))).frames[0].key
+        facts = replace(FACTS, control_weights=lambda kind: f"{net} {kind}")
+        return made(replace(request_, story=replace(STORY, scenes=(scene,))), facts).frames[0].key
 
     turned = (Pose("Mara", yaw=20.0),)
     assert key(pose=turned) not in (key(), key(pose=(Pose("Mara", yaw=21.0),)))
+    assert key(net="n2", pose=turned) != key(pose=turned)
+    assert key(net="n2") == key()
     told = replace(STORY.scenes[0], pose=turned).text
     assert key(pose=turned) == key(pose=turned, text=f"{told}.", caption="Dawn.")

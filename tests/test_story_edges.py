@@ -179,6 +179,8 @@ def test_yaml_may_be_nested_20_deep_and_no_deeper():
     assert parse("[" * 20 + "]" * 20, "s", "YAML") is not None
     with pytest.raises(StoryError, match="s: line 1: nested more than 20 deep in YAML"):
         parse("[" * 21 + "]" * 21, "s", "YAML")
+    with pytest.raises(StoryError, match=r"s: line 1: an alias \(\*\) in YAML"):
+        parse("[&a x, " + "[" * 19 + "*a" + "]" * 20, "s", "YAML")
 
 
 def test_a_line_of_toml_may_have_16_dots_and_no_more():
