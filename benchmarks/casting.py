@@ -30,9 +30,9 @@ from identitystory.metrics.attributes import load_reader, said
 from identitystory.metrics.faces import load_recogniser
 from identitystory.metrics.intervals import bootstrap
 from identitystory.metrics.scores import auc, cosine
+from identitystory.models.describe import describe_model
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.sdxl.photomaker import load_identity_encoder
-from identitystory.models.describe import describe_model
 from identitystory.runs import audition
 from identitystory.runs.files import read_picture, silent
 from identitystory.runs.folder import RunFolder, read_record
@@ -202,6 +202,12 @@ def pairs(run: RunRequest, kind: str, alike: Alike) -> tuple[Tensor, Tensor]:
     return similarity[i[one], j[one]], similarity[i[two], j[two]]
 
 
+def _auc_of(one: Tensor, others: Tensor, weights: Tensor) -> float:
+    """The AUC with pairs of one candidate, nan without faces, counted as often as ``weights`` say."""
+    there = ~one.isnan()
+    return auc(one[there], others, weights[there])
+
+
 def told_apart(runs: Sequence[RunRequest], alike: Alike) -> list[str]:
     """A line for pictures and one for templates: faces found, similarities, AUC with its interval over candidates."""
     lines = []
@@ -209,7 +215,7 @@ def told_apart(runs: Sequence[RunRequest], alike: Alike) -> list[str]:
         found = [pairs(run, kind, alike) for run in runs]
         one, two = (torch.cat(some) for some in zip(*found, strict=True))
         there, others = ~one.isnan(), two[~two.isnan()]
-        statistic = lambda w: auc(one[there], others, w[there])
+        statistic = partial(_auc_of, one, others)
         interval = bootstrap(statistic, len(one)) or (float("nan"),) * 2
         value = statistic(torch.ones(len(one), dtype=torch.float64))
         lines.append(
@@ -262,7 +268,8 @@ def coverage(run: Path, drawn: int = 400) -> list[str]:
     """
     reader = load_reader(find_checkpoint("miniature").base / "attributes")
     request = recorded(run / audition.FOLDER)
-    assert reader is not None
+    if reader is None:
+        raise SystemExit("the checkpoint reads no attributes")
     cast = request.story.characters
     who, rng = cast[0].searched, np.random.default_rng(0)
     E, small = portraits(run, cast[0].name)
@@ -314,7 +321,7 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="*", type=Path, help="story runs that hold candidates")
-    parser.add_argument("--faces", default="dlib", help="a recogniser of metrics.faces")
+    parser.add_argument("--faces", default="little-people", help="a recogniser of metrics.faces")
     parser.add_argument("--face-models", type=Path, help="the folder of its weights")
     options = parser.parse_args()
     if not options.runs:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
@@ -16,26 +17,47 @@ if TYPE_CHECKING:
 MOST = 24  # candidates of a character
 
 
-def cast_of(
-    request: RunRequest, count: int, names: Sequence[str], output: Output, service: Service
+def how_to_cast(
+    candidates: int | None, names: Sequence[str], choices: Sequence[str], *, words: bool
+) -> Callable[..., int] | None:
+    """What is done with a story's request, see `cli.runs._make`; None is nothing but to run it.
+
+    Raises:
+        ConfigError: both are asked for, or one of them cannot be.
+    """
+    if candidates is not None and choices:
+        raise ConfigError("--candidates paints people to look at; give --choose afterwards")
+    if names and candidates is None:
+        raise ConfigError("--who says whose --candidates are painted; give that, too")
+    if candidates is not None and not 1 <= candidates <= MOST:
+        raise ConfigError(f"--candidates {candidates} is not a number from 1 to {MOST}")
+    if candidates is not None:
+        return partial(cast, count=candidates, names=names, words=words)
+    return partial(choose, chosen=[_choice(each) for each in choices]) if choices else None
+
+
+def cast(
+    request: RunRequest,
+    output: Output,
+    service: Service,
+    *,
+    count: int,
+    names: Sequence[str],
+    words: bool,
 ) -> int:
     """Finds the run's identities, then its candidates, then paints these; exit code 0."""
     from ..metrics.attributes import FOLDER, load_reader
     from ..runs import audition
-    from ..runs.service import one_model
     from .runs import show_run
 
-    if not 1 <= count <= MOST:
-        raise ConfigError(f"--candidates {count} is not a number from 1 to {MOST}")
-    made = one_model(service)
     request = replace(request, cache=audition.shared(request.out))
-    show_run(request, output, made)
-    folder = made.describe(request.painted_with, request.device, request.dtype).folder
-    reader = None if folder is None else load_reader(folder / FOLDER)
+    show_run(request, output, service)
+    folder = service.describe(request.painted_with, request.device, request.dtype).folder
+    reader = load_reader(folder / FOLDER) if words and folder is not None else None
     searched = audition.audition(request, count, names, reader)
-    show_run(replace(searched, paint=False), output, made)
-    painted = audition.audition(request, count, names, reader)
-    show_run(painted, output, made)
+    show_run(replace(searched, paint=False), output, service)
+    painted = audition.audition(request, count, names, reader)  # in the words of who was found
+    show_run(painted, output, service)
     sheets = audition.sheets_of(painted)
     if not output.json:
         say("\n".join(str(sheet) for sheet in sheets))
@@ -44,20 +66,23 @@ def cast_of(
     return 0
 
 
-def chosen(request: RunRequest, choices: Sequence[str], service: Service) -> RunRequest:
-    """``request`` with the candidates that ``Mara=4`` and so on name.
-
-    Raises:
-        ConfigError: one of the choices is none.
-    """
+def choose(
+    request: RunRequest, output: Output, service: Service, *, chosen: Sequence[tuple[str, int]]
+) -> int:
+    """Makes candidates the run's people; exit code 0."""
     from ..runs import audition
     from ..runs.request import in_precision
+    from .runs import show_run
 
     facts = service.describe(request.painted_with, request.device, request.dtype)
     facts = in_precision(facts, request.dtype, request.preset)
-    for choice in choices:
-        name, _, number = choice.rpartition("=")
-        if not name or not (number.isascii() and number.isdigit() and len(number) < 4):
-            raise ConfigError(f"--choose {choice!r} is none; write a name and a number: Mara=4")
-        request = audition.choose(request, name.strip(), int(number), facts, service.load)
-    return request
+    for name, number in chosen:
+        request = audition.choose(request, name, number, facts, service.load)
+    return show_run(request, output, service)
+
+
+def _choice(choice: str) -> tuple[str, int]:
+    name, _, number = choice.rpartition("=")
+    if not name.strip() or not (number.isascii() and number.isdigit() and len(number) < 4):
+        raise ConfigError(f"--choose {choice!r} is none; write a name and a number: Mara=4")
+    return name.strip(), int(number)

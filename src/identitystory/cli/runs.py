@@ -115,6 +115,7 @@ def discover(
     seed: Seed | None = None,
     candidates: Annotated[int, "N"] | None = None,
     who: tuple[Annotated[str, "NAME"], ...] = (),
+    words: bool | None = None,
     choose: tuple[Annotated[str, "NAME=N"], ...] = (),
     size: Size | None = None,
     aspect: Aspect | None = None,
@@ -135,22 +136,18 @@ def discover(
         seed: as for generate; another one finds other candidates
         candidates: how many people to choose from, casting/NAME.png in the run folder
         who: of --candidates only this character; may be repeated
+        words: whether candidates are painted, and chosen, in words for what their portraits show and
+            the description leaves open, where the checkpoint reads it (default: yes)
         choose: a candidate by number, as in Mara=4, whose face the run has from now on; 0 is the
             one that is found without candidates; may be repeated
         size: of the pictures that are painted later, as for generate; portraits are square
         aspect: as for generate
     """
     more: dict[str, Any] = {"seed": read_seed(seed), "paint": False, "size": size, "aspect": aspect}
-    if candidates is None and not choose:
-        return _make(stories, inline, out, model, overrides, output, service, **more)
-    if len(stories) > 1 or (candidates is not None and choose):
-        raise ConfigError("--candidates and --choose go with one story, and not with one another")
-    from .casting import cast_of, chosen
+    from .casting import how_to_cast
 
-    request = request_of(stories[0] if stories else None, inline, out, model, overrides, **more)
-    if candidates is not None:
-        return cast_of(request, candidates, who, output, service())
-    return show_run(chosen(request, choose, service()), output, service())
+    how = how_to_cast(candidates, who, choose, words=words is not False) or show_run
+    return _make(stories, inline, out, model, overrides, output, service, None, how, **more)
 
 
 def extend(

@@ -44,7 +44,9 @@ def completed(description: str, shown: Sequence[Mapping[str, str]], phrases: Phr
 def _ways(trait: str, value: str, common: Mapping[str, str], phrases: Phrases) -> list[str]:
     """Phrases that may say so; of hair those first that say the cut as well."""
     table, cuts = phrases.get(trait, {}), phrases.get("hair", {})
+    who = {key: phrases.get(key, {}) for key in ("sex", "age")}  # nobody is named a second time
     ways = [p for p, values in table.items() if [*values] == [value] and "*" not in p]
+    ways = [p for p in ways if not said(p, who)]
     if trait != "hair colour":
         return sorted(ways, key=lambda p: (len(p), p))
     ways += [p.replace("*", value) for p in cuts if "*" in p]

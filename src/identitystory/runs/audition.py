@@ -123,6 +123,7 @@ def _candidate(who: Character, number: int, out: Path, reader: AttributeReader |
         name,
         description,
         who.noun,
+        seed=who.seed,
         candidate=number,
         sought=(who.name, who.description),
     )
@@ -197,8 +198,7 @@ def choose(
     person = replace(person, told=person.told.model_copy(update={"name": name}))
     file = RunFolder(request.out).identity(name).with_suffix(SUFFIX)
     inside.write_whole(file, person.content, request.out)
-    chosen = replace(
-        character(person), wears=who.wears, candidate=number, sought=(who.name, who.description)
-    )
+    chosen = replace(character(person), wears=who.wears, seed=who.seed, candidate=number)
+    chosen = replace(chosen, sought=(who.name, who.description))
     people = {**request.people, chosen.face: person}
     return replace(request, story=recast(request.story, chosen), people=people)

@@ -160,7 +160,9 @@ def _with_chosen(story: Story, before: Story) -> Story:
     """``story`` with the candidates that were chosen in its run, see `audition`, as long as its words stand."""
     for who in before.characters:
         own = {c.name: c for c in story.characters}.get(who.name)
-        if own and not own.face and who.face and (own.name, own.description) == who.sought:
+        if own is None or own.face or not who.face or own.seed != who.seed:
+            continue
+        if who.sought == (own.name, own.description):
             story = recast(story, replace(who, wears=own.wears))
     return story
 
