@@ -5,7 +5,7 @@ line takes, and looks at every frame when it is stored: memory of the process, p
 frame before, and how near the picture lies to the identity it was painted with (cosine in the
 identity encoder's own space; scenes with two people are left out). The first and the last hundred are
 then held against each other. Also: processor seconds of planning 1,000 scenes. Writes long_story.json and,
-where matplotlib is installed, long_story.svg.
+where matplotlib is installed, long_story.png.
 
 Seconds are the process's own, so that other work on the machine counts little; ``OMP_NUM_THREADS=1``.
 """
@@ -157,7 +157,7 @@ def draw(samples: Sequence[Sample], file: Path) -> None:
         axis.plot(x[wide // 2 :][: len(means)], means, color="#1f5fbf", linewidth=1.2)
         axis.set(xlabel="frame", title=label, ylim=(min(0, *y), 1.15 * max(y)))
         axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, metadata={"Date": None})
+    figure.savefig(file, dpi=100, metadata={"Software": None})
 
 
 def main() -> None:
@@ -195,7 +195,7 @@ def main() -> None:
     print(json.dumps(told, indent=2))
     told["samples"] = [asdict(sample) for sample in samples]
     (given.out / "long_story.json").write_text(json.dumps(told, indent=1) + "\n")
-    draw(samples, given.out / "long_story.svg")
+    draw(samples, given.out / "long_story.png")
 
 
 if __name__ == "__main__":
