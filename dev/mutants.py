@@ -44,7 +44,7 @@ TESTS = {  # of each file, the last that fits
     "story/imports/consistory.py": "test_story_edges test_story",
     "story/paints.py": "test_paints test_words",
     "story/plain.py": "test_stranger",
-    "story/pose_entry.py": "test_pose",
+    "story/pose_entry.py": "test_pose test_story",
     "story/poses.py": "test_pose",
     "story/safety.py": "test_safety",
     "story/schema.py": "test_story_edges test_story test_words test_pose",
