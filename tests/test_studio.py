@@ -367,6 +367,29 @@ def test_a_story_is_handed_out_as_a_comic(desk):  # noqa: F811
     assert all(kind["there"] for kind in desk.client.get("/api/options").json()["exports"])
 
 
+def test_what_is_handed_out_is_what_the_board_shows(desk):  # noqa: F811
+    story = desk.new()
+    told = desk.client.get(f"{desk.path(story)}/export/html")
+    assert (told.status_code, "nothing is painted yet" in told.text) == (400, True)
+    story = desk.painted(story)
+    path, said = desk.path(story), {"caption": "Here she is", "dialogue": WRITTEN["dialogue"]}
+    edits = [
+        {"do": "order", "scenes": [2, 0, 1]},
+        {"do": "scene", "index": 1, "set": said},
+        {"do": "story", "set": {"title": "Renamed", "style": "ink"}},
+        {"do": "add", "index": 3, "set": {"prompt": "not painted"}},
+    ]
+    made = desk.post(f"{path}/edit", {"revision": story["revision"], "edits": edits})
+    with opened(desk.root / "stories" / story["id"] / "run"):  # no lock is asked for
+        page = desk.client.get(f"{path}/export/html").text
+    assert states(made) == ["stale"] * 3 + ["empty"]
+    place = [page.index(words) for words in ("empty pier", "Mara reads", "Mara and Tom on a pier")]
+    assert place == sorted(place)
+    assert all(words in page for words in ("Renamed", "Here she is", "I read"))
+    assert "not painted" not in page
+    assert desk.get(path) == made
+
+
 def test_what_is_not_installed_is_said_in_one_line(desk, monkeypatch):  # noqa: F811
     monkeypatch.setattr("identitystory.studio.exporting.find_spec", lambda name: None)
     story = desk.painted(desk.new())

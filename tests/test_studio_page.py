@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +11,7 @@ from typing import Any
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
-expect = playwright.expect
-expect.set_options(timeout=20_000)  # a busy machine is no mistake of the page
+from tests.studio_browser import expect, launched, opened
 
 ROOT = Path(__file__).parents[1]
 AXE = ROOT / "studio/node_modules/axe-core/axe.min.js"
@@ -24,11 +20,8 @@ STORY = 'title = "Dropped"\n[[character]]\nname = "Ann"\ndescription = "an old w
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as p:
-        quiet = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
-        running = p.chromium.launch(executable_path=CHROMIUM, args=quiet)
+    with launched() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
@@ -47,19 +40,6 @@ def address() -> Iterator[str]:
         assert mock.stdout
         yield mock.stdout.readline().strip()
         mock.terminate()
-
-
-def opened(browser: Any, address: str, **how: Any) -> Any:
-    """A page in a context of its own; what goes wrong in it, or leaves for elsewhere, is in ``page.wrong``."""
-    page = browser.new_context(**how).new_page()
-    page.wrong = []
-    page.set_default_timeout(20_000)
-    page.on("pageerror", lambda error: page.wrong.append(str(error)))
-    page.on("console", lambda m: m.type == "error" and page.wrong.append(m.text))
-    page.on("request", lambda r: r.url.startswith(address) or page.wrong.append(r.url))
-    page.goto(address)
-    expect(page.get_by_role("option")).to_have_count(6)
-    return page
 
 
 def captions(page: Any) -> list[str]:
@@ -153,6 +133,45 @@ def test_two_people_a_new_frame_and_a_comic_by_clicks(browser: Any, address: str
     assert page.wrong == []
 
 
+def test_all_that_a_scene_says_is_written_beside_its_picture(browser: Any, address: str) -> None:
+    page = opened(browser, address)
+    page.get_by_role("option").nth(1).click()
+    page.get_by_role("button", name="Add a line").click()
+    page.get_by_label("Line 1", exact=True).fill("Was that a gull?")
+    page.get_by_text("For the page").click()
+    page.get_by_label("Shot").fill("close-up")
+    expect(page.get_by_text("Saving repaints nothing.")).to_be_visible()
+    page.keyboard.press("Control+s")
+    expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
+    page.get_by_text("In the picture alone").click()
+    page.get_by_label("Mara wears").fill("a red coat")
+    expect(page.get_by_text("Saving makes 1 frame out of date")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("3")
+    text = page.get_by_label("The story as text")
+    expect(text).to_have_value(re.compile('shot = "close-up"\n.*"Was that a gull\\?"'))
+    expect(text).to_have_value(re.compile('wears = {"Mara" = "a red coat"}'))
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+z")
+    expect(text).not_to_have_value(re.compile("a red coat"))
+    assert page.wrong == []
+
+
+def test_the_worst_comes_first_and_many_are_rerolled_at_a_price(browser: Any, address: str) -> None:
+    page = opened(browser, address)
+    page.get_by_role("button", name="Worst first").click()
+    told = page.get_by_role("option").all_inner_texts()
+    shares = [int(re.search(r"(\d+) %", each)[1]) for each in told]  # type: ignore[index]
+    assert len(set(shares)) > 1
+    assert shares == sorted(shares)
+    page.get_by_role("group", name="Which frames").get_by_role("button").first.click()
+    page.get_by_role("option").first.click()
+    page.get_by_role("option").nth(2).click(modifiers=["Shift"])
+    expect(page.get_by_text("a re-roll takes about 42 s")).to_be_visible()
+    assert page.wrong == []
+
+
 def test_the_text_is_checked_as_it_is_typed(browser: Any, address: str) -> None:
     page = opened(browser, address)
     page.keyboard.press("3")
@@ -181,15 +200,16 @@ def test_a_board_of_200_frames_obeys_every_key(browser: Any, address: str) -> No
     page.get_by_role("button", name="The long winter").first.click()
     expect(page.get_by_role("option")).to_have_count(200)
     page.get_by_role("option").first.focus()
-    for _ in range(40):
-        page.keyboard.press("ArrowDown")
+    cursor = page.locator("[role=option][tabindex='0']")
+    for _ in range(60):  # as fast as they come
+        page.keyboard.press("ArrowRight")
+    expect(cursor).to_have_attribute("data-index", "60")
+    expect(cursor).to_be_in_viewport()
     moved = captions(page)[0]
     page.keyboard.press("Home")
-    for place in range(1, 6):
+    for _ in range(5):  # each begins before the last is answered
         page.keyboard.press("Alt+ArrowRight")
-        expect(page.locator("[role=option][tabindex='0']")).to_have_attribute(
-            "data-index", str(place)
-        )
+    expect(cursor).to_have_attribute("data-index", "5")
     assert captions(page)[5] == moved
     assert page.wrong == []
 

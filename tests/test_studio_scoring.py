@@ -33,9 +33,8 @@ class Alike(FakeIdentityGenerator):
     """Embeds every head as somebody who is as `NEAR` to each face as is said there."""
 
     def embed(self, images):
-        assert [image.size for image in images] == [(scoring.SIDE, scoring.SIDE)]
         mara, tom = NEAR.values()
-        return torch.tensor([[mara, tom, (1 - mara**2 - tom**2) ** 0.5]])
+        return torch.tensor([[mara, tom, (1 - mara**2 - tom**2) ** 0.5]] * len(images))
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from pathlib import Path
 
 from PIL import Image
+
+
+def measured(run: Path, frame: Path) -> dict[str, float | None] | None:
+    """The scores of a frame of the run, as its scores.json has them."""
+    file = run / "scores.json"
+    told = json.loads(file.read_text()) if file.is_file() else {"pictures": {}}
+    key = json.loads(Image.open(frame).info.get("identitystory", "{}")).get("key")
+    scores: dict[str, float | None] | None = told["pictures"].get(key)
+    return scores
 
 
 class Pictures:
@@ -31,6 +41,7 @@ class Pictures:
                 plain = Image.new("RGB", (256, 256), (40 * i, 120, 220 - 30 * i))
                 kinds = dict.fromkeys(("frame", "template", "masks"), plain)
             self.sample.append(self.store(kinds))
+        self.scores = [measured(run, file) for file in found] if run else []
         sheets = sorted(run.glob("cast/*.png")) if run else []
         sheet = Image.open(sheets[0]) if sheets else Image.new("RGB", (512, 512), (180, 170, 160))
         self.portraits = self.store({"portraits": sheet.convert("RGB")})

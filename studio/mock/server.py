@@ -186,7 +186,9 @@ class Handler(BaseHTTPRequestHandler):
                 old = {f["words"] for f in story["frames"]}
                 new = (checked(body["text"])[0] or {"scene": []})["scene"] if "text" in body else []
                 changed = [i for i, s in enumerate(new) if s.get("prompt") not in old]
-                changed += [e["index"] for e in body.get("edits", []) if e["do"] == "scene"]
+                painted = {"prompt", "negative", "size", "aspect", "wears", "pose"}
+                edits = [e for e in body.get("edits", []) if e["do"] == "scene"]
+                changed += [e["index"] for e in edits if painted & set(e["set"])]
                 return world.cost(changed or body.get("only", []) * max(1, count))
             case ["paint"]:
                 todo = body.get("only", world.shown(story)["cost"]["frames"])
@@ -206,6 +208,7 @@ class Handler(BaseHTTPRequestHandler):
                             "number": n,
                             "chosen": t["picture"] == frame["chosen"],
                             "same_words": t["words"] == frame["words"],
+                            "scores": None,
                         }
                         for n, t in enumerate(frame["takes"], 1)
                     ]

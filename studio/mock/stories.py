@@ -47,13 +47,23 @@ class Refusal(Exception):  # noqa: N818
         self.status, self.body = status, {"error": {"code": code, "message": message, **more}}
 
 
+def written(value: Any) -> str:
+    """A value as TOML has it on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {written(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def toml(story: dict[str, Any]) -> str:
     """The story as a story file."""
-    lines = [f"title = {json.dumps(story['title'])}"]
+    own = {k: v for k, v in story.items() if k not in ("character", "scene") and v}
+    lines = [f"{k} = {written(v)}" for k, v in own.items()]
     for table in ("character", "scene"):
         for item in story[table]:
             lines += ["", f"[[{table}]]"]
-            lines += [f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in item.items() if v]
+            lines += [f"{k} = {written(v)}" for k, v in item.items() if v]
     return "\n".join(lines) + "\n"
 
 

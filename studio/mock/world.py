@@ -105,8 +105,10 @@ class World:
 
     def paint(self, story: dict[str, Any], frame: dict[str, Any], seed: int | None = None) -> None:
         """One more take of a frame."""
-        place = len(frame["takes"]) + story["frames"].index(frame)
+        place = story["frames"].index(frame)
         own = self.pictures.kept[self.pictures.sample[place % len(self.pictures.sample)]]
+        if len(frame["takes"]) % 2:  # another take of the same scene
+            own = own | {"frame": own["template"]}
         key = self.pictures.store(own)
         seed = seed if seed is not None else random.randrange(10**9)
         frame["takes"].append({"picture": key, "seed": seed, "words": frame["words"]})
@@ -120,6 +122,9 @@ class World:
         return {
             **{k: story[k] for k in ("id", "text", "problem", "settings", "busy")},
             "revision": str(story["revision"]),
+            "written": {
+                k: v for k, v in story["parsed"].items() if k not in ("character", "scene")
+            },
             "title": story["parsed"]["title"],
             "advice": story.get("advice", []),
             "seed": 0,
@@ -155,15 +160,13 @@ class World:
             why = f"{', '.join(absent)} was not found in the picture."
         scene = f["scene"]
         width, height = self.pictures.kept[take["picture"]]["frame"].size if take else (256, 256)
-        scores = (
-            {"same_person": round(0.81 - 0.06 * (i % 5), 2), "words": 0.31, "faces": 1}
-            if take
-            else None
-        )
+        known = self.pictures.scores
+        made_up = {"same_person": round(0.81 - 0.06 * (i % 5), 2), "words": 0.91, "faces": 1}
+        scores = (known[i % len(known)] if known else made_up) if take else None
         return {
-            "index": i, "text": f["words"], "prompt": f["words"].replace("{", "").replace("}", ""),
-            "caption": scene.get("caption", ""), "dialogue": scene.get("dialogue", []), "cast": self.cast(f["words"]),
-            "id": scene.get("id", ""), "negative": scene.get("negative", ""), "shape": scene.get("size", ""),
+            "index": i, "written": scene, "text": f["words"], "prompt": f["words"].replace("{", "").replace("}", ""),
+            "caption": scene.get("caption", ""), "cast": self.cast(f["words"]),
+            "dialogue": [[one["who"], one["says"]] for one in scene.get("dialogue", [])], "id": scene.get("id", ""), "negative": scene.get("negative", ""), "shape": scene.get("size", ""),
             "seed": f["seed"], "state": state or "current", "why": why, "locked": f["locked"], "picture": f["chosen"],
             "width": width, "height": height, "template": take is not None, "takes": len(f["takes"]),
             "absent": absent, "scores": scores,
@@ -225,9 +228,8 @@ class World:
             frame = story["frames"][index]
             frame["state"] = "painting"
             self.touched(story)
-            final = self.pictures.kept[
-                self.pictures.sample[(len(frame["takes"]) + index) % len(self.pictures.sample)]
-            ]["frame"]
+            kinds = self.pictures.kept[self.pictures.sample[index % len(self.pictures.sample)]]
+            final = kinds["template" if len(frame["takes"]) % 2 else "frame"]
             noise = Image.effect_noise(final.size, 90).convert("RGB")
             for step in range(steps):
                 time.sleep(self.seconds / steps)

@@ -100,6 +100,8 @@ class PoseSet(Asked):
     yaw: Degrees | None = None
     pitch: Degrees | None = None
     roll: Degrees | None = None
+    x: Annotated[float, Field(ge=0, le=1, strict=False)] | None = None
+    height: Annotated[float, Field(ge=0.02, le=1.5, strict=False)] | None = None
 
 
 class SceneSet(Asked):

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from ..errors import ConfigError
 from . import pictures, told
 from .asked import (
     ChooseAsked,
@@ -109,11 +108,9 @@ def routes(desk: Desk) -> APIRouter:
     @router.get("/stories/{id}/export/{kind}", response_class=Response)
     def export(id: Id, kind: Export) -> Response:
         """The story as one file to hand out."""
-        entry = desk.library.entry(id)
-        if not pictures.index(entry.run):
-            raise ConfigError("nothing is painted yet; paint the story, then export it")
+        board = desk.board(desk.library.entry(id))
         with tempfile.TemporaryDirectory(prefix="identitystory-") as folder:
-            file = exported(entry.run, kind, File(folder))
+            file = exported(board, kind, File(folder))
             content = file.read_bytes()
         name = f"story{file.suffix}"
         media = _TYPES.get(kind, "application/octet-stream")

@@ -2,7 +2,7 @@
 
 | score | what it is | measured with |
 | --- | --- | --- |
-| same_person | how near each face is to the one that was found, the least of them: a cosine, 0 to 1 | the identity encoder |
+| same_person | how near each face is to the one that was found, the least of them: a cosine, 0 to 1 | `metrics.likeness`, the identity encoder |
 | words | the share of what the words say that is read off the picture, 0 to 1 | the checkpoint's `metrics.attributes` |
 | faces | how many of the cast have a head in their mask | the segmenter |
 
@@ -26,6 +26,7 @@ from torch import Tensor
 from ..errors import IdentityStoryError, RunError
 from ..masks import with_heads
 from ..metrics import attributes
+from ..metrics.likeness import Knows, OwnEncoder, likeness
 from ..protocols import Backend, FindsHeads, ModelFacts
 from ..runs import files
 from ..runs.folder import RunFolder
@@ -36,8 +37,6 @@ from . import pictures
 
 FILE = "scores.json"
 FORMAT = 1  # counts up when the same picture would get other scores
-AROUND = 1.4  # of a head's longer side: the square that the encoder knows a face best in
-SIDE = 256  # pixels of that square
 Scores = Mapping[str, Mapping[str, float | None]]
 
 
@@ -161,19 +160,9 @@ def _alike(
 ) -> float | None:
     """How near a head is to the face that was found; None if that is another one by now."""
     path = RunFolder(run).identity(who["name"])
+    knows: Knows = OwnEncoder(backend.identity.embed)
     with suppress(IdentityStoryError, OSError):
         if (files.read_tensor_facts(path, run) or {}).get("key") == who.get("identity"):
             face = files.read_tensors(path, run)["embedding"].float()
-            own = backend.identity.embed([_square(image, head)])[0].float().cpu()
-            return max(0.0, float(torch.nn.functional.cosine_similarity(own, face, dim=0)))
+            return max(0.0, likeness(knows, knows.seen(image, head[None])[0], face[None]))
     return None
-
-
-def _square(image: Image.Image, head: Tensor) -> Image.Image:
-    """The head with some of what is around it."""
-    rows, columns = head.any(dim=1).nonzero()[:, 0], head.any(dim=0).nonzero()[:, 0]
-    top, bottom, left, right = (int(v) for v in (rows[0], rows[-1], columns[0], columns[-1]))
-    half = AROUND * max(bottom - top, right - left) / 2 + 1
-    x, y = (left + right) / 2, (top + bottom) / 2
-    box = round(x - half), round(y - half), round(x + half), round(y + half)
-    return image.crop(box).resize((SIDE, SIDE), Image.Resampling.LANCZOS)

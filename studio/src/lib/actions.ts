@@ -38,14 +38,27 @@ async function replay(from: Step[], to: Step[], back: boolean) {
   studio.note(back ? t.undid(step.name) : t.redid(step.name));
 }
 
-export const undo = () => replay(done, undone, true);
-export const redo = () => replay(undone, done, false);
+export const undo = () => inTurn(() => replay(done, undone, true));
+export const redo = () => inTurn(() => replay(undone, done, false));
 
-/** Change the text by `work`, and remember the text before. */
-async function change(name: string, work: (story: Story) => Promise<Story>): Promise<Story | undefined> {
+let last: Promise<unknown> = Promise.resolve();
+
+/** One after the other: what is done before the last answer came begins with that answer. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = last.then(work);
+  last = mine.catch(() => undefined);
+  return mine;
+}
+
+/** Change the text by `work`, and remember the text before; `work` may find that nothing is to be done. */
+const change = (name: string, work: Work) => inTurn(() => changed(name, work));
+type Work = (story: Story) => Promise<Story> | null;
+
+async function changed(name: string, work: Work): Promise<Story | undefined> {
   const before = studio.story;
-  if (!before) return undefined;
-  const after = await studio.try(() => work(before));
+  const begun = before && work(before);
+  if (!begun) return undefined;
+  const after = await studio.try(() => begun);
   if (!after) return undefined;
   studio.take(after);
   if (after.text !== before.text)
@@ -60,7 +73,7 @@ async function change(name: string, work: (story: Story) => Promise<Story>): Pro
 }
 
 export const write = (text: string) => change(t.did.text, (story) => api.write(story, text));
-const edit = (name: string, edits: Edit[]) => change(name, (story) => api.edit(story, edits));
+const edit = (name: string, edits: Edit[]) => change(name, (story) => (edits.length ? api.edit(story, edits) : null));
 
 export const setScene = (index: number, set: Change) => edit(t.did.scene(index + 1), [{ do: 'scene', index, set }]);
 export const setPerson = (name: string, set: Change) => edit(t.did.person(name), [{ do: 'character', name, set }]);
@@ -88,31 +101,32 @@ async function follow() {
   document.querySelector<HTMLElement>(`[data-index="${studio.cursor}"]`)?.focus();
 }
 
-/** Move the chosen frames before the place `to` (that of the board as it is now). */
-export async function moveTo(to: number) {
-  const [story, places] = [studio.story, studio.places];
-  if (!story || !places.length) return;
+/** The order in which the chosen frames stand before the place `to` (of the board as it is now). */
+function orderOf(story: Story, to: number): number[] {
   const all = story.frames.map((f) => f.index);
+  const places = studio.places;
   const moving = new Set(places);
-  const order = [
-    ...all.filter((i) => i < to && !moving.has(i)),
-    ...places,
-    ...all.filter((i) => i >= to && !moving.has(i)),
-  ];
-  if (order.every((one, i) => one === i)) return;
-  const held = onBoard();
-  if (!(await edit(t.did.move, [{ do: 'order', scenes: order }]))) return;
-  if (held) await follow();
-  studio.say(t.movedTo(studio.cursor + 1, all.length));
+  return [...all.filter((i) => i < to && !moving.has(i)), ...places, ...all.filter((i) => i >= to && !moving.has(i))];
 }
+
+/** Move the chosen frames to where `to` says, given their places. */
+async function move(to: (places: number[], count: number) => number) {
+  const held = onBoard();
+  const moved = await change(t.did.move, (story) => {
+    const order = orderOf(story, to(studio.places, story.frames.length));
+    return order.every((one, i) => one === i) ? null : api.edit(story, [{ do: 'order', scenes: order }]);
+  });
+  if (!moved) return;
+  if (held) await follow();
+  studio.say(t.movedTo(studio.cursor + 1, moved.frames.length));
+}
+
+export const moveTo = (to: number) => move(() => to);
 
 /** Move the chosen frames by one place, earlier or later. */
 export function moveBy(step: 1 | -1) {
-  const places = studio.places;
-  const [first, last] = [places[0], places.at(-1)];
-  if (first === undefined || last === undefined || !studio.ordered) return;
-  if (step < 0 && first > 0) void moveTo(first - 1);
-  if (step > 0 && last + 1 < (studio.story?.frames.length ?? 0)) void moveTo(last + 2);
+  if (!studio.ordered) return;
+  void move(([first = 0, ...more], count) => (step < 0 ? Math.max(0, first - 1) : Math.min(count, (more.at(-1) ?? first) + 2)));
 }
 
 export async function removeScenes() {
@@ -125,30 +139,34 @@ export async function removeScenes() {
   studio.note(t.removed(places.length), false, { name: t.undo, do: () => void undo() });
 }
 
-export async function lock() {
+export const lock = () => inTurn(locked);
+
+async function locked() {
   const story = studio.story;
   const frames = studio.places.map((i) => story?.frames[i]).filter((f) => f?.picture);
   if (!story || !frames.length) return studio.note(t.nothingToLock);
-  const locked = !frames.every((f) => f?.locked);
-  const places = frames.flatMap((f) => (f && f.locked !== locked ? [f.index] : []));
+  const shut = !frames.every((f) => f?.locked);
+  const places = frames.flatMap((f) => (f && f.locked !== shut ? [f.index] : []));
   const set = async (story: Story, value: boolean) => {
     for (const i of places) story = await api.lock(story, i, value);
     return story;
   };
-  const after = await studio.try(() => set(story, locked));
+  const after = await studio.try(() => set(story, shut));
   if (!after) return;
   studio.take(after);
-  studio.say(locked ? t.lockedNow(places.length) : t.unlockedNow(places.length));
+  studio.say(shut ? t.lockedNow(places.length) : t.unlockedNow(places.length));
   remember({
     story: story.id,
-    name: locked ? t.did.lock : t.did.unlock,
+    name: shut ? t.did.lock : t.did.unlock,
     valid: (story) => places.every((i) => i < story.frames.length),
-    back: (story) => set(story, !locked),
-    forth: (story) => set(story, locked),
+    back: (story) => set(story, !shut),
+    forth: (story) => set(story, shut),
   });
 }
 
-export async function choose(index: number, picture: string) {
+export const choose = (index: number, picture: string) => inTurn(() => chosen(index, picture));
+
+async function chosen(index: number, picture: string) {
   const story = studio.story;
   const before = story?.frames[index]?.picture;
   if (!story || !before || before === picture) return;
@@ -165,13 +183,13 @@ export async function choose(index: number, picture: string) {
   });
 }
 
-async function queued(work: (story: Story) => Promise<unknown>) {
-  const story = studio.story;
-  if (story && (await studio.try(() => work(story)))) {
+const queued = (work: (story: Story) => Promise<unknown>) =>
+  inTurn(async () => {
+    const story = studio.story;
+    if (!story || !(await studio.try(() => work(story)))) return;
     studio.say(t.inQueue);
     await studio.reload();
-  }
-}
+  });
 
 export const paint = (only?: number[]) => queued((story) => api.paint(story, only ? { only } : {}));
 /** Look for a face, or for another one of the same words. */

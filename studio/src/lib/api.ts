@@ -1,6 +1,6 @@
 /** One function for every request; what fails is a `Refused` with the server's own sentence. */
 import { t } from '../texts';
-import type { Change, Checked, Cost, Edit, Imported, Job, Kept, Listed, Look, Options, Settings, Story, Take } from './types';
+import type { Checked, Cost, Edit, Imported, Job, Kept, Listed, Look, Options, Settings, Story, Take } from './types';
 
 export class Refused extends Error {
   constructor(
@@ -93,8 +93,8 @@ export const preview = (job: number, n: number) => `/api/jobs/${job}/preview?n=$
 export const exportPath = (story: string, kind: string) => `/api/stories/${story}/export/${kind}`;
 
 /** What of a form has changed: empty text takes a key out. */
-export function changes<T extends Record<string, string>>(before: T, now: T): Change {
-  const set: Change = {};
+export function changes<T extends Record<string, string>>(before: T, now: T): Record<string, string | null> {
+  const set: Record<string, string | null> = {};
   for (const key of Object.keys(now)) if (now[key] !== before[key]) set[key] = now[key] || null;
   return set;
 }

@@ -1,7 +1,7 @@
 /** What the page shows: a projection of the server's state, and where the user is in it. */
 import { t } from '../texts';
 import { Refused, api } from './api';
-import type { Frame, Job, Listed, Live, Options, Story } from './types';
+import type { Frame, Job, Listed, Live, Options, Scores, Story } from './types';
 
 export type View = 'board' | 'cast';
 export type Side = 'none' | 'frame' | 'queue';
@@ -75,7 +75,7 @@ class Studio {
     const token = /^#token=(.+)$/.exec(location.hash)?.[1];
     if (token) {
       history.replaceState(null, '', location.pathname);
-      await this.try(() => api.login(decodeURIComponent(token)));
+      await api.login(decodeURIComponent(token)).catch((error: Error) => this.note(error.message, true));
     }
     const session = await this.try(() => api.session());
     this.login = session?.open === false;
@@ -257,10 +257,19 @@ export function matches(f: Frame, filter: Filter): boolean {
   if (filter === 'todo') return todo(f);
   if (filter === 'look') return f.state === 'missing' || f.state === 'failed';
   if (filter === 'locked') return f.locked;
-  if (filter === 'worst') return f.scores !== null;
+  if (filter === 'worst') return lowest(f) !== null;
   return true;
 }
 
-const score = (f: Frame) => f.scores?.same_person ?? f.scores?.words ?? 1;
+/** The lowest score of a frame and which it is, each as a share; null where nothing was measured. */
+export function lowest(f: Frame): { name: keyof Scores; share: number } | null {
+  const { same_person, words, faces } = f.scores ?? { same_person: null, words: null, faces: null };
+  const shares = { faces: faces === null ? null : faces / Math.max(1, f.cast.length), same_person, words };
+  const known = Object.entries(shares).filter((one): one is [keyof Scores, number] => one[1] !== null);
+  const [name, share] = known.sort((a, b) => a[1] - b[1])[0] ?? [];
+  return name === undefined || share === undefined ? null : { name, share };
+}
+
+const score = (f: Frame) => lowest(f)?.share ?? 1;
 
 export const studio = new Studio();

@@ -16,14 +16,3 @@ export function coloured(text: string): Part[][] {
     return key ? [['key', key[1] ?? ''], ...names(key[2] ?? '')] : names(line);
   });
 }
-
-/** The text of a key that stands before the first table, as `style = "watercolour"`; else nothing. */
-export function valueOf(text: string, key: string): string {
-  const head = text.split(/^\s*\[/m)[0] ?? '';
-  const found = new RegExp(`^\\s*${key}\\s*=\\s*("(?:[^"\\\\]|\\\\.)*")`, 'm').exec(head)?.[1];
-  try {
-    return found ? (JSON.parse(found) as string) : '';
-  } catch {
-    return '';
-  }
-}

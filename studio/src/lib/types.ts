@@ -14,8 +14,12 @@ export interface Scores {
   faces: number | null;
 }
 
+/** A table of the story file, as it is written there. */
+export type Written = Record<string, unknown>;
+
 export interface Frame {
   index: number;
+  written: Written;
   text: string;
   prompt: string;
   caption: string;
@@ -85,6 +89,7 @@ export interface Story {
   id: string;
   title: string;
   text: string;
+  written: Written;
   revision: string | number;
   problem: Problem | null;
   advice: string[];
@@ -138,6 +143,7 @@ export interface Take {
   chosen: boolean;
   words: string;
   same_words: boolean;
+  scores: Scores | null;
 }
 
 export interface Checked {
@@ -182,7 +188,8 @@ export interface Kept {
   sha256: string;
 }
 
-export type Change = Record<string, string | null>;
+/** Keys to set; null takes one out. */
+export type Change = Record<string, unknown>;
 
 export type Edit =
   | { do: 'order'; scenes: number[] }
