@@ -175,7 +175,11 @@ def groups(tools: Tools, first: int, count: int) -> Iterator[Group]:
 
 
 def add(scores: Scores, tools: Tools, group: Group) -> None:
-    """The likenesses of a group's frames: of each face to the own identity, and to the other's."""
+    """The likenesses of a group's frames: of each face to the own identity, and the most to the other's.
+
+    Two who look alike do so in every frame: a group is one draw of strangers, not as many as it has faces.
+    """
+    others: list[float] = []
     for one in group.shots:
         S = tools.alike(one, group.known)
         for row, n in zip(S, one.who, strict=True):
@@ -184,7 +188,8 @@ def add(scores: Scores, tools: Tools, group: Group) -> None:
                 scores.lost += 1
             else:
                 scores.own.append(float(row[own]))
-                scores.others.append(float(row[1 - own]))
+                others.append(float(row[1 - own]))
+    scores.others += [max(others)] if others else []
 
 
 def seen(

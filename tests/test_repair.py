@@ -20,7 +20,7 @@ from tests.test_check import Crowded, suspects
 from tests.test_takes import PRESET, made, story
 from tests.workshop import Workshop, contents
 
-SCENES = [f"{{Mara}} reads {n}" for n in range(6)]
+SCENES = [f"{{Mara}} reads {n}" for n in range(4)]
 
 
 class Watching(Workshop):
@@ -223,6 +223,6 @@ def test_the_commands_mend_and_tell(workshop, run, tmp_path, capsys):
     assert main([*command, "--check", "--budget", "5000"], service=made_) == 0
     printed = capsys.readouterr().out
     assert "of 5,000 network calls" in printed
-    assert "0 of 6 frames are suspicious" in printed
+    assert "0 of 4 frames are suspicious" in printed
     assert main([*command, "--budget", "5"], service=made_) == 2
     assert "give --check, too" in capsys.readouterr().err
