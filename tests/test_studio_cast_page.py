@@ -13,7 +13,8 @@ import uvicorn
 
 from tests.characters import person
 from tests.studio_desk import Studio, studio, workshop
-from tests.test_studio_page import AXE, CHROMIUM, RULES, browser, expect, focused, playwright
+from tests.studio_browser import CHROMIUM, expect, playwright
+from tests.test_studio_page import AXE, RULES, browser, focused
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
 __all__ = ["browser", "playwright"]

@@ -158,19 +158,18 @@ class Board:
         absent: Sequence[str],
     ) -> tuple[str, str]:
         """A frame's state in one word, and why in a sentence, empty where nothing is to be said."""
+        there = part is not None and key == part.key
         for job in self.jobs:
             name = _part_at(job, place)
-            if name and job.state == "running" and self.live.get(job.id, {}).get("part") == name:
+            if not name or (there and job.kind == "paint"):  # measured, or the next one is painted
+                continue
+            if job.state == "running" and self.live.get(job.id, {}).get("part") == name:
                 return "painting", ""
-            if (
-                name
-                and job.state in ("pending", "running")
-                and not (part and key == part.key and job.kind == "paint")
-            ):
+            if job.state in ("pending", "running"):
                 return "queued", ""
         if locked and key:
             return "locked", "it stays as it is until you unlock it"
-        if part and key == part.key:
+        if there:
             who = " and ".join(absent)
             return ("missing", f"{who} was not found in it") if absent else ("current", "")
         failed = next(
