@@ -326,3 +326,24 @@ def test_the_command_tells_the_plan_and_paints_nothing(service, tmp_path, monkey
         "  keep   frames/001",
         "  keep   frames/003",
     ]
+
+
+def test_people_who_stand_side_by_side_are_told_to_want_a_wide_picture(tmp_path, capsys):
+    scene = '[[scene]]\nprompt = "{Mara} and {Tom} in a library"\n'
+    people = "".join(
+        f'[[character]]\nname = "{name}"\ndescription = "{words}"\n'
+        for name, words in (("Mara", "a young woman"), ("Tom", "an old man"))
+    )
+    alone = '[[scene]]\nprompt = "{Mara} in a library"\n'
+    file = tmp_path / "two.toml"
+    file.write_text(
+        people + alone + scene + scene.replace("library", "cafe") + 'size = "384x256"\n'
+    )
+    told = []
+    for size in ([], ["--size", "384x256"]):
+        assert main(["generate", str(file), "--plan", "--out", str(tmp_path / "run"), *size]) == 0
+        told.append(
+            [line for line in capsys.readouterr().err.splitlines() if "side by side" in line]
+        )
+    assert [line.split(": ")[1] for line in told[0]] == ["scene 2"]
+    assert told[1] == []

@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 
 from tests.characters import person
-from tests.studio_desk import Studio, studio, workshop
 from tests.studio_browser import CHROMIUM, expect, playwright
+from tests.studio_desk import Studio, studio, workshop
 from tests.test_studio_page import AXE, RULES, browser, focused
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")

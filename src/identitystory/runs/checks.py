@@ -184,9 +184,25 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
                     f"{request.model} was not made for pictures of {as_text(size)}, and people may "
                     f"come twice in them; {better} suits it better"
                 )
+    lines += _narrow(request, made, model)
     if (kept := takes.size(folder)) > takes.MANY:
         lines.append(
             f"{folder.takes} keeps {kept / 2**30:.1f} GiB of earlier pictures; "
             f"identitystory prune {folder.root} frees them"
         )
     return lines
+
+
+def _narrow(request: RunRequest, made: Plan, model: ModelFacts) -> Iterator[str]:
+    """A line if several people are to stand in pictures that are not wide, where the model has wide ones."""
+    if model.size is None:
+        return
+    wide = [size for size in model.sizes if size[0] > size[1]]
+    size_of = lambda scene: parse_size(scene.shape) if scene.shape else model.size
+    crowds = [i for i in made.wanted if len(made.story.scenes[i].cast) > 1]
+    narrow = [i for i in crowds if (size := size_of(made.story.scenes[i]))[0] <= size[1]]
+    if wide and narrow:
+        yield (
+            f"scene {', '.join(str(i + 1) for i in narrow)}: people stand side by side, which this model paints "
+            f"in pictures of {as_text(wide[0])}; give --size {as_text(wide[0])}, or the scene a size of its own"
+        )
