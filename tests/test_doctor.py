@@ -18,6 +18,7 @@ from tests.workshop import FACTS, Workshop
 FEW = ["--steps", "2", "--portraits", "3"]
 
 
+@pytest.mark.journey
 def test_on_the_miniature_one_command_paints_measures_and_says_so(tmp_path, monkeypatch, capsys):
     """Few steps: what must hold of any installation does, what depends on skill is only pointed out."""
     monkeypatch.chdir(tmp_path)

@@ -55,6 +55,7 @@ def spoken(text):
     return f"{words(text)} {torch.get_num_threads()}".strip()
 
 
+@pytest.mark.journey
 def test_processes_do_all_units_and_share_the_threads():
     assert isinstance(engine("local", 2), Processes)
     each = str(max(1, torch.get_num_threads() // 2))
@@ -67,6 +68,7 @@ def test_when_a_process_dies_what_is_left_says_so():
     assert told == {"Dies": "its process died (out of memory?)"}
 
 
+@pytest.mark.journey
 def test_processes_end_when_the_one_that_began_them_is_killed(tmp_path):
     source = (
         "import sys, time; from identitystory.experiments.workers import engine\n"
@@ -275,6 +277,7 @@ def painted(out, toy, by):
     }
 
 
+@pytest.mark.journey
 def test_processes_give_the_bytes_of_one(toy, tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

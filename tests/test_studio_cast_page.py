@@ -16,7 +16,10 @@ from tests.studio_browser import CHROMIUM, expect, playwright
 from tests.studio_desk import Studio, studio, workshop
 from tests.test_studio_page import AXE, RULES, browser, focused
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here"),
+]
 __all__ = ["browser", "playwright"]
 
 

@@ -77,6 +77,7 @@ def events(address, path, last_id=""):
                 told = {}
 
 
+@pytest.mark.journey
 def test_a_story_is_painted_looked_at_and_told(server):
     process, address, port = server
     assert ask(address, "GET", "/").startswith(b"<!doctype html>")

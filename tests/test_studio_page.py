@@ -13,6 +13,7 @@ import pytest
 
 from tests.studio_browser import expect, launched, opened
 
+pytestmark = pytest.mark.journey
 ROOT = Path(__file__).parents[1]
 AXE = ROOT / "studio/node_modules/axe-core/axe.min.js"
 STORY = 'title = "Dropped"\n[[character]]\nname = "Ann"\ndescription = "an old woman"\n[[scene]]\nprompt = "{Ann} in a forest"\n'
