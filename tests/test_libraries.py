@@ -4,8 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import identitystory
 
+pytestmark = pytest.mark.journey
 SRC = Path(identitystory.__file__).parent.parent
 OPEN = """
 import sys

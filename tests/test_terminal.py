@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.journey
+
 COMMAND = [sys.executable, "-m", "identitystory"]
 CYRILLIC = 'title = "\u0422\u043e\u043c \u00e9 \U0001f600"\n'
 STORY = """
