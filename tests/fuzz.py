@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -198,6 +199,22 @@ def wrong(argv: list[str], folder: Path) -> str:
 
 def find(seconds: float, seed: int) -> tuple[int, list[str]]:
     """How many commands ran in ``seconds`` of processor time, and what was wrong with some."""
+
+    def one(draw: random.Random, place: Path) -> tuple[str, str]:
+        argv = odd_command(draw, place)
+        return repr([word[:200] for word in argv]), wrong(argv, place)
+
+    return rounds(seconds, seed, "command", one)
+
+
+def rounds(
+    seconds: float, seed: int, what: str, one: Callable[[random.Random, Path], tuple[str, str]]
+) -> tuple[int, list[str]]:
+    """How often ``one`` ran in ``seconds`` of processor time, and what was wrong with some.
+
+    ``one`` gets what it draws from, and an empty folder that it works in; it tells what it tried, a
+    ``what``, and what was wrong with it.
+    """
     found, count, home = [], 0, Path.cwd()
     end = time.process_time() + seconds
     while time.process_time() < end:
@@ -205,21 +222,25 @@ def find(seconds: float, seed: int) -> tuple[int, list[str]]:
         with tempfile.TemporaryDirectory() as place:
             os.chdir(place)
             try:
-                argv = odd_command(draw, Path(place))
-                told = wrong(argv, Path(place))
+                tried, told = one(draw, Path(place))
             finally:
                 os.chdir(home)
         if told:
-            found.append(f"seed {seed}, command {count}: {[word[:200] for word in argv]!r}\n{told}")
+            found.append(f"seed {seed}, {what} {count}: {tried}\n{told}")
         count += 1
     return count, found
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def by_hand(about: str, what: str, look: Callable[[float, int], tuple[int, list[str]]]) -> None:
+    """Looks for as long as the command line says, and ends with 1 if something was wrong."""
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of processor time")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    ran, found = find(given.seconds, given.seed)
-    sys.stdout.write("\n\n".join([f"{ran} commands, {len(found)} wrong", *found, ""]))
+    ran, found = look(given.seconds, given.seed)
+    sys.stdout.write("\n\n".join([f"{ran} {what}s, {len(found)} wrong", *found, ""]))
     sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    by_hand(__doc__, "command", find)

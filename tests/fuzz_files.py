@@ -8,22 +8,17 @@ A right one of each kind is damaged, or is one pattern many times, or is another
 against each is what `tests.fuzz` holds against every command.
 """
 
-import argparse
 import io
 import json
-import os
 import random
 import struct
-import sys
-import tempfile
-import time
 import zipfile
 from pathlib import Path
 
 from PIL import Image
 
 from identitystory.types import png
-from tests.fuzz import INLINE, ODD, odd_value, wrong
+from tests.fuzz import INLINE, ODD, by_hand, odd_value, rounds, wrong
 
 FOUNTAIN = """Title: The Lamp
 Author: Nobody
@@ -207,30 +202,15 @@ IMPORTED = ("fountain", "spmd", "txt", "csv", "tsv", "yaml", "yml", "json")
 
 def find(seconds: float, seed: int) -> tuple[int, list[str]]:
     """How many files were read in ``seconds`` of processor time, and what was wrong with some."""
-    found, count, home = [], 0, Path.cwd()
-    end = time.process_time() + seconds
-    while time.process_time() < end:
-        draw = random.Random(f"{seed}|{count}")
-        with tempfile.TemporaryDirectory() as place:
-            os.chdir(place)
-            try:
-                name, content = odd_file(draw)
-                Path(name).write_bytes(content)
-                argv = command(draw, name)
-                told = wrong(argv, Path(place))
-            finally:
-                os.chdir(home)
-        if told:
-            found.append(f"seed {seed}, file {count}: {argv!r} {content[:80]!r}\n{told}")
-        count += 1
-    return count, found
+
+    def one(draw: random.Random, place: Path) -> tuple[str, str]:
+        name, content = odd_file(draw)
+        Path(name).write_bytes(content)
+        argv = command(draw, name)
+        return f"{argv!r} {content[:80]!r}", wrong(argv, place)
+
+    return rounds(seconds, seed, "file", one)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="of processor time")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    ran, found = find(given.seconds, given.seed)
-    sys.stdout.write("\n\n".join([f"{ran} files, {len(found)} wrong", *found, ""]))
-    sys.exit(bool(found))
+    by_hand(__doc__, "file", find)
