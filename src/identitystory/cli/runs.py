@@ -200,16 +200,15 @@ def _make(
     from ..runs.shards import Shard as Share
     from ..runs.shards import shard
 
-    how = how or show_run
+    how, made = how or show_run, one_model(service())
     mine = Share() if share is None else shard(share)
     if len(stories) < 2:
         if share is not None:
             raise ConfigError(f"--shard {share} is a share of several stories; give more than one")
         request = request_of(stories[0] if stories else None, inline, out, model, overrides, **more)
-        return how(request, output, one_model(service()))
+        return how(request, output, made)
     if out is not None and RunFolder(out).record.is_file():
         raise ConfigError(f"{out} is a run; --out of several stories is a folder for their folders")
-    made = one_model(service())
     requests: list[RunRequest] = []
     for story in stories:
         if story.lower().endswith(".png"):

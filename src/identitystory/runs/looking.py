@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import RunError
 from ..injection import heads_in
-from ..metrics.attributes import FOLDER, load_reader
+from ..metrics.attributes import AttributeReader
 from ..metrics.checking import Asked, Inspected, inspect
 from ..metrics.conformal import Marks, marks_of
 from ..metrics.faces import load_recogniser
@@ -23,6 +23,7 @@ from ..protocols import Backend, ModelFacts
 from ..wording import crowd, phrases, worn
 from . import files, page, people
 from .checks import other_weights
+from .expect import reader_of
 from .folder import RunFolder, frame_part, no_run, opened, read_identity, read_record
 from .looked import FrameTold, Looked, read_looked, told, write_looked
 from .opening import open_model
@@ -71,9 +72,9 @@ class Eyes:
         return ByFaces(load_recogniser(self.recogniser, self.face_models), self.recogniser)
 
     @cached_property
-    def reader(self) -> Any:
+    def reader(self) -> AttributeReader | None:
         """The checkpoint's reader of attributes; None if it has none."""
-        return None if self.facts.folder is None else load_reader(self.facts.folder / FOLDER)
+        return reader_of(self.facts)
 
     @cached_property
     def marks(self) -> Marks | None:

@@ -58,6 +58,13 @@ def _scores(run: Path, _: int) -> Scores:
 
 def checks(run: Path) -> dict[str, dict[str, Any]]:
     """What `identitystory check` found in each picture of the run, by its key; none where none looked."""
+    with suppress(OSError):
+        return _checks(run, RunFolder(run).checked.lstat().st_mtime_ns)
+    return {}
+
+
+@lru_cache(200)
+def _checks(run: Path, _: int) -> dict[str, dict[str, Any]]:
     with suppress(IdentityStoryError, OSError):  # broken, which a check tells
         return {key: _check(found) for key, found in read_looked(RunFolder(run)).frames.items()}
     return {}
