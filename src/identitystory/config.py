@@ -154,7 +154,7 @@ class InjectionConfig(Checked):
             c_j), or the whole prompt of the ``scene`` where they are alone in it. ``release`` is as
             the authors' program builds them, and templates of several people too, see `wording`.
         face_scale: how much is added of what is seen of a face, by a generator that looks at faces beside
-            the words (Plus Face).
+            the words (Plus Face, and PhotoMaker with an adapter).
     """
 
     start: int = whole(40, 0, MOST, "40 of 50 steps is the paper's, 0 keeps the template")

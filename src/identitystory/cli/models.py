@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from ..errors import IdentityStoryError, ModelError
-from ..models.files.catalogue import DEFAULT_MODEL
 from .commands import Argument
 from .options import heed_offline, say
 
@@ -103,12 +102,12 @@ def listed() -> list[dict[str, Any]]:
     fetch) and ``present``. Other bases that were fetched, and those that were added, come last.
     """
     from ..models.files.added import folders
-    from ..models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entry_of
+    from ..models.files.catalogue import BUILT_IN, BUNDLES, ENTRIES, OPTIONAL, entry_of
     from ..models.files.checkpoint import find_checkpoint
     from ..models.files.store import read_lock, size_of
 
     found = []
-    for name in (DEFAULT_MODEL, *BUNDLES):
+    for name in (*BUILT_IN, *BUNDLES):
         try:
             folder = find_checkpoint(name).base
             facts = {"folder": str(folder), "size": size_of(folder), **card_facts(folder)}

@@ -55,9 +55,10 @@ class Model:
 
     Attributes:
         preset: paper, release, recommended, fast or low-vram (default: recommended)
-        model: miniature, sdxl, sdxl-light (CLIPSeg finds the characters), sdxl-plus-face (IP-Adapter
-            Plus Face paints the faces), another that models lists, a complete checkpoint folder, or the
-            hub id of one (default: miniature)
+        model: miniature, miniature-face (its IP-Adapter shows faces beside the words, too), sdxl,
+            sdxl-light (CLIPSeg finds the characters), sdxl-plus-face (IP-Adapter Plus Face paints the
+            faces), another that models lists, a complete checkpoint folder, or the hub id of one
+            (default: miniature)
         base: another base in SDXL's layout for --model sdxl and its like: one of those that models
             lists, a hub id that was fetched, a folder, or a single .safetensors file
         lora: a LoRA's file and weight, as in ink.safetensors:0.8, for portraits and pictures alike; may

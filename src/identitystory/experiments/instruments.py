@@ -14,7 +14,7 @@ from ..metrics.faces import load_recogniser
 from ..metrics.intervals import SAMPLES
 from ..metrics.measures import measures
 from ..metrics.quality import QAlign
-from ..models.files.catalogue import DEFAULT_MODEL, ENTRIES
+from ..models.files.catalogue import BUILT_IN, ENTRIES
 from ..protocols import FindsHeads, Segmenter
 
 CLIP = ENTRIES["clip"].repo  # where a checkpoint brings none: a ViT-B/32, the level of the paper's
@@ -163,7 +163,9 @@ def _recogniser(request: EvaluationRequest, models: Sequence[str]) -> Opened:
     except ConfigError as error:
         if request.faces != AUTO:
             raise
-        drawn = "; --faces little-people comes along" if tuple(models) == (DEFAULT_MODEL,) else ""
+        drawn = (
+            "; --faces little-people comes along" if models and set(models) <= set(BUILT_IN) else ""
+        )
         return f"{error}{drawn}"
     return found, {fact: getattr(found, fact) for fact in ("name", "licence", "scale")}
 

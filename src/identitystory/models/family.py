@@ -149,6 +149,7 @@ IDENTITY_GENERATORS = Registry(
     "identitystory.identity_generators",
     {
         "photomaker": "identitystory.models.sdxl.family:PHOTOMAKER",
+        "photomaker-adapter": "identitystory.models.sdxl.family:PHOTOMAKER_ADAPTER",
         "plus-face": "identitystory.models.sdxl.family:PLUS_FACE",
         "references": "identitystory.models.flow.family:REFERENCES",
         "words-alone": "identitystory.models.flow.family:WORDS_ALONE",
@@ -211,7 +212,7 @@ def check_faces(part: IdentityPart, averaged: str, scale: float) -> None:
     if scale != 1 and not part.scaled:
         raise ConfigError(
             f"injection.face_scale is {scale:g}, and {part.title} has none but 1; "
-            "--model sdxl-plus-face takes others"
+            "--model miniature-face and sdxl-plus-face take others"
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
-from ..models.files.catalogue import DEFAULT_MODEL, called, split_name
+from ..models.files.catalogue import BUILT_IN, DEFAULT_MODEL, called, split_name
 from ..models.files.names import on_base, split_loras, with_files, with_loras
 from ..pose import poses_told
 from ..protocols import ModelFacts
@@ -118,7 +118,7 @@ def model_record(out: Path, model: str) -> str:
     bundle, base = split_name(model)
     name = base or split_loras(model)[0]
     folder = Path(name).expanduser()
-    if name != DEFAULT_MODEL and (base or not bundle) and folder.is_dir():
+    if name not in BUILT_IN and (base or not bundle) and folder.is_dir():
         name = _way(out, folder)
     return with_files(model, f"{bundle}:{name}" if base else name, lambda file: _way(out, file))
 

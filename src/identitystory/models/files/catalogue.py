@@ -12,7 +12,9 @@ from ...errors import ModelError
 from ...presets import Suits
 from .names import split_loras, with_files
 
-DEFAULT_MODEL = "miniature"  # comes with the package
+DEFAULT_MODEL = "miniature"
+# What comes with the package, all of one folder, by the generator that paints its faces; empty: the plain one.
+BUILT_IN = {DEFAULT_MODEL: "", "miniature-face": "photomaker-adapter"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def known_base(name: str) -> Entry | None:
 
 def licence_of(model: str) -> str:
     """The licences of a model's weights, by its name; empty where they are not known here."""
-    if model == DEFAULT_MODEL:
+    if model in BUILT_IN:
         return "Apache-2.0"  # the package's own
     bundle, base = split_name(model)
     if model not in ENTRIES and (not bundle or base):

@@ -29,6 +29,7 @@ from ..family import (
 )
 from .card import read_card
 from .catalogue import (
+    BUILT_IN,
     BUNDLES,
     DEFAULT_MODEL,
     ENTRIES,
@@ -84,7 +85,7 @@ def find_checkpoint(model: str | Path) -> Checkpoint:
     """The complete checkpoint that ``model`` names; the network is never used.
 
     Args:
-        model: the built-in name; a bundle's name, with ``:BASE`` (a folder or hub id) for another
+        model: a built-in name; a bundle's name, with ``:BASE`` (a folder or hub id) for another
             base of its family; a complete folder; or the hub id of a complete one. LoRAs on it stand
             behind it, see `names`.
 
@@ -117,7 +118,7 @@ def _without_loras(model: str) -> Checkpoint:
     folder = find_folder(model)
     family = check_layout(folder)
     named = read_card(folder).parts
-    own = named.get("identity_generator") or family.identity or None
+    own = BUILT_IN.get(model) or named.get("identity_generator") or family.identity or None
     identity = found_in(folder, IDENTITY_GENERATORS, own)
     segmenter = found_in(folder, SEGMENTERS, named.get("segmenter"))
     if identity is None or segmenter is None:
@@ -224,7 +225,7 @@ def fingerprint(checkpoint: Checkpoint) -> str:
 
 
 def find_folder(model: str | Path, role: str = "base") -> Path:
-    """The folder of a model given by the built-in name, by path, or by the hub id of one in the cache.
+    """The folder of a model given by a built-in name, by path, or by the hub id of one in the cache.
 
     Args:
         model: the name, the path or the id.
@@ -233,12 +234,10 @@ def find_folder(model: str | Path, role: str = "base") -> Path:
     Raises:
         ModelError: there is no such folder, and no such id on this machine.
     """
-    if str(model) == DEFAULT_MODEL:
+    if str(model) in BUILT_IN:
         folder = Path(str(resources.files("identitystory") / "weights" / DEFAULT_MODEL))
         if not folder.is_dir():
-            raise ModelError(
-                f"the weights of {DEFAULT_MODEL} are missing from the package: {folder}"
-            )
+            raise ModelError(f"the weights of {model} are missing from the package: {folder}")
         return folder
     folder = Path(os.path.expanduser(model))  # pathlib's raises for nobody's, or a name too long
     if os.path.isdir(folder):

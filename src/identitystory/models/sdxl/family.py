@@ -73,6 +73,13 @@ def _open_photomaker(files: tuple[Path, ...], general: Any) -> IdentityGenerator
     return load_photomaker(files[0], general)
 
 
+def _open_photomaker_adapter(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
+    from .photomaker_adapter import load_photomaker_adapter
+
+    file, adapter = files
+    return load_photomaker_adapter(file, adapter, general)
+
+
 def _open_plus_face(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
     from .plus_face import load_plus_face
 
@@ -121,6 +128,14 @@ PHOTOMAKER = IdentityPart(
     places=(PHOTOMAKER_FILE,),
     families=("sdxl",),
     open=_open_photomaker,
+)
+# Its adapter reads PhotoMaker's embeddings, which the hub's does not: it is found by name alone.
+PHOTOMAKER_ADAPTER = IdentityPart(
+    title="PhotoMaker v1 with an IP-Adapter",
+    places=(PHOTOMAKER_FILE, ADAPTER),
+    families=("sdxl",),
+    open=_open_photomaker_adapter,
+    scaled=True,
 )
 PLUS_FACE = IdentityPart(
     title="IP-Adapter Plus Face",

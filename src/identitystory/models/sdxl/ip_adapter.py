@@ -33,35 +33,23 @@ from .photomaker import load_identity_encoder
 
 
 @dataclass(frozen=True)
-class IPAdapter:
-    """What turns pictures into keys and values.
+class AdapterLayers:
+    """What turns embeddings into keys and values.
 
     Attributes:
-        encoder: ``CLIPVisionModelWithProjection``; in the U-Net's precision, or float32 where it is
-            the identity encoder's tower.
-        read: what is done to pictures before it.
         projection: weight (n * D, E) and bias (n * D,) of the linear layer.
         norm: weight and bias (D,) of the layer norm.
         keys: (inner, D), by the name of the attention layer; cross-attention only.
         values: likewise.
-        room: brings the encoder to the device. The other tensors stay where they are, on the device
-            or in the main memory, and are brought there when they are used.
+        room: where they are used. The tensors stay where they are, on the device or in the main
+            memory, and are brought there when they are used.
     """
 
-    encoder: Any
-    read: Preprocessing
     projection: tuple[Tensor, Tensor]
     norm: tuple[Tensor, Tensor]
     keys: dict[str, Tensor]
     values: dict[str, Tensor]
     room: Room
-
-    @torch.inference_mode()
-    def embed(self, image: Image.Image) -> Tensor:
-        """(E,) float32 on the CPU, of the picture's centre at the encoder's size."""
-        with self.room.holding(self.encoder):
-            pixels = self.read([image]).to(self.room.device, self.encoder.dtype)
-            return self.encoder(pixels).image_embeds[0].float().cpu()
 
     @torch.inference_mode()
     def tokens(self, embeddings: Tensor) -> Tensor:
@@ -72,6 +60,27 @@ class IPAdapter:
         return F.layer_norm(given, (len(scale),), scale, shift).flatten(0, 1)
 
 
+@dataclass(frozen=True)
+class IPAdapter(AdapterLayers):
+    """What turns pictures into keys and values.
+
+    Attributes:
+        encoder: ``CLIPVisionModelWithProjection``; in the U-Net's precision, or float32 where it is
+            the identity encoder's tower.
+        read: what is done to pictures before it.
+    """
+
+    encoder: Any
+    read: Preprocessing
+
+    @torch.inference_mode()
+    def embed(self, image: Image.Image) -> Tensor:
+        """(E,) float32 on the CPU, of the picture's centre at the encoder's size."""
+        with self.room.holding(self.encoder):
+            pixels = self.read([image]).to(self.room.device, self.encoder.dtype)
+            return self.encoder(pixels).image_embeds[0].float().cpu()
+
+
 def load_ip_adapter(folder: Path, general: LatentDiffusion) -> IPAdapter:
     """The IP-Adapter in ``folder``, in the precision and room of ``general``.
 
@@ -79,7 +88,20 @@ def load_ip_adapter(folder: Path, general: LatentDiffusion) -> IPAdapter:
         ModelError: it is missing, broken, of another kind (plus, face) or for another U-Net.
     """
     adapter_fingerprint(folder)  # whether it is there
-    file, unet, room = folder / ADAPTER, general.unet, general.room
+    layers = read_layers(folder / ADAPTER, general)
+    encoder, read = _picture_encoder(folder, general.unet.dtype)
+    encoder = general.room.place(encoder).eval().requires_grad_(False)
+    check_width(layers, encoder.config.projection_dim, folder / ADAPTER)
+    return IPAdapter(**vars(layers), encoder=encoder, read=read)
+
+
+def read_layers(file: Path, general: LatentDiffusion) -> AdapterLayers:
+    """The adapter in ``file``, in the precision and room of ``general``.
+
+    Raises:
+        ModelError: it is missing, broken, of another kind (plus, face) or for another U-Net.
+    """
+    unet, room = general.unet, general.room
     state = {k: room.place(v.to(unet.dtype)) for k, v in read_tensors(file)[0].items()}
     try:
         projection = state["image_proj.proj.weight"], state["image_proj.proj.bias"]
@@ -89,15 +111,16 @@ def load_ip_adapter(folder: Path, general: LatentDiffusion) -> IPAdapter:
             f"{file} is not a plain IP-Adapter of SDXL: {error} is missing; the 'plus' and 'face' "
             "variants are no adapters here (plus-face is an identity generator)"
         ) from error
-    keys, values = by_site(state, unet, file)
-    encoder, read = _picture_encoder(folder, unet.dtype)
-    encoder = room.place(encoder).eval().requires_grad_(False)
-    if encoder.config.projection_dim != projection[0].shape[1]:
+    return AdapterLayers(projection, norm, *by_site(state, unet, file), room)
+
+
+def check_width(layers: AdapterLayers, width: int, file: Path) -> None:
+    """Nothing, if the adapter of ``file`` reads embeddings of ``width`` numbers; else a ModelError."""
+    if width != layers.projection[0].shape[1]:
         raise ModelError(
-            f"{file} reads embeddings of {projection[0].shape[1]} numbers, "
-            f"the encoder beside it gives {encoder.config.projection_dim}"
+            f"{file} reads embeddings of {layers.projection[0].shape[1]} numbers, "
+            f"the encoder beside it gives {width}"
         )
-    return IPAdapter(encoder, read, projection, norm, keys, values, room)
 
 
 def _picture_encoder(folder: Path, dtype: torch.dtype) -> tuple[Any, Preprocessing]:

@@ -10,29 +10,25 @@ What an embedding is can be chosen: the tokens after the resampler, or the tower
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from diffusers.models.embeddings import IPAdapterPlusImageProjection
 from PIL import Image
 from torch import Tensor
 
-from ...config import Averaged
 from ...errors import ModelError
 from ...types import Prompt
 from ..libraries import no_init_weights
 from ..parts import read_tensors
 from ..pixels import Preprocessing
-from .attention import Beside, edited
+from .attention import Beside
 from .conditioning import Conditioning
-from .face_painter import FacePainter
+from .face_beside import FaceBeside, without_face
 from .generator import LatentDiffusion
 from .ip_adapter import by_site, load_picture_encoder
 from .tokens import class_word
@@ -45,18 +41,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What steers a batch: pictures without a face together, each with one by itself.
-
-    Attributes:
-        parts: which pictures, what steers them, and the edit that shows them a face.
-    """
-
-    parts: tuple[tuple[list[int], Conditioning, Beside | None], ...]
-
-
-class PlusFace(FacePainter):
+class PlusFace(FaceBeside):
     """G_id: G, which looks at the tokens of a face besides.
 
     Attributes:
@@ -66,11 +51,7 @@ class PlusFace(FacePainter):
         keys: (inner, D) of each cross-attention layer, by its name.
         values: likewise.
         averaged: what `embed` gives: ``tokens``, or the ``states`` that they are made of.
-        scale: of what is seen of a face beside the words; 1 is as it was trained.
     """
-
-    averaged: Averaged = "tokens"
-    scale: float = 1.0
 
     def __init__(
         self,
@@ -90,12 +71,6 @@ class PlusFace(FacePainter):
         config = encoder.config
         self.state_shape = ((config.image_size // config.patch_size) ** 2 + 1, config.hidden_size)
         self.token_shape = (resampler.latents.shape[1], resampler.proj_out.out_features)
-
-    def set_to(self, *, averaged: Averaged = "tokens", scale: float = 1.0) -> Self:
-        """This generator with such embeddings, and such a scale; it paints from both kinds."""
-        other = copy.copy(self)
-        other.averaged, other.scale = averaged, scale
-        return other
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
         """E, (m, d) float32 on the CPU: 16 x 2048 numbers a picture, or 257 x 1280 states.
@@ -129,7 +104,7 @@ class PlusFace(FacePainter):
         return self._tokens(self._states(torch.zeros(1, 3, side, side)))
 
     @torch.inference_mode()
-    def _shown(self, face: Tensor) -> Beside:
+    def shown(self, face: Tensor) -> Beside:
         """The edit that shows a face, an embedding of either kind.
 
         Raises:
@@ -145,36 +120,9 @@ class PlusFace(FacePainter):
         tokens = own if own.shape[1:] == self.token_shape else self._tokens(own)
         return Beside(self.keys, self.values, torch.cat([self._nobody, tokens]), self.scale)
 
-    def condition(self, prompts: Sequence[Prompt]) -> Seen:
-        """As G's; who has a face is steered by itself, with the face to look at.
-
-        Raises:
-            PromptError: a noun is not in its prompt, or a prompt has too many chunks.
-            ModelError: a face is of another model.
-        """
-        made: list[tuple[list[int], Conditioning, Beside | None]] = []
-        rest = [b for b, prompt in enumerate(prompts) if prompt.face is None]
-        if rest:
-            made.append((rest, self.general.condition([prompts[b] for b in rest]), None))
-        for b, prompt in enumerate(prompts):
-            if prompt.face is not None:
-                class_word(prompt.text, prompt.noun)
-                cond = self.general.condition([replace(prompt, face=None)])
-                made.append(([b], cond, self._shown(prompt.face)))
-        return Seen(tuple(made))
-
-    def calls(self, i: int, cond: Seen) -> int:
-        return sum(self.general.calls(i, own) for _, own, _ in cond.parts)
-
-    def step(self, z: Tensor, i: int, cond: Seen) -> Tensor:
-        """As G's, with faces to look at."""
-        if (count := sum(len(at) for at, _, _ in cond.parts)) != len(z):
-            raise ValueError(f"{len(z)} latents for {count} prompts")
-        after = torch.empty_like(z, dtype=torch.float32)
-        for at, own, shown in cond.parts:
-            with nullcontext() if shown is None else edited(self.unet, shown):
-                after[at] = super().step(z[at], i, own)
-        return after
+    def worded(self, prompt: Prompt) -> Conditioning:
+        class_word(prompt.text, prompt.noun)
+        return self.general.condition([without_face(prompt)])
 
 
 def load_plus_face(file: Path, encoder: Path, general: LatentDiffusion) -> PlusFace:
