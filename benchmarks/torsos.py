@@ -105,6 +105,7 @@ def main() -> None:
     )
     parser.add_argument("--wears", default="", help="a blue shirt, say, which no skin is like")
     parser.add_argument("--portraits", type=int, help="of each person (default: the preset's)")
+    parser.add_argument("--steps", type=int, help="of each picture (default: the preset's)")
     parser.add_argument(
         "--truth", type=int, metavar="N", help="hold the measure against N drawings"
     )
@@ -121,7 +122,7 @@ def main() -> None:
         for n, who in enumerate(adults(options.people)):
             said = scenes(taught.places, options.places, options.wears, first=n)
             story = inline_story([f"A: {who}"], said, title=f"{n}")
-            few = Overrides(portraits=options.portraits)
+            few = Overrides(steps=options.steps, portraits=options.portraits)
             more = {"method": options.method, "model": options.model}
             run = new_request(story, options.out / f"{n:02d}", few, seed=n, **more)
             make_run(run, service)

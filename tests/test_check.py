@@ -278,6 +278,24 @@ def test_somebody_bare_is_told(monkeypatch):
     assert kinds(found) == {("bare", "Ida")}
 
 
+def test_of_several_each_is_looked_at_by_their_own_head(monkeypatch):
+    """Somebody alone in the whole picture, of two each in a square around their head."""
+    red = lambda image: np.array(image)[..., 0].max() > np.array(image)[..., 2].max()
+    monkeypatch.setattr(checking, "is_bare", lambda reader, image: red(image))
+    wide = Image.new("RGB", (128, 64), (110, 110, 110))
+    wide.paste(RED, (8, 8, 24, 24))
+    wide.paste(BLUE, (104, 8, 120, 24))
+    heads = torch.zeros(2, 64, 128, dtype=torch.bool)
+    heads[0, 8:24, 8:24] = heads[1, 8:24, 104:120] = True
+    assert checking.undressed(None, wide, heads, heads) == [0]
+    assert checking.undressed(None, wide, heads.flip(0), heads) == [1]
+    assert checking.undressed(None, wide, heads, None) == []
+    assert checking.undressed(None, wide, heads[:0], heads) == []
+    alone = picture((LEFT, RED))
+    assert checking.undressed(None, alone, area(LEFT), area(LEFT)) == [0]
+    assert checking.undressed(None, alone, area(LEFT), None) == [0]
+
+
 # --- A run ----------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from identitystory.methods.method import find_cast
 from identitystory.pipeline import find_template, paint
 from identitystory.protocols import ModelFacts
 from identitystory.runs.events import FrameReady, Warned
-from identitystory.runs.files import write_png
+from identitystory.runs.files import read_png_facts, write_png
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.people import caption, note, told, told_before, told_by
 from identitystory.runs.plan import Part
@@ -160,6 +160,60 @@ def test_other_seeds_are_tried_while_somebody_is_too_much(
     assert (got.seed, got.people) == (seed, people)
 
 
+class Undressed:
+    """Sees in each picture those of the cast who are planted as bare, the last ones ever after."""
+
+    def __init__(self, *bare):
+        self.planted = list(bare)
+
+    def __call__(self, image, masks, heads):
+        assert masks.shape[1:] == (image.height, image.width)
+        return self.planted.pop(0) if len(self.planted) > 1 else self.planted[0]
+
+
+@pytest.mark.parametrize(
+    ("bare", "heads", "attempt", "told"),
+    [
+        ([[]], [[HEAD]], 0, ()),
+        ([[0], []], [[HEAD]], 1, ()),
+        ([[0], [0], [0], [0], []], [[HEAD]], 4, ()),  # the fifth and last
+        ([[0]], [[HEAD]], 0, ("Mara",)),  # stays: the first, and told
+        ([[0], [], [0]], [[HEAD], [BESIDE]], 0, ("Mara",)),  # rather bare than not found
+        ([[0], [], [0]], [[HEAD], [HEAD, BESIDE], [HEAD]], 1, ()),  # rather beside a stranger
+    ],
+)
+def test_other_seeds_are_tried_while_somebody_wears_nothing(
+    story, boxes, bare, heads, attempt, told
+):
+    boxes[MARA.description] = PERSON
+    seeing = Seeing(boxes, *heads)
+    how = {"seed": 5, "bare": Undressed(*bare)}
+    got = find_template(FakeGenerator(), seeing, story, story.scenes[0], PRESET, **how)
+    seed = 5 if not attempt else attempt_seed(5, attempt)
+    assert (got.seed, got.bare, got.missing) == (seed, told, ())
+
+
+@pytest.mark.parametrize(("attempts", "painted"), [(1, 1), (2, 3), (3, 5)])
+def test_after_the_first_twice_as_many_are_painted_while_somebody_wears_nothing(
+    story, boxes, attempts, painted
+):
+    boxes[MARA.description], preset = PERSON, replace(PRESET, attempts=attempts)
+    for bare, heads, count in ((Undressed([0]), [HEAD], painted), (None, [BESIDE], attempts)):
+        seeing = Seeing(boxes, heads)
+        find_template(FakeGenerator(), seeing, story, story.scenes[0], preset, seed=5, bare=bare)
+        assert seeing.calls == count
+
+
+def test_a_backend_that_sees_no_clothes_looks_for_none(story, boxes, backend):
+    assert backend.bare is None
+    faces = {"Mara": Identity(torch.ones(16), torch.arange(1))}
+    frame = paint(backend, story, story.scenes[0], faces, PRESET, seed=5)
+    assert (frame.template.seed, frame.template.bare) == (5, ())
+    bare = Undressed([0], [])
+    frame = paint(replace(backend, bare=bare), story, story.scenes[0], faces, PRESET, seed=5)
+    assert (frame.template.seed, frame.template.bare) == (attempt_seed(5, 1), ())
+
+
 def test_a_finished_picture_without_a_template_is_held_to_the_same(story):
     image, scene = Image.new("RGB", (SIZE, SIZE)), story.scenes[0]
     for box, missing in ((PERSON, ()), (CHEEK, ("Mara",))):
@@ -256,6 +310,33 @@ def test_too_many_and_too_few_are_told_in_the_event_run_json_and_on_the_page(
     assert kept == parts
     assert not [e for e in again if isinstance(e, FrameReady)]
     assert (tmp_path / "run" / "sheet.png").read_bytes() == page
+
+
+def test_who_stays_bare_is_told_in_the_event_run_json_the_picture_and_on_the_page(
+    tmp_path, backend, story, boxes
+):
+    story = replace(story, scenes=story.scenes[:2])
+    boxes |= {MARA.description: PERSON, TOM.description: (10, 0, 64, 19)}
+    heads = [[HEAD], [HEAD], [HEAD, BESIDE]]
+    backend = replace(
+        backend, bare=Undressed([0], [], [0], [0, 1])
+    )  # a template and a picture each
+    events, parts = run(tmp_path, backend, story, heads, boxes)
+    frames = [e for e in events if isinstance(e, FrameReady)]
+    assert [(e.bare, e.missing, e.people) for e in frames] == [
+        ((), (), 1),
+        (("Mara", "Tom"), (), 2),
+    ]
+    (warned,) = [e.message for e in events if isinstance(e, Warned) and "wear" in e.message]
+    assert warned == "scene 2: Mara and Tom seem to wear nothing; try --only 2 --seed random"
+    assert "bare" not in parts["frames/001"]
+    assert parts["frames/002"]["bare"] == ["Mara", "Tom"]
+    file = tmp_path / "run" / "frames" / "002.png"
+    assert read_png_facts(file, tmp_path / "run")["bare"] == ["Mara", "Tom"]
+    again, kept = run(tmp_path, replace(backend, bare=None), story, [[]], boxes)
+    assert kept == parts  # nothing is painted, all is still known
+    assert not [e for e in again if isinstance(e, FrameReady)]
+    assert caption(story, 1, parts["frames/002"]).endswith("[Mara and Tom seem to wear nothing]")
 
 
 def test_where_all_are_there_nothing_is_told_and_pictures_say_what_they_said(

@@ -246,13 +246,13 @@ def test_only_the_kinds_that_are_kept_are_written_and_old_folders_go_on(backend,
 def test_a_template_comes_back_as_it_was(backend, tmp_path, story):
     scene = story.scenes[1]
     there = find_template(backend.general, backend.segmenter, story, scene, PRESET, seed=3)
-    there = replace(there, missing=("Tom",))
+    there = replace(there, missing=("Tom",), bare=("Mara",))
     shared.write_template(tmp_path / "a.safetensors", there)
     back = shared.read_template(tmp_path / "a.safetensors", scene.cast, PRESET.num_steps)
     assert back.image.tobytes() == there.image.tobytes()
     assert back.latents.equal(there.latents)
     assert back.masks.equal(there.masks)
-    assert (back.missing, back.seed) == (("Tom",), 3)
+    assert (back.missing, back.bare, back.seed) == (("Tom",), ("Mara",), 3)
     (tmp_path / "a.safetensors").rename(tmp_path / "b.safetensors")
     there = tmp_path / "b.safetensors"
     assert shared.read_template(there, scene.cast, PRESET.num_steps) is None

@@ -4,10 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from benchmarks.torsos import adults, drawn, in_skin, scenes, truth
 from identitystory.metrics.attributes import FOLDER, load_reader
 from identitystory.metrics.torso import skin_below
+from identitystory.models.backend import load_backend
 from identitystory.models.files.checkpoint import find_folder
 from miniature.world.pen import PART_NUMBER
 
@@ -50,6 +53,15 @@ def test_it_is_right_of_drawn_pictures():
     assert said["seen"] == 1
     assert said["bare"] >= 0.85
     assert said["dressed"] >= 0.85
+
+
+def test_an_opened_checkpoint_sees_who_wears_nothing():
+    """Its reader, which looks at templates and at finished pictures; one without a reader sees nothing."""
+    bare = load_backend("miniature", num_steps=2, device="cpu").bare
+    for picture in drawn(4):
+        mask = torch.from_numpy(picture.part > 0)[None]
+        assert bare(Image.fromarray(picture.rgb), mask, None) == []
+        assert bare(Image.fromarray(in_skin(picture)), mask, None) == [0]
 
 
 def test_places_are_spread_over_all_and_people_are_grown_up():

@@ -19,6 +19,7 @@ from .config import InjectionConfig
 from .errors import ConfigError, ModelError
 from .protocols import (
     Conditioning,
+    FindsBare,
     FindsHeads,
     FusesAgain,
     IdentityGenerator,
@@ -39,6 +40,7 @@ def make_template(
     margin: int = 0,
     fallbacks: Sequence[str] | None = None,
     latents: Tensor | None = None,
+    bare: FindsBare | None = None,
 ) -> Template:
     """The template I' = G(T), its latents z and its masks M (Eqs. 3-5).
 
@@ -53,6 +55,7 @@ def make_template(
         fallbacks: what to look for, one a phrase, where a phrase is not found; the segmenter must
             know them.
         latents: z, if it was painted already from this prompt.
+        bare: sees who of the cast wears nothing; they stand in the template's ``bare``.
 
     Returns:
         A template on the CPU. Who was not found stands in ``missing`` and has an empty mask.
@@ -78,7 +81,8 @@ def make_template(
     M = masks.clean(found, margin=margin, areas=areas)  # Eq. 5
     M = M if heads is None else masks.with_heads(M, heads)
     missing = tuple(name for name, M_j in zip(cast, M, strict=True) if not M_j.any())
-    return Template(image, z, M, missing, prompt.seed, people)
+    undressed = tuple(cast[j] for j in bare(image, M, heads)) if bare else ()
+    return Template(image, z, M, missing, prompt.seed, people, undressed)
 
 
 def heads_in(segmenter: Segmenter, image: Image.Image, phrases: Sequence[str]) -> Tensor | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from PIL import Image
@@ -17,12 +18,12 @@ from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover, settled
 from .errors import ConfigError
 from .injection import heads_in, kept_latents, make_template, present, redenoise_together
-from .protocols import Backend, IdentityGenerator, ImageGenerator, Segmenter
+from .protocols import Backend, FindsBare, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
 from .skeleton import control_of
 from .types import Character, Control, Frame, Identity, Prompt, Scene, Story, Template
-from .wording import crowd, identity_prompt, negative, phrases, search_prompt, template_prompt
+from .wording import identity_prompt, negative, phrases, search_prompt, surplus, template_prompt
 
 # --- discovery ---------------------------------------------------------------------------------
 
@@ -81,41 +82,40 @@ def find_template(
     seed: int,
     latents: Tensor | None = None,
     control: Control | None = None,
+    bare: FindsBare | None = None,
 ) -> Template:
-    """The first template that shows the whole cast and nobody else, or the best of ``preset.attempts``.
+    """The first template that shows the whole cast, dressed, and nobody else, or the best of ``preset.attempts``.
 
-    Best is who finds most, then who has the fewest people too many or too few, then who came first.
-    It never raises because somebody is not found:
-    ``missing`` of what it returns tells. ``latents`` are the first attempt's, if it was painted
-    already (`first_latents`). ``control`` is what all of them keep to.
+    Best is who finds most, then has the fewest bare, then the fewest people too many or too few, then
+    came first. While somebody is bare, twice as many are painted after the first. It never raises for any
+    of that: ``missing``, ``bare`` and ``people`` tell. ``latents`` are the first attempt's, if it was painted
+    already (`first_latents`). ``control`` is what all keep to, ``bare`` sees who wears nothing.
     """
     config, G = preset.injection, sized(G, scene)
     nouns = [story.character(name).noun for name in scene.cast]
     by_noun = config.fallback_nouns or getattr(segmenter, "uses_nouns", False)
 
-    def wrong(template: Template) -> tuple[int, int]:
-        return len(template.missing), surplus(template.people, story, scene)
+    def wrong(template: Template) -> tuple[int, int, int]:
+        off = surplus(template.people, story, scene)
+        return len(template.missing), len(template.bare), off
 
-    attempts: list[Template] = []
-    while len(attempts) < preset.attempts and all(any(wrong(found)) for found in attempts):
-        found = make_template(
+    found: list[Template] = []
+    for attempt in range(2 * preset.attempts - 1):
+        new = make_template(
             G,
             segmenter,
-            asked_template(story, scene, attempt_seed(seed, len(attempts)), config, control),
+            asked_template(story, scene, attempt_seed(seed, attempt), config, control),
             scene.cast,
             phrases(story, scene),
             margin=config.margin_at(min(G.size)),
             fallbacks=nouns if by_noun else None,
-            latents=None if attempts else latents,
+            latents=None if attempt else latents,
+            bare=bare,
         )
-        attempts.append(found)
-    return min(attempts, key=wrong)
-
-
-def surplus(people: int | None, story: Story, scene: Scene) -> int:
-    """How many more or fewer ``people`` than `wording.crowd`; 0 if nobody counted."""
-    meant = crowd(story, scene)
-    return 0 if people is None else max(meant.start - people, people - meant.stop + 1, 0)
+        found = [min([*found, new], key=wrong)]
+        if not any(wrong(found[0])) or (attempt + 1 >= preset.attempts and not found[0].bare):
+            break
+    return found[0]
 
 
 def counted(segmenter: Segmenter, story: Story, frame: Frame) -> Frame:
@@ -261,9 +261,8 @@ def paint(
     Who could not be found stands in ``frame.template.missing`` and keeps the template's face.
     """
     control = control_of(scene, sized(backend.general, scene).size, preset.control)
-    template = find_template(
-        backend.general, backend.segmenter, story, scene, preset, seed=seed, control=control
-    )
+    find = partial(find_template, backend.general, backend.segmenter, bare=backend.bare)
+    template = find(story, scene, preset, seed=seed, control=control)
     faces = [control if preset.control.identity else None]
     (frame,) = inject_together(
         backend.identity, story, [scene], [template], identities, preset.injection, faces

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .types import Face, Prompt, Segmentation
 
 Conditioning = Any  # opaque to everybody but the generator that made it
+# Of a picture, masks (s, H, W) of its characters and heads (n, H, W), if they are known: the places of
+# those who seem to wear nothing.
+FindsBare = Callable[["Image.Image", "Tensor", "Tensor | None"], Sequence[int]]
 
 
 class ImageGenerator(Protocol):
@@ -197,6 +200,7 @@ class Backend:
     fingerprint: str = ""  # sha256 over the weights: what makes a finished part stale
     search: IdentityGenerator | None = None  # paints the portraits; None is ``identity``
     adapter: Callable[[], Any] | None = None  # the IP-Adapter, opened when first asked for
+    bare: FindsBare | None = None  # sees who wears nothing; None if nothing here can tell
 
 
 @dataclass(frozen=True)

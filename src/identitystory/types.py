@@ -194,7 +194,7 @@ class Template:
         masks: (s, H, W) bool, image pixels, mutually exclusive, one a character of the cast.
         missing: names of characters that the segmenter did not find; their masks are empty.
         seed: the seed that the noise was drawn from.
-        people: how many heads are in it; None if nobody counted.
+        people: how many heads are in it, None if nobody counted; bare: names of who seems to wear nothing.
     """
 
     image: Image.Image
@@ -203,6 +203,7 @@ class Template:
     missing: tuple[str, ...] = ()
     seed: int = 0
     people: int | None = None
+    bare: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -270,9 +271,8 @@ class Face:
 
 
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
-_MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
-_MAY_LACK |= {"face", "file", "consent", "seed", "candidate", "sought"}
-_MAY_LACK |= {"expect", "pose", "who", "x", "height", "picture", "source"}
+_MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds", "face", "file", "consent", "seed"}
+_MAY_LACK |= {"candidate", "sought", "expect", "pose", "who", "x", "height", "picture", "source"}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:

@@ -62,6 +62,12 @@ def crowd(story: Story, scene: Scene) -> range:
     return range(len(scene.cast), len(scene.cast) + others + 1)
 
 
+def surplus(people: int | None, story: Story, scene: Scene) -> int:
+    """How many more or fewer ``people`` than `crowd`; 0 if nobody counted."""
+    meant = crowd(story, scene)
+    return 0 if people is None else max(meant.start - people, people - meant.stop + 1, 0)
+
+
 def worn(character: Character, scene: Scene) -> str:
     """Their description with what they wear in ``scene``."""
     return dressed(character.description, dict(scene.wears).get(character.name, ""))

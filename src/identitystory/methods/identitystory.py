@@ -221,6 +221,7 @@ class IdentityStory(Method):
                 seed=work.seeds[n],
                 latents=latents,
                 control=control,
+                bare=backend.bare,
             )
             work.templates.write(n, found)
         return found

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,16 @@ def _spans(text: str, phrases: Iterable[str]) -> list[tuple[int, int, str]]:
         if all(end <= a or start >= b for a, b, _ in kept):
             kept.append((start, end, phrase))
     return kept
+
+
+@lru_cache(1)
+def reader_in(checkpoint: Path, fingerprint: str) -> AttributeReader | None:
+    """The reader of the checkpoint in a folder, opened once; None if it has none.
+
+    Raises:
+        ModelError: it is there but broken.
+    """
+    return load_reader(checkpoint / FOLDER)
 
 
 def load_reader(folder: Path) -> AttributeReader | None:

@@ -221,6 +221,21 @@ def _number(S: Tensor, h: int | None, j: int) -> float | None:
     return None if value != value else round(value, 4)
 
 
+def undressed(
+    reader: AttributeReader, image: Image.Image, masks: Tensor, heads: Tensor | None
+) -> list[int]:
+    """The places in ``masks`` (s, H, W) bool of those who seem to wear nothing, see `torso`.
+
+    Somebody alone is read off the whole picture; of several each off a square around their head, which
+    is one of ``heads`` (n, H, W). Without heads nobody of several is looked at.
+    """
+    if len(masks) == 1 and (heads is None or len(heads) == 1):
+        return [0] if is_bare(reader, image) else []
+    mine = [] if heads is None or len(masks) < 2 else heads_of(masks, heads)
+    seen = [(j, square(image, heads[h])) for j, h in enumerate(mine) if h is not None]
+    return [j for j, around in seen if is_bare(reader, around)]
+
+
 def _words(
     image: Image.Image,
     heads: Tensor | None,
@@ -228,26 +243,20 @@ def _words(
     asked: Asked,
     reader: AttributeReader | None,
 ) -> list[Fault]:
-    """What a reader sees that is not what was said, and who is not dressed.
-
-    Somebody alone is read off the whole picture; of several each off a square around their head.
-    """
+    """What a reader sees that is not what was said, and who is not dressed, each as in `undressed`."""
     if reader is None:
         return []
     s, faults = len(asked.cast), []
     wrong = _misread(reader, image, asked.prompt, reader.accuracy if s == 1 else reader.scene)
     alone = s == 1 and (heads is None or len(heads) == 1)
-    if alone and is_bare(reader, image):
-        faults.append(_fault("bare", asked.cast[0], f"{asked.cast[0]} seems to wear nothing"))
+    for name in (asked.cast[j] for j in undressed(reader, image, asked.masks, heads)):
+        faults.append(_fault("bare", name, f"{name} seems to wear nothing"))
     faults += [_fault("words", asked.cast[0] if alone else "", told) for told in wrong]
     if s < 2 or heads is None:
         return faults
     for name, h, words in zip(asked.cast, mine, asked.described, strict=True):
         if h is not None:
-            around = square(image, heads[h])
-            if is_bare(reader, around):
-                faults.append(_fault("bare", name, f"{name} seems to wear nothing"))
-            read = _misread(reader, around, words, TOGETHER)
+            read = _misread(reader, square(image, heads[h]), words, TOGETHER)
             faults += [_fault("words", name, f"{name}: {told}") for told in read]
     return faults
 

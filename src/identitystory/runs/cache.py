@@ -88,11 +88,12 @@ class CachedTemplates(Templates):
 
 
 def write_template(file: Path, template: Template) -> None:
-    """The picture, all t+1 latents (most of the space), the masks, who is missing."""
+    """The picture, all t+1 latents (most of the space), the masks, who is missing or bare."""
     image = torch.from_numpy(np.array(template.image.convert("RGB")))
     tensors = {"image": image, "latents": template.latents, "masks": template.masks}
     facts = {"key": file.stem, "missing": list(template.missing), "seed": template.seed}
     facts |= {} if template.people is None else {"people": template.people}
+    facts |= {"bare": list(template.bare)} if template.bare else {}
     files.write_tensors(file, tensors, facts, _root(file))
 
 
@@ -126,13 +127,15 @@ def read_template(
         return None
     facts = files.read_tensor_facts(file, _root(file)) or {}
     missing, seed, people = (facts.get(name) for name in ("missing", "seed", "people"))
+    bare = facts.get("bare", [])
     if (
         not isinstance(missing, list)
-        or not {*cast} >= {*map(str, missing)}
+        or not isinstance(bare, list)
+        or not {*cast} >= {*map(str, missing + bare)}
         or type(seed) is not int
         or not (people is None or type(people) is int)
     ):
         spoilt(file)
         return None
     image = Image.fromarray(t["image"].numpy())
-    return Template(image, t["latents"], t["masks"], tuple(missing), seed, people)
+    return Template(image, t["latents"], t["masks"], tuple(missing), seed, people, tuple(bare))

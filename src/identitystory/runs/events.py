@@ -103,6 +103,7 @@ class FrameReady:
         seconds: that it took.
         people: how many heads are in it; None if nobody counted.
         meant: how many there may be; more than one number where some are painted from words alone.
+        bare: names of the characters who seem to wear nothing, where the checkpoint has a reader.
     """
 
     index: int
@@ -112,6 +113,7 @@ class FrameReady:
     seconds: float
     people: int | None = None
     meant: tuple[int, ...] = ()
+    bare: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

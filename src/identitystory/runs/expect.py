@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from ..errors import RunError, StoryError
-from ..metrics.attributes import FOLDER, AttributeReader, load_reader
+from ..metrics.attributes import AttributeReader, reader_in
 from ..metrics.expecting import Result, Seen, held, unreadable
 from ..protocols import Backend, ModelFacts
 from ..story.expect import expectations
@@ -24,12 +22,7 @@ Told = Mapping[str, Any]
 
 def reader_of(model: ModelFacts) -> AttributeReader | None:
     """The checkpoint's reader of attributes; None if it has none."""
-    return None if model.folder is None else _reader(model.folder, model.fingerprint)
-
-
-@lru_cache(1)
-def _reader(folder: Path, fingerprint: str) -> AttributeReader | None:
-    return load_reader(folder / FOLDER)
+    return None if model.folder is None else reader_in(model.folder, model.fingerprint)
 
 
 def check(request: RunRequest, made: Plan, model: ModelFacts) -> None:

@@ -215,14 +215,15 @@ class Run:
             self._model().segmenter,
             partial(self.folder.frame, index),
             self.folder.root,
+            bare=self._model().bare,
             metadata=request.metadata,
         )
         self.told[part.name] = done.said
         self._finish(part)
-        who = part.name, part.seed, done.missing, seconds, done.seen, done.meant
+        who = part.name, part.seed, done.missing, seconds, done.seen, done.meant, done.bare
         self.emit(FrameReady(index, *who))
-        if "people" in done.said:
-            self.emit(Warned(people.warning(index, done.said["people"], done.meant)))
+        for line in people.warnings(index, done.said, done.meant):
+            self.emit(Warned(line))
 
     def _expect(self) -> None:
         """Holds every finished picture that is asked for against its scene, where that was not done."""

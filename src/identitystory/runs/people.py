@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..types import Story
@@ -11,21 +11,26 @@ from . import expect, files
 from .folder import RunFolder, scene_number
 from .plan import Part
 
-# missing: names who were not found; people: how many were seen; expected: see `expect`
+# missing: names who were not found; people: how many were seen; bare: names who seem to wear nothing;
+# expected: see `expect`
 Told = Mapping[str, Any]
-KEYS = ("missing", "people", "expected")
+KEYS = ("missing", "people", "bare", "expected")
 
 
-def told(missing: Sequence[str], people: int | None, meant: Sequence[int]) -> dict[str, Any]:
-    """What run.json and the page say of a picture; empty where everybody is in it and nobody else.
+def told(
+    missing: Sequence[str], people: int | None, meant: Sequence[int], bare: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What run.json and the page say of a picture; empty where everybody is in it, dressed, and nobody else.
 
     Args:
         missing: names of the characters who were not found.
         people: how many were seen; None if nobody counted.
         meant: how many there may be.
+        bare: names of the characters who seem to wear nothing.
     """
     wrong = people is not None and people not in meant
-    return ({"missing": list(missing)} if missing else {}) | ({"people": people} if wrong else {})
+    said = {"missing": list(missing)} if missing else {}
+    return said | ({"people": people} if wrong else {}) | ({"bare": list(bare)} if bare else {})
 
 
 def told_before(
@@ -49,20 +54,32 @@ def told_by(facts: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def note(said: Told, meant: Sequence[int]) -> str:
     """``Mara not found; people: 2 seen, 1 meant; expected 'at night', not hour day``; empty where nothing is said."""
-    missing, people = said.get("missing", ()), said.get("people")
+    missing, people, bare = said.get("missing", ()), said.get("people"), said.get("bare", ())
     ends = " to ".join(str(n) for n in dict.fromkeys((meant[0], meant[-1])))
     asked = ends if meant[-1] else "nobody"
     seen = "" if people is None else f"people: {people or 'nobody'} seen, {asked} meant"
     absent = f"{', '.join(missing)} not found" if missing else ""
-    return "; ".join(filter(None, [absent, seen, *expect.failed(said)]))
+    return "; ".join(filter(None, [absent, seen, undressed(bare), *expect.failed(said)]))
 
 
-def warning(index: int, people: int, meant: Sequence[int]) -> str:
-    """One line for whoever paints: how many were seen in the picture of a scene, and what to do."""
+def undressed(bare: Sequence[str]) -> str:
+    """``Mara and Tom seem to wear nothing``; empty for nobody."""
     return (
-        f"scene {index + 1}: {note({'people': people}, meant)}; "
-        f"try --only {index + 1} --seed random"
+        " and ".join(bare) + (" seems" if len(bare) == 1 else " seem") + " to wear nothing"
+        if bare
+        else ""
     )
+
+
+def warnings(index: int, said: Told, meant: Sequence[int]) -> Iterator[str]:
+    """A line each for whoever paints: what is ``said`` of the picture of a scene, and what to do.
+
+    Who is missing was said with the template.
+    """
+    for key in ("people", "bare"):
+        if key in said:
+            line = f"scene {index + 1}: {note({key: said[key]}, meant)}"
+            yield f"{line}; try --only {index + 1} --seed random"
 
 
 def caption(story: Story, index: int, said: Told) -> str:

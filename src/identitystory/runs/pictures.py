@@ -10,7 +10,7 @@ from typing import Any
 
 from ..injection import heads_in
 from ..methods.method import find_cast
-from ..protocols import Segmenter
+from ..protocols import FindsBare, Segmenter
 from ..types import Frame, Story
 from ..wording import crowd, phrases
 from . import files, inside, people, sheets
@@ -24,12 +24,14 @@ class Stored:
         missing: names of those who were not found.
         seen: how many people are in it; None if nobody counted.
         meant: how many there may be.
+        bare: names of those who seem to wear nothing.
         said: what run.json says of it, see `people.told`.
     """
 
     missing: tuple[str, ...]
     seen: int | None
     meant: tuple[int, ...]
+    bare: tuple[str, ...]
     said: dict[str, Any]
 
 
@@ -41,6 +43,7 @@ def store(
     place: Callable[[str], Path],
     root: Path,
     *,
+    bare: FindsBare | None = None,
     metadata: bool = True,
 ) -> Stored:
     """Writes the files of ``frame``, the picture last: without it nobody takes the others for finished.
@@ -51,7 +54,8 @@ def store(
         find: counts people, and finds them where there is no template.
         place: where a file of each of `takes.KINDS` goes.
         root: the run's folder.
-        metadata: whether the picture tells who is missing.
+        bare: sees who wears nothing.
+        metadata: whether the picture tells who is missing and who is bare.
     """
     write, template = partial(files.write_png, root=root), frame.template
     heads = heads_in(find, frame.image, phrases(story, frame.scene))
@@ -62,13 +66,14 @@ def store(
     else:
         M, missing = template.masks, template.missing
         facts = facts | {"template_seed": template.seed}
-    said = people.told(missing, seen, meant)
+    undressed = tuple(frame.scene.cast[j] for j in bare(frame.image, M, heads)) if bare else ()
+    said = people.told(missing, seen, meant, undressed)
     facts |= {k: v for k, v in said.items() if k == "people"}
     if metadata:
-        facts |= {"missing": list(missing)}
+        facts |= {"missing": list(missing)} | {k: v for k, v in said.items() if k == "bare"}
     if template is not None:
         write(place(".template"), template.image, facts | {"part": "template"})
     masks = sheets.masks_picture(M, frame.image.size)
     write(place(".masks"), masks, facts | {"part": "masks"})
     write(place(""), frame.image, facts)
-    return Stored(tuple(missing), seen, meant, said)
+    return Stored(tuple(missing), seen, meant, undressed, said)

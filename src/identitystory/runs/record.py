@@ -120,6 +120,7 @@ class PartTold(Told):
     key: Key
     missing: list[Name] = []
     people: Count | None = None
+    bare: list[Name] = []
     expected: list[ExpectedTold] = []
 
 
@@ -185,6 +186,7 @@ class PictureFacts(Told):
     method: MethodTold | None = None
     missing: list[Name] = []
     people: Count | None = None
+    bare: list[Name] = []
 
 
 def story_told(values: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..runs import folder as runfolder
 from ..runs import plan
 from ..runs.folder import RunFolder, frame_part
 from ..runs.outlook import calls_left, outlook
+from ..runs.people import undressed
 from ..runs.places import Place, recorded_places
 from ..runs.plan import Part, Plan
 from ..runs.reasons import Facts, why
@@ -170,8 +171,8 @@ class Board:
         if locked and key:
             return "locked", "it stays as it is until you unlock it"
         if there:
-            who = " and ".join(absent)
-            return ("missing", f"{who} was not found in it") if absent else ("current", "")
+            lost = "missing", f"{' and '.join(absent)} was not found in it"
+            return lost if absent else ("current", undressed(facts.get("bare", ())))
         failed = next(
             (job for job in self.jobs if job.state == "failed" and _part_at(job, place)), None
         )
