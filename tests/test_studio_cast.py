@@ -305,6 +305,28 @@ def test_who_is_being_painted_when_consent_is_withdrawn_is_not_kept(tmp_path):
     assert kept_of(made, story) == []
 
 
+def test_what_a_painter_writes_after_the_consent_was_withdrawn_is_deleted_too(
+    tmp_path, monkeypatch
+):
+    made = studio(tmp_path, workshop())
+    brought(made, photos().content)
+    cast = {"revision": (story := made.new())["revision"], "character": "Mara", "name": "Mara"}
+    story = made.post(f"{made.path(story)}/cast", cast)
+    folder = made.root / "stories" / story["id"] / "run/cast"
+
+    def late(job):
+        whole = {path: path.read_bytes() for path in folder.glob("Mara*")}
+        made.post("/api/characters/Mara/withdraw", {})
+        assert whole
+        assert kept_of(made, story) == []
+        for path, content in whole.items():
+            path.write_bytes(content)
+
+    monkeypatch.setattr(made.worker, "_score", late)
+    made.painted(story)
+    assert kept_of(made, story) == []
+
+
 def test_a_consent_that_runs_out_deletes_what_is_kept(desk, monkeypatch):  # noqa: F811
     from datetime import date
 
