@@ -6,6 +6,7 @@ import pytest
 
 from identitystory.runs.characters import library
 from identitystory.runs.request import recorded
+from identitystory.studio.worker import Worker
 from tests.studio_desk import TEXT, desk, shared, studio, workshop  # noqa: F401  (fixtures)
 from tests.test_studio_attacks import refused
 
@@ -121,3 +122,23 @@ def test_what_cannot_be_is_said_and_puts_nothing_into_the_queue(desk):  # noqa: 
     story = desk.painted(story)
     assert "no candidate 1 of 'Mara'" in refused(ask("take", number=1), 400)
     assert "has no face" in refused(ask("candidates", name="Zoe"), 400)
+
+
+def test_what_a_worker_left_behind_the_next_one_goes_on_with(tmp_path):
+    made = workshop()
+    here = studio(tmp_path, made)
+    story = here.painted(here.new())
+    path, queue = here.path(story), here.worker.queue
+    asked = {"revision": story["revision"], "name": "Mara", "count": 2}
+    job = here.post(f"{path}/candidates", asked, 202)["id"]
+    frames = tmp_path / "stories" / story["id"] / "run/casting/frames"
+    Worker(tmp_path, "cpu", made.service, lambda: not (frames / "002.png").is_file()).one()
+    assert queue.job(job).state == "running"  # as of a worker that was killed
+    [first] = mara(here.get(path))["candidates"]
+    before = (frames / "001.png").stat().st_mtime_ns
+    queue.recover("cpu")
+    people = mara(here.worked(story))["candidates"]
+    assert queue.job(job).state == "done"
+    assert [len(each["pictures"]) for each in people] == [2, 2]
+    assert people[0] == first
+    assert (frames / "001.png").stat().st_mtime_ns == before  # what is finished is not made twice
