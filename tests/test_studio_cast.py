@@ -1,6 +1,8 @@
 """The cast in the studio: the user's library, who a story takes from it, other people of the same words."""
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -240,6 +242,91 @@ def test_a_face_whose_consent_ended_is_shown_to_nobody_and_blocks(desk, monkeypa
     assert desk.post(f"{desk.path(story)}/cast", asked)["problem"] is None  # a way out
 
 
+def kept_of(desk, story):  # noqa: F811
+    """What the story's run keeps of Mara's face."""
+    cast = desk.root / "stories" / story["id"] / "run/cast"
+    return sorted(path.name for path in cast.glob("Mara*"))
+
+
+def test_consent_is_withdrawn_for_good_in_every_story_and_from_undo(desk):  # noqa: F811
+    for called in ("Mara", "Twin"):
+        brought(desk, photos().content, called)
+    stories = []
+    for called in ("Mara", "Twin"):
+        cast = {"revision": (story := desk.new())["revision"], "character": called, "name": "Mara"}
+        stories.append(desk.painted(desk.post(f"{desk.path(story)}/cast", cast)))
+    own = desk.painted(desk.new())
+    aside = stories[1]
+    desk.client.delete(desk.path(aside))
+    assert desk.client.delete("/api/characters/Twin").status_code == 204
+    pictures = [frame["picture"] for frame in stories[0]["frames"]]
+    assert kept_of(desk, stories[0]) == ["Mara.png", "Mara.safetensors"]
+
+    told = desk.post("/api/characters/Mara/withdraw", {})
+    assert sorted(told["stories"]) == sorted(story["id"] for story in stories)
+    assert (told["character"]["usable"], told["character"]["portraits"]) == (False, 0)
+    assert "ended on" in told["character"]["why"]
+    assert not read(library.place("Mara").read_bytes(), "it").parts
+    assert kept_of(desk, stories[0]) == []
+    assert not list((desk.root / "deleted" / aside["id"]).rglob("cast/Mara*"))
+    assert kept_of(desk, own) == ["Mara.png", "Mara.safetensors"]  # an invented face of that name
+    now = desk.get(desk.path(stories[0]))
+    assert "consent" in now["problem"]["message"]
+    assert [frame["picture"] for frame in now["frames"]] == pictures  # what was painted stays
+    refused(desk.client.get("/api/characters/Mara/file"), 400)
+    refused(desk.client.post("/api/characters/Twin/restore", json={}), 404)
+    refused(desk.client.post("/api/characters/import?called=B", content=photos().content), 400)
+
+    twice = desk.post("/api/characters/Mara/withdraw", {})
+    assert twice == {"character": told["character"], "stories": []}
+
+
+def test_only_a_face_of_photos_that_is_there_has_a_consent_to_withdraw(desk):  # noqa: F811
+    brought(desk)
+    refused(desk.client.post("/api/characters/Zoe/withdraw", json={}), 404)
+    told = desk.client.post("/api/characters/Mara/withdraw", json={})
+    assert "invented face, which needs no consent" in refused(told, 400)
+    assert desk.get("/api/characters/Mara")["usable"]
+
+
+def test_who_is_being_painted_when_consent_is_withdrawn_is_not_kept(tmp_path):
+    made = studio(tmp_path, workshop(nap=0.01))
+    brought(made, photos().content)
+    cast = {"revision": (story := made.new())["revision"], "character": "Mara", "name": "Mara"}
+    story = made.post(f"{made.path(story)}/cast", cast)
+    job = made.post(f"{made.path(story)}/paint", {"revision": story["revision"]}, 202)
+    painter = threading.Thread(target=made.worker.one)
+    painter.start()
+    while not kept_of(made, story):
+        time.sleep(0.005)
+    made.post("/api/characters/Mara/withdraw", {})
+    painter.join(timeout=60)
+    assert made.worker.queue.job(job["id"]).state == "cancelled"
+    assert kept_of(made, story) == []
+
+
+def test_what_a_painter_writes_after_the_consent_was_withdrawn_is_deleted_too(
+    tmp_path, monkeypatch
+):
+    made = studio(tmp_path, workshop())
+    brought(made, photos().content)
+    cast = {"revision": (story := made.new())["revision"], "character": "Mara", "name": "Mara"}
+    story = made.post(f"{made.path(story)}/cast", cast)
+    folder = made.root / "stories" / story["id"] / "run/cast"
+
+    def late(job):
+        whole = {path: path.read_bytes() for path in folder.glob("Mara*")}
+        made.post("/api/characters/Mara/withdraw", {})
+        assert whole
+        assert kept_of(made, story) == []
+        for path, content in whole.items():
+            path.write_bytes(content)
+
+    monkeypatch.setattr(made.worker, "_score", late)
+    made.painted(story)
+    assert kept_of(made, story) == []
+
+
 def test_a_consent_that_runs_out_deletes_what_is_kept(desk, monkeypatch):  # noqa: F811
     from datetime import date
 
@@ -263,7 +350,7 @@ def test_a_name_is_no_path(desk, own_library, name):  # noqa: F811
     secret.write_bytes(person(1).content)
     for rest in ("", "/portraits/0", "/file"):
         refused(desk.client.get(f"/api/characters/{name}{rest}"), 404)
-    for rest in ("/rename", "/look", "/restore"):
+    for rest in ("/rename", "/look", "/restore", "/withdraw"):
         body = {"to": "x"} if rest == "/rename" else {"look": "x", "wears": "a hat"}
         refused(desk.client.post(f"/api/characters/{name}{rest}", json=body), 404, 405)
     refused(desk.client.delete(f"/api/characters/{name}"), 404, 405)
@@ -336,10 +423,14 @@ def test_another_page_gets_at_nobody(desk, headers):  # noqa: F811
         ("GET", "/api/characters/Mara/file", None),
         ("POST", "/api/characters/Mara/rename", {"to": "x"}),
         ("POST", "/api/characters/Mara/look", {"look": "x", "wears": "a hat"}),
+        ("POST", "/api/characters/Mara/withdraw", {}),
         ("DELETE", "/api/characters/Mara", None),
         ("POST", f"{desk.path(story)}/cast", revision | {"character": "Mara"}),
         ("POST", f"{desk.path(story)}/find", revision),
         ("POST", f"{desk.path(story)}/keep", revision),
+        ("POST", f"{desk.path(story)}/candidates", revision),
+        ("POST", f"{desk.path(story)}/candidates/cost", revision),
+        ("POST", f"{desk.path(story)}/take", revision | {"number": 1}),
     ):
         refused(desk.client.request(method, path, json=body, headers=headers), 403)
     content = person().content

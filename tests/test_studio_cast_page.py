@@ -14,6 +14,7 @@ import uvicorn
 from tests.characters import person
 from tests.studio_browser import CHROMIUM, expect, playwright
 from tests.studio_desk import Studio, studio, workshop
+from tests.test_studio_cast import photos
 from tests.test_studio_page import AXE, RULES, browser, focused
 
 pytestmark = [
@@ -164,6 +165,91 @@ def test_a_file_is_dropped_and_a_broken_one_is_refused_in_one_line(page: Any) ->
     nell = page.get_by_role("article", name="Nell")
     nell.get_by_role("button", name="Take out of the story").click()
     expect(nell).to_have_count(0)
+
+
+def test_consent_is_withdrawn_by_keys_after_a_step_that_says_what_it_deletes(page: Any) -> None:
+    press = page.keyboard.press
+    _bring(page, photos().content)
+    kept = page.get_by_label("Your library").get_by_role("article", name="Mara")
+    expect(kept).to_contain_text("From photos. Ann agreed, for a story")
+    tom = page.get_by_role("article", name="Tom")
+    tom.get_by_role("button", name="Use from the library").click()
+    tom.get_by_role("button", name="Mara").click()
+    expect(tom).to_contain_text("From your library: Mara")
+
+    page.get_by_role("button", name="Bring in a file").focus()
+    _tab_to(page, "Withdraw the consent for Mara")
+    press("Enter")
+    expect(kept).to_contain_text("This cannot be undone")
+    assert focused(page) == "Keep it"  # what Enter does is not what deletes
+    _is_clean(page)
+    press("Escape")
+    expect(kept).not_to_contain_text("This cannot be undone")
+    assert focused(page) == "Withdraw the consent for Mara"
+    press("Enter")
+    press("Tab")
+    assert focused(page) == "Delete the face for good"
+    press("Enter")
+    expect(page.get_by_text("The consent for Mara is withdrawn.").first).to_be_visible()
+    expect(kept).to_contain_text("the consent ended on")
+    expect(kept.get_by_role("button", name="Withdraw")).to_have_count(0)
+    expect(kept.locator("img")).to_have_count(0)
+    press("1")
+    expect(page.get_by_role("button", name="the consent for 'Mara'")).to_be_visible()
+    assert page.wrong == []
+
+
+def test_several_people_are_found_and_one_is_taken_and_given_back_by_keys(page: Any) -> None:
+    press = page.keyboard.press
+    mara = page.get_by_role("article", name="Mara")
+    _tab_to(page, "Find several")
+    press("Enter")
+    expect(mara).to_contain_text("Takes about")
+    mara.get_by_label("How many people").select_option("2 people")
+    _tab_to(page, "Find them")
+    press("Enter")
+    people = mara.get_by_label("People whom Mara could be")
+    expect(people.get_by_role("img")).to_have_count(4, timeout=60_000)
+    expect(people).to_contain_text("2 frames would then be painted anew")
+    second = people.get_by_role("button", name="Take person 2")
+    expect(second).to_be_enabled(timeout=60_000)
+    _is_clean(page)
+    second.focus()
+    press("Enter")
+    back = people.get_by_role("button", name="Give back")
+    expect(back).to_be_enabled(timeout=60_000)
+    press("1")
+    expect(page.get_by_role("option").first).to_contain_text("Out of date")
+    press("2")
+    back.focus()
+    press("Enter")
+    expect(second).to_be_enabled(timeout=60_000)
+    press("1")
+    expect(page.get_by_role("option").first).to_contain_text("Finished")
+    assert page.wrong == []
+
+
+def test_the_pictures_are_checked_by_a_button(page: Any) -> None:
+    page.keyboard.press("1")
+    worst = page.get_by_role("button", name="Worst first")
+    expect(worst).to_have_count(0)  # these fakes measure nothing
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("button", name="Check the pictures").click()
+    expect(worst).to_be_visible()
+    page.get_by_role("option").nth(2).click()
+    expect(page.get_by_role("region", name="Who is in it")).to_contain_text("Nothing suspicious.")
+    assert page.wrong == []
+
+
+def _is_clean(page: Any) -> None:
+    """axe finds nothing, light and dark, where it is here."""
+    if not AXE.is_file():
+        return
+    page.evaluate(AXE.read_text())
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        violations = page.evaluate(f"axe.run({RULES}).then((r) => r.violations)")
+        assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations] == []
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not here: make studio fetches it")

@@ -173,6 +173,42 @@ def test_the_worst_comes_first_and_many_are_rerolled_at_a_price(browser: Any, ad
     assert page.wrong == []
 
 
+def test_what_a_check_found_is_on_the_board_and_the_worst_comes_first(
+    browser: Any, address: str
+) -> None:
+    page = opened(browser, address)
+    page.get_by_role("button", name="Skip", exact=True).click()
+    page.get_by_role("button", name="All stories").click()
+    page.locator("#stories").get_by_role("button", name=re.compile("^The storm")).click()
+    options = page.get_by_role("option")
+    said = "Tom is not there · expected 'two people', not 1 seen · Mara: not sure · Tom: not seen"
+    expect(options.nth(3)).to_contain_text(said)
+    expect(options.first).to_contain_text("Mara: surely themself")
+    page.get_by_role("button", name="Worst first").focus()
+    page.keyboard.press("Enter")
+    expect(options.first).to_have_attribute("data-index", "3")
+    expect(options.first).to_contain_text("Suspicion 3")
+    expect(options.last).to_have_attribute("data-index", "0")  # nothing is wrong with it
+    options.first.focus()
+    page.keyboard.press("e")
+    found = page.get_by_role("region", name="Who is in it")
+    expect(found).to_contain_text("two people · does not hold (1 seen)")
+    expect(found).to_contain_text("at sunset · holds")
+    expect(found).to_contain_text("not sure · 62 %")
+    words = page.get_by_label("Words", exact=True)
+    words.fill(f"{words.input_value()} by night")
+    expect(page.get_by_text("Why: its words were changed.")).to_be_visible()
+    page.get_by_role("button", name="Discard").click()
+    options.first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text(said)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Check the pictures").first.click()
+    page.keyboard.press("q")
+    expect(page.get_by_role("complementary")).to_contain_text("Look at")
+    assert page.wrong == []
+
+
 def test_the_text_is_checked_as_it_is_typed(browser: Any, address: str) -> None:
     page = opened(browser, address)
     page.keyboard.press("3")

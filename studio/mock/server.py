@@ -199,6 +199,8 @@ class Handler(BaseHTTPRequestHandler):
                 return world.enqueue(story, "reroll", [(i, s) for i in places for s in seeds])
             case ["find"]:
                 return world.enqueue(story, "paint", [])
+            case ["check"]:
+                return world.enqueue(story, "check", [])
             case ["scenes", index, verb]:
                 frame = story["frames"][int(index)]
                 if verb == "takes":
@@ -241,6 +243,16 @@ class Handler(BaseHTTPRequestHandler):
             self.world.listeners.remove(mine)
 
 
+def looked(
+    *faults: str, suspicion: float = 0.0, **people: tuple[str, float | None]
+) -> dict[str, Any]:
+    """CHECK of the contract."""
+    return {
+        "suspicion": suspicion, "faults": [*faults], "marks": {name: mark for name, (mark, _) in people.items()},
+        "likeness": {name: alike for name, (_, alike) in people.items()},
+    }  # fmt: skip
+
+
 def serve(port: int, run: Path | None, seconds: float, big: int = 0) -> ThreadingHTTPServer:
     """A server that is bound, with the lighthouse and, if asked for, a story of `big` frames."""
     world = World(run, seconds)
@@ -252,6 +264,14 @@ def serve(port: int, run: Path | None, seconds: float, big: int = 0) -> Threadin
     every[2]["locked"] = True
     every[3]["absent"] = ["Tom"]
     every[4]["state"] = "failed"
+    every[0]["check"] = looked(Mara=("own", 0.91))
+    every[3]["check"] = looked(
+        "Tom is not there", suspicion=3.0, Mara=("unsure", 0.62), Tom=("unseen", None)
+    )
+    every[3]["expected"] = [
+        {"line": "two people", "holds": False, "read": "1 seen"},
+        {"line": "at sunset", "holds": True, "read": ""},
+    ]
     if big:
         many = [
             {"prompt": f"{p}, {i}", "caption": c}

@@ -135,10 +135,11 @@ class World:
         }
 
     @staticmethod
-    def cost(frames: list[int]) -> dict[str, Any]:
+    def cost(frames: list[int], why: str = "its words were changed") -> dict[str, Any]:
         """COST of so many frames."""
         return {
             "frames": frames,
+            "why": [why] * len(frames),
             "characters": [],
             "calls": 80 * len(frames),
             "seconds": 14.0 * len(frames),
@@ -169,7 +170,7 @@ class World:
             "dialogue": [[one["who"], one["says"]] for one in scene.get("dialogue", [])], "id": scene.get("id", ""), "negative": scene.get("negative", ""), "shape": scene.get("size", ""),
             "seed": f["seed"], "state": state or "current", "why": why, "locked": f["locked"], "picture": f["chosen"],
             "width": width, "height": height, "template": take is not None, "takes": len(f["takes"]),
-            "absent": absent, "scores": scores,
+            "absent": absent, "scores": scores, "check": f.get("check"), "people": None, "expected": f.get("expected", []),
         }  # fmt: skip
 
     def _person(self, story: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +179,7 @@ class World:
             "name": one["name"], "description": one.get("description", ""), "noun": one.get("noun", ""),
             "wears": one.get("wears", ""), "words_only": one.get("identity") is False,
             "state": "current" if found else "empty", "why": "", "portraits": found, "kept": 13, "of": 64,
-            "seed": 0, "cast": "", "look": "", "takes": [],
+            "seed": 0, "cast": "", "look": "", "takes": [], "candidates": [], "candidate": 0,
         }  # fmt: skip
 
     def enqueue(

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ..runs.request import RunRequest
     from ..runs.service import Service
 
-MOST = 24  # candidates of a character
-
 
 def how_to_cast(
     candidates: int | None, names: Sequence[str], choices: Sequence[str], *, words: bool
@@ -25,6 +23,8 @@ def how_to_cast(
     Raises:
         ConfigError: both are asked for, or one of them cannot be.
     """
+    from ..runs.audition import MOST
+
     if candidates is not None and choices:
         raise ConfigError("--candidates paints people to look at; give --choose afterwards")
     if names and candidates is None:

@@ -31,6 +31,7 @@ from .sheets import COLUMNS, wrapped
 from .strip import told_of
 
 FOLDER = "casting"
+MOST = 24  # candidates of a character
 SCENES = ("a portrait of {NAME} in a garden", "a portrait of {NAME} laughing in a library")
 TILE, LINE = 192, 15  # pixels of a picture on the sheet, and of a line below it
 
@@ -105,11 +106,11 @@ def _searched(story: Story, names: Sequence[str]) -> list[Character]:
     files_ = [c.name for c in some if c.face and not c.sought]
     if files_ and (names or len(files_) == len(some)):
         raise ConfigError(f"the face of {files_[0]!r} is of a character file: leave 'cast' out")
-    return [_own(c) for c in some if c.name not in files_]
+    return [own(c) for c in some if c.name not in files_]
 
 
-def _own(who: Character) -> Character:
-    """As the story has them, before anybody was chosen."""
+def own(who: Character) -> Character:
+    """Somebody of a story as they are searched for, whoever was chosen."""
     return replace(who.searched, face="", file="", candidate=0, sought=())
 
 

@@ -65,6 +65,13 @@ class TextAsked(Asked):
     title: Annotated[str, Field(max_length=MAX_TITLE)] | None = None
 
 
+class ReadAsked(Asked):
+    """A text as it is typed, of a ``story``, or of one that is not there yet."""
+
+    text: Text = ""
+    story: Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None = None
+
+
 class SaveAsked(Asked):
     """Another text of a story."""
 

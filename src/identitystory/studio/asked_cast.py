@@ -1,4 +1,4 @@
-"""The JSON that comes in about the cast, bounded."""
+"""The JSON that comes in about the cast, and about who is in the pictures, bounded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ..runs.audition import MOST
 from ..story.file import MAX_NAME_BYTES
 from ..story.schema import MAX_DESCRIPTION, MAX_NAME, MAX_SEED
 from .asked import Asked, Name, Revision, Wears
@@ -28,6 +29,28 @@ class FindAsked(Asked):
     revision: Revision
     name: Name
     seed: Annotated[int, Field(ge=1, le=MAX_SEED)] | None = None
+
+
+class CandidatesAsked(Asked):
+    """Several people of one description, each painted in two scenes."""
+
+    revision: Revision
+    name: Name
+    count: Annotated[int, Field(ge=1, le=MOST)] = 6
+
+
+class TakeAsked(Asked):
+    """The candidate who is to be the story's; 0 is whom the search alone finds."""
+
+    revision: Revision
+    name: Name
+    number: Annotated[int, Field(ge=0, le=MOST)]
+
+
+class CheckAsked(Asked):
+    """What is painted, to be looked at."""
+
+    revision: Revision
 
 
 class KeepAsked(Asked):

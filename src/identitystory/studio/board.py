@@ -9,25 +9,26 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..errors import IdentityStoryError, one_line
+from ..protocols import ModelFacts
 from ..runs import folder as runfolder
 from ..runs import plan
+from ..runs.checks import other_weights, warnings
 from ..runs.folder import RunFolder, frame_part
-from ..runs.outlook import calls_left, outlook
-from ..runs.people import undressed
+from ..runs.people import told_by, undressed
 from ..runs.places import Place, recorded_places
 from ..runs.plan import Part, Plan
 from ..runs.reasons import Facts, why
 from ..runs.request import RunRequest, in_precision, recorded
 from ..runs.service import Service
 from ..story.advice import advice
-from ..types import Scene, Story
-from . import people, pictures, scoring
+from ..types import Scene, Story, plain
+from . import costs, people, pictures, scoring
 from .library import Entry
 from .queue import Job, Queue
 from .texts import entries_of, problem_of
@@ -62,13 +63,13 @@ class Board:
         try:
             self.story = entry.story()
             self.written = tomllib.loads(entry.text)
-            self.advice = list(advice(self.story))
+            self.advice = advice(self.story)
             self.request = entry.request(device)
-            self.made = planned(service, self.request, self.record)
+            model, self.made = planned(service, self.request, self.record)
+            self.advice = self._advice(self.request, self.made, model)
         except IdentityStoryError as error:
             self.error = error
-            said = str(error).replace(f"{entry.folder}/", "")
-            self.problem = problem_of(said, entry.text)
+            self.problem = problem_of(self._said(str(error)), entry.text)
         if self.story is None and self.record:
             with suppress(IdentityStoryError):
                 self.story = recorded(entry.run).story
@@ -94,8 +95,32 @@ class Board:
             "busy": running,
             "frames": self.frames(),
             "characters": self.characters(),
-            "cost": self.cost(),
+            "cost": costs.cost(self),
         }
+
+    def read(self) -> Told:
+        """CHECKED of the contract: what is wrong with the text, and what is understood of it."""
+        right = self.story if self.problem is None else None
+        return {
+            "problem": self.problem,
+            "advice": self.advice[:20] if right else [],
+            "characters": [plain(each) for each in right.characters] if right else [],
+            "scenes": [plain(each) for each in right.scenes] if right else [],
+        }
+
+    def _advice(self, request: RunRequest, made: Plan, model: ModelFacts) -> list[str]:
+        """What painting all of it would warn of, or refuse, in the words of the command line."""
+        folder = RunFolder(self.entry.run)
+        weights = other_weights(request, model, self.record)
+        try:
+            said = warnings(replace(request, notes=(*request.notes, *weights)), made, model, folder)
+        except IdentityStoryError as error:
+            said = [one_line(str(error)), *self.advice]
+        return [self._said(line) for line in dict.fromkeys(said)]
+
+    def _said(self, line: str) -> str:
+        """``line`` without where the story lies."""
+        return line.replace(f"{self.entry.folder}/", "")
 
     # --- frames ---
 
@@ -106,7 +131,7 @@ class Board:
     def _frame(self, n: int, scene: Scene) -> Told:
         part = self.made.frames[n] if self.made else None
         place = self.made.places[n] if self.made else n
-        key = self._key(n, part, place)
+        key = self.shown(n, part, place)
         shown = pictures.picture(self.index[key, ""], self.entry.run) if key else None
         facts = shown.facts if shown else {}
         absent = [str(name) for name in facts.get("missing", ())]
@@ -135,9 +160,18 @@ class Board:
             "absent": absent,
             "scores": self.scores.get(key or ""),
             "check": self.checks.get(key or ""),
+            **self._seen(scene, key, facts),
         }
 
-    def _key(self, n: int, part: Part | None, place: Place) -> str | None:
+    def _seen(self, scene: Scene, key: str | None, facts: Facts) -> Told:
+        """How many people were seen, where that is not who was meant, and what of ``expect`` holds."""
+        parts = self.record["parts"].values() if self.record else ()
+        part = next((p for p in parts if p.get("key") == key and p.get("state") == "done"), facts)
+        said = told_by(part)
+        held = [each for each in said.get("expected", ()) if each["line"] in scene.expect]
+        return {"people": said.get("people"), "expected": held}
+
+    def shown(self, n: int, part: Part | None, place: Place) -> str | None:
         """Of the picture that is shown: the right one, or the one that the scene had last."""
         if part and (part.key, "") in self.index:
             return part.key
@@ -224,67 +258,14 @@ class Board:
         """Each character."""
         return [people.told(self, c) for c in self.story.characters] if self.story else []
 
-    # --- what there is to do ---
 
-    def cost(self, only: Sequence[int] = ()) -> Told:
-        """COST of painting those of ``only`` (all, if empty) that are not there."""
-        if self.made is None or self.request is None:
-            return self._cost({}, [], 0)
-        made = plan.of(self.made, only)
-        told = outlook(self.request, made, self._done, self._before)
-        why = {
-            fate.part: "; ".join(r.words for r in fate.why) for fate in told.parts if fate.paints
-        }
-        frames = {n: why[part.name] for n in made.wanted if (part := made.frames[n]).name in why}
-        faces = [name for name in made.cast if made.identities[name].name in why]
-        return self._cost(frames, faces, told.calls)
-
-    def cost_of(self, frames: Sequence[int], seeds: int) -> Told:
-        """COST of painting each of ``frames`` with so many new seeds, and looking for their faces."""
-        if self.made is None or self.request is None:
-            return self._cost({}, [], 0)
-        made = plan.of(self.made, frames)
-        faces = [name for name in made.cast if made.identities[name].name not in self._done]
-        calls = calls_left(self.request, made, faces, [])
-        calls += seeds * plan.calls(self.request, made, [], made.wanted)
-        return self._cost(dict.fromkeys(made.wanted, "its seed is another"), faces, calls)
-
-    def _cost(self, frames: Mapping[int, str], faces: Sequence[str], calls: int) -> Told:
-        rate = self.queue.seconds_a_call()
-        return {
-            "frames": list(frames),
-            "why": list(frames.values()),
-            "characters": list(faces),
-            "calls": calls,
-            "seconds": None if rate is None else round(rate * calls, 1),
-        }
-
-    @cached_property
-    def _done(self) -> set[str]:
-        """Names of the parts whose files are there."""
-        made = self.made
-        if made is None:
-            return set()
-        kinds = ("", ".masks", *[".template"] * made.method.has_templates)
-        frames = [p for p in made.frames if all((p.key, kind) in self.index for kind in kinds)]
-        faces = [p for p in made.identities.values() if (p.key, ".portraits") in self.index]
-        return {part.name for part in [*frames, *faces]}
-
-    def _before(self, own: str | int) -> Facts | None:
-        """What the picture tells of itself that a character or a scene had last."""
-        if isinstance(own, str):
-            sheet = pictures.picture(RunFolder(self.entry.run).contact_sheet(own), self.entry.run)
-            return sheet.facts if sheet else None
-        made = self.made
-        key = self._key(own, made.frames[own], made.places[own]) if made else None
-        shown = pictures.picture(self.index[key, ""], self.entry.run) if key else None
-        return shown.facts if shown else None
-
-
-def planned(service: Service, request: RunRequest, record: Mapping[str, Any] | None) -> Plan:
-    """The plan of ``request``, with locks whose pictures are there or not."""
-    model = service.describe(request.model, request.device, request.dtype)
-    return plan.make_plan(request, in_precision(model, request.dtype, request.preset), record)
+def planned(
+    service: Service, request: RunRequest, record: Mapping[str, Any] | None
+) -> tuple[ModelFacts, Plan]:
+    """What the model of ``request`` is, and the plan, with locks whose pictures are there or not."""
+    model = service.describe(request.painted_with, request.device, request.dtype)
+    model = in_precision(model, request.dtype, request.preset)
+    return model, plan.make_plan(request, model, record)
 
 
 def _part_at(job: Job, place: Place) -> str | None:

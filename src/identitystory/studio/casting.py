@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..errors import ConfigError
-from ..runs import faces, inside
-from ..runs.characters import library
+from ..runs import audition, faces, inside
+from ..runs.characters import archive, library
 from ..runs.characters.making import of_search
 from ..runs.events import Emit, Event, StepDone, stream
 from ..runs.folder import RunFolder, opened, read_record
@@ -15,7 +15,7 @@ from ..runs.plan import Part
 from ..runs.request import RunRequest, in_precision
 from ..runs.service import Service
 from ..sampling import watched
-from ..types import Scene, Story
+from ..types import Character, Scene, Story
 from . import pictures
 from .board import planned
 from .library import Entry
@@ -34,7 +34,7 @@ def search(service: Service, entry: Entry, device: str, name: str, seed: int) ->
         IdentityStoryError: as `Service.run`.
     """
     request = entry.request(device, paint=False)
-    who = replace(request.story.character(name), seed=seed)
+    who = replace(audition.own(request.story.character(name)), seed=seed)
     scene = Scene(who.description, (name,), f"{{{name}}}")
     beside = entry.folder / BESIDE
     alone = replace(
@@ -58,6 +58,8 @@ def keep(service: Service, entry: Entry, device: str, name: str, called: str) ->
     library.free(called)  # before minutes of painting
     request = entry.request(device)
     part = face(service, entry, request, name)
+    if request.story.character(name).face:
+        return stream(lambda emit: _keep_chosen(entry, request.story.character(name), called))
 
     file = pictures.found(entry.run, part.key, "portraits").with_suffix(".safetensors")
     kept, of = pictures.portraits(file, entry.run)
@@ -73,6 +75,15 @@ def keep(service: Service, entry: Entry, device: str, name: str, called: str) ->
     return stream(work)
 
 
+def _keep_chosen(entry: Entry, who: Character, called: str) -> None:
+    """Puts a candidate who was taken into the library: their file is in the run already."""
+    file = RunFolder(entry.run).identity(who.name).with_suffix(archive.SUFFIX)
+    person = archive.open_file(file, entry.run) if file.is_file() else None
+    if person is None or person.face != who.face:
+        raise ConfigError(f"the file of {who.name!r} is not in this run any more; take them again")
+    library.add(person, called)
+
+
 def face(service: Service, entry: Entry, request: RunRequest, name: str) -> Part:
     """The part of a story's plan that is the face of ``name``, found and searched for.
 
@@ -81,10 +92,12 @@ def face(service: Service, entry: Entry, request: RunRequest, name: str) -> Part
     """
     run = RunFolder(entry.run)
     record = read_record(run) if entry.run.is_dir() else None
-    part = planned(service, request, record).identities.get(name)
+    _, made = planned(service, request, record)
+    part = made.identities.get(name)
     if part is None:
         raise ConfigError(f"{name!r} has no face in this story")
-    if request.story.character(name).face:
+    who = request.story.character(name)
+    if who.face and not who.sought:
         raise ConfigError(f"the face of {name!r} is of your library already")
     if (part.key, ".portraits") not in pictures.index(entry.run):
         raise ConfigError(f"no face was found for {name!r} yet; find it first")

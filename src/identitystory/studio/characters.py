@@ -20,9 +20,17 @@ from ..runs.characters import archive, consent, library
 from ..runs.characters.archive import CharacterFile
 from ..runs.characters.form import Told
 from ..story.file import MAX_NAME_BYTES
-from . import pictures, told
+from . import consents, hiring, pictures, told
 from .asked import Width
-from .asked_cast import CastAsked, FindAsked, KeepAsked, LookAsked, RenameAsked
+from .asked_cast import (
+    CandidatesAsked,
+    CastAsked,
+    FindAsked,
+    KeepAsked,
+    LookAsked,
+    RenameAsked,
+    TakeAsked,
+)
 from .board import Board
 from .desk import Desk
 from .edits import edited
@@ -104,6 +112,14 @@ def routes(desk: Desk) -> APIRouter:
         library.look(known(name), asked.look, asked.wears, asked.description)
         return kept(name)
 
+    @router.post("/characters/{name}/withdraw", response_model=told.Withdrawn)
+    def withdraw(name: Name) -> Any:
+        """Ends the consent for a face of photos, and deletes what is kept of it; nothing brings it back."""
+        stories = consents.withdraw(desk.library, desk.queue, known(name))
+        for called in [n for n, it in removed.items() if consent.why_not(it.told.consent)]:
+            del removed[called]
+        return {"character": kept(name), "stories": stories}
+
     @router.delete("/characters/{name}", status_code=204)
     def remove(name: Name) -> None:
         """Deletes somebody's file; `restore` brings it back while this server runs."""
@@ -133,12 +149,29 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/stories/{id}/find", status_code=202, response_model=told.Job)
     def find(id: Id, asked: FindAsked) -> Any:
         """Puts a search for another person of the same words into the queue."""
-        return desk.told(desk.find(id, asked.revision, asked.name, asked.seed))
+        return desk.told(hiring.find(desk, id, asked.revision, asked.name, asked.seed))
+
+    @router.post("/stories/{id}/candidates", status_code=202, response_model=told.Job)
+    def candidates(id: Id, asked: CandidatesAsked) -> Any:
+        """Puts several people of the same words into the queue, each to be painted in two scenes."""
+        return desk.told(hiring.candidates(desk, id, asked.revision, asked.name, asked.count))
+
+    @router.post("/stories/{id}/candidates/cost", response_model=told.Cost)
+    def candidates_cost(id: Id, asked: CandidatesAsked) -> Any:
+        """What that would take; nothing is done."""
+        return hiring.candidates_cost(desk, id, asked.revision, asked.name, asked.count)
+
+    @router.post("/stories/{id}/take", status_code=202, response_model=told.Job)
+    def take(id: Id, asked: TakeAsked) -> Any:
+        """Makes a candidate the story's person, by way of the queue."""
+        return desk.told(hiring.take(desk, id, asked.revision, asked.name, asked.number))
 
     @router.post("/stories/{id}/keep", status_code=202, response_model=told.Job)
     def keep(id: Id, asked: KeepAsked) -> Any:
         """Puts somebody whom the story found into the library, by way of the queue."""
-        return desk.told(desk.keep(id, asked.revision, asked.name, asked.called or asked.name))
+        return desk.told(
+            hiring.keep(desk, id, asked.revision, asked.name, asked.called or asked.name)
+        )
 
     return router
 

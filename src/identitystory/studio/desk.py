@@ -13,12 +13,12 @@ from .. import __version__
 from ..errors import ConfigError, ModelError, RunError
 from ..protocols import Backend
 from ..runs import takes as kept
-from ..runs.characters import library as characters
 from ..runs.folder import RunFolder, frame_part
+from ..runs.looking import eyes
 from ..runs.places import recorded_places
 from ..runs.request import recorded
 from ..runs.service import Service
-from . import casting, example, pictures
+from . import costs, example, pictures
 from .board import Board
 from .edits import edited
 from .library import Entry, Library, NothingError, check_revision
@@ -106,12 +106,12 @@ class Desk:
         board = self.right(entry, only)
         if cast_only:
             self.service.check(replace(entry.request(self.device), paint=False))
-            return self._add(board, "paint", [{}], [], "the cast", cast_only=True)
-        frames = board.cost(only)["frames"]
+            return self.add(board, "paint", [{}], [], "the cast", cast_only=True)
+        frames = costs.cost(board, only)["frames"]
         if not frames:
             raise ConfigError("nothing is to be painted: every picture is there")
         self.service.check(entry.request(self.device, only=tuple(frames)))
-        return self._add(board, "paint", [{"only": list(only)}], frames, _frames(len(frames)))
+        return self.add(board, "paint", [{"only": list(only)}], frames, _frames(len(frames)))
 
     def reroll(self, id_: str, revision: str, indexes: Sequence[int], seeds: Sequence[int]) -> Job:
         """A job that paints scenes with each of the ``seeds``; every picture stays as a take."""
@@ -121,32 +121,20 @@ class Desk:
         self.service.check(entry.request(self.device, only=tuple(only), seed=seeds[0]))
         runs = [{"only": only, "seed": seed} for seed in seeds]
         many = f" with {len(seeds)} seeds" if len(seeds) > 1 else " anew"
-        return self._add(board, "reroll", runs, only, _frames(len(only)) + many)
+        return self.add(board, "reroll", runs, only, _frames(len(only)) + many)
 
-    def find(self, id_: str, revision: str, name: str, seed: int | None) -> Job:
-        """A job that looks for another person of the same words; the story stays as it is.
-
-        Raises:
-            IdentityStoryError: nobody is called so, or nobody is searched for.
-        """
-        entry = self.seen(id_, revision)
-        board = self.right(entry, ())
-        casting.face(self.service, entry, entry.request(self.device), name)
-        found = {"name": name, "seed": seed or 1 + random_seeds(1)[0]}
-        return self._add(board, "find", [{}], [], f"another {name}", find=found)
-
-    def keep(self, id_: str, revision: str, name: str, called: str) -> Job:
-        """A job that puts somebody into the user's library.
+    def check(self, id_: str, revision: str) -> Job:
+        """A job that looks at the finished pictures of the last run for who is in them, and what is wrong.
 
         Raises:
-            IdentityStoryError: they have no face yet, or somebody is called so there.
+            IdentityStoryError: there is none, or another checkpoint painted them.
         """
         entry = self.seen(id_, revision)
-        board = self.right(entry, ())
-        casting.face(self.service, entry, entry.request(self.device), name)
-        characters.free(called)
-        kept = {"name": name, "called": called}
-        return self._add(board, "keep", [{}], [], f"{called} for your library", keep=kept)
+        board = self.board(entry)
+        if not any(frame["picture"] for frame in board.frames()):
+            raise ConfigError("nothing is painted yet that could be looked at")
+        eyes(self.service, entry.run)
+        return self.add(board, "check", [{}], [], "the pictures", check={})
 
     def recast(self, id_: str, old: str, new: str) -> None:
         """Writes the new name of somebody of the user's library where a story has the old one."""
@@ -174,7 +162,7 @@ class Desk:
                 )
         return board
 
-    def _add(
+    def add(
         self,
         board: Board,
         kind: str,
@@ -183,6 +171,16 @@ class Desk:
         what: str,
         **more: Any,
     ) -> Job:
+        """A job of this kind at the end of the queue, for the story as it is now.
+
+        Args:
+            board: of the story.
+            kind: what is done.
+            runs: what is asked for in each run, see `worker.Worker`.
+            frames: scenes that are painted, by their index.
+            what: the job in a few words.
+            more: what else the worker reads, by name.
+        """
         entry, made = board.entry, board.made
         places = made.places if made else ()
         payload = {
@@ -201,7 +199,7 @@ class Desk:
         told = {k: v for k, v in asdict(job).items() if k != "payload"}
         return told | {
             "what": job.payload["what"],
-            "person": (job.payload.get("find") or job.payload.get("keep") or {"name": ""})["name"],
+            "person": (job.payload.get(job.kind) or {}).get("name", ""),
             "live": (self.queue.live() if live is None else live).get(job.id),
         }
 

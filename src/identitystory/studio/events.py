@@ -17,6 +17,7 @@ from typing import Any
 
 from fastapi.sse import ServerSentEvent
 
+from ..runs.audition import FOLDER as CANDIDATES
 from ..runs.folder import RunFolder
 from .board import at
 from .library import Entry, Library, NothingError
@@ -153,7 +154,8 @@ def _state(entry: Entry) -> tuple[Any, ...]:
     run = RunFolder(entry.run)
     found: list[Any] = [entry.revision, entry.settings]
     cast = run.identity("_").parent, run.face_takes
-    for path in (run.record, run.takes, run.frame(0).parent, *cast, entry.run / FILE):
+    beside = entry.run / FILE, run.checked, RunFolder(entry.run / CANDIDATES).frame(0).parent
+    for path in (run.record, run.takes, run.frame(0).parent, *cast, *beside):
         try:
             found.append(os.stat(path).st_mtime_ns)
         except OSError:

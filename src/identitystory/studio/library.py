@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -129,6 +129,13 @@ class Library:
                         found.append((os.stat(f"{entry.path}/{SOURCE}").st_mtime_ns, entry.name))
         return [name for _, name in sorted(found, reverse=True)]
 
+    def runs(self) -> Iterator[tuple[str, Path]]:
+        """Id and run folder of every story, those that were put aside too."""
+        for parent in (self.root / "stories", self.root / "deleted"):
+            for folder in parent.glob("*"):
+                if _is_id(folder.name) and folder.is_dir() and not folder.is_symlink():
+                    yield folder.name, folder / "run"
+
     def entry(self, id_: str) -> Entry:
         """The story called ``id_``.
 
@@ -144,6 +151,10 @@ class Library:
         with suppress(OSError, RunError, ValueError, TypeError):
             settings = Settings(**plain_json(read(folder / "settings.json", self.root)))
         return Entry(id_, folder, text, settings)
+
+    def nobodys(self) -> Entry:
+        """A story that is not there yet, without a word or a picture."""
+        return Entry("", self.root / "stories" / "-", "", Settings())
 
     def add(self, text: str, run: Callable[[Path], None] | None = None) -> Entry:
         """A new story with this text, right or wrong.

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from . import pictures, told
+from . import costs, pictures, told
 from .asked import (
     ChooseAsked,
     CostAsked,
@@ -24,6 +24,7 @@ from .asked import (
     Width,
     plain_edits,
 )
+from .asked_cast import CheckAsked
 from .desk import Desk, random_seeds
 from .edits import edited
 from .events import stream
@@ -60,8 +61,8 @@ def routes(desk: Desk) -> APIRouter:
             entry = replace(entry, text=edited(entry.text, plain_edits(asked.edits)))
         board = desk.right(entry, asked.only or ())
         if asked.reroll is not None:
-            return board.cost_of(sorted(set(asked.only or ())), asked.reroll)
-        return board.cost(asked.only or ())
+            return costs.of_seeds(board, sorted(set(asked.only or ())), asked.reroll)
+        return costs.cost(board, asked.only or ())
 
     @router.post("/stories/{id}/paint", status_code=202, response_model=told.Job)
     def paint(id: Id, asked: PaintAsked) -> Any:
@@ -73,6 +74,11 @@ def routes(desk: Desk) -> APIRouter:
         """Puts scenes into the queue, to be painted with other seeds."""
         seeds = asked.seeds or random_seeds(asked.count)
         return desk.told(desk.reroll(id, asked.revision, asked.indexes, seeds))
+
+    @router.post("/stories/{id}/check", status_code=202, response_model=told.Job)
+    def check(id: Id, asked: CheckAsked) -> Any:
+        """Puts a look at every finished picture into the queue: who is in it, and what is wrong."""
+        return desk.told(desk.check(id, asked.revision))
 
     @router.get("/stories/{id}/scenes/{index}/takes", response_model=told.Takes)
     def takes(id: Id, index: Index) -> Any:

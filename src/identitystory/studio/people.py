@@ -9,7 +9,7 @@ from ..runs.characters import consent
 from ..runs.folder import RunFolder
 from ..runs.reasons import why
 from ..types import Character
-from . import pictures
+from . import auditions, pictures
 
 if TYPE_CHECKING:
     from .board import Board
@@ -45,14 +45,20 @@ def told(board: Board, character: Character) -> Told:
         "look": str(entry.get("look", "")),
         **(_face(sheet, run) if sheet else {"portraits": None, "kept": 0, "of": 0}),
         "takes": _takes(board, character, sheet),
+        "candidates": auditions.told(board, character),
+        "candidate": _candidate(board, name),
     }
+
+
+def _candidate(board: Board, name: str) -> int:
+    """The number of the candidate who was taken for a character; 0 is none."""
+    story = board.request.story if board.request else None
+    return next((c.candidate for c in story.characters if c.name == name), 0) if story else 0
 
 
 def _painted(board: Board) -> list[str]:
     """The parts that are being painted for the story, and by no search beside it."""
-    jobs = [
-        job for job in board.jobs if job.state == "running" and job.kind not in ("find", "keep")
-    ]
+    jobs = [j for j in board.jobs if j.state == "running" and j.kind in ("paint", "reroll")]
     return [board.live.get(job.id, {}).get("part", "") for job in jobs]
 
 

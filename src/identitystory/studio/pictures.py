@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from ..errors import RunError
+from ..runs.audition import FOLDER as CANDIDATES
 from ..runs.files import MAX_PICTURE, read, read_picture, read_png_facts
 from ..runs.folder import RunFolder
 from ..runs.takes import KINDS
@@ -78,9 +79,9 @@ def _picture(path: Path, run: Path, *_: int) -> Picture | None:
 
 
 def found(run: Path, key: str, kind: str) -> Path:
-    """Where a picture is; NothingError if there is none of that key and kind."""
+    """Where a picture of the run, or of its candidates, is; NothingError if there is none of that key and kind."""
     suffix = _OF.get(kind, f".{kind}")
-    path = index(run).get((key, suffix))
+    path = index(run).get((key, suffix)) or index(run / CANDIDATES).get((key, suffix))
     if path is None or (suffix not in KINDS and suffix != ".portraits"):
         raise NothingError
     return path

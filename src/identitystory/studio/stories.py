@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from .. import __version__
-from ..errors import StoryError
-from ..story.advice import advice
 from ..story.document import MAX_BYTES
-from ..types import plain
 from . import told
 from .asked import (
     EXPORTS,
     MODELS,
     EditsAsked,
+    ReadAsked,
     SaveAsked,
     SettingsAsked,
     TextAsked,
@@ -27,7 +25,7 @@ from .desk import Desk
 from .edits import edited
 from .exporting import there
 from .library import Settings, TooLargeError
-from .texts import NEW, imported, problem_of, story_of
+from .texts import NEW, imported
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{12}$")]
 Name = Annotated[str, Query(min_length=1, max_length=200)]
@@ -98,21 +96,10 @@ def routes(desk: Desk) -> APIRouter:
         return await run_in_threadpool(work)
 
     @router.post("/check", response_model=told.Checked)
-    def check(asked: TextAsked) -> Any:
+    def check(asked: ReadAsked) -> Any:
         """What is wrong with a text, and what is understood of it."""
-        text = asked.text or ""
-        try:
-            made = story_of(text)
-        except StoryError as error:
-            return {
-                "problem": problem_of(str(error), text),
-                "advice": [],
-                "characters": [],
-                "scenes": [],
-            }
-        people, scenes = map(plain, made.characters), map(plain, made.scenes)
-        said = list(advice(made))[:20]
-        return {"problem": None, "advice": said, "characters": list(people), "scenes": list(scenes)}
+        entry = library.entry(asked.story) if asked.story else library.nobodys()
+        return desk.board(replace(entry, text=asked.text)).read()
 
     @router.get("/stories/{id}", response_model=told.Story)
     def read(id: Id) -> Any:

@@ -51,6 +51,14 @@ class Check(TypedDict):
     faults: list[str]
 
 
+class Expected(TypedDict):
+    """A line that a scene expects of its picture; ``holds`` is null where nothing here can tell."""
+
+    line: str
+    holds: bool | None
+    read: str
+
+
 class Frame(TypedDict):
     """A scene and its picture; ``written`` is its table in the story's text, as it stands there."""
 
@@ -76,6 +84,8 @@ class Frame(TypedDict):
     absent: list[str]
     scores: Scores | None
     check: Check | None
+    people: int | None
+    expected: list[Expected]
 
 
 class Face(TypedDict):
@@ -86,6 +96,14 @@ class Face(TypedDict):
     of: int
     seed: int
     chosen: bool
+
+
+class Candidate(TypedDict):
+    """One of several people of a character's words, and the keys of what they were painted in."""
+
+    number: int
+    description: str
+    pictures: list[str]
 
 
 class Person(TypedDict):
@@ -105,6 +123,8 @@ class Person(TypedDict):
     kept: int
     of: int
     takes: list[Face]
+    candidates: list[Candidate]
+    candidate: int
 
 
 class Story(TypedDict):
@@ -179,6 +199,13 @@ class Kept(TypedDict):
     sha256: str
 
 
+class Withdrawn(TypedDict):
+    """Somebody whose consent was withdrawn, and the ids of the stories that kept something of the face."""
+
+    character: Kept
+    stories: list[str]
+
+
 class Characters(TypedDict):
     """The user's library."""
 
@@ -217,7 +244,7 @@ class Job(TypedDict):
     id: int
     story: str
     title: str
-    kind: Literal["paint", "reroll", "find", "keep"]
+    kind: Literal["paint", "reroll", "find", "keep", "candidates", "take", "check"]
     what: str
     person: str
     state: Literal["pending", "running", "done", "failed", "cancelled"]

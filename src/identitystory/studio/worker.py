@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -32,7 +32,7 @@ from ..runs.inside import lock_file
 from ..runs.opening import open_model
 from ..runs.request import in_precision
 from ..runs.service import Service, one_model
-from . import casting
+from . import auditions, casting, checking, consents
 from .library import Entry, Library, NothingError, Settings
 from .preview import shown
 from .queue import Job, Queue
@@ -40,6 +40,16 @@ from .scoring import measure
 
 PAUSE = 0.1  # seconds between looks at an empty queue, or at a folder that is being written
 TOLD = 0.1  # seconds between two lines of how far a job is
+
+
+# What is done by a job that names it, instead of painting.
+_WORK: Mapping[str, Callable[..., Iterator[Event]]] = {
+    "find": casting.search,
+    "keep": casting.keep,
+    "candidates": auditions.people,
+    "take": auditions.take,
+    "check": checking.look,
+}
 
 
 class Gone(Exception):  # noqa: N818
@@ -86,6 +96,9 @@ class Worker:
             state, message = "failed", said_of(error, self.library)
         taken = time.monotonic() - began
         self._score(job)
+        consents.forget(
+            self.library.root / "stories" / job.story / "run"
+        )  # it may have ended meanwhile
         self.queue.finish(job.id, state, message, calls, taken)
         return True
 
@@ -132,10 +145,10 @@ class Worker:
             time.sleep(PAUSE)
 
     def _begun(self, job: Job, entry: Entry, asked: dict[str, Any]) -> Iterator[Event]:
-        """One run, or what is done for the cast."""
-        for kind, work in (("find", casting.search), ("keep", casting.keep)):
+        """One run, or what else the job does."""
+        for kind, work in _WORK.items():
             if kind in job.payload:
-                return work(self.service, entry, self.device, **job.payload[kind])
+                return work(self.service, entry, self.device, **job.payload[kind], **asked)
         more = {"seed": asked.get("seed"), "only": tuple(asked.get("only", ()))}
         request = entry.request(self.device, paint=not job.payload.get("cast_only"), **more)
         return self.service.run(request)

@@ -195,6 +195,11 @@ export const paint = (only?: number[]) => queued((story) => api.paint(story, onl
 /** Look for a face, or for another one of the same words. */
 export const find = (name: string, again: boolean) =>
   queued((story) => (again ? api.find(story, name) : api.paint(story, { cast_only: true })));
+/** Look for several people of one description, or take one of them; 0 gives them back. */
+export const findSeveral = (name: string, count: number) => queued((story) => api.candidates(story, { name, count }));
+export const takeCandidate = (name: string, number: number) => queued((story) => api.take(story, name, number));
+/** Look at every finished picture for who is in it, and what is wrong. */
+export const check = () => queued((story) => api.check(story));
 export const keep = (name: string, called: string) => queued((story) => api.keep(story, name, called));
 
 export function reroll(count = 1) {

@@ -46,7 +46,7 @@ export const api = {
   remove: (id: string) => ask<null>('DELETE', `/stories/${id}`),
   restore: (id: string) => ask<Story>('POST', `/stories/${id}/restore`, {}),
   importFile: (file: File) => ask<Imported>('POST', `/import?name=${encodeURIComponent(file.name)}`, file),
-  check: (text: string) => ask<Checked>('POST', '/check', { text }),
+  read: (text: string, story?: string) => ask<Checked>('POST', '/check', { text, story }),
   write: (story: Known, text: string) =>
     ask<Story>('PUT', `/stories/${story.id}/text`, { text, revision: story.revision }),
   edit: (story: Known, edits: Edit[]) => post<Story>(story, 'edit', { edits }),
@@ -58,6 +58,10 @@ export const api = {
   reroll: (story: Known, of: { indexes: number[]; count?: number; seeds?: number[] }) =>
     post<Job>(story, 'reroll', of),
   find: (story: Known, name: string) => post<Job>(story, 'find', { name }),
+  candidates: (story: Known, of: { name: string; count: number }) => post<Job>(story, 'candidates', of),
+  candidatesCost: (story: Known, of: { name: string; count: number }) => post<Cost>(story, 'candidates/cost', of),
+  take: (story: Known, name: string, number: number) => post<Job>(story, 'take', { name, number }),
+  check: (story: Known) => post<Job>(story, 'check'),
   takes: (id: string, index: number) => ask<{ takes: Take[] }>('GET', `/stories/${id}/scenes/${index}/takes`),
   choose: (story: Known, index: number, picture: string) => post<Story>(story, `scenes/${index}/choose`, { picture }),
   lock: (story: Known, index: number, locked: boolean) => post<Story>(story, `scenes/${index}/lock`, { locked }),
@@ -73,6 +77,7 @@ export const api = {
   importPerson: (file: File) => ask<Kept>('POST', '/characters/import', file),
   rename: (name: string, to: string) => ask<Kept>('POST', `${character(name)}/rename`, { to }),
   look: (name: string, look: string, of: Partial<Look>) => ask<Kept>('POST', `${character(name)}/look`, { look, ...of }),
+  withdraw: (name: string) => ask<{ character: Kept; stories: string[] }>('POST', `${character(name)}/withdraw`, {}),
   removePerson: (name: string) => ask<null>('DELETE', character(name)),
   restorePerson: (name: string) => ask<Kept>('POST', `${character(name)}/restore`, {}),
 };

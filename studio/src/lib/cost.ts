@@ -9,7 +9,18 @@ export function sentence(cost: Cost, before: Cost): string {
   const seconds = cost.seconds === null ? null : Math.max(0, cost.seconds - (before.seconds ?? 0));
   const when = seconds ? t.time(seconds) : '';
   const found = people.length ? ` ${t.willFind(people.join(', '))}` : '';
-  return frames || found ? t.willRepaint(frames, when) + found : t.repaintsNothing;
+  return frames || found ? [t.willRepaint(frames, when) + found, because(cost, before.frames)].filter(Boolean).join(' ') : t.repaintsNothing;
+}
+
+const MOST = 3; // reasons that a sentence has
+
+/** Why frames would be painted, in a sentence: those of `known` are told already. */
+export function because(cost: Cost, known: number[] = []): string {
+  const counts = new Map<string, number>();
+  const more = cost.frames.flatMap((index, n) => (known.includes(index) ? [] : [cost.why[n] ?? '']));
+  for (const why of more) for (const one of why.split('; ')) if (one) counts.set(one, (counts.get(one) ?? 0) + 1);
+  const reasons = [...counts].sort((a, b) => b[1] - a[1]);
+  return reasons.length ? t.because(reasons.slice(0, MOST), more.length, Math.max(0, reasons.length - MOST)) : '';
 }
 
 /** Set once a server has shown that it cannot tell what edits cost. */

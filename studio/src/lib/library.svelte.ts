@@ -37,6 +37,12 @@ class Library {
 
   look = (name: string, look: string, of: Partial<Look> = {}) => this.#change(() => api.look(name, look, of));
 
+  /** For good: nothing brings a face back whose consent is withdrawn. */
+  async withdraw(name: string) {
+    const made = await this.#change(() => api.withdraw(name));
+    if (made) studio.note(t.withdrawn(name, made.stories.length));
+  }
+
   async remove(name: string) {
     if ((await this.#change(() => api.removePerson(name))) === undefined) return;
     const back = () => void this.#change(() => api.restorePerson(name));

@@ -55,7 +55,7 @@ class Studio {
         matches(f, this.filter) &&
         (!words || `${f.index + 1} ${f.text} ${f.caption} ${f.cast.join(' ')}`.toLowerCase().includes(words)),
     );
-    return this.filter === 'worst' ? found.sort((a, b) => score(a) - score(b)) : found;
+    return this.filter === 'worst' ? found.sort((a, b) => badness(b) - badness(a) || score(a) - score(b)) : found;
   });
 
   frame = $derived<Frame | null>(this.story?.frames[this.cursor] ?? null);
@@ -257,7 +257,7 @@ export function matches(f: Frame, filter: Filter): boolean {
   if (filter === 'todo') return todo(f);
   if (filter === 'look') return f.state === 'missing' || f.state === 'failed';
   if (filter === 'locked') return f.locked;
-  if (filter === 'worst') return lowest(f) !== null;
+  if (filter === 'worst') return f.check !== null || lowest(f) !== null;
   return true;
 }
 
@@ -271,5 +271,7 @@ export function lowest(f: Frame): { name: keyof Scores; share: number } | null {
 }
 
 const score = (f: Frame) => lowest(f)?.share ?? 1;
+/** How suspicious a check found a frame; of one that nobody checked, how far its lowest score is from all. */
+const badness = (f: Frame) => f.check?.suspicion ?? 1 - score(f);
 
 export const studio = new Studio();

@@ -14,6 +14,21 @@ export interface Scores {
   faces: number | null;
 }
 
+/** What a check found in a picture. */
+export interface Check {
+  suspicion: number;
+  marks: Record<string, string>;
+  likeness: Record<string, number | null>;
+  faults: string[];
+}
+
+/** A line that a scene expects of its picture; `holds` is null where nobody can tell. */
+export interface Expected {
+  line: string;
+  holds: boolean | null;
+  read: string;
+}
+
 /** A table of the story file, as it is written there. */
 export type Written = Record<string, unknown>;
 
@@ -39,6 +54,10 @@ export interface Frame {
   takes: number;
   absent: string[];
   scores: Scores | null;
+  check: Check | null;
+  /** How many people were seen, where that is not who was meant. */
+  people: number | null;
+  expected: Expected[];
 }
 
 export interface Person {
@@ -59,6 +78,9 @@ export interface Person {
   of: number;
   /** Every face that was found for these words. */
   takes: Face[];
+  /** Several people of these words, and which of them was taken; 0 is none. */
+  candidates: Candidate[];
+  candidate: number;
 }
 
 export interface Face {
@@ -69,8 +91,16 @@ export interface Face {
   chosen: boolean;
 }
 
+export interface Candidate {
+  number: number;
+  description: string;
+  pictures: string[];
+}
+
 export interface Cost {
   frames: number[];
+  /** Of each of them why it would be painted: reasons, each after a semicolon. */
+  why: string[];
   characters: string[];
   calls: number;
   seconds: number | null;
