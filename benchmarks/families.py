@@ -1,11 +1,9 @@
 """Are a child's pictures nearer to its parents than to strangers? ``python -m benchmarks.families [--out DIR]``.
 
-Without a folder: families are drawn, a child's numbers mixed from its parents', and the recogniser
-``little-people`` is asked, which sets what can be asked of it. Then portraits of drawn children are
-searched for the one most like two parents, by several ways to compare.
-With a folder, couples are found there by ``discover --candidates``, a child of each couple by ``--like``
-twice ``--as child``, and the same is asked of the pictures, of their templates (which know the inherited
-words and no face), and of a child found with ``--no-words`` (which has the face alone).
+Without a folder families are drawn, and ``little-people`` is asked; then portraits of drawn children are
+searched for the one most like two parents. With a folder couples are found there by ``discover
+--candidates``, a child of each by ``--like`` twice ``--as child``, and the same is asked of the pictures, of their
+templates (inherited words and no face), and of children found with ``--no-words`` (the face alone).
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,7 @@ from torch.nn.functional import normalize
 
 from benchmarks.casting import by_faces
 from identitystory.cli.main import main as identitystory
-from identitystory.metrics.intervals import bootstrap
+from identitystory.metrics.intervals import mean_over
 from identitystory.models.describe import describe_model
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.sdxl.photomaker import load_identity_encoder
@@ -32,7 +30,6 @@ from identitystory.runs import audition
 from identitystory.runs.characters.making import from_run
 from identitystory.runs.files import read_picture
 from identitystory.runs.folder import RunFolder
-from identitystory.runs.request import recorded
 from identitystory.runs.service import load_model
 from miniature.pictures.recipe import HELD_OUT
 from miniature.world.picture import paint
@@ -43,17 +40,10 @@ MIXED = tuple(n for n in RANGES if n not in {
     "age", "masc", "build", "lash", "bags", "lipstick", "wrinkles", "blush", "grey", "volume", "length",
     "fringe", "parting", "hairline", "beard_len", "glasses_size",
 })  # fmt: skip
-FROM_ONE = (
-    ("iris",),
-    ("freckles",),
-    ("melanin", "red"),
-)  # colours of a parent's; the rest is mixed
+FROM_ONE = (("iris",), ("freckles",), ("melanin", "red"))  # colours of one parent
 NOISE = 0.05  # of a number's range
 SHOTS, POOL = 3, 48  # pictures of a drawn person; children among whom one is searched for
 WORLD = ["--device", "cpu", "--dtype", "float32", "--quiet"]
-
-
-# --- Drawn families ----------------------------------------------------------------------------------
 
 
 @cache
@@ -63,184 +53,136 @@ def typical(age: int, masc: float) -> dict[str, float]:
     return {name: float(np.mean([getattr(p, name) for p in some])) for name in MIXED}
 
 
-def child(mother: Person, father: Person, seed: int, rng: np.random.Generator) -> Person:
-    """A child of 6 to 12: what is a parent's own, beyond age and sex, mixed in a share of its own for each number."""
-    age, masc = float(rng.uniform(6, 12)), float(rng.choice([0.15, 0.85]))
-    own = lambda p, name: getattr(p, name) - typical(round(p.age), p.masc)[name]
-    numbers = {}
-    for name, share in zip(MIXED, rng.random(len(MIXED)), strict=True):
-        mixed = share * own(mother, name) + (1 - share) * own(father, name)
-        low, high = RANGES[name]
-        value = typical(round(age), masc)[name] + mixed + NOISE * (high - low) * rng.normal()
-        numbers[name] = float(np.clip(value, low, high))
-    for names in FROM_ONE:
-        parent = (mother, father)[int(rng.integers(2))]
-        numbers |= {name: getattr(parent, name) for name in names}
-    share = rng.random()
-    numbers["tone"] = share * mother.tone + (1 - share) * father.tone
-    return draw_person(seed, age=age, masc=masc, glasses="none", grey=0.0, **numbers)
-
-
 def family(number: int) -> tuple[Person, Person, Person]:
-    """The mother, the father and their child of a held-out number."""
+    """The mother, the father and their child (6 to 12) of a held-out number.
+
+    What is a parent's own, beyond age and sex, is mixed in another share for each number; a little is new.
+    """
     rng, seed = np.random.default_rng([number, 27]), HELD_OUT + 9000 + 3 * number
-    mother = draw_person(seed, age=float(rng.uniform(24, 44)), masc=0.15, glasses="none")
-    father = draw_person(seed + 1, age=float(rng.uniform(24, 44)), masc=0.85, glasses="none")
-    return mother, father, child(mother, father, seed + 2, rng)
+    adult = lambda n, masc: draw_person(seed + n, age=float(rng.uniform(24, 44)), masc=masc)
+    mother, father = couple = adult(0, 0.15), adult(1, 0.85)
+    age, masc = rng.uniform(6, 12), rng.choice([0.15, 0.85])
+    own = lambda p, name: getattr(p, name) - typical(round(p.age), p.masc)[name]
+    numbers = {"age": age, "masc": masc, "grey": 0.0}
+    for name in MIXED:
+        (low, high), share = RANGES[name], rng.random()
+        mixed = share * own(mother, name) + (1 - share) * own(father, name)
+        new = NOISE * (high - low) * rng.normal()
+        numbers[name] = float(np.clip(typical(round(age), masc)[name] + mixed + new, low, high))
+    for names in FROM_ONE:
+        parent = couple[rng.integers(2)]
+        numbers |= {name: getattr(parent, name) for name in names}
+    numbers["tone"] = float(rng.uniform(*sorted([mother.tone, father.tone])))
+    return mother, father, draw_person(seed + 2, glasses="none", **numbers)
 
 
 def shots(person: Person, count: int, kind: int) -> list[Image.Image]:
     """Portraits of somebody, in other places and moods; another ``kind`` has others."""
     rng = np.random.default_rng([person.seed, kind])
-    return [
-        Image.fromarray(paint(draw_record(rng, [person], "portrait")).rgb) for _ in range(count)
-    ]
+    records = [draw_record(rng, [person], "portrait") for _ in range(count)]
+    return [Image.fromarray(paint(record).rgb) for record in records]
 
 
 def nearer(alike: Tensor) -> Tensor:
-    """(families,) the share of strangers who are less like a child than its own: (children, others) in one order."""
-    own = alike.diag()[:, None]
-    mine = (own > alike).double() + 0.5 * (own == alike).double()
-    return (mine.sum(dim=1) - 0.5) / (len(alike) - 1)
+    """(families,) the share of strangers less like a child than its own, of (children, parents)."""
+    return (alike.diag()[:, None] > alike).double().sum(dim=1) / (len(alike) - 1)
 
 
-def rated(children_parents: Sequence[Tensor]) -> str:
-    """Cells: nearer to mother, to father, to both than to strangers; 95 % over families."""
-    mother, father = children_parents
-    cells = []
-    for alike in (mother, father, mother + father):
-        each = nearer(alike)
-        interval = bootstrap(lambda w, each=each: float((each * w).sum() / w.sum()), len(each))
-        low, high = interval or (float("nan"),) * 2
-        cells.append(f"{each.mean():.3f} [{low:.3f}, {high:.3f}]")
+def rated(alike: Sequence[Tensor]) -> str:
+    """Cells: nearer to the mother, the father, both than to strangers; 95 % over families."""
+    cells, (mother, father) = [], alike
+    for some in (mother, father, mother + father):
+        middle, low, high, *_ = mean_over(nearer(some).tolist())
+        cells.append(f"{middle:.3f} [{low:.3f}, {high:.3f}]")
     return " | ".join(cells)
 
 
-def drawn(count: int) -> list[str]:
-    """Lines: the recogniser on drawn families, then children that were searched for in drawn portraits."""
-    families = [family(n) for n in range(count)]
-    look = by_faces("little-people", None)
-    images = [shots(who, SHOTS, 1) for each in families for who in each]
-    return [f"| drawn children | {rated(between(look, images))} |", *searched(families, look)]
+def between(images: list[list[Image.Image]]) -> list[Tensor]:
+    """(children, mothers) and (children, fathers), of ``images`` of mother, father, child in turn.
 
-
-def between(
-    look: Callable[[list[Image.Image]], Tensor], images: list[list[Image.Image]]
-) -> list[Tensor]:
-    """(families, families) how like children are to mothers, and to fathers; ``images`` of mother, father, child in turn.
-
-    A mean over pairs of pictures of different numbers; those without a face are left out.
+    Mean similarities of pictures of different numbers; those without a face are left out.
     """
     each = len(images[0])
-    alike = look([image for some in images for image in some])
-    alike = alike.view(len(images), each, len(images), each).masked_fill(
-        torch.eye(each, dtype=torch.bool)[None, :, None, :], torch.nan
-    )
-    alike = alike.nanmean(dim=(1, 3)).nan_to_num(0.0)
-    return [alike[2::3, parent::3] for parent in (0, 1)]
+    alike = by_faces("little-people", None)([image for some in images for image in some])
+    same = torch.eye(each, dtype=torch.bool)[None, :, None, :]
+    pairs = alike.view(len(images), each, len(images), each).masked_fill(same, torch.nan)
+    means = pairs.nanmean(dim=(1, 3)).nan_to_num(0.0)
+    return [means[2::3, 0::3], means[2::3, 1::3]]
 
 
-def searched(
-    families: Sequence[tuple[Person, Person, Person]], look: Callable[..., Tensor]
-) -> list[str]:
-    """A line for each way to compare: the child chosen of `POOL` drawn ones, whose colours are the family's."""
+def drawn(count: int) -> list[str]:
+    """Lines: of drawn children, then of those chosen from `POOL` that have the family's colours."""
     encoder = load_identity_encoder(find_checkpoint("miniature").base / "photomaker.safetensors")
-
-    def embed(images: list[Image.Image]) -> Tensor:
-        with torch.inference_mode():
-            some = [
-                encoder.embed(encoder.pixels(images[a : a + 16])) for a in range(0, len(images), 16)
-            ]
-        return normalize(torch.cat(some).double(), dim=1)
-
     ways: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-        "any": lambda E, parents: torch.zeros(len(E)),
-        "the cosine to the parents' mean: what it does": lambda E, parents: E @ parents.mean(dim=0),
-        "the smaller of both cosines": lambda E, parents: (E @ parents.mT).amin(dim=1),
-        "the cosine, both without their kind's mean": lambda E, parents: (
-            normalize(E - E.mean(dim=0), dim=1) @ (parents - middle).mean(dim=0)
-        ),
+        "any of them": lambda E, parents: torch.zeros(len(E)),
+        "nearest to the parents' mean (what it does)": lambda E, parents: E @ parents.mean(dim=0),
+        "nearest by the smaller cosine": lambda E, parents: (E @ parents.mT).amin(dim=1),
     }
-    chosen: dict[str, list[Person]] = {name: [] for name in ways}
-    parents = torch.stack(
-        [torch.stack([embed(shots(p, 4, 2)).mean(dim=0) for p in f[:2]]) for f in families]
-    )
-    middle = parents.mean(dim=0)
-    for (*_, real), both in zip(families, parents, strict=True):
-        colours = {
-            name: getattr(real, name) for names in (*FROM_ONE, ("tone", "grey")) for name in names
-        }
-        pool = [
-            draw_person(
-                real.seed + 10**6 * (n + 1), age=real.age, masc=real.masc, glasses="none", **colours
-            )
-            for n in range(POOL)
-        ]
+
+    @torch.inference_mode()
+    def embed(images: list[Image.Image]) -> Tensor:
+        parts = [images[a : a + 16] for a in range(0, len(images), 16)]
+        E = torch.cat([encoder.embed(encoder.pixels(part)) for part in parts])
+        return normalize(E.double(), dim=1)
+
+    images: dict[str, list[list[Image.Image]]] = {"drawn children": [], **{way: [] for way in ways}}
+    for *couple, own in map(family, range(count)):
+        parents = torch.stack([embed(shots(who, 4, 2)).mean(dim=0) for who in couple])
+        colours = {n: getattr(own, n) for names in (*FROM_ONE, ("tone", "grey")) for n in names}
+        fixed = colours | {"age": own.age, "masc": own.masc, "glasses": "none"}
+        pool = [draw_person(own.seed + 10**6 * (n + 1), **fixed) for n in range(POOL)]
         E = embed([shots(who, 1, 3)[0] for who in pool])
-        for name, way in ways.items():
-            chosen[name].append(pool[int(way(E, both).argmax())])
-    lines = []
-    for name, children in chosen.items():
-        images = [
-            shots(w, SHOTS, 1) for f, c in zip(families, children, strict=True) for w in (*f[:2], c)
-        ]
-        lines.append(f"| chosen by: {name} | {rated(between(look, images))} |")
-    return lines
-
-
-# --- Painted families --------------------------------------------------------------------------------
+        chosen = {name: pool[int(way(E, parents).argmax())] for name, way in ways.items()}
+        there = [shots(who, SHOTS, 1) for who in couple]
+        for name, who in {"drawn children": own, **chosen}.items():
+            images[name] += [*there, shots(who, SHOTS, 1)]
+    return [f"| {name} | {rated(between(some))} |" for name, some in images.items()]
 
 
 def painted(out: Path, count: int) -> list[str]:
     """Lines of ``count`` couples and their children, who are found and painted in ``out`` where they are not yet."""
-    typed = ["--character", "Ann: a young woman", "--character", "Ben: a young man"]
-    typed += ["--scene", "{Ann} and {Ben}", *WORLD]
     couples = out / "couples"
-    said = identitystory(["discover", *typed, "--out", str(couples), "--candidates", str(count)])
-    if said:
-        raise SystemExit(said)
-    made: dict[str, list[Path]] = {"words and face": [], "face": []}
+    _discover(couples, ["Ann: a young woman", "Ben: a young man"], "--candidates", str(count))
     facts = describe_model("miniature", "cpu", "float32")
+    words, alone = [], []
     for n in range(1, count + 1):
-        files = [out / f"{name}{n}.character" for name in ("Ann", "Ben")]
-        for name, file in zip(("Ann", "Ben"), files, strict=True):
+        like = []
+        for name in ("Ann", "Ben"):
+            file = out / f"{name}{n}.character"
             if not file.exists():
                 person = from_run(couples / audition.FOLDER, f"{name} {n}", facts, load_model)
                 file.write_bytes(person.content)
+            like += ["--like", str(file)]
         who = ("Ida: a girl", "Tom: a boy")[n % 2]
-        name = who.partition(":")[0]
-        for kind, more in (("words and face", []), ("face", ["--no-words"])):
-            run, first = out / f"{kind.replace(' ', '-')}{n}", out / f"face{2 - n % 2}"
-            if (
-                kind == "face" and not run.exists() and run != first
-            ):  # one search for all of a description
-                shutil.copytree(audition.shared(first).folder, audition.shared(run).folder)
-            like = [word for file in files for word in ("--like", str(file))]
-            argv = ["--character", who, "--scene", f"{{{name}}} reads", *WORLD, *more, *like]
-            argv += ["--out", str(run), "--as", "child", "--who", name, "--candidates", "1"]
-            if said := identitystory(["discover", *argv]):
-                raise SystemExit(said)
-            made[kind].append(run)
-    look, lines = by_faces("little-people", None), []
-    for label, runs, kind in (
-        ("inherited words and face", made["words and face"], ""),
-        ("inherited words alone (templates)", made["words and face"], ".template"),
-        ("face alone (`--no-words`)", made["face"], ""),
-    ):
-        parents = pictures(couples, "")
-        images = []
-        for n, run in enumerate(runs):
-            images += [parents[n], parents[count + n], pictures(run, kind)[0]]
-        lines.append(f"| {label} | {rated(between(look, images))} |")
+        like += ["--as", "child", "--who", who[:3], "--candidates", "1"]
+        words.append(out / f"words-and-face{n}")
+        alone.append(out / f"face{n}")
+        if n > 2 and not alone[-1].exists():  # one search for all girls, and one for all boys
+            shutil.copytree(*(audition.shared(run).folder for run in (alone[-3], alone[-1])))
+        _discover(words[-1], [who], *like)
+        _discover(alone[-1], [who], *like, "--no-words")
+    parents, lines = pictures(couples, "", 2 * count), []
+    of = {"inherited words and face": (words, ""), "face alone (`--no-words`)": (alone, "")}
+    of["inherited words alone (templates)"] = words, ".template"
+    for label, (runs, kind) in of.items():
+        families = zip(parents[:count], parents[count:], runs, strict=True)
+        images = [each for a, b, run in families for each in (a, b, pictures(run, kind, 1)[0])]
+        lines.append(f"| {label} | {rated(between(images))} |")
     return lines
 
 
-def pictures(run: Path, kind: str) -> list[list[Image.Image]]:
+def _discover(out: Path, people: Sequence[str], *argv: str) -> None:
+    story = [word for who in people for word in ("--character", who)]
+    story += ["--scene", " and ".join(f"{{{who[:3]}}}" for who in people), *WORLD]
+    if code := identitystory(["discover", *story, "--out", str(out), *argv]):
+        raise SystemExit(code)
+
+
+def pictures(run: Path, kind: str, people: int) -> list[list[Image.Image]]:
     """The pictures of each candidate of a run, scene by scene."""
     folder, rows = RunFolder(run / audition.FOLDER), len(audition.SCENES)
-    count = len(recorded(folder.root).story.scenes)
-    images = [read_picture(folder.frame(n, kind), folder.root).convert("RGB") for n in range(count)]
-    return [images[a : a + rows] for a in range(0, count, rows)]
+    read = lambda n: read_picture(folder.frame(n, kind), folder.root).convert("RGB")
+    return [[read(rows * who + row) for row in range(rows)] for who in range(people)]
 
 
 def main() -> None:
@@ -249,12 +191,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where families are painted, and kept")
     parser.add_argument("--families", type=int, default=10)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    print(
-        "| nearer than strangers | to the mother | to the father | to both |\n| --- | --- | --- | --- |"
-    )
-    lines = drawn(given.families) if given.out is None else painted(given.out, given.families)
-    print("\n".join(lines))
+    print("| nearer than strangers | mother | father | both |\n| --- | --- | --- | --- |")
+    of = drawn if given.out is None else partial(painted, given.out)
+    print("\n".join(of(given.families)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from benchmarks.families import family, nearer
 from identitystory.casting import find, people, relatives
 from identitystory.cli.main import main
 from identitystory.discovery import discover
@@ -268,3 +269,20 @@ def test_a_relative_whose_kin_is_not_at_hand_is_refused(call, mara, tmp_path, ba
     RunFolder(tmp_path / "run/casting").identity("Ida 1").unlink()
     with pytest.raises(RunError, match="give discover its --like again"):
         list(Workshop(backend).service.run(request))
+
+
+# --- The benchmark -----------------------------------------------------------------------------------
+
+
+def test_nearer_counts_the_strangers_who_are_less_like_a_child():
+    alike = torch.tensor([[0.5, 0.1, 0.2], [0.9, 0.3, 0.1], [0.4, 0.4, 0.1]])
+    assert nearer(alike).tolist() == [1.0, 0.5, 0.0]
+
+
+def test_a_drawn_child_has_its_colours_from_its_parents():
+    for number in range(6):
+        mother, father, child = family(number)
+        assert (child.melanin, child.red) in [(p.melanin, p.red) for p in (mother, father)]
+        assert child.iris in (mother.iris, father.iris)
+        assert min(mother.tone, father.tone) <= child.tone <= max(mother.tone, father.tone)
+        assert 6 <= child.age <= 12 < 24 <= min(mother.age, father.age)
