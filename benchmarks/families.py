@@ -59,8 +59,8 @@ def family(number: int) -> tuple[Person, Person, Person]:
     What is a parent's own, beyond age and sex, is mixed in another share for each number; a little is new.
     """
     rng, seed = np.random.default_rng([number, 27]), HELD_OUT + 9000 + 3 * number
-    adult = lambda n, masc: draw_person(seed + n, age=float(rng.uniform(24, 44)), masc=masc)
-    mother, father = couple = adult(0, 0.15), adult(1, 0.85)
+    mother = draw_person(seed, age=float(rng.uniform(24, 44)), masc=0.15)
+    father = draw_person(seed + 1, age=float(rng.uniform(24, 44)), masc=0.85)
     age, masc = rng.uniform(6, 12), rng.choice([0.15, 0.85])
     own = lambda p, name: getattr(p, name) - typical(round(p.age), p.masc)[name]
     numbers = {"age": age, "masc": masc, "grey": 0.0}
@@ -70,7 +70,7 @@ def family(number: int) -> tuple[Person, Person, Person]:
         new = NOISE * (high - low) * rng.normal()
         numbers[name] = float(np.clip(typical(round(age), masc)[name] + mixed + new, low, high))
     for names in FROM_ONE:
-        parent = couple[rng.integers(2)]
+        parent = (mother, father)[rng.integers(2)]
         numbers |= {name: getattr(parent, name) for name in names}
     numbers["tone"] = float(rng.uniform(*sorted([mother.tone, father.tone])))
     return mother, father, draw_person(seed + 2, glasses="none", **numbers)
@@ -190,7 +190,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="where families are painted, and kept")
     parser.add_argument("--families", type=int, default=10)
-    given = parser.parse_args()
+    given, more = parser.parse_known_args()  # more is for `discover`: --steps 10, say
+    WORLD.extend(more)
     print("| nearer than strangers | mother | father | both |\n| --- | --- | --- | --- |")
     of = drawn if given.out is None else partial(painted, given.out)
     print("\n".join(of(given.families)))

@@ -39,7 +39,7 @@ def how_to_cast(
         )
     if like and not names:
         raise ConfigError("--like needs --who NAME: who of the story is the relative")
-    if like and candidates is None:
+    if candidates is None and like:
         candidates = RELATIVES
     if candidates is not None and choices:
         raise ConfigError(
@@ -49,13 +49,9 @@ def how_to_cast(
         raise ConfigError("--who says whose --candidates are painted; give that, too")
     if candidates is not None and not 1 <= candidates <= MOST:
         raise ConfigError(f"--candidates {candidates} is not a number from 1 to {MOST}")
-    if as_ is not None:
-        from ..metrics.kinship import relation
-
-        what = relation(as_)
-        return partial(cast, count=candidates, names=names, words=words, like=like, relation=what)
     if candidates is not None:
-        return partial(cast, count=candidates, names=names, words=words)
+        how = partial(cast, count=candidates, names=names, words=words)
+        return how if as_ is None else partial(how, like=like, relation=_relation(as_))
     return partial(choose, chosen=[_choice(each) for each in choices]) if choices else None
 
 
@@ -112,6 +108,12 @@ def choose(
     for name, number in chosen:
         request = audition.choose(request, name, number, facts, service.load)
     return show_run(request, output, service)
+
+
+def _relation(as_: str) -> Relation:
+    from ..metrics.kinship import relation
+
+    return relation(as_)
 
 
 def _choice(choice: str) -> tuple[str, int]:

@@ -84,7 +84,9 @@ def faces(people: Mapping[str, CharacterFile], who: Character, model: ModelFacts
     Raises:
         RunError: one of them has no numbers of this model's.
     """
-    known = [people[face].vectors(model.embeds) for face in who.like]
-    if None in known:
-        raise RunError(f"those whom {who.name!r} is like were found by another model")
-    return torch.stack([e for _, e in known]) if known else None
+    if not who.like:
+        return None
+    known = [found for face in who.like if (found := people[face].vectors(model.embeds))]
+    if len(known) < len(who.like):
+        raise RunError(f"somebody whom {who.name!r} is like was found by another model")
+    return torch.stack([e for _, e in known])
