@@ -42,7 +42,7 @@ MIXED = tuple(n for n in RANGES if n not in {
 })  # fmt: skip
 FROM_ONE = (("iris",), ("freckles",), ("melanin", "red"))  # colours of one parent
 NOISE = 0.05  # of a number's range
-SHOTS, POOL = 3, 48  # pictures of a drawn person; children among whom one is searched for
+SHOTS, POOL = 3, 24  # pictures of a drawn person; children among whom one is searched for
 WORLD = ["--device", "cpu", "--dtype", "float32", "--quiet"]
 
 
@@ -72,7 +72,7 @@ def family(number: int) -> tuple[Person, Person, Person]:
     for names in FROM_ONE:
         parent = (mother, father)[rng.integers(2)]
         numbers |= {name: getattr(parent, name) for name in names}
-    numbers["tone"] = float(rng.uniform(*sorted([mother.tone, father.tone])))
+    numbers["tone"] = mother.tone + (father.tone - mother.tone) * rng.random()
     return mother, father, draw_person(seed + 2, glasses="none", **numbers)
 
 
@@ -158,7 +158,7 @@ def painted(out: Path, count: int) -> list[str]:
         words.append(out / f"words-and-face{n}")
         alone.append(out / f"face{n}")
         if n > 2 and not alone[-1].exists():  # one search for all girls, and one for all boys
-            shutil.copytree(*(audition.shared(run).folder for run in (alone[-3], alone[-1])))
+            shutil.copytree(audition.shared(alone[-3]).folder, audition.shared(alone[-1]).folder)
         _discover(words[-1], [who], *like)
         _discover(alone[-1], [who], *like, "--no-words")
     parents, lines = pictures(couples, "", 2 * count), []
@@ -189,9 +189,8 @@ def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="where families are painted, and kept")
-    parser.add_argument("--families", type=int, default=10)
-    given, more = parser.parse_known_args()  # more is for `discover`: --steps 10, say
-    WORLD.extend(more)
+    parser.add_argument("--families", type=int, default=40)
+    given, WORLD[:0] = parser.parse_known_args()  # the rest is for `discover`: --steps 10, say
     print("| nearer than strangers | mother | father | both |\n| --- | --- | --- | --- |")
     of = drawn if given.out is None else partial(painted, given.out)
     print("\n".join(of(given.families)))
