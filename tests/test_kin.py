@@ -117,6 +117,13 @@ def test_a_child_of_two_has_skin_between_theirs_and_eyes_of_one(reader):
     assert made[2] == made[3] == "a boy with brown skin, black hair, freckles and green eyes"
 
 
+def test_whose_age_is_not_known_may_be_of_any(reader):
+    made = inherited(
+        "a woman", "woman", relation("child"), [{"eyes": "green"}], reader, lambda _: 0
+    )
+    assert made == "a woman with green eyes"
+
+
 def test_ages_that_fit():
     assert fitting(relation("older=20"), ["young"])[0] == "middle-aged"
     assert fitting(relation("child"), ["young"])[0] == "child"

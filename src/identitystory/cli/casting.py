@@ -83,9 +83,8 @@ def cast(
         show_run(request, output, service)
     searched = audition.audition(request, count, names, reader, family)
     show_run(replace(searched, paint=False), output, service)
-    painted = audition.audition(
-        request, count, names, reader, family
-    )  # in the words of who was found
+    # anew, in the words of who was found
+    painted = audition.audition(request, count, names, reader, family)
     show_run(painted, output, service)
     sheets = audition.sheets_of(painted)
     if not output.json:

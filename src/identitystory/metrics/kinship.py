@@ -107,24 +107,25 @@ def inherited(
     same = [o["sex"] for o in others if "sex" in o and to.name in SIGNS]
     if "sex" in told and not told["sex"].issuperset(same):
         raise ConfigError(f"{description!r} is to be the same person {to.name}, a {same[0]}")
-    ages = fitting(to, [o["age"] for o in others if o.get("age") in AGES])
+    known = [o["age"] for o in others if o.get("age") in AGES]
+    ages = fitting(to, known)
     may = told.get("age") or _ages(noun, phrases)
     right = [age for age in ages if age in may]
-    if not right:
+    if known and not right:
         raise ConfigError(
-            f"{description!r} is of no age that fits: {_told(to)}, {quoted(o.get('age', '') for o in others)}, may be "
+            f"{description!r} is of no age that fits: {_told(to)}, {quoted(known)}, may be "
             f"{quoted(sorted(ages, key=[*AGES].index)) or 'nobody'}; describe them so in the story"
         )
-    if "age" not in told:
+    if known and "age" not in told:
         description = _aged(description, noun, right[0], phrases)
     found = {}
     for name in INHERITED:
         values = sorted({o[name] for o in others if name in o and o[name] not in OF_AGE})
-        if values and not (name == "hair colour" and right[0] == "old"):
-            order = reader.values[name]
-            among = [order.index(v) for v in values]
-            both = (min(among) + max(among) + toss(name)) // 2
-            found[name] = order[both] if name == "skin" else values[toss(name) * (len(values) - 1)]
+        if values and not (name == "hair colour" and right[:1] == ["old"]):
+            found[name] = values[toss(name) * (len(values) - 1)]
+    order = [*reader.values.get("skin", ())]
+    if among := [order.index(o["skin"]) for o in others if o.get("skin") in order]:
+        found["skin"] = order[(min(among) + max(among) + toss("skin")) // 2]
     return completed(description, [found], phrases)
 
 
