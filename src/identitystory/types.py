@@ -44,6 +44,7 @@ class Character:
         consent: for a face of photos, the consent's id and its last day: ``ID 2027-12-31``.
         seed: of the search for the face; 0 is the run's.
         candidate: which of the people in the portraits it is, from 1 (0: the filter's); ``sought``: whose portraits.
+        like: the faces (as ``face``) of those whom a candidate is a relative of; the first is the most like them.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Character:
     seed: int = 0
     candidate: int = 0
     sought: tuple[()] | tuple[str, str] = ()
+    like: tuple[str, ...] = ()
 
     @property
     def searched(self) -> Character:
@@ -271,8 +273,9 @@ class Face:
 
 
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
-_MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds", "face", "file", "consent", "seed"}
-_MAY_LACK |= {"candidate", "sought", "expect", "pose", "who", "x", "height", "picture", "source"}
+_MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
+_MAY_LACK |= {"face", "file", "consent", "seed", "candidate", "sought", "like"}
+_MAY_LACK |= {"expect", "pose", "who", "x", "height", "picture", "source"}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:

@@ -116,6 +116,8 @@ def discover(
     candidates: Annotated[int, "N"] | None = None,
     who: tuple[Annotated[str, "NAME"], ...] = (),
     words: bool | None = None,
+    like: tuple[Annotated[str, "CHARACTER"], ...] = (),
+    as_: Annotated[str, "RELATION"] | None = None,
     choose: tuple[Annotated[str, "NAME=N"], ...] = (),
     size: Size | None = None,
     aspect: Aspect | None = None,
@@ -128,16 +130,20 @@ def discover(
 
     Finds the identity of every character of a story, and stops before the pictures. With --candidates
     it finds several people of each description, paints them in two scenes, and puts them on one page;
-    --choose makes one of them the run's.
+    with --like, relatives of somebody. --choose makes one of them the run's.
 
     Args:
         stories: a story file, TOML or JSON, or several; or a frame (.png) of a run
         out: the run folder (default: runs/<title>); of several stories the folder of their folders
         seed: as for generate; another one finds other candidates
         candidates: how many people to choose from, casting/NAME.png in the run folder
-        who: of --candidates only this character; may be repeated
+        who: of --candidates only this character, and who the relative is; may be repeated
         words: whether candidates are painted, and chosen, in words for what their portraits show and
             the description leaves open, where the checkpoint reads it (default: yes)
+        like: somebody of the library, or a character file, whom the candidates of --who are relatives
+            of; may be repeated, for two parents
+        as_: what they are to those: sibling, parent, child, or older=20 or younger=10 for the same
+            person at another age
         choose: a candidate by number, as in Mara=4, whose face the run has from now on; 0 is the
             one that is found without candidates; may be repeated
         size: of the pictures that are painted later, as for generate; portraits are square
@@ -146,7 +152,8 @@ def discover(
     more: dict[str, Any] = {"seed": read_seed(seed), "paint": False, "size": size, "aspect": aspect}
     from .casting import how_to_cast
 
-    how = how_to_cast(candidates, who, choose, words=words is not False) or show_run
+    kin: dict[str, Any] = {"like": like, "as_": as_}
+    how = how_to_cast(candidates, who, choose, words=words is not False, **kin) or show_run
     return _make(stories, inline, out, model, overrides, output, service, None, how, **more)
 
 

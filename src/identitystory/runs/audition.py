@@ -2,6 +2,7 @@
 
 An audition is a run in the folder ``casting`` of the story's: its characters are ``Mara 1``, ``Mara 2``
 and so on, found by `casting` in the portraits of Mara. So it is kept, resumed and told of as any run.
+Those of an audition for somebody's relatives are the portraits most like them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from . import files, inside
 from .cache import PORTRAITS, Cache
 from .characters.archive import SUFFIX
 from .characters.casting import character
+from .characters.kin import Kin
 from .characters.making import from_run
 from .folder import RunFolder, read_identity, read_record
 from .opening import Load
@@ -46,6 +48,7 @@ def audition(
     count: int,
     names: Sequence[str] = (),
     reader: AttributeReader | None = None,
+    kin: Kin | None = None,
 ) -> RunRequest:
     """The request for the audition of a run: who is in it, in scenes of their own.
 
@@ -57,16 +60,18 @@ def audition(
         count: candidates of each character.
         names: of characters; all whose faces are searched for, if it is empty.
         reader: the checkpoint's, if it has one.
+        kin: whose relatives the candidates are; None is nobody's.
 
     Raises:
-        ConfigError: nobody is called so, or their face is that of a character file.
+        ConfigError: nobody is called so, or their face is that of a character file; as `Kin.of`.
     """
     record = read_record(RunFolder(request.out)) or {}
-    seed, out = int(record.get("seed", 0)), request.out / FOLDER
+    seed = int(record.get("seed", 0) if request.seed is None else request.seed)
+    out, searched = request.out / FOLDER, _searched(request.story, names)
+    if kin is not None:
+        searched = [kin.of(who, who.seed or seed, reader) for who in searched]
     people = [
-        _candidate(who, number, out, reader)
-        for who in _searched(request.story, names)
-        for number in range(1, count + 1)
+        _candidate(who, number, out, reader) for who in searched for number in range(1, count + 1)
     ]
     style = request.story.style
     scenes = tuple(
@@ -92,7 +97,7 @@ def audition(
         shape="",
         source="",
         locked={},
-        people={},
+        people={person.face: person for person in kin.people} if kin else {},
         notes=(),
     )
 
@@ -127,6 +132,7 @@ def _candidate(who: Character, number: int, out: Path, reader: AttributeReader |
         seed=who.seed,
         candidate=number,
         sought=(who.name, who.description),
+        like=who.like,
     )
 
 
@@ -142,6 +148,8 @@ def _kept(folder: RunFolder, name: str) -> list[Image.Image]:
 def sheets_of(request: RunRequest) -> list[Path]:
     """Writes ``casting/NAME.png`` for each character: a column for each candidate, words below.
 
+    On the left stand two portraits of each of those whom they are to be like.
+
     Args:
         request: of the finished audition.
     """
@@ -156,14 +164,18 @@ def _sheet(request: RunRequest, name: str, scenes: Sequence[int]) -> Path:
     folder, rows = RunFolder(request.out), len(SCENES)
     people = [request.story.character(request.story.scenes[n].cast[0]) for n in scenes[::rows]]
     font = ImageFont.load_default(12)
-    captions = [wrapped(f"{c.candidate}: {c.description}", font, TILE - 8) for c in people]
+    kin = [request.people[face] for face in people[0].like]
+    words = [f"{p.told.name}: {p.told.description}" for p in kin]
+    words += [f"{c.candidate}: {c.description}" for c in people]
+    captions = [wrapped(each, font, TILE - 8) for each in words]
+    pictures = [(p.portraits * rows)[row] for p in kin for row in range(rows)]
+    pictures += [files.read_picture(folder.frame(n), folder.root) for n in scenes]
     height = TILE * rows + LINE * max(map(len, captions)) + 8
-    page = Image.new("RGB", (TILE * len(people), height), "white")
+    page = Image.new("RGB", (TILE * len(captions), height), "white")
     draw = ImageDraw.Draw(page)
-    for place, n in enumerate(scenes):
-        picture = files.read_picture(folder.frame(n), folder.root).convert("RGB")
+    for place, picture in enumerate(pictures):
         column, row = divmod(place, rows)
-        small = picture.resize((TILE, TILE), Image.Resampling.LANCZOS)
+        small = picture.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS)
         page.paste(small, (column * TILE, row * TILE))
     for column, lines in enumerate(captions):
         for n, line in enumerate(lines):

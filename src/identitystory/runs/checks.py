@@ -46,11 +46,14 @@ def check_faces(request: RunRequest, made: Plan) -> None:
             casting.forget(request.out, who.name)
             raise consent.refused(who.name, why)
     for who in map(request.story.character, made.cast):
-        if who.face and who.face not in request.people:
+        if not {*filter(None, [who.face]), *who.like} <= request.people.keys():
             key = made.identities[who.name].key
             if not has_identity(RunFolder(request.out), who.name, key, silent):
                 raise RunError(
-                    f"the face of {who.name!r} is that of a character file (sha256 "
+                    f"{who.name!r} is a relative of somebody whose character file is not at hand "
+                    "here; give discover its --like again"
+                    if who.like
+                    else f"the face of {who.name!r} is that of a character file (sha256 "
                     f"{who.file[:12]}) which is not at hand here; give generate the story that "
                     "names it"
                 )

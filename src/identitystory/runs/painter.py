@@ -19,6 +19,7 @@ from ..sampling import watched
 from ..types import Frame, Identity, Template
 from . import expect, files, inside, page, people, pictures
 from .cache import CachedTemplates, shared_files
+from .characters.kin import faces
 from .checks import warnings
 from .events import (
     Emit,
@@ -155,8 +156,10 @@ class Run:
             spoilt=self._spoilt,
         )
         self.total -= sum(batch.calls for batch in made if not batch.there)  # it settled before
-        which = character.candidate
-        identity = write_cast(self.folder, name, self._told(part), E, thumbnails, config, which)
+        which, like = character.candidate, faces(self.request.people, character, self.model)
+        identity = write_cast(
+            self.folder, name, self._told(part), E, thumbnails, config, which, like
+        )
         return self._found(name, part, identity, len(E), start)
 
     def _found(self, name: str, part: Part, identity: Identity, of: int, start: float) -> None:

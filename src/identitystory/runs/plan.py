@@ -178,6 +178,7 @@ def _identity(request: RunRequest, character: Character, model: ModelFacts, seed
             "dtype": model.dtype,
             "weights": model.fingerprint,
             **({"candidate": character.candidate} if character.candidate else {}),
+            **({"like": sorted(character.like)} if character.like else {}),
             **_few_steps(preset, model),
             **_later(preset),
         }

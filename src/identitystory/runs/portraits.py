@@ -115,12 +115,13 @@ def write_cast(
     thumbnails: Tensor,
     config: DiscoveryConfig,
     candidate: int = 0,
+    like: Tensor | None = None,
 ) -> Identity:
     """The identity of the rows of E, stored with its contact sheet; the run's batches are removed.
 
-    ``candidate`` as in `casting.find`.
+    ``candidate`` and ``like`` as in `casting.find`.
     """
-    identity = find(E, config, seed=part.seed, candidate=candidate)
+    identity = find(E, config, seed=part.seed, candidate=candidate, like=like)
     _write(folder, name, part, identity, E, thumbnails)
     folder.drop_chunks(name)
     return identity
