@@ -46,6 +46,7 @@ TESTS = {  # of each file, the last that fits
     "story/plain.py": "test_stranger",
     "story/pose_entry.py": "test_pose test_story",
     "story/poses.py": "test_pose",
+    "story/readings.py": "test_safety",
     "story/safety.py": "test_safety",
     "story/schema.py": "test_story_edges test_story test_words test_pose",
     "story/sets.py": "test_story_edges test_story_sets",

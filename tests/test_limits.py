@@ -10,11 +10,13 @@ from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, StoryError
 from identitystory.experiments.workers import engine
 from identitystory.masks import dilate
+from identitystory.metrics import attributes
 from identitystory.models.device import resolve_device
 from identitystory.settings import Overrides, overridden, setting_types, with_settings
-from identitystory.story import sets, vocabulary
-from identitystory.story.document import MAX_DOTS, parse
-from identitystory.story.file import load_story
+from identitystory.story import readings, sets, vocabulary
+from identitystory.story.document import MAX_BYTES, MAX_DOTS, parse
+from identitystory.story.file import inline_story, load_story, make_story
+from identitystory.story.schema import MAX_ALL_EXPECTED, MAX_ALL_FILLED, MAX_FILLED, MAX_SCENES
 
 PRESET = Preset("x")
 HUGE = 10**10
@@ -77,7 +79,7 @@ DEEP = [
 def test_a_deep_key_is_refused_before_it_is_read(text):
     """Python's reader of TOML takes 25 s for the first of them."""
     start = time.process_time()
-    with pytest.raises(StoryError, match=r"^s: line \d has a key with more than 16 dots"):
+    with pytest.raises(StoryError, match=r"^s: line \d has a key with more than 4 dots"):
         parse(text, "s")
     assert time.process_time() - start < 0.5
 
@@ -94,6 +96,22 @@ def test_looking_for_deep_keys_takes_time_with_the_length_alone(mark):
     except StoryError as error:
         assert len(str(error)) < 300  # noqa: PT017
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("dots", [MAX_DOTS, MAX_DOTS + 1])
+def test_the_deepest_key_that_is_read(dots):
+    text = ".".join("abcdefghi"[: dots + 1]) + " = 1"
+    if dots == MAX_DOTS:
+        assert list(parse(text, "s")) == ["a"]
+    else:
+        with pytest.raises(StoryError, match="line 3 has a key"):
+            parse(f"x = 1\n\n{text}", "s")
+
+
+def test_many_numbers_in_a_line_are_no_deep_key():
+    """A pose for each of twenty people stands in one line."""
+    line = ", ".join(f"P{n} = {{yaw = -30.5, pitch = 1.5, x = 0.25}}" for n in range(20))
+    assert len(parse(f"pose = {{{line}}}", "s")["pose"]) == 20
 
 
 def test_dots_in_texts_and_comments_are_no_keys():
@@ -117,7 +135,7 @@ e.f.g = 1
 
 def test_a_set_of_stories_is_read_with_the_same_bounds(tmp_path):
     file = tmp_path / "sets.toml"
-    for text, told in ((DEEP[0], "more than 16 dots"), (f"x = {'[' * 9999}", "nested")):
+    for text, told in ((DEEP[0], "more than 4 dots"), (f"x = {'[' * 9999}", "nested")):
         file.write_text(f"[[story]]\n{text}\n")
         with pytest.raises(StoryError, match=told):
             sets.load_sets(file)
@@ -134,6 +152,88 @@ def test_ten_thousand_unknown_words_are_told_in_a_moment():
     assert len(unknown) == 10_000
     assert told.endswith(f"and {10_000 - vocabulary.MAX_NAMED} more; it will guess")
     assert f"'{words[11]}'" in told
+
+
+# --- What a small file may stand for ---------------------------------------------------------------
+
+MARA = {"name": "Mara", "description": "a woman"}
+
+
+def story_of(prompts, **more):
+    people = more.pop("people", [MARA])
+    scenes = [{"prompt": prompt, **more.pop("scene", {})} for prompt in prompts]
+    return make_story({"character": people, "scene": scenes, **more}, source="s")
+
+
+def test_locations_named_again_and_again_are_refused_before_they_are_put_together():
+    """A file of 500 kB stood for 70 MB of prompts, and took minutes."""
+    places = {f"L{n}": "the harbour " + "x" * 380 for n in range(20)}
+    named = "".join(f"{{L{n}}}" for n in range(20))
+    with pytest.raises(StoryError, match="scene 1 with its locations in words has 7,840 charac"):
+        story_of([f"{{Mara}} {named}"[6:]] * 2, locations=places)
+
+
+@pytest.mark.parametrize(("extra", "taken"), [(0, True), (1, False)])
+def test_a_prompt_in_words_has_a_largest_length(extra, taken):
+    people = [{"name": f"P{n}", "description": "a woman " + "x" * 392} for n in range(8)]
+    people.append({"name": "Q", "description": "a man " + "x" * 300})
+    written = "".join(f"{{P{n}}}" for n in range(8)) + "{Q}"
+    prompt = written + "y" * (MAX_FILLED - 8 * 400 - 306 + extra)
+    if taken:
+        assert len(story_of([prompt], people=people).scenes[0].prompt) == MAX_FILLED
+    else:
+        with pytest.raises(StoryError, match="scene 1 with its characters in words has 4,001"):
+            story_of([prompt], people=people)
+
+
+def test_all_prompts_together_have_a_largest_length():
+    prompt = "x" * 1000
+    count = MAX_ALL_FILLED // 1000
+    assert len(story_of([prompt] * count).scenes) == count
+    with pytest.raises(
+        StoryError, match="400,001 characters of prompts, in words; at most 400,000"
+    ):
+        story_of([prompt] * count + ["x"])
+
+
+def test_all_expectations_together_have_a_largest_number():
+    scene = {"prompt": "{Mara}", "expect": ["one person"] * 20}
+    data = {"character": [MARA], "scene": [scene] * (MAX_ALL_EXPECTED // 20)}
+    assert make_story(data, source="s")
+    data["scene"].append({"prompt": "{Mara}", "expect": ["one person"]})
+    with pytest.raises(StoryError, match="4,001 expectations; at most 4,000"):
+        make_story(data, source="s")
+
+
+def test_a_full_story_of_a_thousand_scenes_is_far_within_the_limits():
+    said = {
+        "prompt": "{Mara} reads a book in the old library by day " + "and waits " * 20,
+        "caption": "x" * 100,
+    }
+    data = {"character": [MARA], "scene": [said] * MAX_SCENES, "style": "watercolour"}
+    story = make_story(data, source="s")
+    assert sum(len(s.prompt) for s in story.scenes) < 0.75 * MAX_ALL_FILLED
+    assert len(str(data["scene"])) < 0.8 * MAX_BYTES
+
+
+def test_what_is_never_painted_is_looked_for_once_in_a_whole_story():
+    """Not once a scene, and again for all of them."""
+
+    def looked(count):
+        readings.readings.cache_clear()
+        inline_story(["Mara: a woman"], [f"{{Mara}} waits {n}" for n in range(count)])
+        return readings.readings.cache_info().misses
+
+    assert looked(40) == looked(1)
+
+
+def test_phrases_of_expectations_are_made_ready_once():
+    """Compiling each again for each line took 9 s and more of 8,000 lines."""
+    attributes._by_first_word.cache_clear()
+    phrases = {"hair": {f"w{n} hair": ["x"] for n in range(700)}, "eyes": {"blue eyes": ["y"]}}
+    for n in range(50):
+        assert attributes.unread(f"w{n} hair", phrases) == []
+    assert attributes._by_first_word.cache_info().misses == len(phrases)
 
 
 def test_the_largest_values_are_taken():

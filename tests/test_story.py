@@ -312,7 +312,7 @@ SCENE = '[[scene]]\nprompt = "{Mara} reads"\n'
             b'title = "x"\nstyle = "\xff"\n',
             "story.toml: line 2 is not UTF-8; save the file as UTF-8",
         ),
-        (b"x" * (2**20 + 1), "story.toml is larger than 1 MiB; that is no story file"),
+        (b"x" * (2**19 + 1), "story.toml is larger than 512 KiB; that is no story file"),
         ("a = " + "[" * 5000, "story.toml: not a story: TOML nested or numbers too large"),
     ],
 )

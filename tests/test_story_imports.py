@@ -323,7 +323,7 @@ BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nshots: [*b,*b]\n"
         ("a.csv", "action\n" + "x" * 200_000, "not a table: field larger than field limit"),
         ("a.fountain", "Nothing here.", "no scene heading in it. One begins with INT. or EXT."),
         ("a.fountain", "\xe9".encode("latin-1"), "line 1 is not UTF-8"),
-        ("a.fountain", "x" * 1_100_000, "larger than 1 MiB"),
+        ("a.fountain", "x" * 600_000, "larger than 512 KiB"),
         ("a.txt", "[Bob] a man", "no scene or shot was found in it"),
         ("a.txt", "Once upon a time", "a.txt is none of these: a Fountain screenplay, a StoryDif"),
         ("a.toml", "[[scene]]", "A story file of ours needs no import"),

@@ -41,6 +41,7 @@ from .sampling import watched
 from .settings import Overrides, overridden
 from .sizes import shape_of
 from .story.file import make_character
+from .story.safety import check_story
 from .story.scenes import make_scene
 from .types import Character, Frame, Story
 
@@ -186,7 +187,7 @@ class IdentityStory:
             aspect: ``16:9`` instead: the nearest size that the model was made for.
 
         Raises:
-            StoryError: a name in braces that is not in ``cast``, or a stray brace.
+            StoryError: a name in braces that is not in ``cast``, a stray brace, or what is never painted.
             ConfigError: somebody was found with other weights, or the model takes no such size.
             PromptError: the scene is longer than the model reads.
         """
@@ -201,6 +202,7 @@ class IdentityStory:
         made = make_scene(scene, characters, style=style, source="paint", number=1)
         made = replace(made, shape=in_pixels(shape_of(size, aspect), self.facts, self.model))
         story = Story("", characters, (made,), style)
+        check_story(story, "paint")
         identities = {name: person.identity for name, person in people.items()}
         with self._watched("picture", frame_evaluations(self.preset, len(made.cast))) as backend:
             return paint(backend, story, made, identities, self.preset, seed=seed)

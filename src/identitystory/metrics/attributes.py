@@ -215,7 +215,7 @@ def said(prompt: str, phrases: Phrases) -> dict[str, frozenset[str]]:
 def unread(words: str, phrases: Phrases) -> list[str]:
     """The words of ``words`` that no phrase of any attribute says, without articles and the like."""
     text = f" {' '.join(_words(words))} "
-    said = [span for table in phrases.values() for span in _spans(text, table)]
+    said = [span for table in phrases.values() for span in _spans(text, tuple(table))]
     left = [m for m in re.finditer(r"(?<= )[\w-]+(?= )", text) if m[0] not in _SMALL]
     return [m[0] for m in left if not any(a <= m.start() and m.end() <= b for a, b, _ in said)]
 
@@ -226,20 +226,36 @@ def _words(prompt: str) -> list[str]:
 
 def _matches(text: str, phrases: Iterable[str]) -> list[str]:
     """The phrases that stand in ``text``, without those that lie inside or across a longer one."""
-    return [phrase for _, _, phrase in _spans(text, phrases)]
+    return [phrase for _, _, phrase in _spans(text, tuple(phrases))]
 
 
-def _spans(text: str, phrases: Iterable[str]) -> list[tuple[int, int, str]]:
+@lru_cache(maxsize=64)
+def _by_first_word(phrases: tuple[str, ...]) -> dict[str, list[tuple[int, str, re.Pattern[str]]]]:
+    """Of each phrase its place in the list, itself, and its pattern."""
+    found: dict[str, list[tuple[int, str, re.Pattern[str]]]] = {}
+    for place, phrase in enumerate(phrases):
+        words = re.escape(phrase.lower()).replace(r"\*\ ", _BETWEEN)
+        first = "" if phrase.startswith("*") else phrase.lower().split()[0]
+        made = re.compile(rf"(?<= ){words}(?= )")
+        found.setdefault(first, []).append((place, phrase, made))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _spans(text: str, phrases: tuple[str, ...]) -> tuple[tuple[int, int, str], ...]:
     """The same with where each stands."""
-    spans = []
-    for phrase in phrases:
-        pattern = re.escape(phrase.lower()).replace(r"\*\ ", _BETWEEN)
-        spans += [(m.start(), m.end(), phrase) for m in re.finditer(rf"(?<= ){pattern}(?= )", text)]
+    table = _by_first_word(phrases)
+    spans = [
+        (m.start() - m.end(), place, m, phrase)
+        for first in dict.fromkeys(["", *text.split()])
+        for place, phrase, pattern in table.get(first, ())
+        for m in pattern.finditer(text)
+    ]
     kept: list[tuple[int, int, str]] = []
-    for start, end, phrase in sorted(spans, key=lambda s: s[0] - s[1]):
-        if all(end <= a or start >= b for a, b, _ in kept):
-            kept.append((start, end, phrase))
-    return kept
+    for _, _, m, phrase in sorted(spans, key=lambda span: span[:2]):
+        if all(m.end() <= a or m.start() >= b for a, b, _ in kept):
+            kept.append((m.start(), m.end(), phrase))
+    return tuple(kept)
 
 
 @lru_cache(1)

@@ -71,7 +71,8 @@ def advice(story: Story) -> list[str]:
 
 def _unread(texts: list[str]) -> Iterator[str]:
     """A line for each kind of words or marks that stands in ``texts`` and no model reads."""
-    if words := [w for text in texts for w in text.split() if in_another_script(w)]:
+    distinct = dict.fromkeys(word for text in texts for word in text.split())
+    if words := [word for word in distinct if in_another_script(word)]:
         yield f"{_some(words)} not read: models read English, and Latin letters"
     for language in dict.fromkeys(filter(None, map(language_of, texts))):
         words = [w for t in texts if language_of(t) == language for w in _little(t, language)]

@@ -20,8 +20,13 @@ from ..types import Character, Story
 from . import safety, text
 from .imports.registry import read
 from .poses import taken_over
-from .scenes import check_ids, scene_of, written_shape
-from .schema import MAX_TITLE, CharacterEntry, StoryFile, first_mistake
+from .scenes import check_ids, check_sizes, scene_of, written_shape
+from .schema import (
+    MAX_TITLE,
+    CharacterEntry,
+    StoryFile,
+    first_mistake,
+)
 from .text import line, tidy, words
 
 NOTHING = Story("", (), ())
@@ -165,6 +170,7 @@ def _made(
     )
     made = [scene_of(s, story, source, i, folder) for i, s in enumerate(entry.scene, 1)]
     check_ids(made, source)
+    check_sizes(made, source)
     story = replace(story, scenes=tuple(taken_over(made, source)))
     safety.check_story(story, source)
     return story

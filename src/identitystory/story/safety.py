@@ -10,33 +10,16 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-import unicodedata
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache
-from importlib import resources
+from functools import cache
 
 from ..errors import StoryError, quoted
 from ..types import Character, Story
+from .readings import Reading, lists, readings
+from .text import names_in
 
 STRICT = "IDENTITYSTORY_STRICT"
-# Letters of other alphabets, and signs, that look like Latin ones.
-_LOOKS = str.maketrans(
-    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0501\u04bb\u0458"
-    "\u03bf\u03b1\u03b5\u03b9\u03c5@$",
-    "aeopcyxisdhjoaeiuas",
-)
-_DIGITS = str.maketrans("0134578", "oieastb")
-_WORDS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-)  # fmt: skip
-_NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
-_MARKS = "[-_.*'\u2019/+]"
-_IN_WORDS = re.compile(rf"{_MARKS}(?<=\w.){_MARKS}*(?=\w)")
 _PARTICLES = ("de", "van", "von", "der", "den", "al", "bin", "la", "le", "da", "di")
-_TWICE = re.compile(r"(.)\1+")
 _N = r"(?:[0-9]|1[0-7])"
 _AGES = re.compile(
     rf"\b{_N} ?(?:(?:years?|yrs?|months?)(?: old| of age)|yo\b|y o\b)"
@@ -46,102 +29,10 @@ _AGES = re.compile(
 
 
 @cache
-def _lists() -> dict[str, list[str]]:
-    file = resources.files("identitystory") / "data" / "safety.toml"
-    lists: dict[str, list[str]] = tomllib.loads(file.read_text(encoding="utf-8"))
-    as_read = lambda entry: " ".join(_NUMBERS.get(word, word) for word in entry.split())
-    return {name: [as_read(entry) for entry in entries] for name, entries in lists.items()}
-
-
-@cache
-def _entries(name: str) -> list[tuple[str, frozenset[str], tuple[str, ...]]]:
-    """Each entry of a list, its words that stand as they are, and the beginnings of the others."""
-    return [
-        (
-            re.escape(entry).replace(r"\*", "[a-z]*").replace(r"\ ", " "),
-            frozenset(word for word in entry.split() if word[-1] != "*"),
-            tuple(word[:-1] for word in entry.split() if word[-1] == "*"),
-        )
-        for entry in _lists()[name]
-    ]
-
-
-@cache
-def _listed() -> frozenset[str]:
-    """What makes a request sexual or somebody a child, without the stars."""
-    return frozenset(e.removesuffix("*") for name in ("sexual", "minor") for e in _lists()[name])
-
-
-@cache
 def _young() -> re.Pattern[str]:
     """``young`` with no word for an adult close behind it."""
-    adult = "|".join(_lists()["adults"])
+    adult = "|".join(lists()["adults"])
     return re.compile(rf"\byoung(?:er|est)?\b(?!(?: [a-z]+){{0,4}} (?:{adult})\b)")
-
-
-class Reading:
-    """One way to read a text: small Latin letters and single blanks."""
-
-    def __init__(self, text: str) -> None:
-        """Without the innocent phrases, once and for all."""
-        words = set(text.split())
-        self.text, self.words = text, sorted(words)
-        self.stems = words | {w[:-k] for w in words for k in (1, 2) if w.endswith("es"[-k:])}
-        if innocent := self._pattern("innocent"):
-            self.text = innocent.sub(" ", text)
-
-    def find(self, name: str) -> str:
-        """The first entry of a list that stands in the text, as it stands there; empty if none does."""
-        pattern = self._pattern(name)
-        return match[0] if pattern and (match := pattern.search(self.text)) else ""
-
-    def _pattern(self, name: str) -> re.Pattern[str] | None:
-        """Those entries of a list whose words all occur, as whole words; a star is any ending."""
-        entries = [
-            pattern
-            for pattern, words, beginnings in _entries(name)
-            if self.stems >= words and all(map(self._begins, beginnings))
-        ]
-        return re.compile(rf"\b(?:{'|'.join(entries)})(?:s|es)?\b") if entries else None
-
-    def _begins(self, beginning: str) -> bool:
-        """Whether a word begins so."""
-        at = bisect_left(self.words, beginning)
-        return at < len(self.words) and self.words[at].startswith(beginning)
-
-
-def readings(*texts: str) -> list[Reading]:
-    """The texts as they are written, and as they may be meant.
-
-    Read as well: without signs inside words, with digits as letters, and with letters that stand apart
-    drawn together.
-    """
-    flat = unicodedata.normalize("NFKD", "\n".join(texts)).casefold()
-    if not flat.isascii():
-        flat = "".join(ch for ch in flat if unicodedata.category(ch) not in ("Mn", "Cf"))
-    flat = re.sub(r"[!|](?<=\w.)(?=\w)", "i", flat.translate(_LOOKS))
-    found: dict[str, None] = {}
-    for joined in (flat, _IN_WORDS.sub("", flat)):
-        words = [_NUMBERS.get(word, word) for word in re.findall(r"[a-z0-9]+", joined)]
-        mixed = {w: w.translate(_DIGITS) for w in set(words) if not (w.isalpha() or w.isdigit())}
-        mixed |= {w: once for w in set(words) if (once := _TWICE.sub(r"\1", w)) in _listed()}
-        for meant in (words, [mixed.get(w, w) for w in words] if mixed else words):
-            apart = f" {' '.join(meant)} "
-            drawn = re.sub(r" (?:[a-z0-9] ){3,}", _drawn, apart)
-            found |= {apart: None, drawn: None}
-    return [Reading(each) for each in found]
-
-
-def _drawn(match: re.Match[str]) -> str:
-    """Letters that stand apart as words: all, without the first, and the listed words in them."""
-    whole = match[0].replace(" ", "")
-    return f" {' '.join([whole, whole[1:], *_inside(whole)])} "
-
-
-@lru_cache(maxsize=64)
-def _inside(letters: str) -> list[str]:
-    """The listed words that stand anywhere in ``letters``."""
-    return sorted(word for word in _listed() if len(word) > 2 and word in letters)
 
 
 def _first(read: Iterable[Reading], *names: str) -> str:
@@ -164,6 +55,7 @@ def check_words(
     said: Iterable[str] = (),
     negative: Iterable[str] = (),
     names: Iterable[str] = (),
+    searched: Iterable[str] = (),
     photos: Iterable[str] = (),
 ) -> None:
     """Nothing, if these words may be painted.
@@ -174,13 +66,15 @@ def check_words(
         said: what is told beside the pictures; it may tell of an age.
         negative: what is kept out of the pictures.
         names: of characters.
+        searched: what people are searched with; painted too.
         photos: names of those whose faces are of photos: real people.
 
     Raises:
         StoryError: they ask for what is never painted.
     """
     painted, names = list(painted), list(names)
-    read, without = readings(*painted, *names), readings(*negative)
+    read = [*readings(*painted, *names), *readings(*searched)]
+    without, painted = readings(*negative), [*painted, *searched]
     sexual = _first(read, "sexual") or _first(without, "dressed")
     if os.environ.get(STRICT, "") not in ("", "0"):
         if sexual:
@@ -212,18 +106,37 @@ def check_character(character: Character, place: str) -> None:
 
 
 def check_story(story: Story, place: str, *prompts: str) -> None:
-    """`check_words` of a whole story, and of ``prompts`` that its people are searched with."""
+    """`check_words` of a whole story, and of ``prompts`` that its people are searched with.
+
+    Raises:
+        StoryError: they ask for what is never painted; it names the scene, if one alone asks for it.
+    """
+    try:
+        _check_whole(story, place, *prompts)
+    except StoryError:
+        for number, scene in enumerate(story.scenes, 1):
+            names = names_in(scene.text)
+            check_words([scene.prompt], names=names, place=f"{place}: scene {number}")
+        raise
+
+
+def _painted(story: Story) -> list[str]:
+    people = story.characters
+    return [
+        *(s.prompt for s in story.scenes),  # with style, clothes and places
+        *(f"{c.description} {c.wears}" for c in people),
+        *(c.searched.description for c in people if c.sought),
+    ]
+
+
+def _check_whole(story: Story, place: str, *prompts: str) -> None:
     people, scenes = story.characters, story.scenes
     check_words(
-        [
-            *(s.prompt for s in scenes),  # with style, clothes and places
-            *(f"{c.description} {c.wears}" for c in people),
-            *(c.searched.description for c in people if c.sought),
-            *prompts,
-        ],
+        _painted(story),
         said=[s.caption for s in scenes] + [says for s in scenes for _, says in s.dialogue],
         negative=[story.negative, *(s.negative for s in scenes)],
         names=[c.name for c in people],
+        searched=prompts,
         photos=[c.name for c in people if c.consent],
         place=place,
     )
@@ -232,11 +145,14 @@ def check_story(story: Story, place: str, *prompts: str) -> None:
 def full_names(*texts: str) -> list[str]:
     """Two and more capitalised words in a row that no list takes for a place: ``['Ada Lovelace']``."""
     found: dict[str, None] = {}
-    places, openers = set(_lists()["places"]), set(_lists()["openers"])
+    places, openers = set(lists()["places"]), set(lists()["openers"])
     for text in texts:
-        if not any(word[0].islower() for word in re.findall(r"[^\W\d_]+", text)):
+        if not any(m[0][0].islower() for m in re.finditer(r"[^\W\d_]+", text)):
             continue  # a title, or all in capitals
-        for run in _capitalised(re.sub(r"\{[^{}]*\}", "{}", text)):
+        bare = re.sub(r"\{[^{}]*\}", "{}", text)
+        if not any(map(str.isupper, bare[1:])):
+            continue  # no two words with capitals
+        for run in _capitalised(bare):
             while run and run[0] in openers:
                 run = run[1:]
             while run and run[-1] in _PARTICLES:
@@ -272,7 +188,8 @@ def name_advice(story: Story) -> list[str]:
     """A line of warning if names in a story read like those of people who live."""
     texts = [s.text for s in story.scenes]
     texts += [f"{c.description} {c.wears}" for c in story.characters]
-    known = _first(readings(*texts, *(c.name for c in story.characters)), "known").title()
+    read = readings(*_painted(story), *(c.name for c in story.characters))
+    known = _first(read, "known").title()
     found = full_names(*texts)
     found += [known] * (known not in ("", *found))
     if not found:

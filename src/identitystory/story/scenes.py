@@ -11,10 +11,10 @@ from .. import types
 from ..errors import ConfigError, StoryError, did_you_mean, quoted
 from ..sizes import shape_of
 from ..types import Character, Scene, Story
-from . import safety, text
+from . import text
 from .expect import expectations
 from .poses import poses_of
-from .schema import SceneEntry, StoryFile
+from .schema import MAX_ALL_EXPECTED, MAX_ALL_FILLED, MAX_FILLED, SceneEntry, StoryFile
 from .text import line, words
 
 
@@ -33,12 +33,14 @@ def make_scene(
     ``locations`` may be named in braces too. ``wears`` stands instead of what characters wear.
 
     Raises:
-        StoryError: an empty scene, an unknown name, a stray brace, what is never painted (`safety`).
+        StoryError: an empty scene, an unknown name, a stray brace, or more words than a prompt may
+            have. What is never painted is `safety.check_story`'s to refuse.
     """
     place = f"{source}: scene {number}"
     written = text.with_locations(line(prompt, f"{place}: 'prompt'"), locations)
     if not written:
         raise StoryError(f"{place}: 'prompt' is empty. Say what happens, e.g. \"{{Mara}} reads\"")
+    _check_length(written, f"{place} with its locations")
     there = text.names_in(written)
     worn = {c.name: wears.get(c.name, c.wears) for c in characters if c.name in there}
     try:
@@ -50,9 +52,17 @@ def make_scene(
         raise StoryError(
             f"{place} has a brace without its partner. Names stand in braces: {{Mara}}"
         ) from None
-    safety.check_words([f"{style} {filled}"], names=there, place=place)
+    _check_length(filled, f"{place} with its characters")
     clothes = tuple((name, said) for name, said in worn.items() if said)
     return Scene(prompt=types.styled(style, filled), cast=cast, text=written, wears=clothes)
+
+
+def _check_length(prompt: str, place: str) -> None:
+    if len(prompt) > MAX_FILLED:
+        raise StoryError(
+            f"{place} in words has {len(prompt):,} characters; at most {MAX_FILLED:,} are taken. "
+            "Shorten their descriptions, or name fewer"
+        )
 
 
 def recast(story: Story, who: Character) -> Story:
@@ -120,6 +130,20 @@ def check_ids(scenes: Sequence[Scene], source: str) -> None:
             raise StoryError(
                 f"{source}: scenes {first[scene.id]} and {number} have the id {scene.id!r}; "
                 "ids must differ"
+            )
+
+
+def check_sizes(scenes: Sequence[Scene], source: str) -> None:
+    """StoryError if all scenes of ``source`` together are more than is read within seconds."""
+    sizes = (
+        (sum(len(s.prompt) for s in scenes), MAX_ALL_FILLED, "characters of prompts, in words"),
+        (sum(len(s.expect) for s in scenes), MAX_ALL_EXPECTED, "expectations"),
+    )
+    for size, most, what in sizes:
+        if size > most:
+            raise StoryError(
+                f"{source}: its scenes have {size:,} {what}; at most {most:,} are taken. "
+                "Split the story"
             )
 
 

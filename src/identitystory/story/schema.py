@@ -13,6 +13,8 @@ MAX_NAME = 40
 MAX_NOUN = 40
 MAX_DESCRIPTION = 400
 MAX_PROMPT = 1000
+MAX_FILLED = 4000  # with descriptions, clothes and locations in it
+MAX_ALL_FILLED = 400_000  # of all scenes together
 MAX_STYLE = 200
 MAX_TITLE = 200
 MAX_CHARACTERS = 20
@@ -31,6 +33,7 @@ MAX_SECONDS = 600
 MAX_CAST = 200
 MAX_EXPECT = 200
 MAX_EXPECTED = 20
+MAX_ALL_EXPECTED = 4000  # of all scenes together
 MAX_SEED = 2**53 - 1  # as far as every reader of JSON counts exactly
 ID = r"^[^\W\d_][\w-]*$"
 # Never a way out of the story's folder.

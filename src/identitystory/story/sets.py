@@ -22,7 +22,7 @@ from .file import beside, load_story, make_story, slug
 from .text import names_in
 
 BUILT_IN = ("consistory_human", "little_people")
-MAX_BYTES = 16 << 20
+MAX_BYTES = 1 << 20
 
 
 def load_sets(source: str | Path) -> list[Story]:

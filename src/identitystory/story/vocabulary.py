@@ -72,10 +72,10 @@ def unknown_words(
     """
     unknown: dict[str, tuple[str, ...]] = {}
     seen = known.union(told) | {part for word in known for part in word.split("-")}
-    for prompt in prompts:
-        for word in (each.removesuffix("'s") for each in words_of(prompt)):
-            if word and word not in seen and word not in unknown and not in_another_script(word):
-                unknown[word] = nearest(word, known) if len(unknown) < MAX_NAMED else ()
+    for each in dict.fromkeys(word for prompt in prompts for word in words_of(prompt)):
+        word = each.removesuffix("'s")
+        if word and word not in seen and word not in unknown and not in_another_script(word):
+            unknown[word] = nearest(word, known) if len(unknown) < MAX_NAMED else ()
     return unknown
 
 

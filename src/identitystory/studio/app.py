@@ -203,7 +203,7 @@ def _mistakes(app: FastAPI, library: Library) -> None:
     told: dict[type[Exception], tuple[int, str, str]] = {
         NothingError: (404, "nothing", _GONE),
         ChangedError: (409, "conflict", "the text was changed elsewhere; load it again"),
-        TooLargeError: (413, "large", "that is too large: a story has at most 1 MiB"),
+        TooLargeError: (413, "large", "that is too large: a story has at most 512 KiB"),
         RecursionError: (422, "request", "the body is nested too deep"),
         OverflowError: (409, "busy", "too many jobs wait already; cancel some"),
     }

@@ -26,9 +26,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 COOKIE = "identitystory"
-_LARGE = 413, "large", "a request is at most 4 MiB, a story 1 MiB, and a character file 64 MiB"
+_LARGE = 413, "large", "a request is at most 4 MiB, a story 512 KiB, and a character file 64 MiB"
 DAYS = 30  # that a login lasts
-MAX_BODY = 4 << 20  # bytes: a story of 1 MiB, as JSON
+MAX_BODY = 4 << 20  # bytes: a story of 512 KiB, as JSON
 MAX_FILE = 64 << 20  # of a character file; `identitystory cast import` takes larger ones
 FILES = "/api/characters/import"
 LOCAL = ("localhost", "127.0.0.1", "::1")

@@ -45,7 +45,7 @@ def checked_text(text: str) -> bytes:
             f"{SOURCE}: the text holds half a character (a lone surrogate); remove it"
         ) from None
     if len(content) > MAX_BYTES:
-        raise StoryError(f"{SOURCE} is larger than 1 MiB; that is no story file")
+        raise StoryError(f"{SOURCE} is larger than {MAX_BYTES >> 10} KiB; that is no story file")
     return content
 
 

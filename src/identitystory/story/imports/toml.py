@@ -66,7 +66,9 @@ def write_story(path: Path, draft: Draft, source: str) -> None:
     """
     content = story_text(draft, source).encode()
     if len(content) > MAX_BYTES:
-        raise StoryError(f"the story of {source} would be larger than 1 MiB; split the file")
+        raise StoryError(
+            f"the story of {source} would be larger than {MAX_BYTES >> 10} KiB; split the file"
+        )
     try:
         with path.open("xb") as file:
             file.write(content)
