@@ -273,9 +273,9 @@ class Face:
 
 
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
-_MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds"}
-_MAY_LACK |= {"face", "file", "consent", "seed", "candidate", "sought", "like"}
-_MAY_LACK |= {"expect", "pose", "who", "x", "height", "picture", "source"}
+_MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds", "face", "file", "consent", "seed"}
+_MAY_LACK |= {"candidate", "sought", "like", "expect", "pose", "who", "x", "height"}
+_MAY_LACK |= {"picture", "source"}
 
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:
@@ -288,10 +288,7 @@ PREPOSITIONS = ("at", "by", "for", "from", "in", "of", "on", "showing", "with")
 
 
 def styled(style: str, prompt: str) -> str:
-    """The prompt with the style in front: ``watercolour, an old man sleeps``.
-
-    Without a comma where the style goes on into the prompt: ``a photo of an old man``.
-    """
+    """``watercolour, an old man sleeps``; no comma where a style goes on: ``a photo of an old man``."""
     if not style:
         return prompt
     goes_on = style.lower().split()[-1] in PREPOSITIONS
