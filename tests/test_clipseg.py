@@ -9,7 +9,14 @@ from transformers import ViTImageProcessorPil
 
 from identitystory.errors import ModelError
 from identitystory.models.device import Room
-from identitystory.models.segment.clipseg import ClipSegmenter, compete, left_to_right, load_clipseg
+from identitystory.models.segment.clipseg import (
+    ClipSegmenter,
+    by_likeness,
+    compete,
+    left_to_right,
+    load_clipseg,
+    within,
+)
 from tests.toy import toy_checkpoint  # noqa: F401
 
 
@@ -31,10 +38,12 @@ def blob(rows, columns, *, height=20, width=30):
     return mask
 
 
-def planted(segmenter, monkeypatch, chances):
-    """The segmenter seeing ``chances[phrase]``, (H, W) probabilities."""
+def planted(segmenter, monkeypatch, chances, alike=None):
+    """The segmenter seeing ``chances[phrase]``, (H, W) probabilities; what is won is like its own phrase."""
     see = lambda image, phrases: torch.stack([chances[p] for p in phrases]).logit()
+    like = lambda image, masks, phrases: 9 * torch.eye(len(phrases)) if alike is None else alike
     monkeypatch.setattr(segmenter, "logits", see)
+    monkeypatch.setattr(segmenter, "likeness", like)
     height, width = next(iter(chances.values())).shape
     return Image.new("RGB", (width, height))
 
@@ -91,6 +100,54 @@ def test_found_masks_are_the_planted_ones(segmenter, monkeypatch):
     assert torch.equal(result.masks, torch.stack([left, right]))
     assert result.found == (True, True)
     assert result.scores == pytest.approx((0.75, 0.95))
+
+
+@pytest.mark.parametrize("mara", [0, 1])
+def test_one_person_who_won_pixels_for_two_phrases_is_whom_she_is_like(
+    segmenter, monkeypatch, mara
+):
+    """The decoder gives the larger part of her to somebody who is not there."""
+    whole = blob(slice(2, 18), slice(5, 20))
+    less = whole & blob(slice(2, 8), slice(5, 20))
+    more = whole & ~less
+    chances = {"a woman": 0.05 + 0.85 * less.float() + 0.8 * more.float()}
+    chances["a man"] = 0.05 + 0.8 * less.float() + 0.85 * more.float()
+    alike = torch.zeros(2, 2)
+    alike[:, mara] = 7
+    picture = planted(segmenter, monkeypatch, chances, alike)
+    segmenter.reach, segmenter.knows_people = 0, True
+    result = segmenter.segment(picture, ["a woman", "a man"])
+    assert result.found == (mara == 0, mara == 1)
+    assert torch.equal(result.masks[mara], whole)
+    segmenter.knows_people = False
+    assert segmenter.segment(picture, ["a woman", "a man"]).found == (True, True)
+
+
+def test_regions_go_to_the_phrase_that_they_are_like():
+    masks = torch.stack([blob(slice(0, 5), slice(0, 9)), blob(slice(5, 9), slice(0, 9))])
+    both = by_likeness(masks, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert not both[0].any()
+    assert torch.equal(both[1], masks.any(dim=0))
+    assert torch.equal(by_likeness(masks, torch.eye(2)), masks)
+    logits = torch.stack([masks[0] * 2.0, masks[1] * 3.0])
+    empty = torch.zeros_like(masks[:1])
+    means = within(logits, torch.cat([masks, empty]))
+    assert torch.allclose(means, torch.tensor([[2.0, 0.0], [0.0, 3.0], [0.0, 0.0]]))
+
+
+def test_likeness_of_the_whole_picture_is_that_of_the_mean_patch(segmenter, image):
+    """In CLIP's own scale, whatever the mask's size; an empty mask is no error."""
+    masks = torch.zeros(2, 48, 64, dtype=torch.bool)
+    masks[0] = True
+    clip, phrases = segmenter.model.clip, ["a woman", "an old man"]
+    seen = clip.vision_model(segmenter.read([image])).last_hidden_state[0, 1:].mean(dim=0)
+    person = clip.visual_projection(clip.vision_model.post_layernorm(seen))
+    ids = segmenter.tokenizer(phrases, padding=True, return_tensors="pt")
+    texts = clip.get_text_features(**ids).pooler_output
+    expected = clip.logit_scale.exp() * torch.cosine_similarity(person[None], texts)
+    result = segmenter.likeness(image, masks, phrases)
+    torch.testing.assert_close(result[0], expected, rtol=1e-4, atol=1e-4)
+    assert result.isfinite().all()
 
 
 def test_who_is_too_small_or_too_doubtful_is_not_found(segmenter, monkeypatch):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, normalize
 
 from ...masks import distinct_heads, largest_component
 from ...types import Segmentation
@@ -52,6 +52,26 @@ def compete(logits: Tensor, threshold: float, reach: int = 0) -> Tensor:
     return winner == torch.arange(len(logits), device=logits.device).view(-1, 1, 1)
 
 
+def within(logits: Tensor, masks: Tensor) -> Tensor:
+    """(m, n): the mean of each of n logits (n, H, W) inside each of m masks (m, H, W); 0 in an empty one."""
+    share = masks.flatten(1).to(logits)
+    return share @ logits.flatten(1).T / share.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def by_likeness(masks: Tensor, alike: Tensor) -> Tensor:
+    """The masks (n, H, W) bool of n phrases, each given to the phrase that it is most like.
+
+    The decoder gives every phrase some pixels of somebody, also of somebody who is not there; what
+    is of one person is like one phrase. Who gets none has an empty mask.
+
+    Args:
+        masks: exclusive; row j is what phrase j won.
+        alike: (n, n), how much what phrase j won, row j, is like each of the phrases.
+    """
+    owner = alike.argmax(dim=1)
+    return torch.stack([masks[owner == j].any(dim=0) for j in range(len(masks))])
+
+
 def left_to_right(mask: Tensor, count: int, min_pixels: float) -> list[Tensor]:
     """``count`` masks: the largest pieces of ``mask`` from left to right, empty where there are fewer.
 
@@ -81,6 +101,8 @@ class ClipSegmenter:
         min_area: the share of the picture that a mask must cover to count as found.
         min_score: the mean probability inside a mask that it must reach to count as found.
         min_head: the same inside a head that nobody's phrase was asked for.
+        knows_people: its CLIP was taught that a person's patches are like what is said of them, as the
+            miniature's was; then what a phrase won must be like it, see `by_likeness`.
     """
 
     model: CLIPSegForImageSegmentation
@@ -92,6 +114,7 @@ class ClipSegmenter:
     min_area: float = 0.005
     min_score: float = 0.5
     min_head: float = 0.85
+    knows_people: bool = False
 
     def __post_init__(self) -> None:
         self.model.eval().requires_grad_(False)
@@ -111,6 +134,27 @@ class ClipSegmenter:
             logits = logits.reshape(len(phrases), 1, *logits.shape[-2:])
             size = (image.height, image.width)
             return interpolate(logits, size=size, mode="bilinear", align_corners=False)[:, 0].cpu()
+
+    @torch.inference_mode()
+    def likeness(self, image: Image.Image, masks: Tensor, phrases: Sequence[str]) -> Tensor:
+        """(n, k) float32: how much what is under each of n masks (H, W) is like each of k phrases.
+
+        CLIP's logits, of the mean of the patches that a mask covers; the miniature was taught to know
+        people by it (`miniature.stages.segmenter`).
+        """
+        clip = self.model.clip
+        with self.room.holding(self.model):
+            pixels = self.read([image]).to(self.model.device, self.model.dtype)
+            seen = clip.vision_model(pixels).last_hidden_state[0, 1:]  # (patches, d)
+            side = pixels.shape[-1] // clip.config.vision_config.patch_size
+            share = adaptive_avg_pool2d(masks[:, None].to(seen), (len(seen) // side, side)).flatten(
+                1
+            )
+            mean = share @ seen / share.sum(dim=1, keepdim=True).clamp(min=1e-3)
+            person = clip.visual_projection(clip.vision_model.post_layernorm(mean))
+            texts = text_vectors(clip, self.tokenizer, phrases, who="the segmenter")
+            cosines = normalize(person, dim=1) @ normalize(texts, dim=1).T
+            return (clip.logit_scale.exp() * cosines).float().cpu()
 
     def segment(
         self, image: Image.Image, phrases: Sequence[str], *, fallbacks: Sequence[str] | None = None
@@ -161,7 +205,11 @@ class ClipSegmenter:
         unique = list(dict.fromkeys(phrases))
         logits = self.logits(image, unique)
         reach = round(self.reach * min(size))
-        won = dict(zip(unique, compete(logits, self.threshold, reach), strict=True))
+        regions = compete(logits, self.threshold, reach)
+        if self.knows_people and int(regions.flatten(1).any(dim=1).sum()) > 1:
+            alike = self.likeness(image, regions, unique) + within(logits, regions)
+            regions = by_likeness(regions, alike)
+        won = dict(zip(unique, regions, strict=True))
         chance = logits.sigmoid().amax(dim=0)  # of the pixel being somebody's
         min_pixels = self.min_area * image.height * image.width
         handed: dict[str, list[Tensor]] = {}
@@ -195,10 +243,7 @@ def load_clipseg(folder: Path, *, room: Room, **options: Any) -> ClipSegmenter:
     model = room.place(load_part(CLIPSegForImageSegmentation, folder, dtype=torch.float32))
     side = model.config.vision_config.image_size
     read = Preprocessing((side, side), IMAGENET_MEAN, IMAGENET_STD, Image.Resampling.BILINEAR)
-    return ClipSegmenter(
-        model,
-        load_part(CLIPTokenizer, folder),
-        read=preprocessing(folder, read),
-        room=room,
-        **options,
-    )
+    known = preprocessing(folder, read)
+    # Released CLIPSegs read larger pictures than their CLIP was taught with; nothing is known of their patches.
+    options = {"knows_people": known.size == (side, side)} | options
+    return ClipSegmenter(model, load_part(CLIPTokenizer, folder), read=known, room=room, **options)
