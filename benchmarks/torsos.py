@@ -107,6 +107,9 @@ def main() -> None:
     parser.add_argument("--portraits", type=int, help="of each person (default: the preset's)")
     parser.add_argument("--steps", type=int, help="of each picture (default: the preset's)")
     parser.add_argument(
+        "--templates", action="store_true", help="put no faces in; clothes are the template's"
+    )
+    parser.add_argument(
         "--truth", type=int, metavar="N", help="hold the measure against N drawings"
     )
     options = parser.parse_args()
@@ -122,7 +125,8 @@ def main() -> None:
         for n, who in enumerate(adults(options.people)):
             said = scenes(taught.places, options.places, options.wears, first=n)
             story = inline_story([f"A: {who}"], said, title=f"{n}")
-            few = Overrides(steps=options.steps, portraits=options.portraits)
+            faces = ("injection.start=0",) if options.templates else ()
+            few = Overrides(steps=options.steps, portraits=options.portraits, set=faces)
             more = {"method": options.method, "model": options.model}
             run = new_request(story, options.out / f"{n:02d}", few, seed=n, **more)
             make_run(run, service)

@@ -34,6 +34,13 @@ def test_the_share_is_that_of_the_strip_that_has_the_faces_colour(rows, share):
     assert skin_below(torso(*rows), FACE) == pytest.approx(share, abs=0.001)
 
 
+@pytest.mark.parametrize(("light", "share"), [(1.12, 1.0), (0.82, 1.0), (0.6, 0.0)])
+def test_shoulders_may_be_lit_a_little_otherwise_than_the_face(light, share):
+    """In OKLab .04 lighter and .11 darker is skin, .24 darker is a brown shirt."""
+    shoulders = tuple(round(light * c) for c in SKIN)
+    assert skin_below(torso((60, 128, shoulders)), FACE) == share
+
+
 def test_a_strip_below_the_picture_has_no_share():
     assert math.isnan(skin_below(torso()[:80], FACE))
     assert not math.isnan(skin_below(torso()[:84], FACE))

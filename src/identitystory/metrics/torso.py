@@ -1,7 +1,7 @@
 """Whether somebody is dressed: the strip below the neck, held against the colour of the face.
 
-Where most of the strip has the face's colour, nobody is dressed; clothes that are like the skin are
-told as bare, too. An attribute reader says where the face is.
+Where most of the strip has the face's colour, if lighter or darker, nobody is dressed; clothes that
+are like the skin are told as bare, too. An attribute reader says where the face is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .attributes import AttributeReader
 from .colour import Pixels, rgb_to_lab
 
 NEAR = 0.06  # OKLab distance within which a pixel has the face's colour
+LIGHT = 0.4  # what lightness weighs in it: shoulders are lit otherwise than a face
 BARE = 0.5  # share of the strip from which on a torso is bare
 FACE = (-0.6, 0.25, 0.6, 0.9)  # cheeks and nose, from the point between the eyes, in half faces
 STRIP = (-1.0, 2.1, 1.0, 3.2)  # below the neck, likewise
@@ -42,7 +43,8 @@ def skin_below(rgb: Pixels, face: Sequence[float]) -> float:
     skin, strip = region(rgb, face, FACE), region(rgb, face, STRIP)
     if not len(skin) or not len(strip):
         return float("nan")
-    return float((np.linalg.norm(strip - np.median(skin, axis=0), axis=1) < NEAR).mean())
+    away = (strip - np.median(skin, axis=0)) * (LIGHT, 1, 1)
+    return float((np.linalg.norm(away, axis=1) < NEAR).mean())
 
 
 def face_of(reader: AttributeReader, image: Image.Image) -> tuple[float, float, float]:
