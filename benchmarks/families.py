@@ -24,14 +24,13 @@ from torch.nn.functional import normalize
 from benchmarks.casting import by_faces
 from identitystory.cli.main import main as identitystory
 from identitystory.metrics.intervals import mean_over
-from identitystory.models.describe import describe_model
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.sdxl.photomaker import load_identity_encoder
 from identitystory.runs import audition
 from identitystory.runs.characters.making import from_run
 from identitystory.runs.files import read_picture
 from identitystory.runs.folder import RunFolder
-from identitystory.runs.service import load_model
+from identitystory.runs.service import Service, one_model
 from miniature.pictures.recipe import HELD_OUT
 from miniature.world.picture import paint
 from miniature.world.records import RANGES, Person
@@ -45,6 +44,7 @@ FROM_ONE = (("iris",), ("freckles",), ("melanin", "red"))  # colours of one pare
 NOISE = 0.05  # of a number's range
 SHOTS, POOL = 3, 24  # pictures of a drawn person; children among whom one is searched for
 FEW = ["--portraits", "16", "--set", "discovery.search_steps=4"]  # for each child's search
+SERVICE = one_model(Service())
 WORLD = ["--device", "cpu", "--dtype", "float32", "--quiet"]
 
 
@@ -145,10 +145,11 @@ def painted(out: Path, count: int) -> Iterator[str]:
     """Lines of ``count`` couples and their children, who are found and painted in ``out`` where they are not yet."""
     couples = out / "couples"
     _discover(couples, ["Ann: a young woman", "Ben: a young man"], "--candidates", str(count))
-    facts, parents = describe_model("miniature", "cpu", "float32"), pictures(couples, "", 2 * count)
+    parents = pictures(couples, "", 2 * count)
+    facts = SERVICE.describe("miniature", "cpu", "float32")
     for name, n in product(("Ann", "Ben"), range(1, count + 1)):
         if not (file := out / f"{name}{n}.character").exists():
-            person = from_run(couples / audition.FOLDER, f"{name} {n}", facts, load_model)
+            person = from_run(couples / audition.FOLDER, f"{name} {n}", facts, SERVICE.load)
             file.write_bytes(person.content)
     for kind, more in {"words and face": [], "face alone": ["--no-words"]}.items():
         runs = [out / f"{kind.replace(' ', '-')}-{n}" for n in range(1, count + 1)]
@@ -156,9 +157,7 @@ def painted(out: Path, count: int) -> Iterator[str]:
             who = ("Tom: a boy", "Ida: a girl")[n % 2]
             like = [f"--like={out / name}{n + 1}.character" for name in ("Ann", "Ben")]
             like += ["--as", "child", "--who", who[:3], "--candidates", "1", *FEW]
-            if (
-                more and n > 1 and not run.exists()
-            ):  # one search for all boys, and one for all girls
+            if more and n > 1 and not run.exists():  # one search for all boys, one for all girls
                 shutil.copytree(audition.shared(runs[n % 2]).folder, audition.shared(run).folder)
             _discover(run, [who], *like, *more)
         for label, frame in {kind: "", f"{kind}: templates, without the face": ".template"}.items():
@@ -170,7 +169,8 @@ def painted(out: Path, count: int) -> Iterator[str]:
 def _discover(out: Path, people: Sequence[str], *argv: str) -> None:
     story = [word for who in people for word in ("--character", who)]
     story += ["--scene", " and ".join(f"{{{who[:3]}}}" for who in people), *WORLD]
-    if code := identitystory(["discover", *story, "--out", str(out), *argv]):
+    argv = ("discover", *story, "--out", str(out), *argv)
+    if code := identitystory(argv, service=lambda: SERVICE):
         raise SystemExit(code)
 
 
