@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,13 @@ from torch.nn.functional import normalize
 from benchmarks.casting import by_faces
 from identitystory.cli.main import main as identitystory
 from identitystory.metrics.intervals import mean_over
-from identitystory.models.describe import describe_model
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.sdxl.photomaker import load_identity_encoder
 from identitystory.runs import audition
 from identitystory.runs.characters.making import from_run
 from identitystory.runs.files import read_picture
 from identitystory.runs.folder import RunFolder
-from identitystory.runs.service import load_model
+from identitystory.runs.service import Service, one_model
 from miniature.pictures.recipe import HELD_OUT
 from miniature.world.picture import paint
 from miniature.world.records import RANGES, Person
@@ -43,6 +43,8 @@ MIXED = tuple(n for n in RANGES if n not in {
 FROM_ONE = (("iris",), ("freckles",), ("melanin", "red"))  # colours of one parent
 NOISE = 0.05  # of a number's range
 SHOTS, POOL = 3, 24  # pictures of a drawn person; children among whom one is searched for
+FEW = ["--portraits", "16", "--set", "discovery.search_steps=4"]  # for each child's search
+SERVICE = one_model(Service())
 WORLD = ["--device", "cpu", "--dtype", "float32", "--quiet"]
 
 
@@ -139,42 +141,36 @@ def drawn(count: int) -> list[str]:
     return [f"| {name} | {rated(between(some))} |" for name, some in images.items()]
 
 
-def painted(out: Path, count: int) -> list[str]:
+def painted(out: Path, count: int) -> Iterator[str]:
     """Lines of ``count`` couples and their children, who are found and painted in ``out`` where they are not yet."""
     couples = out / "couples"
     _discover(couples, ["Ann: a young woman", "Ben: a young man"], "--candidates", str(count))
-    facts = describe_model("miniature", "cpu", "float32")
-    words, alone = [], []
-    for n in range(1, count + 1):
-        like = []
-        for name in ("Ann", "Ben"):
-            file = out / f"{name}{n}.character"
-            if not file.exists():
-                person = from_run(couples / audition.FOLDER, f"{name} {n}", facts, load_model)
-                file.write_bytes(person.content)
-            like += ["--like", str(file)]
-        who = ("Ida: a girl", "Tom: a boy")[n % 2]
-        like += ["--as", "child", "--who", who[:3], "--candidates", "1"]
-        words.append(out / f"words-and-face{n}")
-        alone.append(out / f"face{n}")
-        if n > 2 and not alone[-1].exists():  # one search for all girls, and one for all boys
-            shutil.copytree(audition.shared(alone[-3]).folder, audition.shared(alone[-1]).folder)
-        _discover(words[-1], [who], *like)
-        _discover(alone[-1], [who], *like, "--no-words")
-    parents, lines = pictures(couples, "", 2 * count), []
-    of = {"inherited words and face": (words, ""), "face alone (`--no-words`)": (alone, "")}
-    of["inherited words alone (templates)"] = words, ".template"
-    for label, (runs, kind) in of.items():
-        families = zip(parents[:count], parents[count:], runs, strict=True)
-        images = [each for a, b, run in families for each in (a, b, pictures(run, kind, 1)[0])]
-        lines.append(f"| {label} | {rated(between(images))} |")
-    return lines
+    parents = pictures(couples, "", 2 * count)
+    facts = SERVICE.describe("miniature", "cpu", "float32")
+    for name, n in product(("Ann", "Ben"), range(1, count + 1)):
+        if not (file := out / f"{name}{n}.character").exists():
+            person = from_run(couples / audition.FOLDER, f"{name} {n}", facts, SERVICE.load)
+            file.write_bytes(person.content)
+    for kind, more in {"words and face": [], "face alone": ["--no-words"]}.items():
+        runs = [out / f"{kind.replace(' ', '-')}-{n}" for n in range(1, count + 1)]
+        for n, run in enumerate(runs):
+            who = ("Tom: a boy", "Ida: a girl")[n % 2]
+            like = [f"--like={out / name}{n + 1}.character" for name in ("Ann", "Ben")]
+            like += ["--as", "child", "--who", who[:3], "--candidates", "1", *FEW]
+            if more and n > 1 and not run.exists():  # one search for all boys, one for all girls
+                shutil.copytree(audition.shared(runs[n % 2]).folder, audition.shared(run).folder)
+            _discover(run, [who], *like, *more)
+        for label, frame in {kind: "", f"{kind}: templates, without the face": ".template"}.items():
+            families = zip(parents[:count], parents[count:], runs, strict=True)
+            images = [each for a, b, run in families for each in (a, b, pictures(run, frame, 1)[0])]
+            yield f"| {label} | {rated(between(images))} |"
 
 
 def _discover(out: Path, people: Sequence[str], *argv: str) -> None:
     story = [word for who in people for word in ("--character", who)]
     story += ["--scene", " and ".join(f"{{{who[:3]}}}" for who in people), *WORLD]
-    if code := identitystory(["discover", *story, "--out", str(out), *argv]):
+    argv = ("discover", *story, "--out", str(out), *argv)
+    if code := identitystory(argv, service=lambda: SERVICE):
         raise SystemExit(code)
 
 
@@ -193,7 +189,8 @@ def main() -> None:
     given, WORLD[:0] = parser.parse_known_args()  # the rest is for `discover`: --steps 10, say
     print("| nearer than strangers | mother | father | both |\n| --- | --- | --- | --- |")
     of = drawn if given.out is None else partial(painted, given.out)
-    print("\n".join(of(given.families)))
+    for line in of(given.families):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
