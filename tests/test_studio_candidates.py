@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from PIL import Image
 
+from identitystory.runs import files
 from identitystory.runs.characters import library
 from identitystory.runs.request import recorded
 from identitystory.studio.worker import Worker
@@ -104,6 +106,21 @@ def test_somebody_elses_candidates_leave_the_first_ones_to_be_taken(shared, once
     edits = [{"do": "character", "name": "Mara", "set": {"description": "a tall woman"}}]
     other = shared.post(f"{shared.path(now)}/edit", {"revision": now["revision"], "edits": edits})
     assert (mara(other)["candidate"], mara(other)["candidates"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{}, {"characters": []}, {"characters": "x"}, {"characters": [{"sought": 3}]},
+     {"characters": [{"sought": ["Mara", "a woman with dark curly hair"], "name": "M"}], "scene": 1}],
+)  # fmt: skip
+def test_a_picture_that_says_nonsense_is_nobodys_candidate(shared, once, facts):  # noqa: F811
+    story = once[3]
+    before = mara(shared.get(shared.path(story)))["candidates"]
+    root = shared.root / "stories" / story["id"] / "run/casting"
+    files.write_png(
+        root / "frames/099.png", Image.new("RGB", (8, 8)), {"key": "a" * 64, **facts}, root
+    )
+    assert mara(shared.get(shared.path(story)))["candidates"] == before
 
 
 def test_what_cannot_be_is_said_and_puts_nothing_into_the_queue(desk):  # noqa: F811

@@ -208,7 +208,7 @@ def test_several_people_are_found_and_one_is_taken_and_given_back_by_keys(page: 
     mara.get_by_label("How many people").select_option("2 people")
     _tab_to(page, "Find them")
     press("Enter")
-    people = mara.get_by_label("People whom Mara could be")
+    people = mara.get_by_role("region", name="People whom Mara could be")
     expect(people.get_by_role("img")).to_have_count(4, timeout=60_000)
     expect(people).to_contain_text("2 frames would then be painted anew")
     second = people.get_by_role("button", name="Take person 2")

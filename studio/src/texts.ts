@@ -204,7 +204,8 @@ export const t = {
   // The cast
   person: { empty: 'Not found yet', current: 'Found', stale: 'To be found again' } as Record<string, string>,
   wordsOnly: 'Painted from words alone',
-  keptOf: (n: number, all: number) => `${n} of ${all} portraits agree on one face; the pale ones do not.`,
+  keptOf: (n: number, all: number) =>
+    n < all ? `${n} of ${all} portraits agree on one face; the pale ones do not.` : n === 1 ? 'The face is of one portrait.' : `All ${n} portraits agree on one face.`,
   sheet: (name: string) => `All portraits of ${name}`,
   description: 'Description',
   looks: 'Wears',

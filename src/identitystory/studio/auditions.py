@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .board import Board
 
 Told = dict[str, Any]
+# What comes of a picture that was moved meanwhile, shows nobody's candidate, or is none of ours.
+_BROKEN = OSError, LookupError, TypeError, ValueError, AttributeError
 
 
 def request(entry: Entry, device: str) -> RunRequest:
@@ -60,7 +63,7 @@ def take(service: Service, entry: Entry, device: str, name: str, number: int) ->
     """
     if number:  # the run of candidates may be somebody else's by now; nothing is painted again
         yield from people(service, entry, device, name, number, paint=True)
-    own, chosen = entry.request(device, paint=False), []
+    own, chosen = entry.request(device, paint=False), list[RunRequest]()
     model, made = planned(service, own, read_record(RunFolder(entry.run)))
 
     def work(emit: Emit) -> None:
@@ -88,21 +91,17 @@ def told(board: Board, character: Character) -> list[Told]:
     """CANDIDATES of the contract: those of a character's words and seed, by number, with their newest pictures."""
     run = board.entry.run / audition.FOLDER
     index = pictures.index(run) if run.is_dir() else {}
-    found = [
-        (path, pictures.picture(path, run)) for (_, suffix), path in index.items() if not suffix
-    ]
-    found.sort(key=lambda each: each[0].stat().st_mtime_ns)
-    shots: dict[tuple[int, int], pictures.Picture] = {}
-    for _, it in found:
-        who = (it.facts.get("characters") or [{}])[0] if it else {}
-        sought = (*who.get("sought", ()), who.get("seed", 0))
-        if it and sought == (character.name, character.description, character.seed):
-            scenes = [scene.replace("NAME", who["name"]) for scene in audition.SCENES]
-            if (text := it.facts["scene"].get("text")) in scenes:
-                shots[int(who["candidate"]), scenes.index(text)] = it
+    shots: dict[tuple[int, int], tuple[int, pictures.Picture]] = {}
+    for (_, suffix), path in index.items():
+        if suffix or (it := pictures.picture(path, run)) is None:
+            continue
+        with suppress(*_BROKEN):
+            place = _place(it, character)
+            found = path.stat().st_mtime_ns, it
+            shots[place] = max(found, shots.get(place, found), key=lambda each: each[0])
     people: dict[int, list[pictures.Picture]] = {}
-    for number, _ in sorted(shots):
-        people[number] = [shots[place] for place in sorted(shots) if place[0] == number]
+    for place in sorted(shots):
+        people.setdefault(place[0], []).append(shots[place][1])
     return [
         {
             "number": number,
@@ -111,3 +110,13 @@ def told(board: Board, character: Character) -> list[Told]:
         }
         for number, own in people.items()
     ]
+
+
+def _place(it: pictures.Picture, character: Character) -> tuple[int, int]:
+    """Number and scene of a candidate for ``character`` in a picture; one of `_BROKEN` if it shows none."""
+    who = it.facts["characters"][0]
+    wanted = character.name, character.description, character.seed
+    if (*who["sought"], who.get("seed", 0)) != wanted:
+        raise ValueError("somebody else's")
+    scenes = [scene.replace("NAME", who["name"]) for scene in audition.SCENES]
+    return int(who["candidate"]), scenes.index(it.facts["scene"]["text"])
