@@ -34,6 +34,7 @@ ODD = [
     "\x1b[31m", "\x07", "\u202e", "\u200b", "\ud83d", "\udcff", "\U0001f600", "\ufeff", "\u0000", "\r",
     "{", "}", "{}", "{Mara}", "{{Mara}}", "../", "/etc/passwd", "%s", "a" * 9999, "\n\n", "e\u0301" * 99,
     "'", '"', "\\", "a.b", "\u0410\u043d\u043d\u0430", "\t", "\x7f", "\x85", "\u2028",
+    "..", "CON", "NUL.toml", "a" * 300, "\u202eMara\u202c", "-0", "1e999", "\ufeffMara", "Mara\u0000",
 ]  # fmt: skip
 DEVICES = ["mps", "xpu", "vulkan", "meta", "cuda:99", "cuda", "hpu", "cpu:3", "none", "auto "]
 STORY = {
@@ -60,11 +61,36 @@ def odd_text(draw: random.Random) -> str:
 def odd_value(draw: random.Random, depth: int = 3):
     kinds = [
         lambda: odd_text(draw),
-        lambda: draw.choice([10**400, -1, 0, 1e308, True, None, float("inf")]),
+        lambda: draw.choice([10**400, 2**63, -1, 0, -0.0, 1e308, True, None, float("inf")]),
         lambda: [odd_value(draw, depth - 1) for _ in range(draw.randint(0, 3))],
         lambda: {odd_text(draw): odd_value(draw, depth - 1) for _ in range(draw.randint(0, 3))},
     ]
     return draw.choice(kinds if depth else kinds[:2])()
+
+
+# Values that are nearly right, by key; two of three are taken as they are, or others are put into them.
+NEARLY = {
+    "wears": [{"Mara": "a red coat"}, {"Nobody": "a hat"}, {"Mara": "{Mara}"}, {"..": ""}, "a red coat"],
+    "locations": [{"harbour": "the harbour"}, {"Mara": "x"}, {"a": "{b}", "b": "{a}"}, {"": ""}],
+    "pose": [
+        {"yaw": -30}, {"Mara": {"yaw": 30}}, {"from": 2}, {"from": -1}, {"from": 2**63}, {"yaw": 1e999},
+        {"file": "../../etc/passwd"}, {"file": "s.toml"}, {"file": "NUL"}, {"file": "a" * 300},
+        {"file": "/dev/zero", "kind": "depth"}, {"Nobody": {}}, {"height": -0.0}, [],
+    ],
+    "expect": [
+        ["one person"], ["nobody"] * 20, ["Mara has red hair"], ["Mara is absent"], ["in " * 60],
+        ["Mara wears " + "a " * 90], ["9 people", "\u0669 people"], ["x"] * 21, [[]], "one person",
+    ],
+    "cast": ["mara", "../mara.character", "s.toml", "/dev/zero.character", "..", "NUL.character", "\u202e"],
+    "look": ["winter", "..", "a" * 300],
+    "seed": [1, 0, -1, 2**53, 2**63, 1.5, float("nan"), True],
+    "lora": [["a.safetensors"], ["../a.safetensors:1"], ["a.safetensors:" + "9" * 200], ["s.toml"], []],
+    "dialogue": [[{"who": "Mara", "says": "\u202eYes"}], [{"who": "..", "says": ""}], [{}] * 200],
+    "id": ["a", "..", "a\n", "CON", "\u0661", "a" * 41],
+    "seconds": [1, -0.0, 1e999, float("nan"), 601],
+    "negative": ["glasses", "a" * 400, "{Mara}", "\x1b[2J"],
+    "identity": [False, True, 0, "no"],
+}  # fmt: skip
 
 
 def odd_story(draw: random.Random) -> tuple[str, bytes]:
@@ -75,6 +101,11 @@ def odd_story(draw: random.Random) -> tuple[str, bytes]:
         table = draw.choice([each for each in tables if isinstance(each, dict)] or [{}])
         key = draw.choice([*table, odd_text(draw), "size", "aspect", "noun", "$schema"])
         value = odd_value(draw)
+        if draw.random() < 0.5:
+            key = draw.choice(list(NEARLY))
+            value = draw.choice(NEARLY[key])
+            if isinstance(value, dict) and draw.random() < 0.3:
+                value = {**value, odd_text(draw): odd_value(draw)}
         if table is story and key in ("character", "scene"):
             value = story[key] * draw.choice([1, 3, 1200])
         table[key] = value

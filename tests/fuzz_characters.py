@@ -32,7 +32,9 @@ from tests.characters import person
 from tests.fuzz_runs import changed, chunk, service
 
 NAMES = ("../x.png", "/etc/passwd", "portraits/000.png", "portraits/../../x", "x", "portraits/9.png",
-         "embeddings/" + "0" * 64 + ".safetensors", "character.json", "portraits/003.png", "\x1b[2J")  # fmt: skip
+         "embeddings/" + "0" * 64 + ".safetensors", "character.json", "portraits/003.png", "\x1b[2J",
+         "CON", "portraits/NUL.png", "a" * 300, "portraits/" + "b" * 300 + ".png", "portraits\\000.png",
+         "portraits/000.png\0", "\u202egnp.000", "\ufeffcharacter.json", "embeddings/../character.json", "")  # fmt: skip
 STORY = """
 [[character]]
 name = "Mara"

@@ -165,7 +165,7 @@ def odd_file(draw: random.Random) -> tuple[str, bytes]:
     elif how == 3:
         few = "".join(draw.choices(PATTERNS, k=draw.randint(1, 3))).encode()
         content = content[: draw.choice([0, 30])] + few * (
-            draw.choice([3000, 300_000, 990_000]) // len(few)
+            draw.choice([3000, 300_000, 520_000, 990_000]) // len(few)
         )
     elif how == 4:
         content = right(draw)[1]

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import struct
 import sys
@@ -18,6 +19,7 @@ import tempfile
 import traceback
 import zlib
 from pathlib import Path
+from unittest import mock
 
 import torch
 from safetensors import safe_open
@@ -28,7 +30,7 @@ from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.protocols import Backend
 from identitystory.runs.request import RunRequest
 from identitystory.runs.service import Service
-from identitystory.story.file import inline_story
+from identitystory.story.file import make_story
 from tests.conftest import MARA, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T
 from tests.workshop import FACTS
 
@@ -40,13 +42,28 @@ PRESET = Preset(
     discovery=DiscoveryConfig(num_portraits=4, rank=2, iterations=1),
     injection=InjectionConfig(start=2),
 )
-STORY = inline_story(
-    [f"{MARA.name}: {MARA.description}"], ["{Mara} reads", "{Mara} swims"], title="Fuzz"
+STORY = make_story(
+    {
+        "title": "Fuzz",
+        "locations": {"pier": "the old pier"},
+        "character": [{"name": MARA.name, "description": MARA.description, "wears": "a hat"}],
+        "scene": [
+            {"prompt": "{Mara} reads", "id": "first", "expect": ["one person", "Mara is present"]},
+            {
+                "prompt": "{Mara} swims at {pier}",
+                "wears": {"Mara": "a red coat"},
+                "caption": "Cold.",
+                "dialogue": [{"who": "Mara", "says": "Brr"}],
+            },
+        ],
+    },
+    source="the fuzzer",
 )
 STRANGE = (
     None, True, -1, 2**63, 2**64, 10**400, 1.5, float("inf"), float("nan"), "", "x", "\x1b[2J\x07",
     "\ud800", "a" * 5000, "../../outside", "~nobody/x", "/dev/zero", [], {}, [[]], [None], {"": None},
-    ["a", 1],
+    ["a", 1], -0.0, 2**53, "..", "CON", "NUL", "a" * 300, "\u202eMara", "\ufeffMara", "Mara\0", "1e999",
+    {"yaw": 1e308}, [{"who": "Mara", "says": "\u202e"}], {"Mara": "a red coat"}, "f" * 64,
 )  # fmt: skip
 
 
@@ -61,6 +78,9 @@ def finished(out):
     """A finished run with a take, and portraits left over in it as if it had been cut off."""
     for only, seed in (((), 0), ((1,), 9)):
         list(service().run(RunRequest(STORY, out, PRESET, seed=seed, only=only)))
+    for more in (["lock", str(out), "1"], ["expect", str(out)]):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            main(more, service=service)
     return out
 
 
@@ -76,6 +96,12 @@ def commands(run):
         ["study", "make", str(run), str(run), "--out", str(run.parent / "study.html")],
         ["extend", str(run), "--scene", "{Mara} walks"],
         ["lock", str(run), "1"],
+        ["check", str(run)],
+        ["expect", str(run)],
+        ["repair", str(run), "--budget", "1"],
+        ["generate", str(run), "--out", str(run), "--plan"],
+        ["cast", "add", str(run), "Mara"],
+        ["takes", str(run), "1"],
         ["strip", str(run), "--out", str(run.parent / "bare")],
         ["verify", *map(str, sorted(run.glob("frames/*.png")))],
         ["verify", "--json", str(run / "run.json"), str(run / "index.html")],
@@ -198,6 +224,74 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+def raw(rng, file):
+    """Text that JSON's writer would not write: numbers out of range, marks in front, halves, twice a key."""
+    if file.suffix != ".json":
+        return lying(rng, file)
+    content = file.read_bytes()
+    numbers = list(re.finditer(rb"(?<=[ \[:])\d+(?=[,\n}\]])", content)) or [re.match(b"", content)]
+    at = rng.choice(numbers)
+    odd = rng.choice(
+        [b"1e999", b"-0", b"-1e999", b"NaN", b"-Infinity", b"9" * 5000, b"1e-999", b"01"]
+    )
+    file.write_bytes(
+        rng.choice(
+            [
+                content[: at.start()] + odd + content[at.end() :],
+                b"\xef\xbb\xbf" + content,
+                content + b"\0",
+                content.replace(b'"format"', b'"format": 1, "format"', 1),
+                content.replace(
+                    b"Mara", rng.choice([b"\\ud83d", b"\\u202eM", b"\\u0000", b"\x1b[2J"])
+                ),
+                content.decode().encode("utf-16"),
+            ]
+        )
+    )
+    return None
+
+
+def lying(rng, file):
+    """A picture with a chunk that is not what it says: twice there, too long, a bomb, or of others."""
+    content = file.read_bytes()
+    if file.suffix != ".png":
+        return flip(rng, file)
+    bomb = zlib.compress(b"\0" * 30_000_000)
+    more = rng.choice(
+        [
+            content[8:33],  # the head, once more
+            chunk(b"iTXt", b"identitystory\0\1\0\0\0" + bomb),
+            chunk(b"zTXt", b"identitystory\0\0" + bomb),
+            chunk(b"tEXt", b"identitystory\0{}"),
+            chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb),
+            chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b"<a>" * 50_000),
+            chunk(
+                b"caBX", rng.choice([b"", b"\xff" * 40, (2**32 - 1).to_bytes(4, "big") + b"jumb"])
+            ),
+            chunk(b"iCCP", b"x\0\0" + bomb),
+            chunk(b"acTL", b"\xff" * 8),
+            chunk(b"tRNS", b"\0" * 6),
+            struct.pack(">I", rng.choice([2**31, 2**32 - 1, 0])) + b"iTXt" + b"identitystory",
+            chunk(b"\x1b[2J", b""),
+            chunk(b"IEND", b""),
+        ]
+    )
+    file.write_bytes(content[:33] + more + content[33:])
+    return None
+
+
+def named(rng, file):
+    """A file more, with a name that is none of ours."""
+    name = rng.choice(
+        ["..\\x", "CON", "NUL.png", "a" * 250, "\u202egnp.100", "\ufeff001.png", "0.png", "9" * 30 + ".png",
+         "-1.png", "\x1b[2J.png", "001.png.png", "lock.json", "lock.json.part~", "take-1.png", "x\ny.json"]
+    )  # fmt: skip
+    place = file.parent / name
+    if not place.exists():
+        rng.choice([lambda: place.write_bytes(file.read_bytes()), place.mkdir, lambda: os.mkfifo(place),
+                    lambda: place.symlink_to(ROOT / "outside" / "secret")])()  # fmt: skip
+
+
 def told(rng, file):
     """What the file says of itself, changed, everything around it right."""
     if file.suffix == ".json":
@@ -269,7 +363,7 @@ def tensors_of(file):
 
 MUTATIONS = (
     cut, flip, replaced, sibling, link, folder_link, leftover, pipe, folder, huge, told, told, told,
-    told, numbers, numbers,
+    told, numbers, numbers, raw, raw, lying, lying, named,
 )  # fmt: skip
 
 
@@ -325,14 +419,15 @@ def one(model, place, seed):
 
 def rounds(count, seed, place, say=lambda line: None):
     """What is wrong in ``count`` rounds from ``seed`` on, in the empty folder ``place``."""
-    model = finished(place / "model")
-    (place / "at").mkdir()
     wrong = []
-    for number in range(seed, seed + count):
-        found = one(model, place / "at", number)
-        wrong += found
-        for line in found:
-            say(line)
+    with mock.patch.dict(os.environ, XDG_DATA_HOME=str(place / "at" / "home")):
+        model = finished(place / "model")
+        (place / "at").mkdir()
+        for number in range(seed, seed + count):
+            found = one(model, place / "at", number)
+            wrong += found
+            for line in found:
+                say(line)
     return wrong
 
 

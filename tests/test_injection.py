@@ -83,6 +83,7 @@ def test_an_empty_cast_does_not_trouble_the_segmenter():
     segmenter = FakeSegmenter({})
     got = make_template(FakeGenerator(), segmenter, Prompt("a pier", seed=5), [], [])
     assert got.masks.shape == (0, SIZE, SIZE)
+    assert got.masks.dtype is torch.bool
     assert (got.seed, got.missing, segmenter.calls) == (5, (), 0)
     with pytest.raises(ValueError, match="1 phrases for a cast of 0"):
         make_template(FakeGenerator(), segmenter, Prompt("a pier"), [], ["m"])

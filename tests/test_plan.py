@@ -258,6 +258,16 @@ def test_files_tell_who_what_and_by_what(request_):
     }
 
 
+def test_a_face_of_a_character_file_is_told_like_one_that_was_searched(request_):
+    story = retold(face="f" * 64, file="c" * 64)
+    facts = made(replace(request_, story=story)).identities["Mara"].facts()
+    searched = made(request_).identities["Mara"].facts()
+    assert facts.keys() == searched.keys()
+    same = ("part", "seed", "preset", "model", "versions")
+    assert [facts[k] for k in same] == [searched[k] for k in same]
+    assert facts["character"]["face"] == "f" * 64
+
+
 def test_a_picture_of_nobody_depends_on_no_setting_of_faces(request_):
     """Its words and how it is guided are all: `make_template` alone paints it."""
     changes = {"start": 7, "k_max": 9.0, "guidance_identity": 2.0, "identity_words": "scene"}

@@ -35,7 +35,7 @@ from identitystory.skeleton import (
     turned,
     unpacked,
 )
-from identitystory.story.file import load_story
+from identitystory.story.file import load_story, make_story
 from identitystory.story.poses import taken_over
 from identitystory.types import Scene
 
@@ -232,6 +232,15 @@ def test_a_wrong_pose_is_refused_in_one_line(told, pose, error):
     assert error in str(caught.value)
     assert "scene 1: 'pose'" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_story_that_is_no_file_names_no_picture():
+    people = [{"name": "Mara", "description": "a young woman"}]
+    data = {"character": people, "scene": [{"prompt": "{Mara}", "pose": {"file": "noise.png"}}]}
+    with pytest.raises(
+        StoryError, match=r"scene 1: 'pose'.*beside a story's file, and here is none"
+    ):
+        make_story(data, source="s")
 
 
 def test_a_strangers_record_cannot_hold_a_pose_that_no_story_may(told):

@@ -16,6 +16,7 @@ from identitystory.runs.options import new_request
 from identitystory.runs.service import Service
 from identitystory.story.advice import advice
 from identitystory.story.file import inline_story
+from identitystory.story.readings import readings
 from identitystory.story.safety import STRICT, full_names
 from identitystory.types import Scene
 
@@ -150,3 +151,17 @@ def test_an_age_that_is_told_beside_the_pictures_counts():
     story["scene"][0]["dialogue"] = [{"who": "Mara", "says": "I am only twelve"}]
     with pytest.raises(StoryError, match="may be a child \\('only 12'\\)"):
         attacks.make_story(story, source="it")
+
+
+def test_numbers_are_no_letters():
+    """``717`` spells a word in signs that look alike; among numbers it is the number."""
+    (plain,) = {reading.text for reading in readings("the bus 717 at 5 and 8")}
+    assert plain == " the bus 717 at 5 and 8 "
+    assert " tit " in {word for each in readings("t1t") for word in [each.text]}
+
+
+def test_a_scene_that_asks_alone_is_named_and_a_story_that_asks_as_a_whole_is_not():
+    with pytest.raises(StoryError, match=r"^the command line: scene 2 asks for a sexual"):
+        inline_story(["Mara: a woman"], ["{Mara} reads", "a nude girl"])
+    with pytest.raises(StoryError, match=r"^the command line asks for a sexual"):
+        inline_story(["Mara: a woman"], ["a girl of 9 reads", "a nude woman"])

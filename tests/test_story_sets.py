@@ -15,7 +15,7 @@ import pytest
 from benchmarks import write_stories
 from identitystory.errors import StoryError
 from identitystory.story.file import make_story, slug
-from identitystory.story.sets import load_sets, set_text
+from identitystory.story.sets import BUILT_IN, load_sets, set_text
 from identitystory.story.vocabulary import load_vocabulary, unknown_words
 from miniature.pictures import stories
 from miniature.world.records import CATEGORIES, PLACES
@@ -227,6 +227,8 @@ def test_a_mistake_names_the_story(tmp_path, text, sentence):
 def test_a_name_that_is_nothing_tells_what_there_is(tmp_path):
     with pytest.raises(StoryError, match="Did you mean 'little_people'"):
         load_sets("litle_people")
+    with pytest.raises(StoryError, match=f"Built in: {', '.join(BUILT_IN)}"):
+        load_sets("xylophone")
     with pytest.raises(StoryError, match="holds no story file"):
         load_sets(tmp_path)
 

@@ -7,6 +7,7 @@ from identitystory.story.vocabulary import (
     crowd_warning,
     load_vocabulary,
     nearest,
+    stems_of,
     unknown_words,
     vocabulary_warning,
     words_of,
@@ -53,6 +54,11 @@ def test_unknown_words_come_once_in_order_and_known_ones_not_at_all():
 )
 def test_nearest_prefers_the_same_stem(word, near):
     assert nearest(word, KNOWN) == near
+
+
+def test_what_is_left_of_a_word_has_three_letters_or_is_none():
+    assert stems_of("reds") == {"reds", "red"}
+    assert stems_of("bus") == {"bus"}
 
 
 def test_the_warning_is_one_line_with_what_to_write_instead():

@@ -163,13 +163,13 @@ def last_part(word: str) -> str:
 
 
 def _phrases(description: str) -> Iterator[list[str]]:
-    """The words of each noun phrase, possessives left out."""
+    """The words of each noun phrase; a possessive is none that `nouns` has."""
     phrase: list[str] = []
     for word, mark in re.findall(r"([\w-]+(?:['\u2019]\w*)?)|([,;:.()])", description):
         if mark or word.lower() in _ENDS:
             yield phrase
             phrase = []
-        elif not re.search(r"['\u2019]", word):
+        else:
             phrase.append(word)
     yield phrase
 
