@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the machine failed, 2 the user can mend it, 130 interrupte
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,7 @@ def default_service() -> Service:
 
 def main(argv: Sequence[str] | None = None, *, service: MakeService = default_service) -> int:
     """Runs one command and returns its exit code."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of a stranger's picture; ours is one line
     try:
         try:
             given = vars(parser().parse_args(argv))
