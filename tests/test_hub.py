@@ -458,7 +458,7 @@ def test_the_list_tells_size_licence_and_what_is_here(hub, capsys):
     list(fetch(SAM))
     assert main(["models", "--json"]) == 0
     listed = {m["name"]: m for m in map(json.loads, capsys.readouterr().out.splitlines())}
-    assert set(listed) == {"miniature", *BUNDLES, *OPTIONAL}
+    assert set(listed) == {"miniature", "miniature-face", *BUNDLES, *OPTIONAL}
     parts = {part["name"]: part for part in listed["sdxl"]["parts"]}
     assert [name for name, part in parts.items() if part["present"]] == ["sam"]
     assert parts["sam"]["revision"] == COMMIT

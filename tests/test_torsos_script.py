@@ -8,10 +8,13 @@ import torch
 from PIL import Image
 
 from benchmarks.torsos import adults, drawn, in_skin, scenes, truth
+from identitystory import preset
 from identitystory.metrics.attributes import FOLDER, load_reader
 from identitystory.metrics.torso import skin_below
 from identitystory.models.backend import load_backend
+from identitystory.models.describe import describe_model
 from identitystory.models.files.checkpoint import find_folder
+from identitystory.runs.opening import open_model
 from miniature.world.pen import PART_NUMBER
 
 SKIN, SHIRT = (224, 172, 140), (61, 109, 181)
@@ -64,7 +67,8 @@ def test_it_is_right_of_drawn_pictures():
 
 def test_an_opened_checkpoint_sees_who_wears_nothing():
     """Its reader, which looks at templates and at finished pictures; one without a reader sees nothing."""
-    bare = load_backend("miniature", num_steps=2, device="cpu").bare
+    facts = describe_model("miniature", "cpu", "float32")
+    bare = open_model(load_backend, "miniature", preset("recommended"), facts).bare
     for picture in drawn(4):
         mask = torch.from_numpy(picture.part > 0)[None]
         assert bare(Image.fromarray(picture.rgb), mask, None) == []

@@ -231,7 +231,9 @@ def undressed(
     """
     if len(masks) == 1 and (heads is None or len(heads) == 1):
         return [0] if is_bare(reader, image) else []
-    mine = [] if heads is None or len(masks) < 2 else heads_of(masks, heads)
+    if heads is None or len(masks) < 2:
+        return []
+    mine = heads_of(masks, heads)
     seen = [(j, square(image, heads[h])) for j, h in enumerate(mine) if h is not None]
     return [j for j, around in seen if is_bare(reader, around)]
 

@@ -9,9 +9,7 @@ from typing import Any
 
 from ..config import Averaged
 from ..errors import ConfigError, ModelError
-from ..metrics.attributes import reader_in
-from ..metrics.checking import undressed
-from ..protocols import Backend, FindsBare, ImageGenerator
+from ..protocols import Backend, ImageGenerator
 from ..types import Scales
 from .device import Room, resolve_device, resolve_dtype
 from .family import check_faces
@@ -92,16 +90,14 @@ def load_backend(
         if not hasattr(search, "with_freeu"):
             raise ConfigError(f"the identity generator of {model} has no FreeU; set it to none")
         search = search.with_freeu(freeu)
-    weights = fingerprint(checkpoint)
     return Backend(
         name=str(model),
         general=general,
         identity=identity,
         segmenter=checkpoint.segmenter.open(room=room),
-        fingerprint=weights,
+        fingerprint=fingerprint(checkpoint),
         search=search,
         adapter=_adapter(checkpoint, general),
-        bare=_bare(checkpoint.base, weights),
     )
 
 
@@ -109,9 +105,3 @@ def _adapter(checkpoint: Checkpoint, general: ImageGenerator) -> Callable[[], An
     """What opens the checkpoint's IP-Adapter, once; None if it has none."""
     folder, opened = checkpoint.adapter, checkpoint.family.open_adapter
     return None if folder is None or opened is None else cache(partial(opened, folder, general))
-
-
-def _bare(folder: Path, weights: str) -> FindsBare | None:
-    """What the checkpoint's reader of attributes sees of clothes; None if it has none."""
-    reader = reader_in(folder, weights)
-    return None if reader is None else partial(undressed, reader)

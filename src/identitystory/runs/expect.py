@@ -6,23 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..errors import RunError, StoryError
-from ..metrics.attributes import AttributeReader, reader_in
 from ..metrics.expecting import Result, Seen, held, unreadable
 from ..protocols import Backend, ModelFacts
 from ..story.expect import expectations
 from ..types import Scene
 from .files import read_picture
 from .folder import RunFolder, frame_part
+from .opening import reader_of as reader_of
 from .outlook import Outlook
 from .plan import Plan
 from .request import RunRequest
 
 Told = Mapping[str, Any]
-
-
-def reader_of(model: ModelFacts) -> AttributeReader | None:
-    """The checkpoint's reader of attributes; None if it has none."""
-    return None if model.folder is None else reader_in(model.folder, model.fingerprint)
 
 
 def check(request: RunRequest, made: Plan, model: ModelFacts) -> None:

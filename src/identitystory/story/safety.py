@@ -91,8 +91,9 @@ def check_words(
     real = real or next(iter(photos), "")
     if real:
         raise StoryError(f"{asks} a real person ({real!r}); that is never painted")
-    for read in map(readings, painted):
-        if (sexual := _first(read, "sexual")) and not _first(read, "adults"):
+    for text in painted:
+        one = readings(text)
+        if (sexual := _first(one, "sexual")) and not _first(one, "adults"):
             raise StoryError(
                 f"{place} asks for a sexual picture ({sexual!r}) of somebody who is not said to be "
                 "an adult; that is never painted"

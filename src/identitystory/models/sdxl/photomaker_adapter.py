@@ -21,7 +21,7 @@ from .ip_adapter import AdapterLayers, check_width, read_layers
 from .photomaker import PhotoMaker, load_photomaker
 
 
-class PhotoMakerAdapter(FaceBeside, PhotoMaker):
+class PhotoMakerAdapter(FaceBeside, PhotoMaker):  # type: ignore[misc]  # what steers a batch is its own
     """G_id: PhotoMaker, which looks at the face besides.
 
     Attributes:

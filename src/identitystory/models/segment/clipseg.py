@@ -58,17 +58,23 @@ def within(logits: Tensor, masks: Tensor) -> Tensor:
     return share @ logits.flatten(1).T / share.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def by_likeness(masks: Tensor, alike: Tensor) -> Tensor:
+def by_likeness(masks: Tensor, alike: Tensor, people: int) -> Tensor:
     """The masks (n, H, W) bool of n phrases, each given to the phrase that it is most like.
 
     The decoder gives every phrase some pixels of somebody, also of somebody who is not there; what
-    is of one person is like one phrase. Who gets none has an empty mask.
+    is of one person is like one phrase. Who gets none has an empty mask. Where there are ``people``
+    enough, each mask is somebody, and all are given away so that they are most alike together.
 
     Args:
         masks: exclusive; row j is what phrase j won.
         alike: (n, n), how much what phrase j won, row j, is like each of the phrases.
+        people: how many are seen.
     """
+    from scipy.optimize import linear_sum_assignment
+
     owner = alike.argmax(dim=1)
+    if people >= int(masks.flatten(1).any(dim=1).sum()):
+        owner = torch.from_numpy(linear_sum_assignment(alike.numpy(), maximize=True)[1])
     return torch.stack([masks[owner == j].any(dim=0) for j in range(len(masks))])
 
 
@@ -146,7 +152,8 @@ class ClipSegmenter:
         with self.room.holding(self.model):
             pixels = self.read([image]).to(self.model.device, self.model.dtype)
             seen = clip.vision_model(pixels).last_hidden_state[0, 1:]  # (patches, d)
-            side = pixels.shape[-1] // clip.config.vision_config.patch_size
+            vision: Any = clip.config.vision_config
+            side = pixels.shape[-1] // vision.patch_size
             share = adaptive_avg_pool2d(masks[:, None].to(seen), (len(seen) // side, side)).flatten(
                 1
             )
@@ -208,7 +215,7 @@ class ClipSegmenter:
         regions = compete(logits, self.threshold, reach)
         if self.knows_people and int(regions.flatten(1).any(dim=1).sum()) > 1:
             alike = self.likeness(image, regions, unique) + within(logits, regions)
-            regions = by_likeness(regions, alike)
+            regions = by_likeness(regions, alike, len(self.heads(image, phrases)))
         won = dict(zip(unique, regions, strict=True))
         chance = logits.sigmoid().amax(dim=0)  # of the pixel being somebody's
         min_pixels = self.min_area * image.height * image.width
