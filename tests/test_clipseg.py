@@ -125,21 +125,10 @@ def test_one_person_who_won_pixels_for_two_phrases_is_whom_she_is_like(
 
 def test_regions_go_to_the_phrase_that_they_are_like():
     masks = torch.stack([blob(slice(0, 5), slice(0, 9)), blob(slice(5, 9), slice(0, 9))])
-    one = by_likeness(masks, torch.tensor([[1.0, 2.0], [3.0, 4.0]]), people=1)
+    one = by_likeness(masks, torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     assert not one[0].any()
     assert torch.equal(one[1], masks.any(dim=0))
-    assert torch.equal(by_likeness(masks, torch.eye(2), people=1), masks)
-
-
-def test_as_many_people_as_regions_have_one_each():
-    """Both are most like the second phrase; two heads are seen, so they go where both are likest together."""
-    masks = torch.stack([blob(slice(0, 5), slice(0, 9)), blob(slice(5, 9), slice(0, 9))])
-    crossed, straight = (
-        torch.tensor([[1.0, 5.0], [3.0, 4.0]]),
-        torch.tensor([[2.0, 3.0], [3.0, 5.0]]),
-    )
-    assert torch.equal(by_likeness(masks, crossed, people=2), masks.flip(0))
-    assert torch.equal(by_likeness(masks, straight, people=2), masks)
+    assert torch.equal(by_likeness(masks, torch.eye(2)), masks)
 
 
 def test_logits_are_averaged_inside_masks():

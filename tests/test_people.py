@@ -69,6 +69,21 @@ def test_a_mask_is_a_persons_if_it_holds_more_than_half_of_a_head():
     assert not kept[1].any()
 
 
+def test_of_two_a_face_found_without_its_hair_takes_the_head_that_nobody_holds():
+    """Most of it lies in that head, and nobody has more of it; with a head too few nobody is found so."""
+    (cheek, head), other = area(CHEEK, HEAD), area((HEAD[0], 0, HEAD[2], 8))[0]
+    heads = torch.stack([head, other])
+    assert torch.equal(with_heads(torch.stack([cheek, other]), heads), heads)
+    assert not with_heads(torch.stack([cheek, area(PERSON)[0] & ~head]), head[None]).any()
+    body = area((HEAD[2] - 3, 20, 64, 52))[0]  # a little of the head, most of it elsewhere
+    assert [bool(m.any()) for m in with_heads(torch.stack([body, other]), heads)] == [False, True]
+    larger = head & ~cheek & ~area((HEAD[0], HEAD[1], HEAD[0] + 9, HEAD[3]))[0]
+    assert int(cheek.sum()) < int(larger.sum()) <= int(head.sum()) // 2
+    found = with_heads(torch.stack([cheek, larger]), heads)
+    assert [bool(mask.any()) for mask in found] == [False, True]
+    assert not with_heads(torch.stack([cheek, cheek.roll(4, 1)]), heads).any()  # as much each
+
+
 @pytest.mark.parametrize(("rows", "held"), [(11, False), (12, True)])
 def test_half_a_head_is_not_enough(rows, held):
     """The head has 22 rows."""

@@ -154,11 +154,20 @@ def _box(mask: Tensor) -> Tensor:
 def with_heads(masks: Tensor, heads: Tensor) -> Tensor:
     """The masks (s, H, W) that hold a head, all False where one holds none.
 
-    A head is a mask's that covers more than half of it, so that no two can hold the same.
+    A head is a mask's that covers more than half of it, so that no two can hold the same. Of several,
+    with a head for each, one that nobody holds is also that mask's which lies in it by more than half and
+    has more of it than any other: a face that was found without its hair. The mask then covers the head.
     """
     inside = (masks[:, None] & heads).flatten(2).sum(dim=2)  # (s, n)
-    holds = (2 * inside > heads.flatten(1).sum(dim=1)).any(dim=1)
-    return masks & holds[:, None, None]
+    holds = 2 * inside > heads.flatten(1).sum(dim=1)
+    if len(masks) < 2 or len(heads) < len(masks):
+        return masks & holds.any(dim=1)[:, None, None]
+    most = inside == inside.amax(dim=0)
+    most &= most.sum(dim=0) == 1
+    lies = 2 * inside > masks.flatten(1).sum(dim=1, keepdim=True)
+    given = lies & most & ~holds.any(dim=0) & ~holds.any(dim=1, keepdim=True)  # (s, n)
+    head = (given[:, :, None, None] & heads).any(dim=1) & ~masks.any(dim=0)
+    return (masks | head) & (holds | given).any(dim=1)[:, None, None]
 
 
 def downsample(masks: Tensor, shape: Sequence[int], mode: str = "nearest") -> Tensor:

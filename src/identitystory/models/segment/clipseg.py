@@ -58,23 +58,17 @@ def within(logits: Tensor, masks: Tensor) -> Tensor:
     return share @ logits.flatten(1).T / share.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def by_likeness(masks: Tensor, alike: Tensor, people: int) -> Tensor:
+def by_likeness(masks: Tensor, alike: Tensor) -> Tensor:
     """The masks (n, H, W) bool of n phrases, each given to the phrase that it is most like.
 
     The decoder gives every phrase some pixels of somebody, also of somebody who is not there; what
-    is of one person is like one phrase. Who gets none has an empty mask. Where there are ``people``
-    enough, each mask is somebody, and all are given away so that they are most alike together.
+    is of one person is like one phrase. Who gets none has an empty mask.
 
     Args:
         masks: exclusive; row j is what phrase j won.
         alike: (n, n), how much what phrase j won, row j, is like each of the phrases.
-        people: how many are seen.
     """
-    from scipy.optimize import linear_sum_assignment
-
     owner = alike.argmax(dim=1)
-    if people >= int(masks.flatten(1).any(dim=1).sum()):
-        owner = torch.from_numpy(linear_sum_assignment(alike.numpy(), maximize=True)[1])
     return torch.stack([masks[owner == j].any(dim=0) for j in range(len(masks))])
 
 
@@ -215,7 +209,7 @@ class ClipSegmenter:
         regions = compete(logits, self.threshold, reach)
         if self.knows_people and int(regions.flatten(1).any(dim=1).sum()) > 1:
             alike = self.likeness(image, regions, unique) + within(logits, regions)
-            regions = by_likeness(regions, alike, len(self.heads(image, phrases)))
+            regions = by_likeness(regions, alike)
         won = dict(zip(unique, regions, strict=True))
         chance = logits.sigmoid().amax(dim=0)  # of the pixel being somebody's
         min_pixels = self.min_area * image.height * image.width
