@@ -2,16 +2,20 @@
 
 import base64
 import io
+import random
 import re
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from PIL import Image, ImageSequence
 
-from identitystory.marks import packet
+from identitystory.errors import RunError
+from identitystory.marks import documents, packet
 from identitystory.marks.mark import KINDS, kind_of, mark, packet_in
 from identitystory.marks.packet import TRAINED, Claim
+from identitystory.marks.verify import verify
 from tests.containers import MADE, film, page, saved, sheet_of_reportlab
 
 CLAIM = Claim("miniature", "f" * 64, "Salt & <Light> \u2014 \u6d77", "Apache-2.0")
@@ -130,3 +134,19 @@ def test_words_of_a_stranger_stay_words():
         packet.read('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>')
     with pytest.raises(ValueError, match="no XML"):
         packet.read("<x")
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_with_a_damaged_entry_is_broken_and_no_more(how):
+    """Each decompressor has errors of its own."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", how) as file:
+        for name in ("page.png", documents.METADATA):
+            file.writestr(name, random.Random(0).randbytes(400))
+    whole = made.getvalue()
+    for place in range(60, len(whole), 7):
+        noise = bytes(b ^ 0x5A for b in whole[place : place + 9])
+        with suppress(RunError):
+            verify(whole[:place] + noise + whole[place + 9 :], "a.cbz")
+    with pytest.raises(RunError, match=r"^a.cbz is broken: it is no whole zip \(.*\)$"):
+        verify(whole[:60] + bytes(40) + whole[100:], "a.cbz")

@@ -263,7 +263,8 @@ def test_consent_is_withdrawn_for_good_in_every_story_and_from_undo(desk):  # no
     assert kept_of(desk, stories[0]) == ["Mara.png", "Mara.safetensors"]
 
     told = desk.post("/api/characters/Mara/withdraw", {})
-    assert {*told["stories"]} >= {story["id"] for story in stories}  # and those that others put aside
+    # And those that other tests put aside.
+    assert {*told["stories"]} >= {story["id"] for story in stories}
     assert own["id"] not in told["stories"]
     assert (told["character"]["usable"], told["character"]["portraits"]) == (False, 0)
     assert "ended on" in told["character"]["why"]

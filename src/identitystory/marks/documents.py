@@ -9,7 +9,9 @@ import base64
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
+from lzma import LZMAError
 
 from .pictures import kind_of
 
@@ -25,6 +27,16 @@ _DATA_URI = re.compile(rb"(data:image/[a-z]+;base64,)([A-Za-z0-9+/=]+)")
 _PDF_END = re.compile(rb"trailer\s*<<(.*)>>\s*startxref\s+(\d{1,12})\s+%%EOF\s*\Z", re.DOTALL)
 _PDF_ROOT = re.compile(rb"/Root (\d{1,9}) (\d{1,5}) R")
 _PDF_META = re.compile(rb"/Metadata \d+ \d+ R\s*")
+# What reading a damaged zip may raise; a method of compression that is not known is the third.
+DAMAGED = (
+    zipfile.BadZipFile,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+    LZMAError,
+    OSError,
+)
 Change = Callable[[bytes, str], bytes]
 
 
@@ -114,7 +126,7 @@ def _rezipped(data: bytes, change: Change, packet: bytes | None) -> bytes:
                 told = zipfile.ZipInfo(METADATA)  # of 1980, as every zip without a date
                 told.compress_type, told.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
                 new.writestr(told, packet)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise ValueError(f"it is no whole zip ({error})") from None
     return file.getvalue()
 

@@ -67,7 +67,7 @@ def packet_in(data: bytes, kind: Kind) -> str | None:
             return find(entry.read(MAX_PACKET))
     except KeyError:
         return None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except documents.DAMAGED as error:
         raise ValueError(f"it is no whole zip ({error})") from None
 
 
