@@ -146,8 +146,7 @@ class Studio {
   take(story: Story, asked = Infinity) {
     const before = this.story;
     if (story.id !== before?.id || asked < this.#taken) return;
-    // Of two that are under way the one that was asked for later is newer, whichever comes first.
-    this.#taken = asked === Infinity ? ++this.#turn : asked;
+    this.#taken = ++this.#turn;
     // Cursor and choice go with their frames, whoever moved them.
     const [old, now] = [names(before.frames), names(story.frames)];
     const last = Math.max(0, story.frames.length - 1);
