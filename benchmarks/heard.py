@@ -22,7 +22,7 @@ from torch.nn.functional import normalize
 
 from identitystory import preset
 from identitystory.metrics.intervals import bootstrap
-from identitystory.metrics.little_people import LittlePeople, load_little_people
+from identitystory.metrics.little_people import WIDTH, LittlePeople, load_little_people
 from identitystory.metrics.scores import auc
 from identitystory.models.backend import load_backend
 from identitystory.sampling import sample
@@ -52,7 +52,7 @@ def portraits(person: Person, rng: np.random.Generator) -> list[Image.Image]:
 def direction(knows: LittlePeople, images: Sequence[Image.Image]) -> Tensor:
     """(d,) unit mean over the faces in ``images``; nan where there is none."""
     seen = [found[0].embedding for image in images if (found := knows.faces(image))]
-    return normalize(torch.stack(seen).mean(0), dim=0) if seen else torch.full((76,), torch.nan)
+    return normalize(torch.stack(seen).mean(0), dim=0) if seen else torch.full((WIDTH,), torch.nan)
 
 
 @torch.inference_mode()

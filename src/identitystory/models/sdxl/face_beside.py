@@ -6,7 +6,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -86,8 +86,3 @@ class FaceBeside(FacePainter):
             with nullcontext() if shown is None else edited(self.unet, shown):
                 after[at] = super().step(z[at], i, own)
         return after
-
-
-def without_face(prompt: Prompt) -> Prompt:
-    """The words alone."""
-    return replace(prompt, face=None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from ..parts import read_tensors
 from ..pixels import Preprocessing
 from .attention import Beside
 from .conditioning import Conditioning
-from .face_beside import FaceBeside, without_face
+from .face_beside import FaceBeside
 from .generator import LatentDiffusion
 from .ip_adapter import by_site, load_picture_encoder
 from .tokens import class_word
@@ -122,7 +123,7 @@ class PlusFace(FaceBeside):
 
     def worded(self, prompt: Prompt) -> Conditioning:
         class_word(prompt.text, prompt.noun)
-        return self.general.condition([without_face(prompt)])
+        return self.general.condition([replace(prompt, face=None)])
 
 
 def load_plus_face(file: Path, encoder: Path, general: LatentDiffusion) -> PlusFace:
