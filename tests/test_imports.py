@@ -88,6 +88,33 @@ def test_no_two_rooms_import_each_other():
     assert set(TopologicalSorter(graph).static_order()) >= {"types", "cli"}  # CycleError on a loop
 
 
+def at_once(body):
+    """The modules of the package that a module's body imports while it is itself imported."""
+    for node in body:
+        if isinstance(node, ast.ImportFrom):
+            yield node
+        elif (
+            isinstance(node, (ast.If, ast.Try, ast.With))
+            and "TYPE_CHECKING" not in ast.unparse(node)[:40]
+        ):
+            yield from at_once(node.body)
+
+
+def test_every_module_can_be_imported_first():
+    """No two modules need each other at import, which only the order of other imports would hide."""
+    module = {p.relative_to(SRC).with_suffix("").parts: p for p in SRC.rglob("*.py")}
+    graph = {}
+    for inside, path in module.items():
+        for node in at_once(ast.parse(path.read_text("utf-8")).body):
+            base = inside[: len(inside) - node.level] + tuple(
+                (node.module or "").split(".") * bool(node.module)
+            )
+            for name in node.names if node.level else []:
+                there = (*base, name.name) if (*base, name.name) in module else base
+                graph.setdefault(inside, set()).add(there)
+    assert len(list(TopologicalSorter(graph).static_order())) > 200  # CycleError on a loop
+
+
 def test_the_command_line_knows_of_models_only_what_lies_on_the_shelf():
     """It sees the service, never a model; ``models`` lists and fetches files, which is no model."""
     bad = {

@@ -44,7 +44,7 @@ def page(browser: Any, tmp_path: Any, monkeypatch: Any) -> Iterator[Any]:
     made.wrong = []
     made.set_default_timeout(20_000)
     made.on("pageerror", lambda error: made.wrong.append(str(error)))
-    made.on("console", lambda m: m.type == "error" and made.wrong.append(m.text))
+    made.on("console", lambda m: m.type == "error" and made.wrong.append(f"{m.text} {m.location}"))
     made.goto(f"http://127.0.0.1:{port}/story/{story['id']}")
     made.get_by_role("button", name="Skip", exact=True).click()
     made.keyboard.press("2")

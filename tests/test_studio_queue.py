@@ -274,8 +274,8 @@ def test_looking_changes_no_picture_and_a_preview_comes_with_the_first_step(back
     assert TRAINED in (find(seen[0]) or "")
 
 
-def test_previews_are_told_by_number_and_are_gone_at_the_end(queue):
-    [job] = add(queue, "a")
+def test_previews_are_told_by_number_and_outlive_their_job_a_little(queue, monkeypatch):
+    job, other, last = (add(queue, name)[0] for name in "abc")
     queue.claim("cpu")
     with pytest.raises(NothingError):
         queue.preview(job)
@@ -286,6 +286,17 @@ def test_previews_are_told_by_number_and_are_gone_at_the_end(queue):
     assert queue.preview(job) == b"two"
     queue.finish(job, "done")
     assert queue.live() == {}
+    queue.claim("cpu")
+    queue.show(other, b"three")
+    assert queue.preview(job) == b"two"  # a page may be about to ask for what it was told of
+    queue.finish(other, "done")
+    monkeypatch.setattr("identitystory.studio.queue.LINGERS", -1.0)
+    queue.claim("cpu")
+    queue.show(last, b"four")
+    assert (queue.live().keys(), queue.preview(last)) == ({last}, b"four")
+    for over in (job, other):
+        with pytest.raises(NothingError):
+            queue.preview(over)
 
 
 # --- events ---

@@ -17,9 +17,9 @@ from ..runs.service import Service
 from ..sampling import watched
 from ..types import Character
 from . import pictures
-from .board import planned
 from .casting import Steps
 from .library import Entry
+from .plans import planned
 
 if TYPE_CHECKING:
     from .board import Board

@@ -17,19 +17,19 @@ from typing import Any
 from ..errors import IdentityStoryError, one_line
 from ..protocols import ModelFacts
 from ..runs import folder as runfolder
-from ..runs import plan
 from ..runs.checks import other_weights, warnings
 from ..runs.folder import RunFolder, frame_part
 from ..runs.people import told_by, undressed
 from ..runs.places import Place, recorded_places
 from ..runs.plan import Part, Plan
 from ..runs.reasons import Facts, why
-from ..runs.request import RunRequest, in_precision, recorded
+from ..runs.request import RunRequest, recorded
 from ..runs.service import Service
 from ..story.advice import advice
 from ..types import Scene, Story, plain
 from . import costs, people, pictures, scoring
 from .library import Entry
+from .plans import planned
 from .queue import Job, Queue
 from .texts import entries_of, problem_of
 
@@ -257,15 +257,6 @@ class Board:
     def characters(self) -> list[Told]:
         """Each character."""
         return [people.told(self, c) for c in self.story.characters] if self.story else []
-
-
-def planned(
-    service: Service, request: RunRequest, record: Mapping[str, Any] | None
-) -> tuple[ModelFacts, Plan]:
-    """What the model of ``request`` is, and the plan, with locks whose pictures are there or not."""
-    model = service.describe(request.painted_with, request.device, request.dtype)
-    model = in_precision(model, request.dtype, request.preset)
-    return model, plan.make_plan(request, model, record)
 
 
 def _part_at(job: Job, place: Place) -> str | None:

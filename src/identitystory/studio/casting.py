@@ -17,8 +17,8 @@ from ..runs.service import Service
 from ..sampling import watched
 from ..types import Character, Scene, Story
 from . import pictures
-from .board import planned
 from .library import Entry
+from .plans import planned
 
 BESIDE = "search"  # the folder of a story in which another face is looked for
 

@@ -19,6 +19,7 @@ from .library import NothingError
 VERSION = 1
 MAX_TRIES = 5  # times that a job is taken up again without getting anywhere
 MAX_PENDING = 1000
+LINGERS = 60.0  # seconds for which the last preview of a finished job can still be asked for
 SHOWN = 20  # finished jobs that a list has
 _TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -196,6 +197,10 @@ class Queue:
                 " RETURNING *",
                 (device, time.time()),
             ).fetchone()
+            db.execute(
+                "DELETE FROM live WHERE job IN (SELECT id FROM jobs WHERE state != 'running' AND finished < ?)",
+                (time.time() - LINGERS,),
+            )
         return None if row is None else _job(row)
 
     def stopped(self, id_: int) -> bool:
@@ -217,7 +222,6 @@ class Queue:
                 "UPDATE jobs SET state = ?, message = ?, calls = ?, seconds = ?, finished = ? WHERE id = ?",
                 (state, message, calls, seconds, time.time(), id_),
             )
-            db.execute("DELETE FROM live WHERE job = ?", (id_,))
 
     def seconds_a_call(self) -> float | None:
         """Of the last jobs that painted something; None before there is one."""
@@ -250,11 +254,16 @@ class Queue:
     def live(self) -> dict[int, dict[str, Any]]:
         """What was last told of each running job, and the number of its preview."""
         with self._open() as db:
-            rows = db.execute("SELECT job, told, shot FROM live").fetchall()
+            rows = db.execute(
+                "SELECT job, told, shot FROM live JOIN jobs ON job = id WHERE state = 'running'"
+            ).fetchall()
         return {r["job"]: {**json.loads(r["told"]), "preview": r["shot"] or None} for r in rows}
 
     def preview(self, id_: int) -> bytes:
-        """The last preview of a running job; NothingError if there is none."""
+        """The last preview of a job; NothingError if there is none.
+
+        It outlives its job for `LINGERS` at least, as a page asks for what it was told of a moment ago.
+        """
         with self._open() as db:
             row = db.execute("SELECT preview FROM live WHERE job = ?", (id_,)).fetchone()
         if row is None or row[0] is None:
