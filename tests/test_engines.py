@@ -63,6 +63,7 @@ def test_processes_do_all_units_and_share_the_threads():
     assert told == {"a": each, "B": f"B is loud {each}", "c": each, "d": each}
 
 
+@pytest.mark.journey
 def test_when_a_process_dies_what_is_left_says_so():
     told = dict(engine("local", 2).map(spoken, ["Dies"]))
     assert told == {"Dies": "its process died (out of memory?)"}

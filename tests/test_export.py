@@ -120,6 +120,7 @@ def test_every_picture_of_an_epub_has_its_words_and_no_metadata(made):
     assert 'page-progression-direction="ltr"' in package
 
 
+@pytest.mark.journey
 @pytest.mark.skipif(
     not (shutil.which("epubcheck") and shutil.which("java")), reason="epubcheck is not installed"
 )

@@ -59,6 +59,7 @@ def test_the_packages_own_test_passes(storykit, toy, tmp_path):
         runpy.run_path(str(file))["test_storykit"]()
 
 
+@pytest.mark.journey
 def test_the_commands_of_the_page_run(storykit, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples", "examples")
@@ -117,6 +118,7 @@ def test_the_table_of_cost_is_what_the_diffs_of_the_page_say():
         assert total <= allowed[what][1]
 
 
+@pytest.mark.journey
 def test_the_diffs_of_the_page_apply_and_the_parts_are_ours_then(tmp_path):
     package = tmp_path / "identitystory"
     source = Path(identitystory.__file__).parent

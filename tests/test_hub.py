@@ -540,6 +540,7 @@ class Evil:
         return os.mkdir, (os.environ["EVIL"],)
 
 
+@pytest.mark.journey
 def test_a_pickle_that_runs_code_is_refused_and_runs_nothing(hub, tmp_path, monkeypatch, capsys):
     """Fetched from the hub as photomaker-v1.bin, converted in another process, as it happens."""
     monkeypatch.setenv("EVIL", str(tmp_path / "evil"))

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -42,8 +43,13 @@ def imports():
         yield here, inner, name[inner]
 
 
+@cache
 def statements():
     """(importing part, what is imported, as its parts) of every import statement."""
+    return list(_statements())
+
+
+def _statements():
     for path in SRC.rglob("*.py"):
         inside = path.relative_to(SRC).with_suffix("").parts
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

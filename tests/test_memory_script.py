@@ -39,6 +39,7 @@ def sizes(tmp_path_factory):
     )
 
 
+@pytest.mark.journey
 def test_a_random_checkpoint_paints_a_whole_story_in_little_memory(sizes, tmp_path):
     """Both searches, both frames, everybody found: the formula's evaluations, and a peak."""
     folder = tmp_path / "random"

@@ -47,6 +47,7 @@ def encoder_of(model, **wanted):
     return tools.measured_with["CLIP"]["name"].partition(" ")[0]
 
 
+@pytest.mark.journey
 def test_the_commands_run_unchanged_once_a_clip_is_there(hub, toy, folder, tmp_path, capsys):
     story = tmp_path / "story.toml"
     story.write_text(STORY)

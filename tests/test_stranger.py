@@ -329,8 +329,9 @@ def test_a_run_is_locked_by_a_plain_file(run):
         assert (run / ".lock").stat().st_size == 0
 
 
-def test_mutated_runs_are_one_line_at_worst(tmp_path):
-    assert rounds(15, 0, tmp_path) == []
+@pytest.mark.parametrize("many", [5, pytest.param(30, marks=pytest.mark.journey)])
+def test_mutated_runs_are_one_line_at_worst(tmp_path, many):
+    assert rounds(many, many, tmp_path) == []
 
 
 def test_from_picture_reads_what_a_named_link_leads_to(run, tmp_path):

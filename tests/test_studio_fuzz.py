@@ -32,6 +32,7 @@ def made_up(tmp_path_factory):
     return schema, made, story
 
 
+@pytest.mark.journey
 def test_the_api_answers_as_its_schema_says_and_never_with_a_mistake_of_its_own(api):
     schema, made, story = api
     known = {
