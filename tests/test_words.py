@@ -21,7 +21,7 @@ from identitystory.runs.request import RunRequest, story_from_dict, story_to_dic
 from identitystory.story.advice import advice, language_of
 from identitystory.story.file import inline_story, make_story, more_scenes
 from identitystory.story.sets import shortened
-from identitystory.story.text import calls_black, noun_in
+from identitystory.story.text import calls_black, noun_in, scenes_said
 from identitystory.story.vocabulary import unknown_words
 from identitystory.types import Identity
 from identitystory.wording import phrases, search_prompt
@@ -301,6 +301,32 @@ def test_scenes_of_nobody_or_of_a_dog_alone_need_no_identity(tmp_path):
     made = planned(story, tmp_path)
     assert (made.cast, made.identities) == ((), {})
     assert advice(story) == ["scene 2 names no character in braces; nobody's face is kept"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ([3], "scene 3"),
+        ([2, 3], "scenes 2-3"),
+        ([1, 2, 3, 5, 9, 10], "scenes 1-3, 5, 9-10"),
+        (range(1, 1001), "scenes 1-1000"),
+        (range(1, 26, 2), "scenes 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23 and 1 more"),
+        (
+            [*range(1, 25, 2), 30, 31, 32],
+            "scenes 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23 and 3 more",
+        ),
+    ],
+)
+def test_many_scenes_are_said_in_few_words(numbers, words):
+    assert scenes_said(numbers) == words
+
+
+def test_advice_on_many_scenes_is_one_line_a_kind():
+    story = told(*["Mara reads"] * 3, "{Mara} reads", *["a meadow"] * 200, characters=[MARA])
+    assert advice(story) == [
+        "scenes 1-3 say 'Mara' without braces; write {Mara} to put the character there",
+        "scenes 1-3, 5-204 name no character in braces; nobody's face is kept",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from ..sizes import as_text, buckets, parse_size, size_of_aspect
 from ..story import paints, vocabulary
 from ..story.advice import advice, language_of
 from ..story.safety import check_story
+from ..story.text import scenes_said
 from ..wording import phrases, search_prompt
 from . import takes
 from .characters import casting, consent
@@ -170,7 +171,7 @@ def warnings(request: RunRequest, made: Plan, model: ModelFacts, folder: RunFold
     parted = model.check_prompts([text for texts in prompts.values() for text in texts]) or ()
     if long := [i for i, texts in prompts.items() if not {*texts}.isdisjoint(parted)]:
         lines.append(
-            f"prompts of {', '.join(f'scene {i + 1}' for i in long)} have more words than the model "
+            f"prompts of {scenes_said([i + 1 for i in long])} have more words than the model "
             "reads at once (77 tokens): it reads them in pieces, and the first weigh most"
         )
     if not made.method.heeds_poses and any(story.scenes[i].pose for i in made.wanted):
@@ -206,6 +207,6 @@ def _narrow(request: RunRequest, made: Plan, model: ModelFacts) -> Iterator[str]
     narrow = [i for i in crowds if (size := size_of(made.story.scenes[i]))[0] <= size[1]]
     if wide and narrow:
         yield (
-            f"scene {', '.join(str(i + 1) for i in narrow)}: people stand side by side, which this model paints "
+            f"{scenes_said([i + 1 for i in narrow])}: people stand side by side, which this model paints "
             f"in pictures of {as_text(wide[0])}; give --size {as_text(wide[0])}, or the scene a size of its own"
         )

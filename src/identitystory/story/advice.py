@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from ..errors import quoted
 from ..types import Story
 from .safety import name_advice
-from .text import names_in
+from .text import names_in, scenes_said
 
 # Little words, of other languages than English those that English has not; they tell a text's language.
 _LITTLE = {
@@ -41,15 +41,19 @@ def advice(story: Story) -> list[str]:
     """What is allowed but probably not meant, and what is not read: one line each."""
     lines = []
     named = [set(names_in(scene.text)) | set(scene.cast) for scene in story.scenes]
-    for number, (scene, there) in enumerate(zip(story.scenes, named, strict=True), 1):
-        for c in story.characters:
-            if c.name not in there and re.search(rf"(?<!\w){re.escape(c.name)}(?!\w)", scene.text):
-                lines.append(
-                    f"scene {number} says {c.name!r} without braces; "
-                    f"write {{{c.name}}} to put the character there"
-                )
-        if not there:
-            lines.append(f"scene {number} names no character in braces; nobody's face is kept")
+    scenes = list(enumerate(zip(story.scenes, named, strict=True), 1))
+    for c in story.characters:
+        word = re.compile(rf"(?<!\w){re.escape(c.name)}(?!\w)")
+        if bare := [n for n, (s, there) in scenes if c.name not in there and word.search(s.text)]:
+            lines.append(
+                f"{scenes_said(bare)} say{'s' * (len(bare) == 1)} {c.name!r} without braces; "
+                f"write {{{c.name}}} to put the character there"
+            )
+    if empty := [n for n, (_, there) in scenes if not there]:
+        lines.append(
+            f"{scenes_said(empty)} name{'s' * (len(empty) == 1)} no character in braces; "
+            "nobody's face is kept"
+        )
     lines += [
         f"{c.name!r} is in no scene" for c in story.characters if c.name not in set().union(*named)
     ]

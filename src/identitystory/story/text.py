@@ -17,6 +17,7 @@ from ..errors import StoryError
 from ..types import Character, dressed
 
 ARTICLES = ("a", "an", "the")
+MAX_SPANS = 12  # of scenes that a sentence names
 NAME_MARKS = " -_'\u00b7\u200c\u200d"  # in names beside letters and digits, of any script
 
 # Where a noun phrase ends: what follows tells more of its head, or is a phrase of its own.
@@ -207,3 +208,21 @@ def whole_word(noun: str, description: str) -> str | None:
 
 def _whole(noun: str, description: str) -> re.Match[str] | None:
     return re.search(rf"(?<![\w-]){re.escape(noun)}(?![\w-])", description, re.IGNORECASE)
+
+
+def scenes_said(numbers: Sequence[int]) -> str:
+    """Scenes in a sentence, ``scene 3`` or ``scenes 2, 5-9``, as ``--only`` reads them; many are cut short.
+
+    Args:
+        numbers: of the scenes from 1 on, ascending, at least one.
+    """
+    spans: list[list[int]] = []
+    for n in numbers:
+        if spans and n == spans[-1][-1] + 1:
+            spans[-1].append(n)
+        else:
+            spans.append([n])
+    named = [str(s[0]) if len(s) == 1 else f"{s[0]}-{s[-1]}" for s in spans[:MAX_SPANS]]
+    more = sum(map(len, spans[MAX_SPANS:]))
+    words = ", ".join(named) + (f" and {more} more" if more else "")
+    return f"scene{'s' * (len(numbers) > 1)} {words}"
