@@ -7,6 +7,7 @@ import pytest
 from identitystory.cli.main import main
 from identitystory.marks.packet import TRAINED, find
 from identitystory.runs.folder import opened
+from identitystory.studio import pictures
 from tests.studio_desk import SHORT, TEXT, desk, shared, studio, workshop  # noqa: F401  (fixtures)
 
 
@@ -308,6 +309,35 @@ def test_pictures_come_whole_or_small(desk):  # noqa: F811
     sheet = story["characters"][0]["portraits"]
     assert desk.client.get(f"{base}/{sheet}?kind=portraits").content[:4] == b"\x89PNG"
     assert desk.client.get(f"{base}/{'0' * 64}").status_code == 404
+
+
+def test_a_picture_that_becomes_a_take_while_it_is_looked_at_is_shown(desk, monkeypatch):  # noqa: F811
+    story = desk.painted(desk.new())
+    run = desk.root / "stories" / story["id"] / "run"
+    frame, key = run / "frames" / "001.png", story["frames"][0]["picture"]
+    take = run / "frames" / "takes" / f"{key}.png"
+    take.parent.mkdir(exist_ok=True)
+
+    def look(path, *rest, **more):
+        found = seen(path, *rest, **more)
+        if path == frame and frame.exists():
+            frame.rename(take)  # when it was found and before it is used
+        return found
+
+    seen = pictures.picture
+    monkeypatch.setattr(pictures, "picture", look)
+    assert desk.get(desk.path(story))["frames"][0]["takes"] == 1
+
+    def read(path, *rest, **more):
+        if path == take and take.exists():
+            take.rename(frame)
+        return whole(path, *rest, **more)
+
+    whole = pictures.read
+    monkeypatch.setattr(pictures, "picture", seen)
+    monkeypatch.setattr(pictures, "read", read)
+    assert desk.client.get(f"{desk.path(story)}/pictures/{key}").status_code == 200
+    assert frame.exists()
 
 
 @pytest.mark.parametrize(

@@ -91,17 +91,16 @@ def told(board: Board, character: Character) -> list[Told]:
     """CANDIDATES of the contract: those of a character's words and seed, by number, with their newest pictures."""
     run = board.entry.run / audition.FOLDER
     index = pictures.index(run) if run.is_dir() else {}
-    shots: dict[tuple[int, int], tuple[int, pictures.Picture]] = {}
-    for (_, suffix), path in index.items():
-        if suffix or (it := pictures.picture(path, run)) is None:
+    shots: dict[tuple[int, int], pictures.Picture] = {}
+    for (_, suffix), it in index.items():
+        if suffix:
             continue
         with suppress(*_BROKEN):
             place = _place(it, character)
-            found = path.stat().st_mtime_ns, it
-            shots[place] = max(found, shots.get(place, found), key=lambda each: each[0])
+            shots[place] = max(it, shots.get(place, it), key=lambda each: each.written)
     people: dict[int, list[pictures.Picture]] = {}
     for place in sorted(shots):
-        people.setdefault(place[0], []).append(shots[place][1])
+        people.setdefault(place[0], []).append(shots[place])
     return [
         {
             "number": number,

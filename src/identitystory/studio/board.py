@@ -132,7 +132,7 @@ class Board:
         part = self.made.frames[n] if self.made else None
         place = self.made.places[n] if self.made else n
         key = self.shown(n, part, place)
-        shown = pictures.picture(self.index[key, ""], self.entry.run) if key else None
+        shown = self.index[key, ""] if key else None
         facts = shown.facts if shown else {}
         absent = [str(name) for name in facts.get("missing", ())]
         locked = bool(self.request and place in self.request.locked)
@@ -220,8 +220,8 @@ class Board:
     def _finished(self) -> dict[tuple[str, str], list[pictures.Picture]]:
         """Every picture by its scene's id and words, the oldest first."""
         found: dict[tuple[str, str], list[pictures.Picture]] = {}
-        for path in (path for (_, suffix), path in self.index.items() if suffix == ""):
-            if (it := pictures.picture(path, self.entry.run)) and (scene := it.facts.get("scene")):
+        for (_, suffix), it in self.index.items():
+            if suffix == "" and (scene := it.facts.get("scene")):
                 found.setdefault((scene.get("id", ""), scene.get("text", "")), []).append(it)
         return found
 
@@ -231,7 +231,7 @@ class Board:
         for (id_, text), some in self._finished.items():
             if (id_ == scene.id) if id_ and scene.id else (text == scene.text):
                 found += some
-        return sorted(found, key=lambda p: (p.path.stat().st_mtime_ns, p.path.name))
+        return sorted(found, key=lambda p: (p.written, p.path.name))
 
     def takes(self, n: int) -> list[Told]:
         """The takes of scene ``n`` of the story that is shown."""

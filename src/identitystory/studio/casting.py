@@ -61,7 +61,8 @@ def keep(service: Service, entry: Entry, device: str, name: str, called: str) ->
     if request.story.character(name).face:
         return stream(lambda emit: _keep_chosen(entry, request.story.character(name), called))
 
-    file = pictures.found(entry.run, part.key, "portraits").with_suffix(".safetensors")
+    sheet = pictures.found(entry.run, part.key, "portraits").path
+    file = sheet.with_suffix(".safetensors")
     kept, of = pictures.portraits(file, entry.run)
 
     def work(emit: Emit) -> None:

@@ -71,5 +71,4 @@ def _before(board: Board, own: str | int) -> Facts | None:
         return sheet.facts if sheet else None
     made = board.made
     key = board.shown(own, made.frames[own], made.places[own]) if made else None
-    shown = pictures.picture(board.index[key, ""], run) if key else None
-    return shown.facts if shown else None
+    return board.index[key, ""].facts if key else None

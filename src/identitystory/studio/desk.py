@@ -70,15 +70,16 @@ class Desk:
         for id_ in self.library.ids():
             try:
                 entry = self.library.entry(id_)
-            except NothingError:  # deleted meanwhile
+                written = (entry.folder / "story.toml").stat().st_mtime
+            except (NothingError, OSError):  # deleted meanwhile
                 continue
             index = pictures.index(entry.run)
             here = [
                 key
-                for (key, kind), path in index.items()
-                if not kind and path.parent.name == "frames"
+                for (key, kind), it in index.items()
+                if not kind and it.path.parent.name == "frames"
             ]
-            changed = datetime.fromtimestamp((entry.folder / "story.toml").stat().st_mtime, UTC)
+            changed = datetime.fromtimestamp(written, UTC)
             found.append(
                 {
                     "id": id_,
@@ -239,7 +240,7 @@ class Desk:
         entry, old = self._place(id_, index, revision)
         board = self.board(entry)
         key = board.frames()[index]["picture"] or ""
-        aside = bool(key) and pictures.found(entry.run, key, "frame").parent.name == "takes"
+        aside = bool(key) and pictures.found(entry.run, key, "frame").path.parent.name == "takes"
         kept.lock(entry.run, old, locked, key if locked and aside else "")
         return entry
 

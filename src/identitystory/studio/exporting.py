@@ -62,10 +62,9 @@ def shown(board: Board, folder: Path) -> Path:
     into, run = RunFolder(folder), board.entry.run
     for n, frame in enumerate(frames):
         if key := frame["picture"]:
-            path = pictures.found(run, key, "frame")
-            write_whole(into.frame(n), read(path, run, most=MAX_PICTURE), folder)
-            own = pictures.picture(path, run)
+            own = pictures.found(run, key, "frame")
+            write_whole(into.frame(n), read(own.path, run, most=MAX_PICTURE), folder)
             masks = board.index.get((key, ".masks"))
-            if masks and own and own.facts["scene"].get("cast") == frame["cast"]:
-                write_whole(into.masks(n), read(masks, run, most=MAX_PICTURE), folder)
+            if masks and own.facts["scene"].get("cast") == frame["cast"]:
+                write_whole(into.masks(n), read(masks.path, run, most=MAX_PICTURE), folder)
     return folder

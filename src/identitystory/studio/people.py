@@ -22,8 +22,8 @@ def told(board: Board, character: Character) -> Told:
     name, run = character.name, board.entry.run
     place = RunFolder(run).contact_sheet(name)
     part = board.made.identities.get(name) if board.made else None
-    path = board.index.get((part.key, ".portraits"), place) if part else place
-    sheet = pictures.picture(path, run)
+    sheet = board.index.get((part.key, ".portraits")) if part else None
+    sheet = sheet or pictures.picture(place, run)
     state, said = "current", ""
     if over := consent.why_not_now(character):
         sheet, state, said = None, "empty", f"the consent for this face {over}"
@@ -71,15 +71,14 @@ def _face(sheet: pictures.Picture, run: Path) -> Told:
 def _takes(board: Board, character: Character, shown: pictures.Picture | None) -> list[Told]:
     """Every face that was searched for with the character's words, the oldest first."""
     run, found = board.entry.run, []
-    for (_, suffix), path in board.index.items():
-        sheet = pictures.picture(path, run) if suffix == ".portraits" else None
-        who = dict(sheet.facts.get("character") or {}) if sheet else {}
+    for (_, suffix), sheet in board.index.items():
+        who = dict(sheet.facts.get("character") or {}) if suffix == ".portraits" else {}
         words = ("name", "description", "noun")
         same = all(who.get(key) == getattr(character, key) for key in words)
         same = same and who.get("candidate", 0) == character.candidate
-        if sheet and same and not who.get("face") and not character.face:
+        if same and not who.get("face") and not character.face:
             chosen = shown is not None and sheet.key == shown.key
             seed = int(who.get("seed", 0))
-            found.append((path.stat().st_mtime_ns, path.name, seed, chosen, _face(sheet, run)))
+            found.append((sheet.written, sheet.path.name, seed, chosen, _face(sheet, run)))
     some = sorted(found, key=lambda each: each[:2])
     return [{"seed": seed, "chosen": chosen, **face} for *_, seed, chosen, face in some]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,27 +24,44 @@ from .library import NothingError
 WIDTHS = (160, 320, 640)
 _OF = {"frame": "", "template": ".template", "masks": ".masks"}
 _SETTLED = 10**8  # nanoseconds after which no second change has the same time as the first
-Index = Mapping[tuple[str, str], Path]  # by key and what follows the name: "", ".masks", ...
+Index = Mapping[tuple[str, str], "Picture"]  # by key and what follows the name: "", ".masks", ...
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A file of a run, and what it says of itself."""
+    """A file of a run, and what it says of itself.
+
+    Attributes:
+        path: where it was when it was looked at; it may be a take by now.
+        key: of what it was made from.
+        facts: what it says of itself.
+        size: width and height in pixels.
+        written: when, in nanoseconds since 1970.
+    """
 
     path: Path
     key: str
     facts: Mapping[str, Any]
     size: tuple[int, int]
+    written: int
 
 
 def index(run: Path) -> Index:
     """Every finished picture of the run at ``run``; none if there is no run."""
     folder = RunFolder(run)
     folders = folder.frame(0).parent, folder.takes, folder.identity("_").parent, folder.face_takes
-    stamps = tuple(each.stat().st_mtime_ns if each.is_dir() else 0 for each in folders)
+    stamps = tuple(map(_changed, folders))
     if time.time_ns() - max(stamps) < _SETTLED:
         return _index.__wrapped__(run)
     return _index(run, stamps)
+
+
+def _changed(folder: Path) -> int:
+    """When something came into a folder or left it; 0 if there is none."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 @lru_cache(200)
@@ -51,9 +69,9 @@ def _index(run: Path, *_: tuple[int, ...]) -> Index:
     folder = RunFolder(run)
     frames = [p for p in folder.frame(0).parent.glob("*.png") if p.name[:3].isdigit()]
     files = [*frames, *folder.takes.glob("*.png")]
-    found = {(p.key, Path(p.path.stem).suffix): p.path for f in files if (p := picture(f, run))}
+    found = {(p.key, Path(p.path.stem).suffix): p for f in files if (p := picture(f, run))}
     cast = [*folder.identity("_").parent.glob("*.png"), *folder.face_takes.glob("*.png")]
-    return found | {(p.key, ".portraits"): p.path for f in cast if (p := picture(f, run))}
+    return found | {(p.key, ".portraits"): p for f in cast if (p := picture(f, run))}
 
 
 def picture(path: Path, run: Path) -> Picture | None:
@@ -66,25 +84,25 @@ def picture(path: Path, run: Path) -> Picture | None:
 
 
 @lru_cache(20_000)  # a file that changes is another
-def _picture(path: Path, run: Path, *_: int) -> Picture | None:
+def _picture(path: Path, run: Path, written: int, *_: int) -> Picture | None:
     try:
         facts = read_png_facts(path, run)
         if facts is None or "key" not in facts:
             return None
         content = read(path, run, most=MAX_PICTURE)
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-            return Picture(path, str(facts["key"]), facts, image.size)
+            return Picture(path, str(facts["key"]), facts, image.size, written)
     except (RunError, OSError):
         return None
 
 
-def found(run: Path, key: str, kind: str) -> Path:
-    """Where a picture of the run, or of its candidates, is; NothingError if there is none of that key and kind."""
+def found(run: Path, key: str, kind: str) -> Picture:
+    """A picture of the run, or of its candidates; NothingError if there is none of that key and kind."""
     suffix = _OF.get(kind, f".{kind}")
-    path = index(run).get((key, suffix)) or index(run / CANDIDATES).get((key, suffix))
-    if path is None or (suffix not in KINDS and suffix != ".portraits"):
+    it = index(run).get((key, suffix)) or index(run / CANDIDATES).get((key, suffix))
+    if it is None or (suffix not in KINDS and suffix != ".portraits"):
         raise NothingError
-    return path
+    return it
 
 
 def content(run: Path, key: str, kind: str, width: int) -> tuple[bytes, str]:
@@ -93,14 +111,13 @@ def content(run: Path, key: str, kind: str, width: int) -> tuple[bytes, str]:
     Raises:
         NothingError: there is no such picture.
     """
-    path = found(run, key, kind)
-    try:
-        if not width:
-            return read(path, run, most=MAX_PICTURE), "image/png"
-        status = path.lstat()
-        return _small(path, run, width, status.st_mtime_ns, status.st_ino), "image/webp"
-    except (RunError, OSError):
-        raise NothingError from None
+    for _ in range(2):  # it may become a take while it is looked for
+        with suppress(NothingError, RunError, OSError):
+            it = found(run, key, kind)
+            if not width:
+                return read(it.path, run, most=MAX_PICTURE), "image/png"
+            return _small(it.path, run, width, it.written), "image/webp"
+    raise NothingError
 
 
 @lru_cache(1000)

@@ -89,9 +89,12 @@ class Queue:
 
     def stamp(self) -> tuple[tuple[int, int], ...]:
         """Another one after every change."""
-        files = self.file, Path(f"{self.file}-wal")
-        found = [each.stat() for each in files if each.exists()]
-        return tuple((each.st_mtime_ns, each.st_size) for each in found)
+        found = []
+        for file in (self.file, Path(f"{self.file}-wal")):
+            with suppress(FileNotFoundError):  # the log goes when nobody has the queue open
+                status = file.stat()
+                found.append((status.st_mtime_ns, status.st_size))
+        return tuple(found)
 
     # --- jobs ---
 

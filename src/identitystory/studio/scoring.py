@@ -100,9 +100,7 @@ def measure(run: Path, model: ModelFacts, opened: Callable[[], Backend]) -> int:
         How many were measured.
     """
     known = dict(scores(run))
-    index = pictures.index(run)
-    there = [path for (_, suffix), path in index.items() if not suffix]
-    found = [it for path in there if (it := pictures.picture(path, run))]
+    found = [it for (_, suffix), it in pictures.index(run).items() if not suffix]
     new = [p for p in found if p.key not in known and _painter(p) == model.fingerprint]
     if not new:
         return 0
@@ -153,7 +151,7 @@ def _heads(
     masks = pictures.index(run).get((it.key, ".masks"))
     if masks is None or not isinstance(backend.segmenter, FindsHeads):
         return None
-    numbers = torch.from_numpy(np.array(files.read_picture(masks, run)))
+    numbers = torch.from_numpy(np.array(files.read_picture(masks.path, run)))
     heads = backend.segmenter.heads(image, [c["description"] for c in cast])
     found: list[Tensor | None] = []
     for n in range(len(cast)):
