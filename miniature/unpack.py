@@ -21,9 +21,18 @@ from transformers import CLIPSegForImageSegmentation, CLIPTextModel, CLIPTextMod
 
 from . import paths
 from .card import read_card
-from .package import ATTRIBUTES, CONTROLS, LOW_RANK, WEIGHTS
+from .package import ATTRIBUTES, CONTROLS, LITTLE_PEOPLE, LOW_RANK, WEIGHTS
 from .pictures.latents import mark_of, norm_path
-from .stages import enlarger, identity_lora, pose_control, reader, text, tower, vae
+from .stages import (
+    enlarger,
+    identity_lora,
+    little_people,
+    pose_control,
+    reader,
+    text,
+    tower,
+    vae,
+)
 from .stages.painter import LORA, load_plain
 from .training.loop import trained
 
@@ -84,11 +93,19 @@ def read_small(model: nn.Module, file: Path) -> nn.Module:
     return model
 
 
+def read_recogniser(file: Path) -> nn.Module:
+    """The recogniser of drawn people; what it was taught by is untrained."""
+    taught = little_people.new_taught()
+    taught["net"].load_state_dict(prefixed(load_file(file), ""))
+    return taught
+
+
 def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
     """Stage -> (a file that must be there, what reads its model)."""
     steps = read_card(folder)["training"].get("unet_cool", {"steps": 0})["steps"]
     seen = folder / ATTRIBUTES / WEIGHTS
     large = folder / "enlarger" / "model.safetensors"
+    known = folder.parent / LITTLE_PEOPLE / WEIGHTS
     turning = folder / CONTROLS / pose_control.KIND / LOW_RANK
     return {
         "vae": (folder / "vae", lambda: read_vae(folder)),
@@ -107,6 +124,7 @@ def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
             turning,
             lambda: pose_control.unpacked(turning, read_unet(folder), steps),
         ),
+        "little_people": (known, lambda: read_recogniser(known)),
         "enlarger": (large, lambda: read_small(enlarger.new_enlarger(), large)),
     }
 

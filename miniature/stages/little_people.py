@@ -245,14 +245,19 @@ class Views:
         return canvases(x[order], [faces[k] for k in order], rng)
 
 
+def new_taught() -> nn.ModuleDict:
+    """The recogniser ``net``, and what it is taught by: ``numbers`` reads a person's off its embedding."""
+    return nn.ModuleDict(dict(net=LittlePeople(), numbers=nn.Linear(WIDTH, len(IDENTITY))))
+
+
 def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
     """Which two of many heads are one person's, what numbers make them, and where faces are."""
     views = Views(open_set(SET))
     torch.manual_seed(3)
-    net = LittlePeople().to(memory_format=torch.channels_last)
+    model = new_taught()
+    net = model["net"].to(memory_format=torch.channels_last)
     nn.init.constant_(net.find.tell[-1].bias[0], -4.0)  # faces are rare
-    model = nn.ModuleDict(dict(net=net, numbers=nn.Linear(WIDTH, len(IDENTITY))))
-    outer = {id(m.weight) for m in (model.numbers, net.know.body[0], net.find.body[0])}
+    outer = {id(m.weight) for m in (model["numbers"], net.know.body[0], net.find.body[0])}
     matrices = [
         p for p in model.parameters() if p.ndim > 1 and id(p) not in outer and p.shape[1] > 1
     ]
@@ -268,7 +273,7 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
         with mixed():
             e, places = net.know(heads), net.find(seen)
         apart = contrast(e, who)
-        told = F.smooth_l1_loss(model.numbers(WIDTH**0.5 * e), truth)
+        told = F.smooth_l1_loss(model["numbers"](WIDTH**0.5 * e), truth)
         where = finding(places.cpu(), placed).to(apart)
         run.update(apart + TOLD * told + where, apart=apart, told=told, where=where)
 

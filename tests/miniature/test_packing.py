@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
+from identitystory.metrics.little_people import load_little_people
 from identitystory.models.device import Room
 from identitystory.models.sdxl.control_net import load_control
 from miniature import pack, paths, unpack
@@ -109,6 +110,16 @@ def test_a_state_comes_back_from_what_is_packed(packed, tmp_path, monkeypatch):
     mean, std = pack.load_norm()
     assert torch.equal((z - mean) / std, z)
     assert unpack.unpack(packed) == []
+
+
+def test_the_recogniser_that_is_shipped_comes_back():
+    """To be trained further, it is what the package opens."""
+    file, read = unpack.readers_of(paths.TARGET)["little_people"]
+    assert file.is_file()
+    ours, theirs = read()["net"].eval(), load_little_people()
+    heads = torch.rand(2, 3, 96, 96) * 2 - 1
+    with torch.no_grad():
+        assert torch.equal(ours.know(heads), theirs.know(heads))
 
 
 def test_an_untrained_enlarger_enlarges_smoothly():
