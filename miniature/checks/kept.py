@@ -2,7 +2,7 @@
 
 A regressor reads the identity numbers off the heads of held-out people, in drawings, in autoencoded
 drawings, in pictures painted from words alone, and in pictures painted with the identity of four other
-drawn portraits. kept = (r with identity - r words) / (r autoencoded - r words), r the mean correlation
+drawn portraits; a ridge regression reads them off the identity itself. kept = (r with identity - r words) / (r autoencoded - r words), r the mean correlation
 with the truth. It tells long before a recogniser does where a person is lost.
 
 Of finished runs of one character each the truth is what is read off the portraits that were kept of
@@ -24,12 +24,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import paths
+from ..package import IdentityEncoder
 from ..pictures.faces import middles, numbers_of
 from ..pictures.sets import open_there
 from ..pictures.views import to_images, to_tensor
+from ..stages.little_people import SET as STRANGERS
 from ..stages.little_people import SOMEWHERE, autoencoded, face_of, heads_in, load_recogniser
 from ..stages.numbers import NAME as NUMBERS
 from ..stages.numbers import load_numbers
+from ..stages.tower import embed_all
 from ..training.captioning import Speaker
 from ..training.loop import CPU, mixed, trained
 from ..training.noise import GUIDANCE, scheduler
@@ -40,6 +43,8 @@ from ..world.sampling import draw_record
 from .painting import SEED, decoded
 
 PORTRAITS = 4  # drawn, from which an identity is known
+KNOWN = 1500  # pictures of others from which it is learnt how embeddings tell numbers
+RIDGE = 0.1  # times their number
 TILE, COLUMNS = 128, 8  # of a page of portraits, cast/NAME.png
 
 
@@ -54,6 +59,14 @@ def share_kept(r: dict[str, float], less: str, more: str, of: str) -> float:
     """How far ``more`` is on the way from ``less`` to ``of``; 0 where there is no way."""
     room = r[of] - r[less]
     return round((r[more] - r[less]) / room, 3) if abs(room) > 1e-3 else 0.0
+
+
+def ridge(E: Tensor, numbers: Tensor, e: Tensor) -> Tensor:
+    """(m, k): what ridge regression reads off embeddings e (m, d), fitted to E (n, d) and its numbers (n, k)."""
+    mean, spread = E.mean(0), E.std(0).clamp(min=1e-6)
+    A, middle = (E - mean) / spread, numbers.mean(0)
+    gram = A.T @ A + RIDGE * len(A) * torch.eye(A.shape[1])
+    return (e - mean) / spread @ torch.linalg.solve(gram, A.T @ (numbers - middle)) + middle
 
 
 @torch.inference_mode()
@@ -76,6 +89,16 @@ def paint(painter: nn.Module, said, e: Tensor | None, steps: int) -> Tensor:
         u, c = both.float().chunk(2)
         z = s.step(u + GUIDANCE * (c - u), t, z, eta=1.0, generator=rng).prev_sample
     return z
+
+
+@torch.inference_mode()
+def told_by(encoder: IdentityEncoder, e: Tensor) -> Tensor:
+    """(m, k) identity numbers that identities e (m, d) tell, learnt from pictures of other people."""
+    (others, *_) = open_there(STRANGERS)
+    alone = [n for n, shot in sorted(others.shots.items()) if len(shot.people) == 1][:KNOWN]
+    known = numbers_of(others)
+    numbers = torch.from_numpy(np.stack([known[others.shots[n].people[0]] for n in alone]))
+    return ridge(embed_all(others, np.array(alone), encoder), numbers.float(), e.float())
 
 
 @torch.inference_mode()
@@ -111,7 +134,10 @@ def report(count: int = 96, steps: int = 20) -> dict[str, float]:
     reader, net = load_numbers(), load_recogniser()
     places = [face_of(data, n, 0) or SOMEWHERE for n in numbers]
     read = lambda some: reader(heads_in(net, some, places))
-    found = {name: correlations(read(some), truth) for name, some in pictures.items()}
+    guesses = {name: read(some) for name, some in pictures.items()}
+    guesses |= {"embedding": told_by(encoder, e)}
+    links = ("drawn", "autoencoded", "embedding", "words", "identity")
+    found = {name: correlations(guesses[name], truth) for name in links}
     r = {k: round(float(v.mean()), 3) for k, v in found.items()}
     r["kept"] = share_kept(r, "words", "identity", "autoencoded")
     return written("kept", r, found)
