@@ -28,6 +28,7 @@ from .protocols import (
 )
 from .sampling import first_noise, trajectory, unwatched
 from .types import Prompt, Template
+from .window import Window, around
 
 
 def make_template(
@@ -110,6 +111,20 @@ def present(template: Template) -> list[int]:
     return template.masks.flatten(1).any(dim=1).nonzero().flatten().tolist()
 
 
+def windows(
+    G_id: IdentityGenerator, template: Template, config: InjectionConfig
+) -> list[Window | None]:
+    """Where G_id denoises each that `present` lists again; None is the whole picture.
+
+    A window holds its mask at its largest (Eq. 8), so that nothing outside of it is ever taken over.
+    """
+    here, side = present(template), min(template.masks.shape[-2:])
+    if not config.window:
+        return [None] * len(here)
+    margin = int(config.k_max_at(side)) + config.window_at(side)
+    return [around(template.masks[j], margin, G_id.multiple) for j in here]
+
+
 def redenoise(
     G_id: IdentityGenerator, template: Template, cond: Conditioning, config: InjectionConfig
 ) -> Tensor:
@@ -122,7 +137,8 @@ def redenoise(
         G_id: the identity generator, of as many steps as the template.
         template: latents and masks. Masks are always grown from these, never from grown ones.
         cond: G_id's conditioning c_j, e_j for the characters that `present` lists, in that order;
-            its prompts' seeds are the template's, so that an ancestral sampler draws what it drew.
+            its prompts' seeds are the template's, so that an ancestral sampler draws what it drew,
+            and their windows hold their masks (`windows`).
         config: where to start, how masks grow, how they are down-sampled.
 
     Raises:
