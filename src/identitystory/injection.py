@@ -7,6 +7,7 @@ latents are put back at every step, so that the surroundings stay as they were, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -116,13 +117,17 @@ def windows(
 ) -> list[Window | None]:
     """Where G_id denoises each that `present` lists again; None is the whole picture.
 
-    A window holds its mask at its largest (Eq. 8), so that nothing outside of it is ever taken over.
+    A window holds all that its mask grows into (Eq. 8): nothing outside of it is ever taken over.
     """
-    here, side = present(template), min(template.masks.shape[-2:])
-    if not config.window:
-        return [None] * len(here)
-    margin = int(config.k_max_at(side)) + config.window_at(side)
-    return [around(template.masks[j], margin, G_id.multiple) for j in here]
+    M_clean = template.masks[present(template)]
+    if config.window is None:
+        return [None] * len(M_clean)
+    side, shape = min(template.masks.shape[-2:]), template.latents.shape[-2:]
+    factor = template.masks.shape[-1] // shape[-1]  # pixels of a latent's side
+    grown = masks.dilate(M_clean, int(config.k_max_at(side)))
+    reached = masks.downsample(grown, shape, config.downsample) > 0
+    margin = math.ceil(config.window * side / config.reference_size / factor)
+    return [around(cells, margin, G_id.multiple // factor, factor) for cells in reached]
 
 
 def redenoise(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LEAST = (
     0.5  # of the picture's shorter side; networks see pictures much smaller than their own badly
 )
-MOST = 0.75  # of the picture's area; a larger window saves too little to be worth having
+MOST = 0.9  # of the picture's area; a larger window saves nothing worth having
 
 
 class Window(NamedTuple):
@@ -38,29 +38,30 @@ class Window(NamedTuple):
         return math.prod(self.size) / math.prod(size)
 
 
-def around(mask: Tensor, margin: int, multiple: int) -> Window | None:
-    """The smallest window with ``margin`` pixels around the mask; None, which is all, where little is left.
+def around(cells: Tensor, margin: int, multiple: int, factor: int) -> Window | None:
+    """The smallest window with ``margin`` cells around those; None, which is all, where little is left.
 
-    Its corners are multiples of ``multiple``, its sides at least `LEAST`, its area at most `MOST`.
+    Its corners are multiples of ``multiple`` cells, its sides at least `LEAST`, its area at most `MOST`.
 
     Args:
-        mask: (H, W) bool, not empty; H and W are multiples of ``multiple``.
+        cells: (h, w) bool, some True; h and w are multiples of ``multiple``.
         margin: cut off at the picture's edge.
-        multiple: pixels.
+        multiple: cells.
+        factor: pixels of a cell.
     """
-    height, width = mask.shape
-    least = LEAST * min(height, width)
-    top, bottom = _side(mask.any(dim=1), margin, least, multiple)
-    left, right = _side(mask.any(dim=0), margin, least, multiple)
-    found = Window(left, top, right, bottom)
+    least = LEAST * min(cells.shape)
+    top, bottom = _side(cells.any(dim=1), margin, least, multiple)
+    left, right = _side(cells.any(dim=0), margin, least, multiple)
+    found = Window(*(side * factor for side in (left, top, right, bottom)))
+    height, width = (side * factor for side in cells.shape)
     return found if found.share((width, height)) <= MOST else None
 
 
 def _side(line: Tensor, margin: int, least: float, multiple: int) -> tuple[int, int]:
-    """First pixel and end of a side of the window; ``line`` (n,) bool is where the mask is."""
-    there, cells = line.nonzero().flatten(), len(line) // multiple
+    """First cell and end of a side of the window; ``line`` (n,) bool is where it is needed."""
+    there, steps = line.nonzero().flatten(), len(line) // multiple
     first = max(0, (int(there[0]) - margin) // multiple)
-    end = min(cells, math.ceil((int(there[-1]) + 1 + margin) / multiple))
+    end = min(steps, math.ceil((int(there[-1]) + 1 + margin) / multiple))
     count = max(end - first, math.ceil(least / multiple))
-    first = min(max(0, first - (count - end + first) // 2), cells - count)
+    first = min(max(0, first - (count - end + first) // 2), steps - count)
     return first * multiple, (first + count) * multiple
