@@ -44,16 +44,18 @@ from identitystory.models.backend import load_backend
 from identitystory.models.files.suited import preset
 from identitystory.pipeline import asked_template, find_identity, find_template, inject
 from identitystory.protocols import Backend
+from identitystory.sampling import sized
 from identitystory.seeds import attempt_seed, derived_seed
 from identitystory.settings import Overrides, overridden
 from identitystory.story.file import inline_story
 from identitystory.types import Identity, Story, Template
 
 PAIRS = (
-    "a photo of {%s} and {%s} smiling on a beach",
-    "a photo of {%s} and {%s} in an office",
-    "a photo of {%s} and {%s} in the forest by day",
+    "a portrait of {%s} and {%s} smiling on a beach by day",
+    "a portrait of {%s} and {%s} laughing in an office",
+    "a portrait of {%s} and {%s} happy in the forest by day",
 )
+WIDE = "384x256"  # of a picture of two
 TRIES = 3  # templates a scene
 MEASURES = (
     "Face-Sim", "Face-Sim strict", "face detection", "nearest to own", "CLIP-T", "CLIP-T-C", "CLIP-I",
@@ -88,15 +90,20 @@ def stories(count: int, scenes: int) -> list[Told]:
         for a, b in pairs:
             both = [scene % (f"P{a}", f"P{b}") for scene in PAIRS[:scenes]]
             told = inline_story([line(a), line(b)], both)
-            made.append(Told(f"{a:02d}+{b:02d}", (a, b), told))
+            wide = tuple(replace(scene, shape=WIDE) for scene in told.scenes)
+            made.append(Told(f"{a:02d}+{b:02d}", (a, b), replace(told, scenes=wide)))
     return made
 
 
-def ways(full: InjectionConfig, margins: Sequence[float]) -> dict[str, InjectionConfig]:
-    """What is compared, by name: ``full`` with each margin, ``fast`` with the last of them."""
-    fast = replace(full, guidance_interval=preset("fast").injection.guidance_interval)
+def ways(
+    full: InjectionConfig, margins: Sequence[float], *, fast: bool = False
+) -> dict[str, InjectionConfig]:
+    """What is compared, by name: ``full`` with each margin, and if asked ``fast`` with the last of them."""
     made = {"full": full} | {f"full, {w:g}": replace(full, window=w) for w in margins}
-    return made | {"fast": fast, f"fast, {margins[-1]:g}": replace(fast, window=margins[-1])}
+    if not fast:
+        return made
+    early = replace(full, guidance_interval=preset("fast").injection.guidance_interval)
+    return made | {"fast": early, f"fast, {margins[-1]:g}": replace(early, window=margins[-1])}
 
 
 def whole(way: str) -> str:
@@ -107,9 +114,11 @@ def whole(way: str) -> str:
 class Painting:
     """The model, and what is painted with it into a folder."""
 
-    def __init__(self, out: Path, backend: Backend, base: Preset, margins: Sequence[float]) -> None:
+    def __init__(
+        self, out: Path, backend: Backend, base: Preset, made: dict[str, InjectionConfig]
+    ) -> None:
         self.out, self.backend, self.base = out, backend, replace(base, attempts=1)
-        self.ways = ways(base.injection, margins)
+        self.ways = made
         self.log = out / "painted.jsonl"
 
     def identity(self, told: Told, k: int) -> Identity:
@@ -137,7 +146,7 @@ class Painting:
             file = self.out / name / f"{told.name}-{n}.png"
             file.parent.mkdir(exist_ok=True)
             np.save(file.with_suffix(".npy"), template.masks.numpy())
-            seen = windows(self.backend.identity, template, config)
+            seen = windows(sized(self.backend.identity, scene), template, config)
             if whole(name) in rows and not any(seen):  # nothing is left out
                 shutil.copy(self.out / whole(name) / file.name, file)
                 rows[name] = rows[whole(name)] | {"way": name}
@@ -162,7 +171,8 @@ class Painting:
         self, told: Told, n: int, seed: int, config: InjectionConfig
     ) -> tuple[Template, float, float]:
         """The first of three that shows everybody, or the last; seconds of painting it, and of the rest."""
-        scene, G, segmenter = told.story.scenes[n], self.backend.general, self.backend.segmenter
+        scene, segmenter = told.story.scenes[n], self.backend.segmenter
+        G = sized(self.backend.general, scene)
         base = replace(self.base, injection=config)
         for attempt in range(TRIES):
             own = attempt_seed(seed, attempt)
@@ -261,7 +271,7 @@ def sheet(out: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     names = list(dict.fromkeys((row["story"], row["scene"]) for row in rows))
     columns = list(dict.fromkeys(row["way"] for row in rows))
     pictures = [[Image.open(out / way / f"{s}-{n}.png") for way in columns] for s, n in names]
-    width, height = pictures[0][0].size
+    width, height = (max(line[0].size[axis] for line in pictures) for axis in (0, 1))
     made = Image.new("RGB", (width * len(columns), height * len(names)))
     for y, line in enumerate(pictures):
         for x, picture in enumerate(line):
@@ -281,6 +291,8 @@ def main() -> None:
     parser.add_argument(
         "--margins", type=float, nargs="+", default=[0.0, 64.0], help="at 1024 pixels"
     )
+    parser.add_argument("--people", type=int, nargs="+", default=[1, 2], help="of a story")
+    parser.add_argument("--fast", action="store_true", help="with that preset's guidance, too")
     parser.add_argument("--look", action="store_true", help="at what is there; paint nothing")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -288,26 +300,28 @@ def main() -> None:
         preset("recommended", options.model),
         Overrides(steps=options.steps, portraits=options.portraits),
     )
-    every = stories(options.stories, min(options.scenes, len(PAIRS)))
+    told = stories(options.stories, min(options.scenes, len(PAIRS)))
+    every = [each for each in told if len(each.people) in options.people]
+    made = ways(base.injection, options.margins, fast=options.fast)
     backend = load_backend(
         options.model,
         sampler=base.sampler,
         num_steps=base.num_steps,
         search_steps=base.discovery.search_steps,
     )
-    painting = Painting(options.out, backend, base, options.margins)
+    painting = Painting(options.out, backend, base, made)
     with torch.no_grad():
         if not options.look:
             painting.paint(every)
         rows = [row | {"plain calls": 2 * base.num_steps} for row in painting.done()]
         there = {(row["story"], row["scene"]) for row in rows}
-        for people in (1, 2):
+        for people in options.people:
             print(f"\n{people} found", *costs(rows, people), sep="\n")
         tools = open_tools(
             EvaluationRequest((), faces="little-people"), [options.model]
         ).instruments
         tools = replace(tools, segmenter=None, judge=None)
-        for people in (1, 2):
+        for people in options.people:
             some = [told for told in every if len(told.people) == people]
             looked = {way: seen(options.out, way, some, there, tools) for way in painting.ways}
             print(f"\n{people} asked for, {len(looked['full'])} stories", sep="\n")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.windows import Painting, Told, costs, stories
+from benchmarks.windows import Painting, Told, costs, stories, ways
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.models.backend import load_backend
 from identitystory.story.file import inline_story
@@ -29,7 +29,8 @@ def test_a_scene_is_painted_in_every_way(toy, tmp_path):
     )
     backend = load_backend(toy, device="cpu", dtype="float32", num_steps=4, search_steps=2)
     backend = replace(backend, segmenter=FakeSegmenter({"a tall woman": (0, 0, 30, 20)}))
-    painting = Painting(tmp_path, backend, base, [2000.0, 0.0])
+    made = ways(base.injection, [2000.0, 0.0], fast=True)
+    painting = Painting(tmp_path, backend, base, made)
     told = Told("one", (0,), inline_story(["P0: a tall woman"], ["a photo of {P0}"]))
     painting.paint([told])
     rows = {row["way"]: row for row in painting.done()}
