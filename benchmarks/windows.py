@@ -313,7 +313,12 @@ def main() -> None:
     with torch.no_grad():
         if not options.look:
             painting.paint(every)
-        rows = [row | {"plain calls": 2 * base.num_steps} for row in painting.done()]
+        names = {each.name for each in every}
+        rows = [
+            row | {"plain calls": 2 * base.num_steps}
+            for row in painting.done()
+            if row["story"] in names and row["way"] in made
+        ]
         there = {(row["story"], row["scene"]) for row in rows}
         for people in options.people:
             print(f"\n{people} found", *costs(rows, people), sep="\n")
