@@ -164,7 +164,7 @@ def test_guidance_one_leaves_the_negative_prompt_out(G):
     nearly = G.condition(asked(["a woman"], guidance=1.0 + 1e-7))
     for cond, count in ((one, 1), (nearly, 2)):
         kinds = cond.kinds(3, G.num_steps, whole=False).items()
-        assert [len(cond.rows(at, n, guided=w)[0]) for (n, w), at in kinds] == [count]
+        assert [len(cond.rows(at, n, guided=w)[0]) for (n, w, _), at in kinds] == [count]
     torch.testing.assert_close(G.predict(z, 3, one), G.predict(z, 3, nearly), rtol=1e-4, atol=1e-4)
 
 

@@ -15,7 +15,7 @@ SRC = Path(identitystory.__file__).parent
 
 # Folders and the paper's files, from the ground up; each imports from its own row and those above it.
 LAYERS = [
-    {"types", "control", "pose", "errors", "sizes", "deadline", "marks"},
+    {"types", "control", "pose", "window", "errors", "sizes", "deadline", "marks"},
     {"protocols", "checked", "config", "extensions"},
     {"presets", "settings", "seeds", "wording", "skeleton", "sampling", "masks", "discovery"},
     {"casting", "cost", "injection", "story"},
@@ -30,7 +30,7 @@ RANK |= {"__main__": len(LAYERS), "__init__": len(LAYERS)}  # the door of Python
 PAPER = {"sampling", "masks", "discovery", "injection", "pipeline"}
 FOUNDATION = {"types", "control", "pose", "errors", "sizes", "deadline", "marks", "extensions"}
 FOUNDATION |= {"protocols", "checked", "config", "presets", "settings", "seeds", "wording"}
-FOUNDATION |= {"skeleton"}
+FOUNDATION |= {"skeleton", "window"}
 HEAVY = {"diffusers", "transformers", "peft", "accelerate"}
 MODELS = {"models"}
 SHELF = {"files", "describe"}  # which models there are and where their files lie; no network in it

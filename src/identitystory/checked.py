@@ -26,7 +26,7 @@ def whole(default: int | None, low: int, high: int, advice: str, *, later: bool 
     return field(default=default, metadata={"check": check, "later": later})
 
 
-def number(default: float, *bounds: Any, low_open: bool = False, later: bool = False) -> Any:
+def number(default: float | None, *bounds: Any, low_open: bool = False, later: bool = False) -> Any:
     """A field that takes numbers within ``bounds``: the least, the largest, and advice."""
     check = lambda name, value: check_number(name, value, *bounds, low_open=low_open)
     return field(default=default, metadata={"check": check, "later": later})

@@ -153,6 +153,8 @@ class InjectionConfig(Checked):
         identity_words: what a character is denoised again from: their ``description`` (the paper's
             c_j), or the whole prompt of the ``scene`` where they are alone in it. ``release`` is as
             the authors' program builds them, and templates of several people too, see `wording`.
+        window: a character is denoised again in the box around their mask only, with this margin in pixels
+            at ``reference_size``; None in the whole picture. Less to compute, and less to be seen.
         face_scale: how much is added of what is seen of a face, by a generator that looks at faces beside
             the words (Plus Face, and PhotoMaker with an adapter).
     """
@@ -171,6 +173,16 @@ class InjectionConfig(Checked):
     layout: bool = field(default=True, metadata=_LATER)
     identity_words: IdentityWords = field(default="description", metadata=_LATER)
     face_scale: float = number(1.0, 0.0, 2.0, "1 is as it was trained", later=True)
+    window: float | None = number(None, 0.0, 1e4, "None is the whole picture", later=True)
+
+    def __post_init__(self) -> None:
+        """Refuse a window without masks to lay it around."""
+        super().__post_init__()
+        if self.window is not None and not self.layout:
+            raise ConfigError(
+                f"window is {self.window:g}, but without layout there are no masks for it; set one of "
+                "them back: window to none, or layout to true."
+            )
 
     def k_max_at(self, size: int) -> float:
         """K_max in pixels of a picture whose shorter side is ``size`` pixels."""

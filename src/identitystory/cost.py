@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from .config import Preset
@@ -45,6 +46,19 @@ def frame_evaluations(preset: Preset, characters_found: int, *, templates: int =
     painted = count(0, templates=templates, interval=within(config.guidance_template))
     injected = within(config.guidance_identity)
     return painted + count(characters_found, templates=0, interval=injected)
+
+
+def frame_worth(preset: Preset, shares: Sequence[float]) -> float:
+    """What a frame costs in network calls' worth: each counts by the part of the picture that it sees.
+
+    Without windows it is `frame_evaluations`.
+
+    Args:
+        preset: how it is painted.
+        shares: of each character found, the share of the picture that their window has, 1 without one.
+    """
+    template = frame_evaluations(preset, 0)
+    return template + sum(shares) * (frame_evaluations(preset, 1) - template)
 
 
 def search_evaluations(preset: Preset) -> int:

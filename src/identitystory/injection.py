@@ -7,6 +7,7 @@ latents are put back at every step, so that the surroundings stay as they were, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from .protocols import (
 )
 from .sampling import first_noise, trajectory, unwatched
 from .types import Prompt, Template
+from .window import Window, around
 
 
 def make_template(
@@ -110,6 +112,24 @@ def present(template: Template) -> list[int]:
     return template.masks.flatten(1).any(dim=1).nonzero().flatten().tolist()
 
 
+def windows(
+    G_id: IdentityGenerator, template: Template, config: InjectionConfig
+) -> list[Window | None]:
+    """Where G_id denoises each that `present` lists again; None is the whole picture.
+
+    A window holds all that its mask grows into (Eq. 8): nothing outside of it is ever taken over.
+    """
+    M_clean = template.masks[present(template)]
+    if config.window is None:
+        return [None] * len(M_clean)
+    side, shape = min(template.masks.shape[-2:]), template.latents.shape[-2:]
+    factor = template.masks.shape[-1] // shape[-1]  # pixels of a latent's side
+    grown = masks.dilate(M_clean, int(config.k_max_at(side)))
+    reached = masks.downsample(grown, shape, config.downsample) > 0
+    margin = math.ceil(config.window * side / config.reference_size / factor)
+    return [around(cells, margin, G_id.multiple // factor, factor) for cells in reached]
+
+
 def redenoise(
     G_id: IdentityGenerator, template: Template, cond: Conditioning, config: InjectionConfig
 ) -> Tensor:
@@ -122,7 +142,8 @@ def redenoise(
         G_id: the identity generator, of as many steps as the template.
         template: latents and masks. Masks are always grown from these, never from grown ones.
         cond: G_id's conditioning c_j, e_j for the characters that `present` lists, in that order;
-            its prompts' seeds are the template's, so that an ancestral sampler draws what it drew.
+            its prompts' seeds are the template's, so that an ancestral sampler draws what it drew,
+            and their windows hold their masks (`windows`).
         config: where to start, how masks grow, how they are down-sampled.
 
     Raises:

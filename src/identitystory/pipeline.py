@@ -17,7 +17,7 @@ from torch import Tensor
 from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover, settled
 from .errors import ConfigError
-from .injection import heads_in, kept_latents, make_template, present, redenoise_together
+from .injection import heads_in, kept_latents, make_template, present, redenoise_together, windows
 from .protocols import Backend, FindsBare, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
@@ -237,9 +237,11 @@ def inject_together(
         names = [scenes[n].cast[j] for j in present(templates[n])]
         seed = templates[n].seed
         control = controls[n] if controls else None
-        prompts += identity_prompts(
+        asked = identity_prompts(
             story, scenes[n], names, identities, config, seed=seed, control=control
         )
+        seen = windows(G_id, templates[n], config)
+        prompts += [replace(p, window=w) for p, w in zip(asked, seen, strict=True)]
     cond = G_id.condition(prompts)
     done = redenoise_together(G_id, [templates[n] for n in here], cond, config)
     for n, z_0 in zip(here, done, strict=True):

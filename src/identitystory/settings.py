@@ -128,7 +128,7 @@ def _value(name: str, text: str, kind: Any) -> Any:
     except ValueError:
         return text
     value = values[0] if len(values) == 1 else values
-    return float(value) if kind is float and type(value) is int else value
+    return float(value) if float in (kind, *get_args(kind)) and type(value) is int else value
 
 
 def _fewer(config: DiscoveryConfig, portraits: int) -> tuple[DiscoveryConfig, list[str]]:

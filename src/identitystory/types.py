@@ -19,6 +19,7 @@ from .control import guided as guided
 from .marks.mark import mark
 from .marks.packet import PLAIN, Claim
 from .pose import Pose
+from .window import Window as Window
 
 if TYPE_CHECKING:  # so that a configuration is read without torch
     from PIL import Image
@@ -146,14 +147,14 @@ class Prompt:
 
     Attributes:
         text: what the picture shows.
-        negative: the negative prompt. "" is an empty prompt; None is none at all: zeros, as
-            diffusers has it where the checkpoint says so (``force_zeros_for_empty_prompt``).
+        negative: the negative prompt. "" is an empty one; None is none at all: zeros, where the checkpoint says so.
         guidance: w of eps = eps_uncond + w (eps_cond - eps_uncond); 1 turns guidance off.
         interval: the part of the steps that guidance is on in, from noise (0) to clean (1).
         seed: of z_t, and of the noise that an ancestral sampler draws at each step.
         face: (d,) an identity's embedding, for generators that paint with one; None is nobody's.
         noun: the class word of ``text`` that the face is fused into; needed with a face.
         control: a picture of the layout, for generators with a control net; None is none.
+        window: the part that is painted, outside of which a step may give anything; None is all.
     """
 
     text: str
@@ -164,6 +165,7 @@ class Prompt:
     face: Tensor | None = None
     noun: str = ""
     control: Control | None = None
+    window: Window | None = None
 
     def guidance_at(self, i: int, t: int) -> float:
         """w at step ``i`` of ``t`` (counting down): 1, which is none, outside the interval."""
@@ -243,8 +245,7 @@ class Segmentation:
         masks: (s, H, W) bool, exclusive; all False where nobody was found.
         scores: the segmenter's confidence for each phrase, in [0, 1].
         found: whether each phrase was found.
-        outcomes: how: ``found`` at once, ``weak`` at a lower threshold, ``noun`` by the noun
-            alone, or ``missing``. Empty if the segmenter does not tell.
+        outcomes: ``found`` at once, ``weak``ly, by the ``noun`` alone, or ``missing``; empty if not told.
         areas: pixels of each mask before overlaps were given out. Empty if none overlapped.
     """
 
@@ -280,8 +281,7 @@ _MAY_LACK |= {"picture", "source"}
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:
     """Plain values of it, as runs record them and keys are made from; what few have only where it is."""
-    said = lambda items: {k: v for k, v in items if v or k not in _MAY_LACK}
-    return asdict(value, dict_factory=said)
+    return asdict(value, dict_factory=lambda kv: {k: v for k, v in kv if v or k not in _MAY_LACK})
 
 
 PREPOSITIONS = ("at", "by", "for", "from", "in", "of", "on", "showing", "with")

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ...sizes import Size
 from ...types import Prompt
+
+Kind = tuple[int, bool, Size | None]  # rows of the prompt that are read, guided, size of the window
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,23 @@ class Conditioning:
         """B, the number of pictures that are steered."""
         return len(self.prompts)
 
-    def kinds(self, i: int, t: int, *, whole: bool) -> dict[tuple[int, bool], list[int]]:
-        """The pictures that can be one batch: by length and whether guided, their places.
+    def kinds(self, i: int, t: int, *, whole: bool) -> dict[Kind, list[int]]:
+        """The pictures that can be one batch: by length, whether guided and window's size, their places.
 
         At guidance 1 the rows without prompt cancel out, and are left out. ``whole`` keeps all
         pictures together, as long as the longest and guided if one is.
+
+        Raises:
+            ValueError: ``whole``, and windows of several sizes.
         """
         guided = [prompt.guidance_at(i, t) != 1 for prompt in self.prompts]
+        sizes = [prompt.window and prompt.window.size for prompt in self.prompts]
         if whole:
-            return {(max(self.lengths), any(guided)): list(range(self.batch))}
-        found: dict[tuple[int, bool], list[int]] = {}
-        for b, kind in enumerate(zip(self.lengths, guided, strict=True)):
+            if len(set(sizes)) > 1:
+                raise ValueError("pictures that look at one another must have windows of one size")
+            return {(max(self.lengths), any(guided), sizes[0]): list(range(self.batch))}
+        found: dict[Kind, list[int]] = {}
+        for b, kind in enumerate(zip(self.lengths, guided, sizes, strict=True)):
             found.setdefault(kind, []).append(b)
         return found
 

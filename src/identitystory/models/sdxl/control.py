@@ -31,7 +31,8 @@ def added(
     """What control nets say of step ``i``, as arguments of the U-Net; none if nobody asks them.
 
     Each net is asked once for the whole batch; its answer is multiplied by each picture's own strength,
-    which is 0 for pictures without it. Both halves of a guided batch see the same picture, as in diffusers.
+    which is 0 for pictures without it. Both halves of a guided batch see the same picture, as in diffusers;
+    in a window a net sees the same part as the U-Net.
 
     Args:
         controls: the nets there are.
@@ -55,7 +56,8 @@ def added(
         halves = len(shown) // len(prompts)
         black = Image.new("RGB", size)
         scaled = [c.image.resize(size, Image.Resampling.LANCZOS) if c else black for c in own]
-        pictures = normalised(scaled, (0, 0, 0), (1, 1, 1))  # (B, 3, H, W) in [0, 1]
+        seen = [x.crop(p.window) if p.window else x for p, x in zip(prompts, scaled, strict=True)]
+        pictures = normalised(seen, (0, 0, 0), (1, 1, 1))  # (B, 3, H, W) in [0, 1]
         with room.holding(net):
             down, middle = net(
                 shown,

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from ...errors import ConfigError
 from ...sampling import step_noise
 from ...sizes import Size, as_text
-from ...types import Prompt
+from ...types import Prompt, Window
 from ..device import Room, in_parts, rows_that_fit
 from ..pixels import pictures
 from ..samplers import Sampler, sampler
 from .attention import is_edited
-from .conditioning import Conditioning, Encoding
+from .conditioning import Conditioning, Encoding, Kind
 from .control import Controls, added
 from .feature_cache import DeepFeatures
 
@@ -126,7 +126,8 @@ class LatentDiffusion:
         """Conditioning for ``prompts``; see `protocols.ImageGenerator.condition`.
 
         Raises:
-            ConfigError: a prompt has a face, or a control that there is no net for.
+            ConfigError: a prompt has a face, a control that there is no net for, or a window that does
+                not lie in the picture on multiples of ``multiple``.
             PromptError: a prompt is longer than the text encoders read.
         """
         for prompt in prompts:
@@ -136,15 +137,32 @@ class LatentDiffusion:
                 kind = prompt.control.kind
                 raise ConfigError(f"this generator has no control net for {kind}; leave it out")
         without, given = self.encode([p.text for p in prompts], [p.negative for p in prompts])
-        width, height = self.size
-        time_ids = torch.tensor([height, width, 0, 0, height, width])
+        time_ids = torch.tensor([self._place(p.window) for p in prompts])
         return Conditioning(
             hidden=torch.cat([without.hidden, given.hidden]).to(self.device, self.dtype),
             pooled=torch.cat([without.pooled, given.pooled]).to(self.device, self.dtype),
-            time_ids=time_ids.to(self.device, self.dtype).expand(2 * len(prompts), -1),
+            time_ids=time_ids.to(self.device, self.dtype).repeat(2, 1),
             prompts=tuple(prompts),
             lengths=given.lengths,
         )
+
+    def _place(self, window: Window | None) -> tuple[int, ...]:
+        """SDXL's time ids: height and width of the original, the crop's corner, the crop's own."""
+        (width, height), part = self.size, window or Window(0, 0, *self.size)
+        inside = 0 <= part.left < part.right <= width and 0 <= part.top < part.bottom <= height
+        if not inside or any(side % self.multiple for side in part):
+            raise ConfigError(
+                f"the window is {tuple(part)}; it must lie in a picture of {as_text(self.size)} on "
+                f"multiples of {self.multiple}"
+            )
+        return height, width, part.top, part.left, part.bottom - part.top, part.right - part.left
+
+    def _cells(self, b: int, window: Window | None) -> tuple[int | slice, ...]:
+        """Which of (B, C, h, w) picture ``b`` has in its window."""
+        if window is None:
+            return (b,)
+        left, top, right, bottom = (side // self.factor for side in window)
+        return b, slice(None), slice(top, bottom), slice(left, right)
 
     def noise(self, seed: int) -> Tensor:
         rng = torch.Generator().manual_seed(seed)
@@ -156,7 +174,7 @@ class LatentDiffusion:
     def predict(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """The U-Net's guided prediction at step ``i``, (B, C, h, w) float32 on z's device.
 
-        Pictures that cannot be one batch (`Conditioning.kinds`) go through it one kind after the
+        It sees of each picture its prompt's window, and says 0 of what lies outside. Pictures that cannot be one batch (`Conditioning.kinds`) go through it one kind after the
         other, and a batch that does not fit into the accelerator's memory is halved until it does;
         never under an edit of the attention, in which the pictures of a batch look at one another.
 
@@ -166,12 +184,16 @@ class LatentDiffusion:
         if len(z) != cond.batch:
             raise ValueError(f"{len(z)} latents for {cond.batch} prompts")
         whole = is_edited(self.unet)
-        made = torch.empty_like(z, dtype=torch.float32)
+        made = torch.zeros_like(z, dtype=torch.float32)
         for kind, rows in cond.kinds(i, self.num_steps, whole=whole).items():
 
-            def part(at: list[int], kind: tuple[int, bool] = kind) -> None:
+            def part(at: list[int], kind: Kind = kind) -> None:
+                seen = [self._cells(b, cond.prompts[b].window) for b in at]
                 with torch.inference_mode():
-                    made[at] = self._predict(z[at], i, cond, at, *kind)
+                    shown = torch.stack([z[cells] for cells in seen])
+                    said = self._predict(shown, i, cond, at, *kind[:2])
+                    for cells, own in zip(seen, said, strict=True):
+                        made[cells] = own
 
             if not whole:
                 self.most = in_parts(rows, max(1, self.most), part)
@@ -217,7 +239,8 @@ class LatentDiffusion:
     def step(self, z: Tensor, i: int, cond: Conditioning) -> Tensor:
         """z_i -> z_{i-1}, (B, C, h, w) float32 on z's device. Pure, unless deep features are kept.
 
-        An ancestral sampler draws noise for each picture, from its prompt's seed.
+        An ancestral sampler draws noise for each picture, from its prompt's seed. Outside a prompt's
+        window it means nothing.
         """
         prediction, noise = self.predict(z, i, cond), None
         if self.sampler.name == "ancestral":
