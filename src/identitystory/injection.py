@@ -8,6 +8,7 @@ latents are put back at every step, so that the surroundings stay as they were, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from .protocols import (
     FusesAgain,
     IdentityGenerator,
     ImageGenerator,
+    PlacesFaces,
     Segmenter,
 )
 from .sampling import first_noise, trajectory, unwatched
@@ -108,6 +110,24 @@ def kept_latents(G: ImageGenerator, prompts: Sequence[Prompt]) -> list[Tensor]:
 def present(template: Template) -> list[int]:
     """Places in the cast of those who were found: whose mask is not empty, in cast order."""
     return template.masks.flatten(1).any(dim=1).nonzero().flatten().tolist()
+
+
+def placed(
+    G_id: IdentityGenerator, template: Template, prompts: Sequence[Prompt]
+) -> tuple[list[Prompt], list[int]]:
+    """``prompts`` with the points of their faces in the template, and which of them have none there.
+
+    Args:
+        G_id: who does not `protocols.PlacesFaces` gets the prompts as they are.
+        template: where the faces are.
+        prompts: of the characters that `present` lists, in that order.
+    """
+    finder = unwatched(G_id)
+    if not isinstance(finder, PlacesFaces):
+        return list(prompts), []
+    points = finder.face_points(template.image, template.masks[present(template)])
+    told = [replace(prompt, points=own) for prompt, own in zip(prompts, points, strict=True)]
+    return told, [n for n, own in enumerate(points) if own is None]
 
 
 def redenoise(

@@ -82,7 +82,7 @@ class DirectIdentity(BaseMethod):
         """z_0, (B, C, h, w): the words first, then the faces too."""
         faces = G.num_steps - round(self.words_first * G.num_steps / 50)  # steps with them
         cond = G.condition(prompts)
-        words = G.condition([replace(prompt, face=None) for prompt in prompts])
+        words = G.condition([replace(prompt, face=None, points=None) for prompt in prompts])
         z = first_noise(G, prompts)
         for i in range(G.num_steps, 0, -1):
             z = G.step(z, i, words if i > faces else cond)
