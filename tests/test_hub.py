@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.models.backend import load_backend
+from identitystory.models.family import ALLOWED
 from identitystory.models.files import fetch as fetching
 from identitystory.models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
 from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
@@ -34,11 +35,19 @@ from identitystory.models.files.store import (
     verify,
 )
 from identitystory.models.sdxl import convert
-from identitystory.models.sdxl.family import adapter_fingerprint
+from identitystory.models.sdxl.family import (
+    FACE_FILES,
+    FACES,
+    IDENTITY_NET,
+    INSTANTID_FILE,
+    adapter_fingerprint,
+)
 from tests.fake_hub import COMMIT, fake_hub  # noqa: F401
 from tests.toy import (
+    add_toy_instantid,
     add_toy_ip_adapter,
     add_toy_plus_face,
+    fake_insightface,
     toy_checkpoint,  # noqa: F401
     write_toy_grounded,
 )
@@ -480,6 +489,49 @@ def test_another_base_that_was_fetched_is_listed_with_its_pin_and_how_to_use_it(
     told = capsys.readouterr().out.partition(f"{BASE}: ready\n")[2]
     assert f"how: --model sdxl --base {BASE}" in told
     assert f"commercial use: no, here, pinned at {COMMIT}" in told
+
+
+def test_instantids_pickle_and_net_are_of_one_repository(hub, toy, tmp_path, monkeypatch, capsys):
+    """Fetched apart, in either order: what the lock says of one stays when the other comes."""
+    made = add_toy_instantid(shutil.copytree(toy, tmp_path / "made"))
+    adapter, net = ENTRIES["instantid"], ENTRIES["instantid-net"]
+    hub.files[net.repo] = {n: (made / n).read_bytes() for n in net.files} | {
+        adapter.file: b"pickle"
+    }
+    asked = []
+
+    def converted(module, pickle, to):
+        asked.append((module, pickle.read_bytes()))
+        shutil.copy(made / INSTANTID_FILE, to)
+
+    monkeypatch.setattr(fetching, "convert", converted)
+    monkeypatch.setenv(ALLOWED, "")  # so that what the command sets is taken back after the test
+    for name in ("instantid-net", "instantid", "instantid-net", "instantid"):
+        assert main(["models", "fetch", name, "--allow-noncommercial"]) == 0
+    assert asked == [(adapter.converter, b"pickle")]
+    assert verify(adapter) == verify(net) == []
+    assert len(read_lock()[net.repo]["files"]) == 3
+    segmenter = {k.partition("/")[2]: v for k, v in read(toy).items() if k.startswith("segm")}
+    monkeypatch.setitem(
+        BUNDLES, "sdxl-instantid", ["sdxl-base", *BUNDLES["sdxl-instantid"][1:3], "clipseg"]
+    )
+    hub.files[ENTRIES["clipseg"].repo] = segmenter
+    list(fetch(ENTRIES["clipseg"]))
+    with pytest.raises(ModelError, match=r"antelopev2 lacks .*by hand"):
+        find_checkpoint(f"sdxl-instantid:{made}")
+    pack = tmp_path / "home" / ".insightface" / "models" / FACES
+    shutil.copytree(made / FACES, pack)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    fake_insightface(monkeypatch)
+    found = find_checkpoint(f"sdxl-instantid:{made}")
+    assert found.identity.files == (
+        store() / adapter.converted,
+        located(net) / IDENTITY_NET,
+        *(pack / file for file in FACE_FILES),
+    )
+    card = '[parts]\nidentity_generator = "instantid"\n'
+    (made / "card.toml").write_text(card)
+    assert fingerprint(found) == fingerprint(find_checkpoint(made))  # as the complete folder
 
 
 # --- PhotoMaker's pickle -------------------------------------------------------------------------

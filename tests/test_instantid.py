@@ -18,6 +18,7 @@ from identitystory.config import DiscoveryConfig, InjectionConfig
 from identitystory.discovery import discover, mean, settled
 from identitystory.errors import ConfigError, ModelError, PromptError
 from identitystory.injection import redenoise
+from identitystory.methods.plain import DirectIdentity
 from identitystory.models.arcface import Seen, whose
 from identitystory.models.backend import load_backend
 from identitystory.models.describe import describe_model
@@ -29,7 +30,7 @@ from identitystory.models.sdxl.family import FACE_FILES, FACES, IDENTITY_NET, IN
 from identitystory.models.sdxl.instantid import load_instantid
 from identitystory.pipeline import inject_together
 from identitystory.runs.files import read_tensors
-from identitystory.sampling import sample
+from identitystory.sampling import Watched, sample
 from identitystory.skeleton import face_drawn
 from identitystory.story.file import inline_story
 from identitystory.testing import check_identity_generator
@@ -250,6 +251,23 @@ def test_in_a_picture_the_points_are_the_templates_and_who_has_none_is_told(back
     assert there[2].tolist() == [4 + 12, 10 + 0.55 * 30]
     assert frame.image.tobytes() == G_id.decode(z[None])[0].tobytes()
     assert not torch.allclose(z, unplaced)
+
+
+def test_the_identity_generator_alone_has_its_face_where_a_portrait_has_it(backend):
+    """`direct-identity`: words, then the face at ArcFace's own five points, an eye line that is level."""
+    G_id, face = backend.identity, torch.ones(ARCFACE)
+    points = G_id.with_size((96, 64)).portrait_points()
+    assert points.mean(0)[0] == pytest.approx(48, abs=0.2)
+    assert 0 < points.min() < points[:, 1].max() < 64
+    assert (points[1] - points[0])[0] == pytest.approx(32 * (73.53 - 38.29) / 112, abs=1e-4)
+    asked = replace(WORDS, face=face)
+    with torch.no_grad():
+        ours = DirectIdentity(words_first=25)._painted(Watched(G_id), [asked])
+        z, words = G_id.noise(0)[None], G_id.condition([replace(WORDS, noun="")])
+        here = G_id.condition([replace(asked, points=G_id.portrait_points())])
+        for i in (4, 3, 2, 1):
+            z = G_id.step(z, i, words if i > 2 else here)
+    assert torch.equal(ours, z)
 
 
 def test_a_portrait_without_a_face_takes_no_part_in_discovery(backend):

@@ -113,6 +113,10 @@ class PlacesFaces(Protocol):
         """
         ...
 
+    def portrait_points(self) -> Tensor:
+        """(5, 2), where a face is in a portrait of this size: for pictures without a template."""
+        ...
+
 
 @runtime_checkable
 class Editable(Protocol):

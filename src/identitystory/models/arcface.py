@@ -12,8 +12,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..sizes import Size
 from .face_pack import insightface
 
+# Where ArcFace has a face's five points when it reads it, of a square of 112 pixels (Deng et al. 2019).
+ALIGNED = ((38.29, 51.70), (73.53, 51.50), (56.03, 71.74), (41.55, 92.37), (70.73, 92.20))
+SIDE, SHARE, HEIGHT = (
+    112,
+    0.5,
+    0.4,
+)  # its side; a portrait's: of the shorter side, and its middle's place
 MOST = 3  # of a face's five points: whose mask they lie in, theirs is the face
 
 
@@ -80,6 +88,14 @@ def whose(faces: Sequence[Seen], masks: Tensor) -> list[Tensor | None]:
             if count >= MOST and found[j] is None:
                 found[j] = face.points
     return found
+
+
+def in_a_portrait(size: Size) -> Tensor:
+    """(5, 2), the points of an upright face in the middle of a portrait of ``size``, seen from the front."""
+    width, height = size
+    side = SHARE * min(size)
+    middle = torch.tensor([width / 2, HEIGHT * height])
+    return middle + side * (torch.tensor(ALIGNED) / SIDE - 0.5)
 
 
 def as_bgr(image: Image.Image) -> Any:

@@ -24,7 +24,7 @@ from torch import Tensor
 from ...errors import ModelError
 from ...skeleton import face_drawn
 from ...types import Prompt
-from ..arcface import ArcFace, Seen, whose
+from ..arcface import ArcFace, Seen, in_a_portrait, whose
 from ..device import Room
 from ..parts import read_tensors
 from ..pixels import normalised
@@ -129,6 +129,10 @@ class InstantID(FaceBeside):
     def face_points(self, image: Image.Image, masks: Tensor) -> list[Tensor | None]:
         """Where faces are, see `protocols.PlacesFaces`."""
         return whose(self.reader.faces(image), masks)
+
+    def portrait_points(self) -> Tensor:
+        """Where a face is by itself, see `protocols.PlacesFaces`."""
+        return in_a_portrait(self.size)
 
     def _check(self, face: Tensor) -> None:
         if face.shape != (self.width,):
