@@ -259,7 +259,9 @@ def from_photos(
     check_finite(E)
     for path, row in zip(photos, E, strict=True):
         if not row.any():
-            raise RunError(f"no face was found in {path}; give a photo of head and shoulders")
+            raise RunError(
+                f"{path} shows no face that was found; give a photo of head and shoulders"
+            )
     told = _told(character, model, facts, consent=consent)
     return made(told, pictures, {facts.embeds: (E, mean(E))})
 
