@@ -35,6 +35,7 @@ from identitystory.models.files.store import (
     verify,
 )
 from identitystory.models.sdxl import convert
+from identitystory.models.sdxl.convert_instantid import attention_shapes, resampler_shapes
 from identitystory.models.sdxl.family import (
     FACE_FILES,
     FACES,
@@ -626,3 +627,18 @@ def test_a_pickle_of_the_true_keys_and_shapes_is_converted(hub, tmp_path):
         assert len(list(made.keys())) == 407 + 1120
     assert located(ENTRIES["photomaker"]).stat().st_size > ENTRIES["photomaker"].size
     assert verify(ENTRIES["photomaker"]) == []
+
+
+@pytest.mark.slow
+def test_instantids_pickle_of_the_true_names_and_shapes_is_converted(hub, tmp_path):
+    """51 + 140 tensors in another process; stored without their numbers, so that the pickle is small."""
+    zero, entry = torch.zeros(1, dtype=torch.float16), ENTRIES["instantid"]
+    shapes = {"image_proj": resampler_shapes(), "ip_adapter": attention_shapes()}
+    content = {g: {k: zero.expand(s) for k, s in own.items()} for g, own in shapes.items()}
+    torch.save(content, tmp_path / "x.bin")
+    hub.files[entry.repo] = {entry.file: (tmp_path / "x.bin").read_bytes()}
+    list(fetch(entry))
+    with safe_open(located(entry), framework="pt") as made:
+        assert len(list(made.keys())) == 51 + 140
+    assert located(entry).stat().st_size > entry.parameters * 2
+    assert verify(entry) == []

@@ -227,14 +227,14 @@ def check_faces(part: IdentityPart, averaged: str, scale: float) -> None:
 
 
 def check_terms(part: IdentityPart) -> None:
-    """Nothing, if whoever runs this said that they may use ``part``; else a ConfigError.
+    """Nothing, if ``part`` is for every use, or whoever runs this said that theirs is allowed; else a ConfigError.
 
     ``--allow-noncommercial`` says so, and the variable that it sets, for processes that follow.
     """
     if part.noncommercial and os.environ.get(ALLOWED) != "1":
         raise ConfigError(
-            f"{part.title} needs a licence that you must accept ({part.noncommercial}); if that is "
-            f"what you do, say --allow-noncommercial, or set {ALLOWED}=1"
+            f"{part.title} is not for every use ({part.noncommercial}); if yours is such research, "
+            f"say --allow-noncommercial, or set {ALLOWED}=1"
         )
 
 

@@ -164,10 +164,10 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
         except ModelError:
             lacking.append(entry)
     if lacking:
-        size = sum(entry.size for entry in lacking) / 1e9
+        size, repos = sum(entry.size for entry in lacking) / 1e9, [e.repo for e in lacking]
         whole = f"{bundle}:{base}" if base and any(e.role == "base" for e in lacking) else bundle
         raise ModelError(
-            f"{bundle!r} lacks {', '.join(entry.repo for entry in lacking)} on this machine. "
+            f"{bundle!r} lacks {', '.join(dict.fromkeys(repos))} on this machine. "
             f"Get them with: identitystory models fetch {whole} ({size:.1f} GB)"
         )
 
