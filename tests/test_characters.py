@@ -470,7 +470,7 @@ def test_without_consent_nothing_is_made_of_photos(tmp_path, call, home, changed
     assert not home.exists()
 
 
-@pytest.mark.parametrize("wrong", ["small", "text", "none", "huge"])
+@pytest.mark.parametrize("wrong", ["small", "text", "none", "huge", "faceless"])
 def test_what_is_no_photo_is_one_line(tmp_path, call, wrong):
     file = tmp_path / "x.png"
     if wrong == "small":
@@ -481,6 +481,8 @@ def test_what_is_no_photo_is_one_line(tmp_path, call, wrong):
         file.write_bytes(small[:8] + chunk(b"IHDR", side * 2 + small[24:29]) + small[33:])
     elif wrong == "text":
         file.write_text("x")
+    elif wrong == "faceless":
+        Image.new("RGB", (200, 200)).save(file)
     code, _, line = call("from-photos", "Ann", file, *ASKED)
     assert code == 2
     assert line.startswith(str(file))

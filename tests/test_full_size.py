@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import ControlNetModel
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -20,7 +21,9 @@ from transformers import (
 
 from identitystory.errors import ModelError
 from identitystory.models.files.catalogue import ENTRIES
+from identitystory.models.sdxl.convert_instantid import attention_shapes, resampler_shapes
 from identitystory.models.sdxl.identity_encoder import photomaker_v1_shapes
+from identitystory.models.sdxl.ip_adapter import by_site
 from identitystory.models.sdxl.lora import load_lora
 from identitystory.models.sdxl.photomaker import LORA
 from identitystory.models.sdxl.plus_face import resampler_of
@@ -169,6 +172,26 @@ def test_plus_face_and_what_sees_for_it(unet):
     assert count(resampler) + pairs == 423_748_864  # 847 MB at two bytes: the file has 848
     assert ENTRIES["plus-face"].parameters == 423_748_864 + count(encoder)
     assert encoder.config.hidden_size == resampler.proj_in.in_features
+
+
+def test_instantid_and_its_net(unet):
+    """What the converter asks of the pickle: 51 + 140 tensors, 1.69 GB in float32 as the file is told to have."""
+    with torch.device("meta"):
+        state = {f"image_proj.{k}": torch.empty(s) for k, s in resampler_shapes().items()}
+        pairs = {f"ip_adapter.{k}": torch.empty(s) for k, s in attention_shapes().items()}
+        net = ControlNetModel.from_unet(unet, load_weights_from_unet=False)
+    resampler = resampler_of(state, Path("instantid"))
+    assert (len(state), len(pairs)) == (51, 140)
+    assert (resampler.proj_in.in_features, resampler.latents.shape[1]) == (512, 16)
+    assert count(resampler) == sum(x.numel() for x in state.values()) == 81_978_624
+    keys, values = by_site({**state, **pairs}, unet, Path("instantid"))
+    assert len(keys) == len(values) == 70
+    total = count(resampler) + sum(x.numel() for x in pairs.values())
+    assert total == ENTRIES["instantid"].parameters
+    assert round(ENTRIES["instantid"].size / 1e9, 2) == 1.69
+    assert count(net) == ENTRIES["instantid-net"].parameters
+    assert round(ENTRIES["instantid-net"].size / 1e9, 1) == 2.5
+    assert net.config.cross_attention_dim == resampler.proj_out.out_features
 
 
 def test_what_measures():

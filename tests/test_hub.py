@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.models.backend import load_backend
+from identitystory.models.family import ALLOWED
 from identitystory.models.files import fetch as fetching
 from identitystory.models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
 from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
@@ -34,11 +35,20 @@ from identitystory.models.files.store import (
     verify,
 )
 from identitystory.models.sdxl import convert
-from identitystory.models.sdxl.family import adapter_fingerprint
+from identitystory.models.sdxl.convert_instantid import attention_shapes, resampler_shapes
+from identitystory.models.sdxl.family import (
+    FACE_FILES,
+    FACES,
+    IDENTITY_NET,
+    INSTANTID_FILE,
+    adapter_fingerprint,
+)
 from tests.fake_hub import COMMIT, fake_hub  # noqa: F401
 from tests.toy import (
+    add_toy_instantid,
     add_toy_ip_adapter,
     add_toy_plus_face,
+    fake_insightface,
     toy_checkpoint,  # noqa: F401
     write_toy_grounded,
 )
@@ -482,6 +492,49 @@ def test_another_base_that_was_fetched_is_listed_with_its_pin_and_how_to_use_it(
     assert f"commercial use: no, here, pinned at {COMMIT}" in told
 
 
+def test_instantids_pickle_and_net_are_of_one_repository(hub, toy, tmp_path, monkeypatch, capsys):
+    """Fetched apart, in either order: what the lock says of one stays when the other comes."""
+    made = add_toy_instantid(shutil.copytree(toy, tmp_path / "made"))
+    adapter, net = ENTRIES["instantid"], ENTRIES["instantid-net"]
+    hub.files[net.repo] = {n: (made / n).read_bytes() for n in net.files} | {
+        adapter.file: b"pickle"
+    }
+    asked = []
+
+    def converted(module, pickle, to):
+        asked.append((module, pickle.read_bytes()))
+        shutil.copy(made / INSTANTID_FILE, to)
+
+    monkeypatch.setattr(fetching, "convert", converted)
+    monkeypatch.setenv(ALLOWED, "")  # so that what the command sets is taken back after the test
+    for name in ("instantid-net", "instantid", "instantid-net", "instantid"):
+        assert main(["models", "fetch", name, "--allow-noncommercial"]) == 0
+    assert asked == [(adapter.converter, b"pickle")]
+    assert verify(adapter) == verify(net) == []
+    assert len(read_lock()[net.repo]["files"]) == 3
+    segmenter = {k.partition("/")[2]: v for k, v in read(toy).items() if k.startswith("segm")}
+    monkeypatch.setitem(
+        BUNDLES, "sdxl-instantid", ["sdxl-base", *BUNDLES["sdxl-instantid"][1:3], "clipseg"]
+    )
+    hub.files[ENTRIES["clipseg"].repo] = segmenter
+    list(fetch(ENTRIES["clipseg"]))
+    with pytest.raises(ModelError, match=r"antelopev2 lacks .*by hand"):
+        find_checkpoint(f"sdxl-instantid:{made}")
+    pack = tmp_path / "home" / ".insightface" / "models" / FACES
+    shutil.copytree(made / FACES, pack)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    fake_insightface(monkeypatch)
+    found = find_checkpoint(f"sdxl-instantid:{made}")
+    assert found.identity.files == (
+        store() / adapter.converted,
+        located(net) / IDENTITY_NET,
+        *(pack / file for file in FACE_FILES),
+    )
+    card = '[parts]\nidentity_generator = "instantid"\n'
+    (made / "card.toml").write_text(card)
+    assert fingerprint(found) == fingerprint(find_checkpoint(made))  # as the complete folder
+
+
 # --- PhotoMaker's pickle -------------------------------------------------------------------------
 
 
@@ -574,3 +627,18 @@ def test_a_pickle_of_the_true_keys_and_shapes_is_converted(hub, tmp_path):
         assert len(list(made.keys())) == 407 + 1120
     assert located(ENTRIES["photomaker"]).stat().st_size > ENTRIES["photomaker"].size
     assert verify(ENTRIES["photomaker"]) == []
+
+
+@pytest.mark.slow
+def test_instantids_pickle_of_the_true_names_and_shapes_is_converted(hub, tmp_path):
+    """51 + 140 tensors in another process; stored without their numbers, so that the pickle is small."""
+    zero, entry = torch.zeros(1, dtype=torch.float16), ENTRIES["instantid"]
+    shapes = {"image_proj": resampler_shapes(), "ip_adapter": attention_shapes()}
+    content = {g: {k: zero.expand(s) for k, s in own.items()} for g, own in shapes.items()}
+    torch.save(content, tmp_path / "x.bin")
+    hub.files[entry.repo] = {entry.file: (tmp_path / "x.bin").read_bytes()}
+    list(fetch(entry))
+    with safe_open(located(entry), framework="pt") as made:
+        assert len(list(made.keys())) == 51 + 140
+    assert located(entry).stat().st_size > entry.parameters * 2
+    assert verify(entry) == []

@@ -26,7 +26,7 @@ from identitystory.seeds import attempt_seed
 from identitystory.story.file import make_story
 from identitystory.types import Identity, Prompt
 from identitystory.wording import crowd, identity_prompt
-from tests.conftest import MARA, SIZE, TOM, FakeGenerator, FakeSegmenter, T
+from tests.conftest import MARA, SIZE, TOM, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T
 
 PRESET = Preset(
     "test",
@@ -325,6 +325,24 @@ def test_too_many_and_too_few_are_told_in_the_event_run_json_and_on_the_page(
     assert kept == parts
     assert not [e for e in again if isinstance(e, FrameReady)]
     assert (tmp_path / "run" / "sheet.png").read_bytes() == page
+
+
+class Places(FakeIdentityGenerator):
+    """Sees the face of the last of a cast alone."""
+
+    def face_points(self, image, masks):
+        return [None] * (len(masks) - 1) + [torch.zeros(5, 2)]
+
+    def portrait_points(self):
+        raise AssertionError("there is a template")
+
+
+def test_whose_face_is_not_seen_in_a_template_is_told(tmp_path, backend, story, boxes):
+    backend = replace(backend, identity=Places())
+    boxes |= {MARA.description: PERSON, TOM.description: (10, 0, 64, 19)}
+    events, _ = run(tmp_path, backend, story, [[HEAD, BESIDE]], boxes)
+    told = [e.message for e in events if isinstance(e, Warned) and "no face" in e.message]
+    assert [line.split(",")[0] for line in told] == ["scene 2: no face was seen where 'Mara' is"]
 
 
 def test_who_stays_bare_is_told_in_the_event_run_json_the_picture_and_on_the_page(

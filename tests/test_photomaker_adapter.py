@@ -112,7 +112,8 @@ def test_only_a_name_has_it(folder, toy):
     assert plain != beside
     assert preset("recommended", "miniature-face") == preset("recommended")
     with pytest.raises(
-        ConfigError, match="PhotoMaker v1 has none but 1; --model miniature-face and"
+        ConfigError,
+        match="PhotoMaker v1 has none but 1; --model miniature-face, sdxl-plus-face and",
     ):
         load_backend(toy, num_steps=4, device="cpu", dtype="float32", face_scale=1.5)
 

@@ -22,8 +22,8 @@ from identitystory.protocols import Backend
 from identitystory.sampling import Watched, trajectory
 from identitystory.seeds import attempt_seed, frame_seed, portrait_seeds
 from identitystory.story.imports import consistory
-from identitystory.types import Character, Identity, Prompt, Segmentation, styled
-from identitystory.wording import identity_prompt, phrases, template_prompt
+from identitystory.types import Character, Identity, Prompt, Segmentation
+from identitystory.wording import identity_prompt, phrases, styled, template_prompt
 
 from .conftest import MARA, TOM, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T, asked
 

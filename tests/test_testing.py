@@ -97,6 +97,25 @@ def changed(base, **methods):
     return type("Changed", (base,), methods)()
 
 
+@pytest.mark.parametrize(
+    ("rule", "found", "at"),
+    [
+        ("points: count", [None], torch.ones(5, 2)),
+        ("points: whose", [None, torch.ones(5, 2)], torch.ones(5, 2)),
+        ("points: shape", [torch.ones(3, 2), None], torch.ones(5, 2)),
+        ("points: inside", [None, None], torch.full((5, 2), -1.0)),
+        ("points: heeded", [None, None], torch.ones(5, 2)),
+    ],
+)
+def test_who_places_faces_is_told_which_rule_it_breaks(rule, found, at):
+    points = {
+        "face_points": lambda G, image, masks: found[: len(masks)],
+        "portrait_points": lambda G: at,
+    }
+    with pytest.raises(ContractError, match=f"^{rule}: "):
+        check_identity_generator(changed(SoundWithFaces, **points))
+
+
 def counting(G, z, i, cond):
     """A step that depends on how often it was called."""
     G.count = getattr(G, "count", 0) + 1

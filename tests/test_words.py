@@ -12,7 +12,6 @@ from identitystory.methods.one_prompt import setting
 from identitystory.methods.registry import METHODS, method
 from identitystory.metrics.attributes import said
 from identitystory.models.files.suited import preset as named_preset
-from identitystory.pipeline import asked_template, identity_prompts
 from identitystory.protocols import ModelFacts
 from identitystory.runs.checks import warnings
 from identitystory.runs.folder import RunFolder
@@ -24,7 +23,7 @@ from identitystory.story.sets import shortened
 from identitystory.story.text import calls_black, noun_in, scenes_said
 from identitystory.story.vocabulary import unknown_words
 from identitystory.types import Identity
-from identitystory.wording import phrases, search_prompt
+from identitystory.wording import asked_template, identity_prompts, phrases, search_prompt
 
 MARA = {"name": "Mara", "description": "a young woman with long red hair"}
 TOM = {"name": "Tom", "description": "an old man"}

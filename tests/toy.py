@@ -7,8 +7,12 @@ line that opens SDXL runs on it. Import ``toy_checkpoint`` from here and ask for
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from diffusers import (
@@ -18,6 +22,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from PIL import Image
 from safetensors.torch import save_file
 from transformers import (
     BertConfig,
@@ -39,7 +44,14 @@ from transformers import (
     SwinConfig,
 )
 
-from identitystory.models.sdxl.family import PLUS_FACE_ENCODER, PLUS_FACE_FILE
+from identitystory.models.sdxl.family import (
+    FACE_FILES,
+    FACES,
+    IDENTITY_NET,
+    INSTANTID_FILE,
+    PLUS_FACE_ENCODER,
+    PLUS_FACE_FILE,
+)
 from identitystory.models.sdxl.identity_encoder import IdentityEncoder
 from miniature.stages.tokenizer import write_clip_tokenizer
 
@@ -247,33 +259,96 @@ def _looking(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
 
 
 def add_toy_plus_face(folder: Path, seed: int = 5) -> Path:
-    """Puts a random IP-Adapter Plus Face into a toy checkpoint, in the hub's file format.
-
-    Four layers and heads of 64, which diffusers takes for granted; three tokens.
-    """
+    """Puts a random IP-Adapter Plus Face into a toy checkpoint, in the hub's file format."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         unet = UNet2DConditionModel.from_pretrained(folder / "unet")
         encoder = CLIPVisionModelWithProjection(toy_vision_config(24))
         encoder.save_pretrained(folder / PLUS_FACE_ENCODER)
-        seen, hidden, inner, width = encoder.config.hidden_size, 40, 64, sum(WIDTHS)
-        shapes = {"latents": (1, 3, hidden), "norm_out.weight": (width,), "norm_out.bias": (width,)}
-        shapes |= {"proj_in.weight": (hidden, seen), "proj_in.bias": (hidden,)}
-        shapes |= {"proj_out.weight": (width, hidden), "proj_out.bias": (width,)}
-        for n in range(4):
-            for norm in ("0.norm1", "0.norm2", "1.0"):
-                shapes |= {f"layers.{n}.{norm}.{kind}": (hidden,) for kind in ("weight", "bias")}
-            shapes |= {
-                f"layers.{n}.0.to_q.weight": (inner, hidden),
-                f"layers.{n}.0.to_kv.weight": (2 * inner, hidden),
-                f"layers.{n}.0.to_out.weight": (hidden, inner),
-                f"layers.{n}.1.1.weight": (4 * hidden, hidden),
-                f"layers.{n}.1.3.weight": (hidden, 4 * hidden),
-            }
-        state = {f"image_proj.{k}": torch.randn(shape) * 0.3 for k, shape in shapes.items()}
         (folder / PLUS_FACE_FILE).parent.mkdir(exist_ok=True)
-        save_file(state | _looking(unet), folder / PLUS_FACE_FILE)
+        state = _resampler(encoder.config.hidden_size) | _looking(unet)
+        save_file(state, folder / PLUS_FACE_FILE)
     return folder
+
+
+def _resampler(seen: int) -> dict[str, torch.Tensor]:
+    """A random resampler of rows of ``seen`` numbers, named as IP-Adapters have it.
+
+    Four layers and heads of 64, which diffusers takes for granted; three tokens.
+    """
+    hidden, inner, width = 40, 64, sum(WIDTHS)
+    shapes = {"latents": (1, 3, hidden), "norm_out.weight": (width,), "norm_out.bias": (width,)}
+    shapes |= {"proj_in.weight": (hidden, seen), "proj_in.bias": (hidden,)}
+    shapes |= {"proj_out.weight": (width, hidden), "proj_out.bias": (width,)}
+    for n in range(4):
+        for norm in ("0.norm1", "0.norm2", "1.0"):
+            shapes |= {f"layers.{n}.{norm}.{kind}": (hidden,) for kind in ("weight", "bias")}
+        shapes |= {
+            f"layers.{n}.0.to_q.weight": (inner, hidden),
+            f"layers.{n}.0.to_kv.weight": (2 * inner, hidden),
+            f"layers.{n}.0.to_out.weight": (hidden, inner),
+            f"layers.{n}.1.1.weight": (4 * hidden, hidden),
+            f"layers.{n}.1.3.weight": (hidden, 4 * hidden),
+        }
+    return {f"image_proj.{k}": torch.randn(shape) * 0.3 for k, shape in shapes.items()}
+
+
+ARCFACE = 16  # numbers of the stand-in's embedding
+
+
+def add_toy_instantid(folder: Path, seed: int = 6) -> Path:
+    """Puts a random InstantID into a toy checkpoint, in InstantX/InstantID's layout; faces are a stand-in's.
+
+    See `fake_insightface`, which reads nothing of the two files of the pack.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+        save_file(_resampler(ARCFACE) | _looking(unet), folder / INSTANTID_FILE)
+    add_toy_control(folder, seed=seed)
+    net = ControlNetModel.from_pretrained(folder / "controlnet" / "openpose")
+    for layer in net.controlnet_cond_embedding.parameters():
+        layer.data *= 2  # so that a few pixels are heard
+    net.save_pretrained(folder / IDENTITY_NET)
+    shutil.rmtree(folder / "controlnet")
+    (folder / FACES).mkdir()
+    for file in FACE_FILES:
+        (folder / FACES / file).write_bytes(file.encode())
+    return folder
+
+
+def fake_insightface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for insightface with its interface; a face is whatever is not black.
+
+    Each of the 4 x 4 parts of its box gives a number; the points lie where those of an upright face do.
+    """
+
+    class Analysis:
+        def __init__(self, name: str, **_: object) -> None:
+            assert all((Path(name) / file).is_file() for file in FACE_FILES)
+
+        def prepare(self, **_: object) -> None:
+            pass
+
+        def get(self, bgr: np.ndarray) -> list[SimpleNamespace]:
+            assert bgr.dtype == np.uint8
+            lit = bgr.max(axis=2) > 0
+            if not lit.any():
+                return []
+            rows, columns = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
+            top, bottom = rows[0], rows[-1] + 1
+            left, right = columns[0], columns[-1] + 1
+            box = Image.fromarray(bgr[top:bottom, left:right]).convert("L")
+            numbers = np.asarray(box.resize((4, 4)), dtype=np.float64).flatten() / 64 - 2
+            share = np.array([[0.35, 0.4], [0.65, 0.4], [0.5, 0.55], [0.38, 0.75], [0.62, 0.75]])
+            points = np.array([left, top]) + share * [right - left, bottom - top]
+            found = {"bbox": np.array([left, top, right, bottom]), "det_score": 0.9}
+            return [SimpleNamespace(**found, kps=points, embedding=numbers)]
+
+    parts = {name: ModuleType(name) for name in ("insightface", "insightface.app", "onnxruntime")}
+    parts["insightface.app"].FaceAnalysis = Analysis  # type: ignore[attr-defined]
+    for name, part in parts.items():
+        monkeypatch.setitem(sys.modules, name, part)
 
 
 def add_toy_control(folder: Path, kind: str = "openpose", seed: int = 3) -> Path:

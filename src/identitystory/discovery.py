@@ -47,7 +47,8 @@ def reconstruction_error(E: Tensor, k: int) -> Tensor:
 def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
     """The identity e_j that the rows of E agree on.
 
-    Deterministic; the order of the rows and a rotation of the space do not matter.
+    Deterministic; the order of the rows and a rotation of the space do not matter. A row of zeros is a
+    portrait without a face, and takes no part.
 
     Args:
         E: (m, d) float32, one embedding a portrait.
@@ -60,11 +61,11 @@ def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
 
     Raises:
         ConfigError: the rank is too high for the rows of some round.
-        ModelError: E holds a number that is not finite.
+        ModelError: E holds a number that is not finite, or no portrait has a face.
     """
     E = E.detach().cpu().float()
     check_finite(E)
-    kept = torch.arange(len(E))
+    kept = faced(E)
     errors: list[Tensor] = []
     rounds = 0 if config.selection == "mean" else config.iterations
     rng = torch.Generator().manual_seed(seed)
@@ -84,6 +85,21 @@ def discover(E: Tensor, config: DiscoveryConfig, *, seed: int = 0) -> Identity:
         n = survivors(len(kept), config.keep_ratio, config.rounding)
         kept = kept[eps.argsort(stable=True)[:n]].sort().values
     return Identity(averaging(config)(E[kept]), kept, tuple(errors))
+
+
+def faced(E: Tensor) -> Tensor:
+    """Which rows of E (n, d) are of portraits with a face, (m,) int64: those that are not all zeros.
+
+    Raises:
+        ModelError: there is none.
+    """
+    rows = E.any(dim=1).nonzero().flatten()
+    if len(E) and not len(rows):
+        raise ModelError(
+            f"no face was found in any of {len(E)} pictures; in portraits a face should be large and "
+            "seen from the front"
+        )
+    return rows
 
 
 def check_finite(E: Tensor) -> None:
@@ -112,7 +128,7 @@ def settled(E: Tensor, before: int, config: DiscoveryConfig, *, seed: int = 0) -
         config: as for `discover`.
         seed: of `discover`.
     """
-    if config.settle == 0 or before >= len(E):
+    if config.settle == 0 or before >= len(E) or not E[:before].any():
         return False
     try:
         for n in (before, len(E)):

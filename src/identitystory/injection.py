@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from .protocols import (
     FusesAgain,
     IdentityGenerator,
     ImageGenerator,
+    PlacesFaces,
     Segmenter,
 )
 from .sampling import first_noise, trajectory, unwatched
@@ -128,6 +130,24 @@ def windows(
     reached = masks.downsample(grown, shape, config.downsample) > 0
     margin = math.ceil(config.window * side / config.reference_size / factor)
     return [around(cells, margin, G_id.multiple // factor, factor) for cells in reached]
+
+
+def placed(
+    G_id: IdentityGenerator, template: Template, prompts: Sequence[Prompt]
+) -> tuple[list[Prompt], list[int]]:
+    """``prompts`` with the points of their faces in the template, and which of them have none there.
+
+    Args:
+        G_id: who does not `protocols.PlacesFaces` gets the prompts as they are.
+        template: where the faces are.
+        prompts: of the characters that `present` lists, in that order.
+    """
+    finder = unwatched(G_id)
+    if not isinstance(finder, PlacesFaces):
+        return list(prompts), []
+    points = finder.face_points(template.image, template.masks[present(template)])
+    told = [replace(prompt, points=own) for prompt, own in zip(prompts, points, strict=True)]
+    return told, [n for n, own in enumerate(points) if own is None]
 
 
 def redenoise(

@@ -16,14 +16,21 @@ from torch import Tensor
 
 from .config import DiscoveryConfig, InjectionConfig, Preset
 from .discovery import discover, settled
-from .errors import ConfigError
-from .injection import heads_in, kept_latents, make_template, present, redenoise_together, windows
+from .injection import (
+    heads_in,
+    kept_latents,
+    make_template,
+    placed,
+    present,
+    redenoise_together,
+    windows,
+)
 from .protocols import Backend, FindsBare, IdentityGenerator, ImageGenerator, Segmenter
 from .sampling import painted, sized
 from .seeds import attempt_seed, portrait_seeds
 from .skeleton import control_of
 from .types import Character, Control, Frame, Identity, Prompt, Scene, Story, Template
-from .wording import identity_prompt, negative, phrases, search_prompt, surplus, template_prompt
+from .wording import asked_template, identity_prompts, phrases, search_prompt, surplus
 
 # --- discovery ---------------------------------------------------------------------------------
 
@@ -124,20 +131,6 @@ def counted(segmenter: Segmenter, story: Story, frame: Frame) -> Frame:
     return frame if heads is None else replace(frame, people=len(heads))
 
 
-def asked_template(
-    story: Story, scene: Scene, seed: int, config: InjectionConfig, control: Control | None = None
-) -> Prompt:
-    """T_i as the general generator paints it."""
-    return Prompt(
-        template_prompt(story, scene, config),
-        negative(config.negative, scene),
-        config.guidance_template,
-        config.guidance_interval,
-        seed,
-        control=control,
-    )
-
-
 def first_latents(
     G: ImageGenerator,
     story: Story,
@@ -157,41 +150,6 @@ def first_latents(
     return kept_latents(
         sized(G, scenes[0]), [asked_template(story, s, seed, config, c) for s, seed, c in each]
     )
-
-
-def identity_prompts(
-    story: Story,
-    scene: Scene,
-    names: Sequence[str],
-    identities: Mapping[str, Identity],
-    config: InjectionConfig,
-    *,
-    seed: int,
-    control: Control | None = None,
-) -> list[Prompt]:
-    """c_j with e_j, one for each of the ``names`` in ``scene``; ``seed`` is the template's.
-
-    ``control`` is the whole scene's, the same for each.
-
-    Raises:
-        ConfigError: nobody has discovered one of them yet.
-    """
-    unknown = [name for name in names if name not in identities]
-    if unknown:
-        raise ConfigError(f"no identity for {unknown[0]!r}; discover it before painting.")
-    return [
-        Prompt(
-            identity_prompt(story, scene, c, config),
-            negative(config.negative, scene),
-            config.guidance_identity,
-            config.guidance_interval,
-            seed,
-            identities[c.name].embedding,
-            c.noun,
-            control,
-        )
-        for c in map(story.character, names)
-    ]
 
 
 def inject(
@@ -233,19 +191,22 @@ def inject_together(
     if not here:
         return frames
     prompts: list[Prompt] = []
+    unplaced: dict[int, tuple[str, ...]] = {}
     for n in here:
         names = [scenes[n].cast[j] for j in present(templates[n])]
-        seed = templates[n].seed
-        control = controls[n] if controls else None
+        seed, control = templates[n].seed, controls[n] if controls else None
         asked = identity_prompts(
             story, scenes[n], names, identities, config, seed=seed, control=control
         )
+        told, lost = placed(G_id, templates[n], asked)
         seen = windows(G_id, templates[n], config)
-        prompts += [replace(p, window=w) for p, w in zip(asked, seen, strict=True)]
+        prompts += [replace(p, window=w) for p, w in zip(told, seen, strict=True)]
+        unplaced[n] = tuple(names[j] for j in lost)
     cond = G_id.condition(prompts)
     done = redenoise_together(G_id, [templates[n] for n in here], cond, config)
     for n, z_0 in zip(here, done, strict=True):
-        frames[n] = Frame(scenes[n], G_id.decode(z_0[None])[0], templates[n])
+        image = G_id.decode(z_0[None])[0]
+        frames[n] = Frame(scenes[n], image, templates[n], unplaced=unplaced[n])
     return frames
 
 

@@ -73,7 +73,10 @@ class IdentityGenerator(ImageGenerator, Protocol):
     """
 
     def embed(self, images: Sequence[Image.Image]) -> Tensor:
-        """E, (m, d) float32, one identity embedding a picture, before fusing."""
+        """E, (m, d) float32, one identity embedding a picture, before fusing.
+
+        Who looks for a face and finds none in a picture gives a row of zeros for it.
+        """
         ...
 
 
@@ -95,6 +98,23 @@ class FusesAgain(Protocol):
 
     def fuse_again(self, cond: Conditioning) -> Conditioning:
         """``cond`` with its faces fused into its class words, which may be fused already."""
+        ...
+
+
+@runtime_checkable
+class PlacesFaces(Protocol):
+    """An identity generator that is told where in a picture a face is; it heeds `types.Prompt.points`."""
+
+    def face_points(self, image: Image.Image, masks: Tensor) -> list[Tensor | None]:
+        """Of the face in each mask (s, H, W) of ``image`` five points (5, 2), None where none is found.
+
+        x and y in pixels of the eye on the left, the eye on the right, the nose's tip, the mouth's left
+        corner and its right one.
+        """
+        ...
+
+    def portrait_points(self) -> Tensor:
+        """(5, 2), where a face is in a portrait of this size: for pictures without a template."""
         ...
 
 

@@ -155,6 +155,7 @@ class Prompt:
         noun: the class word of ``text`` that the face is fused into; needed with a face.
         control: a picture of the layout, for generators with a control net; None is none.
         window: the part that is painted, outside of which a step may give anything; None is all.
+        points: (5, 2), where in the picture the face is, for a `protocols.PlacesFaces`; None leaves it open.
     """
 
     text: str
@@ -166,6 +167,7 @@ class Prompt:
     noun: str = ""
     control: Control | None = None
     window: Window | None = None
+    points: Tensor | None = None
 
     def guidance_at(self, i: int, t: int) -> float:
         """w at step ``i`` of ``t`` (counting down): 1, which is none, outside the interval."""
@@ -214,13 +216,15 @@ class Template:
 class Frame:
     """A finished picture of ``scene`` and the template it was made from; a notebook shows it.
 
-    ``people`` is how many heads are in it; None if nobody counted.
+    ``people`` is how many heads are in it; None if nobody counted. ``unplaced`` are the names of those
+    whose face the identity generator looked for in the template and did not find (`protocols.PlacesFaces`).
     """
 
     scene: Scene
     image: Image.Image
     template: Template | None = None
     people: int | None = None
+    unplaced: tuple[str, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """Writes the picture as a PNG that says what made it; Pillow's own ``save`` would not."""
@@ -281,20 +285,5 @@ _MAY_LACK |= {"picture", "source"}
 
 def plain(value: Story | Scene | Character) -> dict[str, Any]:
     """Plain values of it, as runs record them and keys are made from; what few have only where it is."""
-    return asdict(value, dict_factory=lambda kv: {k: v for k, v in kv if v or k not in _MAY_LACK})
-
-
-PREPOSITIONS = ("at", "by", "for", "from", "in", "of", "on", "showing", "with")
-
-
-def styled(style: str, prompt: str) -> str:
-    """``watercolour, an old man sleeps``; no comma where a style goes on: ``a photo of an old man``."""
-    if not style:
-        return prompt
-    goes_on = style.lower().split()[-1] in PREPOSITIONS
-    return f"{style} {prompt}" if goes_on else f"{style}, {prompt}"
-
-
-def dressed(description: str, wears: str) -> str:
-    """The description with what they wear: ``an old man wearing a blue suit``."""
-    return f"{description} wearing {wears}" if wears else description
+    said = lambda items: {k: v for k, v in items if v or k not in _MAY_LACK}
+    return asdict(value, dict_factory=said)

@@ -1,14 +1,30 @@
-"""Which words are painted from: for portraits, templates and faces, and the segmenter's phrases."""
+"""Which words are painted from: for portraits, templates and faces, and the segmenter's phrases; prompts of them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from .config import DiscoveryConfig, InjectionConfig
-from .types import Character, Scene, Story, dressed, styled
+from .errors import ConfigError
+from .types import Character, Control, Identity, Prompt, Scene, Story
 
 _NAMES = re.compile(r"\{([^{}]*)\}")
 _LEADING_NAMES = re.compile(r"[\s,]*(?:\{[^{}]*\}(?:\s*,|\s+and\b)*\s*)+")
+PREPOSITIONS = ("at", "by", "for", "from", "in", "of", "on", "showing", "with")
+
+
+def styled(style: str, prompt: str) -> str:
+    """``watercolour, an old man sleeps``; no comma where a style goes on: ``a photo of an old man``."""
+    if not style:
+        return prompt
+    goes_on = style.lower().split()[-1] in PREPOSITIONS
+    return f"{style} {prompt}" if goes_on else f"{style}, {prompt}"
+
+
+def dressed(description: str, wears: str) -> str:
+    """The description with what they wear: ``an old man wearing a blue suit``."""
+    return f"{description} wearing {wears}" if wears else description
 
 
 def search_prompt(character: Character, config: DiscoveryConfig) -> str:
@@ -84,3 +100,52 @@ def phrases(story: Story, scene: Scene) -> list[str]:
     Two women in one picture are told apart by them; a bare noun could not.
     """
     return [story.character(name).description for name in scene.cast]
+
+
+def asked_template(
+    story: Story, scene: Scene, seed: int, config: InjectionConfig, control: Control | None = None
+) -> Prompt:
+    """T_i as the general generator paints it."""
+    return Prompt(
+        template_prompt(story, scene, config),
+        negative(config.negative, scene),
+        config.guidance_template,
+        config.guidance_interval,
+        seed,
+        control=control,
+    )
+
+
+def identity_prompts(
+    story: Story,
+    scene: Scene,
+    names: Sequence[str],
+    identities: Mapping[str, Identity],
+    config: InjectionConfig,
+    *,
+    seed: int,
+    control: Control | None = None,
+) -> list[Prompt]:
+    """c_j with e_j, one for each of the ``names`` in ``scene``; ``seed`` is the template's.
+
+    ``control`` is the whole scene's, the same for each.
+
+    Raises:
+        ConfigError: nobody has discovered one of them yet.
+    """
+    unknown = [name for name in names if name not in identities]
+    if unknown:
+        raise ConfigError(f"no identity for {unknown[0]!r}; discover it before painting.")
+    return [
+        Prompt(
+            identity_prompt(story, scene, c, config),
+            negative(config.negative, scene),
+            config.guidance_identity,
+            config.guidance_interval,
+            seed,
+            identities[c.name].embedding,
+            c.noun,
+            control,
+        )
+        for c in map(story.character, names)
+    ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from ..errors import IdentityStoryError, ModelError
 from .commands import Argument
-from .options import heed_offline, say
+from .options import heed_offline, heed_terms, say
 
 
 def models(
@@ -16,6 +16,7 @@ def models(
     names: tuple[Annotated[str, Argument("NAME")], ...] = (),
     revision: Annotated[str, "R"] | None = None,
     prediction: Literal["epsilon", "v", "v-zero-snr"] | None = None,
+    allow_noncommercial: bool = False,
     offline: bool = False,
     json: bool = False,
 ) -> int:
@@ -32,6 +33,7 @@ def models(
         revision: fetch this commit or branch, and pin it
         prediction: of add, what the file's U-Net predicts, where the file does not say: epsilon, v, or
             v-zero-snr for v with a zero terminal signal-to-noise ratio
+        allow_noncommercial: of fetch, what needs parts that are for non-commercial research only
         offline: never use the network
         json: print one JSON object a line
     """
@@ -42,6 +44,7 @@ def models(
             say(to_json.dumps(model, ensure_ascii=False) if json else _as_text(model))
         return 0
     from ..models.files import catalogue, fetch, store
+    from ..models.files.found import check_entries
 
     if not names:
         raise ModelError(f"name what to {action}: identitystory models lists the models")
@@ -60,6 +63,8 @@ def models(
         )
     if action == "fetch":
         heed_offline(offline)
+        heed_terms(allow_noncommercial)
+        check_entries(entries)
         for entry in entries:
             _say(json, entry.name, f"{entry.licence}: {entry.terms}")
             for line in fetch.fetch(entry, revision=revision or ""):

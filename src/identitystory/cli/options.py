@@ -57,12 +57,14 @@ class Model:
         preset: paper, release, recommended, fast or low-vram (default: recommended)
         model: miniature, miniature-face (its IP-Adapter shows faces beside the words, too), sdxl,
             sdxl-light (CLIPSeg finds the characters), sdxl-plus-face (IP-Adapter Plus Face paints the
-            faces), another that models lists, a complete checkpoint folder, or the hub id of one
+            faces), sdxl-instantid (InstantID does), another that models lists, a complete checkpoint folder, or the hub id of one
             (default: miniature)
         base: another base in SDXL's layout for --model sdxl and its like: one of those that models
             lists, a hub id that was fetched, a folder, or a single .safetensors file
         lora: a LoRA's file and weight, as in ink.safetensors:0.8, for portraits and pictures alike; may
             be repeated
+        allow_noncommercial: use parts that are for non-commercial research only, as InstantID's face
+            models are
         offline: never use the network
         device: auto, cpu, cuda, cuda:N or mps
         dtype: auto, float32, bfloat16 or float16
@@ -72,6 +74,7 @@ class Model:
     model: Annotated[str, "M"] | None = None
     base: Annotated[str, "B"] | None = None
     lora: tuple[Annotated[str, "FILE[:WEIGHT]"], ...] = ()
+    allow_noncommercial: bool = False
     offline: bool = False
     device: Annotated[str, "D"] | None = None
     dtype: Annotated[str, "T"] | None = None
@@ -89,6 +92,7 @@ class Model:
             ModelError: ``--lora`` is no file of a LoRA.
         """
         heed_offline(self.offline)
+        heed_terms(self.allow_noncommercial)
         given = {"model": self.model, "device": self.device, "dtype": self.dtype}
         if self.base is not None:
             from ..models.files.catalogue import split_name
@@ -244,6 +248,14 @@ def heed_offline(offline: bool) -> None:
     """Tells the hub's library, before it is imported, to stay off the network."""
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def heed_terms(allowed: bool) -> None:
+    """Says that non-commercial parts may be used, here and in processes that follow."""
+    if allowed:
+        from ..models.family import ALLOWED
+
+        os.environ[ALLOWED] = "1"
 
 
 def say(text: str) -> None:

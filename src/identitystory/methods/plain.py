@@ -3,7 +3,8 @@
 ``general`` paints every scene by itself with the general generator (plain SDXL).
 ``direct-identity`` is the paper's ablation without Re-denoising Identity Injection (Sec. 4.3): the
 identity generator paints the whole scene, with the face that Identity Discovery found. As PhotoMaker
-is published, its first steps are steered by the words alone (11 of 50), which keeps the scene.
+is published, its first steps are steered by the words alone (11 of 50), which keeps the scene. InstantID is
+shown where the face is, too, as it is published; there it is where the photo has it, here where a portrait does.
 
 Covered: all of both; they are no more than a prompt, a seed and a trajectory. Defaults are guidance 5,
 which diffusers has for SDXL and the other compared methods have, and an empty negative prompt; presets
@@ -22,8 +23,8 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ..config import Preset
-from ..protocols import Backend, ImageGenerator
-from ..sampling import first_noise, painted, sized
+from ..protocols import Backend, ImageGenerator, PlacesFaces
+from ..sampling import first_noise, painted, sized, unwatched
 from ..types import Frame, Prompt
 from .base import BaseMethod
 from .method import Work
@@ -81,8 +82,11 @@ class DirectIdentity(BaseMethod):
     def _painted(self, G: ImageGenerator, prompts: Sequence[Prompt]) -> Tensor:
         """z_0, (B, C, h, w): the words first, then the faces too."""
         faces = G.num_steps - round(self.words_first * G.num_steps / 50)  # steps with them
+        if isinstance(finder := unwatched(G), PlacesFaces):
+            at = finder.portrait_points()
+            prompts = [p if p.face is None else replace(p, points=at) for p in prompts]
         cond = G.condition(prompts)
-        words = G.condition([replace(prompt, face=None) for prompt in prompts])
+        words = G.condition([replace(prompt, face=None, points=None) for prompt in prompts])
         z = first_noise(G, prompts)
         for i in range(G.num_steps, 0, -1):
             z = G.step(z, i, words if i > faces else cond)

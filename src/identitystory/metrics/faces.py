@@ -26,6 +26,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..models import arcface
+from ..models.arcface import as_bgr, floats
+from ..models.face_pack import PACKS, TERMS, insightface
 from ..models.files.store import short_digest
 from ..protocols import FaceRecogniser
 from ..types import Face
@@ -37,7 +40,7 @@ MIN_SHARE = 0.25  # of a face's box that must lie in a character's mask
 DLIB_SIDE = 512  # smaller pictures are enlarged: HOG's smallest face has 80 pixels
 DLIB_THRESHOLD = 0.6  # dlib's own: photographs nearer than this are of one person
 YUNET, SFACE = "face_detection_yunet_2023mar.onnx", "face_recognition_sface_2021dec.onnx"
-ARCFACE = Path("~/.insightface/models/buffalo_l")
+ARCFACE = Path(PACKS) / "buffalo_l"
 
 
 def match(faces: Sequence[Face], masks: Tensor) -> list[Face | None]:
@@ -125,7 +128,7 @@ class Dlib:
         edges = (box.left(), box.top(), box.right(), box.bottom())
         left, top, right, bottom = (edge / scale for edge in edges)
         chip = self.dlib.get_face_chip(pixels, shape, size=CHIP, padding=0.0)
-        return Face((left, top, right, bottom), float(score), _floats(embedding), grey(chip))
+        return Face((left, top, right, bottom), float(score), floats(embedding), grey(chip))
 
     def similarity(self, a: Tensor, b: Tensor) -> Tensor:
         """(n, m); see ``dlib_similarity``."""
@@ -158,7 +161,7 @@ class OpenCV(_ByCosine):
 
     def faces(self, image: Image.Image) -> list[Face]:
         """Every face that YuNet finds."""
-        bgr = _bgr(image)
+        bgr = as_bgr(image)
         self.detector.setInputSize((image.width, image.height))
         _, rows = self.detector.detect(bgr)
         found = []
@@ -168,44 +171,38 @@ class OpenCV(_ByCosine):
             embedding = np.asarray(self.recogniser.feature(aligned)).reshape(-1)
             box = (left, top, left + width, top + height)
             chip = grey(np.asarray(aligned)[..., ::-1])
-            found.append(Face(box, float(row[14]), _floats(embedding), chip))
+            found.append(Face(box, float(row[14]), floats(embedding), chip))
         return found
 
 
 class ArcFace(_ByCosine):
     """InsightFace's detector and ArcFace embedding (512,), compared by cosine; the paper's measure."""
 
-    licence = "InsightFace's weights: non-commercial research only"
+    licence = TERMS
     scale = "cosine"
 
     def __init__(self, models: Path | None) -> None:
         """``models``: the folder of a pack such as buffalo_l; None is InsightFace's own place."""
-        analysis = _needed("insightface.app", "faces-arcface", "arcface")
-        self.align = importlib.import_module("insightface.utils.face_align")
+        self.align = insightface("insightface.utils.face_align")
         folder = (models or ARCFACE).expanduser()
         if not any(folder.glob("*.onnx")):
             raise ConfigError(
                 f"arcface finds no .onnx file in {folder}; put InsightFace's pack buffalo_l there "
                 "(non-commercial research only), or give its folder with --face-models FOLDER"
             )
-        self.analysis = analysis.FaceAnalysis(
-            name=str(folder),
-            allowed_modules=["detection", "recognition"],
-            providers=["CPUExecutionProvider"],
-        )
-        self.analysis.prepare(ctx_id=-1, det_size=(640, 640))
+        self.analysis = arcface.ArcFace(folder).analysis
         weights = short_digest(folder, files="*.onnx")
         version = _version("insightface")
         self.name = f"insightface {version} (ArcFace, {folder.name}, sha256 {weights})"
 
     def faces(self, image: Image.Image) -> list[Face]:
         """Every face that the pack's detector finds."""
-        bgr = _bgr(image)
+        bgr = as_bgr(image)
         found = []
         for face in self.analysis.get(bgr):
             left, top, right, bottom = (float(v) for v in face.bbox)
             chip = grey(self.align.norm_crop(bgr, landmark=face.kps)[..., ::-1])
-            box, embedding = (left, top, right, bottom), _floats(face.normed_embedding)
+            box, embedding = (left, top, right, bottom), floats(face.normed_embedding)
             found.append(Face(box, float(face.det_score), embedding, chip))
         return found
 
@@ -254,11 +251,3 @@ def _version(*packages: str) -> str:
         except PackageNotFoundError:
             continue
     return "of unknown version"
-
-
-def _floats(values: Any) -> Tensor:
-    return torch.tensor(np.asarray(values, dtype=np.float32))
-
-
-def _bgr(image: Image.Image) -> Any:
-    return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])

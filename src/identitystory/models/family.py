@@ -7,6 +7,7 @@ found by name, ours and those of other packages (`extensions`). Nothing is opene
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # so that presets and cards are read without torch
     from ..sizes import Size
     from .files.header import Header
 from ..protocols import Enlarger, IdentityGenerator, ImageGenerator, Segmenter
+
+ALLOWED = "IDENTITYSTORY_ALLOW_NONCOMMERCIAL"
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,9 @@ class IdentityPart:
         embeddings: what its embeddings can be, none where it paints no faces; with more than ``tokens`` it has
             ``set_to(averaged=, scale=)``, which is G_id with embeddings of another kind.
         scaled: whether it adds what it sees of a face by a scale, which ``set_to`` sets too.
+        noncommercial: what of it may be used for non-commercial research only; empty is nothing.
+        check: raises a ConfigError if a package that it needs is not installed; imports none.
+        elsewhere: those of its files that no hub has, by place; raises a ModelError if one is not there.
     """
 
     title: str
@@ -96,6 +102,9 @@ class IdentityPart:
     open: Callable[[tuple[Path, ...], ImageGenerator], IdentityGenerator]
     embeddings: tuple[str, ...] = ("tokens",)
     scaled: bool = False
+    noncommercial: str = ""
+    check: Callable[[], None] = lambda: None
+    elsewhere: Callable[[], Mapping[str, Path]] = dict
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,7 @@ IDENTITY_GENERATORS = Registry(
         "photomaker": "identitystory.models.sdxl.family:PHOTOMAKER",
         "photomaker-adapter": "identitystory.models.sdxl.family:PHOTOMAKER_ADAPTER",
         "plus-face": "identitystory.models.sdxl.family:PLUS_FACE",
+        "instantid": "identitystory.models.sdxl.family:INSTANTID",
         "references": "identitystory.models.flow.family:REFERENCES",
         "words-alone": "identitystory.models.flow.family:WORDS_ALONE",
     },
@@ -212,7 +222,19 @@ def check_faces(part: IdentityPart, averaged: str, scale: float) -> None:
     if scale != 1 and not part.scaled:
         raise ConfigError(
             f"injection.face_scale is {scale:g}, and {part.title} has none but 1; "
-            "--model miniature-face and sdxl-plus-face take others"
+            "--model miniature-face, sdxl-plus-face and sdxl-instantid take others"
+        )
+
+
+def check_terms(part: IdentityPart) -> None:
+    """Nothing, if ``part`` is for every use, or whoever runs this said that theirs is allowed; else a ConfigError.
+
+    ``--allow-noncommercial`` says so, and the variable that it sets, for processes that follow.
+    """
+    if part.noncommercial and os.environ.get(ALLOWED) != "1":
+        raise ConfigError(
+            f"{part.title} is not for every use ({part.noncommercial}); if yours is such research, "
+            f"say --allow-noncommercial, or set {ALLOWED}=1"
         )
 
 

@@ -227,6 +227,9 @@ class Run:
         self.emit(FrameReady(index, *who))
         for line in people.warnings(index, done.said, done.meant):
             self.emit(Warned(line))
+        for name in frame.unplaced:
+            line = f"scene {index + 1}: no face was seen where {name!r} is, so that nothing but the words "
+            self.emit(Warned(f"{line}and the identity's tokens say what it looks like there"))
 
     def _expect(self) -> None:
         """Holds every finished picture that is asked for against its scene, where that was not done."""

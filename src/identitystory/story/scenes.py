@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from .. import types
+from .. import wording
 from ..errors import ConfigError, StoryError, did_you_mean, quoted
 from ..sizes import shape_of
 from ..types import Character, Scene, Story
@@ -54,7 +54,7 @@ def make_scene(
         ) from None
     _check_length(filled, f"{place} with its characters")
     clothes = tuple((name, said) for name, said in worn.items() if said)
-    return Scene(prompt=types.styled(style, filled), cast=cast, text=written, wears=clothes)
+    return Scene(prompt=wording.styled(style, filled), cast=cast, text=written, wears=clothes)
 
 
 def _check_length(prompt: str, place: str) -> None:
@@ -68,7 +68,7 @@ def _check_length(prompt: str, place: str) -> None:
 def recast(story: Story, who: Character) -> Story:
     """``story`` with another in the place of the character of that name, and the words of its scenes."""
     people = tuple(who if c.name == who.name else c for c in story.characters)
-    said = lambda s: types.styled(story.style, text.fill(s.text, people, dict(s.wears))[0])
+    said = lambda s: wording.styled(story.style, text.fill(s.text, people, dict(s.wears))[0])
     scenes = tuple(
         replace(s, prompt=said(s)) if who.name in text.names_in(s.text) else s for s in story.scenes
     )

@@ -14,7 +14,8 @@ from importlib import resources
 from types import MappingProxyType
 
 from ..errors import StoryError
-from ..types import Character, dressed
+from ..types import Character
+from ..wording import dressed
 
 ARTICLES = ("a", "an", "the")
 MAX_SPANS = 12  # of scenes that a sentence names

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError, PromptError
-from ..protocols import FusesAgain, IdentityGenerator, ImageGenerator, Respaced
+from ..protocols import FusesAgain, IdentityGenerator, ImageGenerator, PlacesFaces, Respaced
 from ..sampling import first_noise
 from ..types import Prompt
 from .rules import closer, drawn, near, refuses, rule
@@ -98,12 +98,33 @@ def check_identity_generator(
             G_id.fuse_again(cond)
             same = torch.equal(G_id.step(z, t, cond), with_faces)
             rule("fuse_again: pure", same, "it changes the conditioning that it is given")
+        if isinstance(G_id, PlacesFaces):
+            _points(G_id, images[0], z[:1], faced[0])
         if general is not None:
             again = _stepped(general, first_noise(general, plain), plain)
             same = trace is not None and torch.equal(again, trace)
             rule("shared networks", same, "after a step of G_id, G steps otherwise")
     lost = replace(faced[0], noun="lighthouse")
     refuses("noun", PromptError, lambda: G_id.condition([lost]), "a noun that is not in the text")
+
+
+def _points(G_id: Any, image: Image.Image, z: Tensor, prompt: Prompt) -> None:
+    """The rules of `protocols.PlacesFaces`."""
+    masks = torch.ones(2, image.height, image.width, dtype=torch.bool)
+    masks[1] = False
+    found = G_id.face_points(image, masks)
+    rule("points: count", len(found) == 2, f"{len(found)} faces of 2 masks")
+    rule("points: whose", found[1] is None, "a face in an empty mask")
+    rule("points: nobody", G_id.face_points(image, masks[:0]) == [], "no masks are not []")
+    at = G_id.portrait_points()
+    for points in (at, *(own for own in found if own is not None)):
+        kept = points.shape == (5, 2) and points.dtype == torch.float32
+        rule("points: shape", kept, f"{tuple(points.shape)} {points.dtype}, not (5, 2) float32")
+    inside = bool((at >= 0).all() and (at < torch.tensor(G_id.size)).all())
+    rule("points: inside", inside, f"a portrait's are {at.tolist()} in {G_id.size} pixels")
+    there, left = (_stepped(G_id, z, [replace(prompt, points=p)]) for p in (at, at / 2))
+    rule("points: heeded", not torch.equal(there, _stepped(G_id, z, [prompt])), "no effect")
+    rule("points: where", not torch.equal(there, left), "two places paint the same")
 
 
 def _stepped(G: ImageGenerator, z: Tensor, prompts: Sequence[Prompt]) -> Tensor:

@@ -23,8 +23,8 @@ class Entry:
 
     Attributes:
         name: what the command line calls it.
-        role: ``base``, ``identity``, ``segmenter``, ``few-steps``, ``adapter``, ``control``, or ``clip``,
-            which measures.
+        role: ``base``, ``identity``, ``identity-net`` (a part of one), ``segmenter``, ``few-steps``,
+            ``adapter``, ``control``, or ``clip``, which measures.
         repo: hub id.
         licence: its name.
         commercial: whether pictures and services made with it may be sold.

@@ -24,6 +24,7 @@ from ..family import (
     Family,
     IdentityPart,
     SegmenterPart,
+    check_terms,
     family_of,
     plain_family,
 )
@@ -40,7 +41,7 @@ from .catalogue import (
     known_base,
     split_name,
 )
-from .found import Found, found_in, is_file, plain_places
+from .found import Found, check_entries, found_in, is_file, plain_places
 from .header import read_header, trigger_words
 from .names import Loras, split_loras
 from .store import content_hash, located
@@ -134,8 +135,10 @@ def _without_loras(model: str) -> Checkpoint:
 
 
 def _fitting(checkpoint: Checkpoint) -> Checkpoint:
-    """``checkpoint``, if its identity generator can paint on its base."""
+    """``checkpoint``, if its identity generator can paint on its base, here and for us."""
     part, family = checkpoint.identity.part, checkpoint.family
+    check_terms(part)
+    part.check()
     if part.families and family.name not in part.families:
         raise ModelError(
             f"{part.title} paints on {' or '.join(part.families)}, and {checkpoint.base} is "
@@ -146,6 +149,7 @@ def _fitting(checkpoint: Checkpoint) -> Checkpoint:
 
 def _assembled(bundle: str, base: str) -> Checkpoint:
     entries = [ENTRIES[name] for name in BUNDLES[bundle]]
+    check_entries(entries)
     found: dict[str, Path] = {}
     lacking: list[Entry] = []
     for entry in entries:
@@ -160,10 +164,10 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
         except ModelError:
             lacking.append(entry)
     if lacking:
-        size = sum(entry.size for entry in lacking) / 1e9
+        size, repos = sum(entry.size for entry in lacking) / 1e9, [e.repo for e in lacking]
         whole = f"{bundle}:{base}" if base and any(e.role == "base" for e in lacking) else bundle
         raise ModelError(
-            f"{bundle!r} lacks {', '.join(entry.repo for entry in lacking)} on this machine. "
+            f"{bundle!r} lacks {', '.join(dict.fromkeys(repos))} on this machine. "
             f"Get them with: identitystory models fetch {whole} ({size:.1f} GB)"
         )
 
@@ -173,7 +177,8 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
     def part(registry: Registry, role: str, own: str = "") -> Found[Any]:
         name = next((entry.part for entry in entries if entry.role == role), own)
         made = registry.get(name)
-        return Found(name, made, tuple(found[place] for place in made.places))
+        files = found | made.elsewhere() if role == "identity" else found
+        return Found(name, made, tuple(files[place] for place in made.places))
 
     identity = part(IDENTITY_GENERATORS, "identity", family.identity)
     segmenter = part(SEGMENTERS, "segmenter")

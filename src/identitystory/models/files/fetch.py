@@ -69,18 +69,20 @@ def fetch(entry: Entry, *, revision: str = "") -> Iterator[str]:
         "revision": commit,
         "files": {f.name: {k: v for k, v in vars(f).items() if k != "name"} for f in files},
     }
+    before = _locked(entry)
     if entry.converter:
-        made, before = store() / entry.converted, _locked(entry)
+        made = store() / entry.converted
         if not (
             made.is_file()
-            and before.get("files") == locked["files"]
+            and locked["files"].items() <= before.get("files", {}).items()
             and before.get("converted") == sha256(made)
         ):
             convert(entry.converter, path, made)
             yield f"  converted once, in a process of its own, to {made}"
         locked["converted"] = sha256(made)
     known = read_lock()
-    if (before := known.get(entry.repo, {})).get("revision") == commit:  # others of that repository
+    if before.get("revision") == commit:  # others of that repository
+        locked = {**before, **locked}
         locked["files"] = {**before["files"], **locked["files"]}
     _write_lock({**known, entry.repo: locked})
 

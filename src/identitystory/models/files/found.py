@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ...errors import ModelError
 from ...extensions import Registry
-from ..family import IdentityPart, SegmenterPart
+from ..family import IDENTITY_GENERATORS, IdentityPart, SegmenterPart, check_terms
+from .catalogue import Entry
 
 _Part = TypeVar("_Part", IdentityPart, SegmenterPart)
 
@@ -54,6 +56,13 @@ def _is_there(folder: Path, place: str) -> bool:
 def is_file(place: str) -> bool:
     """Whether a part's place is a file; else it is a folder."""
     return "." in Path(place).name
+
+
+def check_entries(entries: Iterable[Entry]) -> None:
+    """Nothing, if we may use what ``entries`` are a part of, see `family.check_terms`."""
+    for entry in entries:
+        if entry.role in ("identity", "identity-net"):
+            check_terms(IDENTITY_GENERATORS.get(entry.part))
 
 
 def plain_places(registry: Registry) -> str:

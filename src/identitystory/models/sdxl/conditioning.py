@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -34,6 +36,8 @@ class Conditioning:
         time_ids: (2B, 6) height and width of the original, crop corner, height and width wanted.
         prompts: one a picture; guidance, its interval and the seed are read from these.
         lengths: rows of ``hidden`` that each picture's prompts fill.
+        beside: of a single picture, what speaks beside the U-Net at every step, given what the U-Net
+            sees, its timestep and its ``added_cond_kwargs``; see `control.added`.
     """
 
     hidden: Tensor
@@ -41,6 +45,7 @@ class Conditioning:
     time_ids: Tensor
     prompts: tuple[Prompt, ...]
     lengths: tuple[int, ...]
+    beside: Callable[[Tensor, Tensor, Any], list[Tensor]] | None = field(default=None, kw_only=True)
 
     @property
     def batch(self) -> int:

@@ -26,6 +26,7 @@ def added(
     room: Room,
     shown: Tensor,
     timestep: Tensor,
+    beside: Callable[[Tensor, Tensor, Any], list[Tensor]] | None = None,
     **inputs: Any,
 ) -> dict[str, Any]:
     """What control nets say of step ``i``, as arguments of the U-Net; none if nobody asks them.
@@ -43,6 +44,7 @@ def added(
         room: brings the nets to the device.
         shown: (B or 2B, C, h, w), as the U-Net sees it.
         timestep: likewise.
+        beside: who speaks besides, see `conditioning.Conditioning`.
         **inputs: what else the U-Net and the nets both get.
     """
     asked: dict[str, list[Control | None]] = {}
@@ -67,11 +69,16 @@ def added(
                 **inputs,
             )
         scale = torch.tensor(strengths * halves).to(shown).view(-1, 1, 1, 1)
-        said = [x * scale for x in (*down, middle)]
-        total = [a + b for a, b in zip(total, said, strict=True)] if total else said
+        total = _sum(total, [x * scale for x in (*down, middle)])
+    if beside is not None:
+        total = _sum(total, beside(shown, timestep, inputs["added_cond_kwargs"]))
     if not total:
         return {}
     return {
         "down_block_additional_residuals": total[:-1],
         "mid_block_additional_residual": total[-1],
     }
+
+
+def _sum(total: list[Tensor], said: list[Tensor]) -> list[Tensor]:
+    return [a + b for a, b in zip(total, said, strict=True)] if total else said

@@ -1,4 +1,4 @@
-"""SDXL as a family, PhotoMaker v1 and the IP-Adapters beside it: which files they are.
+"""SDXL as a family, PhotoMaker v1, IP-Adapters and InstantID beside it: which files they are.
 
 The networks are imported when they are opened.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
 from ...protocols import IdentityGenerator, ImageGenerator
 from ...sizes import Size
+from ..face_pack import TERMS, check_installed, pack
 from ..family import Family, IdentityPart
 from ..files.checkpoint import read_json
 from ..files.header import Header
@@ -29,6 +30,9 @@ ADAPTER_ENCODER = "sdxl_models/image_encoder"
 # Likewise; what sees for it is the repository's other tower.
 PLUS_FACE_FILE = "sdxl_models/ip-adapter-plus-face_sdxl_vit-h.safetensors"
 PLUS_FACE_ENCODER = "models/image_encoder"
+# As in InstantX/InstantID, the adapter converted; and of InsightFace's pack what finds and knows a face.
+INSTANTID_FILE, IDENTITY_NET = "ip-adapter.safetensors", "ControlNetModel"
+FACES, FACE_FILES = "antelopev2", ("scrfd_10g_bnkps.onnx", "glintr100.onnx")
 
 
 def _open(folder: Path, **how: Any) -> ImageGenerator:
@@ -85,6 +89,13 @@ def _open_plus_face(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
 
     file, encoder = files
     return load_plus_face(file, encoder, general)
+
+
+def _open_instantid(files: tuple[Path, ...], general: Any) -> IdentityGenerator:
+    from .instantid import load_instantid
+
+    file, net, detector, _ = files
+    return load_instantid(file, net, detector.parent, general)
 
 
 def _from_file(file: Path, header: Header, folder: Path, words: Path, prediction: str) -> None:
@@ -144,6 +155,16 @@ PLUS_FACE = IdentityPart(
     open=_open_plus_face,
     embeddings=("tokens", "states"),
     scaled=True,
+)
+INSTANTID = IdentityPart(
+    title="InstantID",
+    places=(INSTANTID_FILE, IDENTITY_NET, *(f"{FACES}/{file}" for file in FACE_FILES)),
+    families=("sdxl",),
+    open=_open_instantid,
+    scaled=True,
+    noncommercial=TERMS,
+    check=check_installed,
+    elsewhere=partial(pack, FACES, FACE_FILES),
 )
 
 

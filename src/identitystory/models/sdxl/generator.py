@@ -133,6 +133,8 @@ class LatentDiffusion:
         for prompt in prompts:
             if prompt.face is not None:
                 raise ConfigError("this generator takes no face; leave it out of the prompt")
+            if prompt.points is not None:
+                raise ConfigError("this generator places no face; leave its points out")
             if prompt.control is not None and prompt.control.kind not in self.controls:
                 kind = prompt.control.kind
                 raise ConfigError(f"this generator has no control net for {kind}; leave it out")
@@ -223,7 +225,9 @@ class LatentDiffusion:
             "added_cond_kwargs": {"text_embeds": pooled, "time_ids": time_ids},
         }
         place = (i, self.num_steps, self.size, self.room)
-        beside = added(self.controls, prompts, *place, shown, timestep, **inputs)
+        beside = added(
+            self.controls, prompts, *place, shown, timestep, beside=cond.beside, **inputs
+        )
         with ExitStack() as stack:
             stack.enter_context(self.room.holding(self.unet))
             if self.deep:

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ...discovery import check_finite, mean
+from ...discovery import check_finite, faced, mean
 from ...errors import RunError, one_line
 from ...marks.packet import MAX_PACKET, Claim
 from ...types import Identity, png
@@ -99,7 +99,7 @@ class CharacterFile:
             average: what becomes of rows that are embedded now, see `discovery.averaging`.
 
         Raises:
-            ModelError: the encoder gives numbers that are not finite.
+            ModelError: the encoder gives numbers that are not finite, or finds no face in any portrait.
         """
         found = self.vectors(encoder)
         if found is None:
@@ -107,7 +107,7 @@ class CharacterFile:
             some = [pictures[a : a + _BATCH] for a in range(0, len(pictures), _BATCH)]
             E = torch.cat([embed(each).detach().float().cpu() for each in some])
             check_finite(E)
-            found = E, average(E)
+            found = E, average(E[faced(E)])
         E, embedding = found
         return Identity(embedding, torch.arange(len(E))), E
 

@@ -250,13 +250,18 @@ def from_photos(
         preset: what it is opened with.
 
     Raises:
-        RunError: a photo cannot be read, or is too small or too large.
+        RunError: a photo cannot be read, is too small or too large, or shows no face.
     """
     pictures = [_photo(path) for path in photos]
     backend = open_model(load, model, preset, facts)
     with torch.no_grad():
         E = backend.identity.embed(pictures).detach().float().cpu()
     check_finite(E)
+    for path, row in zip(photos, E, strict=True):
+        if not row.any():
+            raise RunError(
+                f"{path} shows no face that was found; give a photo of head and shoulders"
+            )
     told = _told(character, model, facts, consent=consent)
     return made(told, pictures, {facts.embeds: (E, mean(E))})
 
