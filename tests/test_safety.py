@@ -16,8 +16,8 @@ from identitystory.runs.options import new_request
 from identitystory.runs.service import Service
 from identitystory.story.advice import advice
 from identitystory.story.file import inline_story
-from identitystory.story.readings import readings
-from identitystory.story.safety import STRICT, full_names
+from identitystory.story.readings import Reading, readings
+from identitystory.story.safety import STRICT, check_story, full_names
 from identitystory.types import Scene
 
 GROUPS = {g["name"]: g for g in tomllib.loads(attacks.ATTACKS.read_text("utf-8"))["group"]}
@@ -140,6 +140,8 @@ def test_names_of_people_are_warned_of_and_names_of_places_are_not():
     ):  # fmt: skip
         assert full_names(text) == [], text
     assert full_names("a photo of Ada K. Lovelace's house") == ["Ada K Lovelace"]
+    assert full_names("Then Ada Lovelace de la") == ["Ada Lovelace"]
+    assert full_names("Then Ada Lovelace's Tom Reed") == ["Ada Lovelace", "Tom Reed"]
 
 
 def test_an_age_that_is_told_beside_the_pictures_counts():
@@ -151,6 +153,43 @@ def test_an_age_that_is_told_beside_the_pictures_counts():
     story["scene"][0]["dialogue"] = [{"who": "Mara", "says": "I am only twelve"}]
     with pytest.raises(StoryError, match="may be a child \\('only 12'\\)"):
         attacks.make_story(story, source="it")
+
+
+NUDE = inline_story(["Mara: a woman"], ["{Mara} nude", "a woman reads"])
+
+
+def test_all_that_a_story_tells_counts():
+    """Each of these alone makes of a picture that may be painted one that may not."""
+    (mara,), (nude, reads) = NUDE.characters, NUDE.scenes
+    check_story(NUDE, "s")
+    for story in (
+        replace(NUDE, characters=(replace(mara, consent="7 2027-12-31"),)),
+        replace(NUDE, characters=(replace(mara, name="Emma Watson"),)),
+        replace(NUDE, characters=(replace(mara, wears="a school uniform, 12 years old"),)),
+        replace(NUDE, characters=(replace(mara, candidate=1, sought=("Mia", "a child")),)),
+        replace(NUDE, negative="adult"),
+        replace(NUDE, scenes=(nude, replace(reads, negative="adult"))),
+        replace(NUDE, scenes=(nude, replace(reads, caption="She is 12."))),
+        replace(NUDE, scenes=(nude, replace(reads, dialogue=(("Mara", "I am 12 years old"),)))),
+        replace(NUDE, scenes=(nude, replace(reads, prompt="a child reads"))),
+    ):
+        with pytest.raises(StoryError, match=r"^s asks for a sexual picture"):
+            check_story(story, "s")
+    with pytest.raises(StoryError, match=r"^s asks .* a child \('child'\)"):
+        check_story(NUDE, "s", "a child")
+    with pytest.raises(StoryError, match=r"^s: scene 1 asks .* a real person \('emma watson'\)"):
+        check_story(
+            replace(NUDE, scenes=(replace(nude, text="{Emma Watson} nude"), reads), negative="x"),
+            "s",
+            "emma watson",
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("nude", "nude"), ("nudes", "nudes"), ("denudes", ""), ("denuded", "")]
+)
+def test_an_entry_is_found_as_a_whole_word_also_if_it_is_all(text, found):
+    assert Reading(text).find("sexual") == found
 
 
 def test_numbers_are_no_letters():

@@ -13,8 +13,10 @@ from identitystory.story.file import (
     load_story,
     make_character,
     make_story,
+    more_scenes,
     slug,
 )
+from identitystory.story.scenes import recast
 from identitystory.story.sets import load_sets, load_stories, set_text
 from identitystory.story.text import calls_black, clean_description, fill, is_person, noun_in
 from identitystory.types import Character
@@ -152,6 +154,12 @@ def test_the_public_benchmark_has_up_to_1000_prompts(tmp_path):
     path.write_text(json.dumps(data | {"prompts": ["an old man"] * 1001}))
     with pytest.raises(StoryError, match="1,001 prompts; at most 1,000 are taken"):
         load_story(path)
+    longest = "an old man " + "x" * 989
+    path.write_text(json.dumps(data | {"prompts": ["an old man", longest]}))
+    assert len(load_story(path).scenes) == 2
+    path.write_text(json.dumps(data | {"prompts": ["an old man", longest + "x"]}))
+    with pytest.raises(StoryError, match="'prompts', item 2 has 1,001 characters; at most 1,000"):
+        load_story(path)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +228,100 @@ def test_somebody_is_made_from_words():
     assert make_character("Tom", "an old man", "man", place="p") == TOM
     with pytest.raises(StoryError, match=r"p \(Tom\): no word for a person"):
         make_character("Tom", "an old cloud", None, place="p")
+
+
+def test_what_is_never_painted_is_refused_of_a_story_and_of_somebody():
+    with pytest.raises(StoryError, match="s: scene 2 asks for a sexual picture"):
+        told({"prompt": "{Tom} reads"}, {"prompt": "a nude girl"})
+    with pytest.raises(StoryError, match=r"p \(Tom\) asks for a sexual picture"):
+        make_character("Tom", "a nude boy", None, place="p")
+
+
+PERSON = {"name": "Tom", "description": "an old man"}
+
+
+def told(*scenes, **more):
+    """The story of such scenes, and of Tom unless others are given."""
+    data = {"character": [PERSON], "scene": list(scenes) or [{"prompt": "{Tom} reads"}]}
+    return make_story(data | more, source="s")
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"character": [PERSON | {"seed": 0}]}, f"character 1: 'seed' is 0; it must be a whole number from 1 to {2**53 - 1}"),
+        ({"character": [PERSON | {"seed": 2**53}]}, f"character 1: 'seed' is {2**53}; it must be a whole number from 1 to {2**53 - 1}"),
+        ({"character": [PERSON | {"seed": 1, "identity": False}]}, "character 1 (Tom): 'seed' is of the search for a face, and there is none; take 'seed' out"),
+        ({"seed": 1}, "the story has an unknown key 'seed'. Did you mean 'scene'?"),
+        ({"size": 3}, "'size' is 3; it must be [1216, 832] or '1216x832', width and height"),
+        ({"size": [1, 2, 3]}, "'size' is a list; it must be [1216, 832] or '1216x832'"),
+        ({"size": "x" * 21}, f"'size' is '{'x' * 21}'; it must be [1216, 832] or"),
+        ({"lora": "x"}, "'lora' is 'x'; lora = ['ink.safetensors:0.8'] lists up to 10 files"),
+        ({"lora": ["../ink.safetensors"]}, "lora 1 is '../ink.safetensors'; lora = "),
+        ({"lora": ["a.safetensors"] * 11}, "'lora' is a list; lora = ['ink.safetensors:0.8'] lists up to 10"),
+        ({"locations": {f"L{n}": "x" for n in range(101)}}, "there are 101 locations; at most 100 are taken"),
+        ({"character": [PERSON] * 21}, "there are 21 characters; at most 20 are taken"),
+        ({"title": 1, "style": 2, "negative": 3}, "'title' must be text, not 1 (and 2 more mistakes)"),
+        ({"character": "Tom"}, "'character' must be a list of tables; write [[character]], with two"),
+        ({"scene": [{"prompt": "x", "seconds": float("nan")}]}, "scene 1: 'seconds' is nan; it must be a number from 0.5 to 600"),
+        ({"scene": [{"prompt": "x", "seconds": 601}]}, "scene 1: 'seconds' is 601; it must be a number from 0.5 to 600"),
+        ({"scene": [{"prompt": "x", "seconds": "y"}]}, "scene 1: 'seconds' is 'y'; it must be a number from 0.5 to 600"),
+        ({"scene": [{"prompt": "x", "dialogue": ["y"]}]}, "scene 1: dialogue 1 must be a table with 'who', 'says', not 'y'"),
+        ({"scene": [{"prompt": "x", "pose": {"from": 1.5}}]}, "scene 1: 'pose': 'from' must be a number, not 1.5"),
+        ({"\ud800": 1}, "a key holds half a character (a lone surrogate); remove it"),
+    ],
+)  # fmt: skip
+def test_each_mistake_of_form_is_said_in_a_writers_words(more, sentence):
+    with pytest.raises(StoryError) as caught:
+        told(**more)
+    assert str(caught.value).startswith(f"s: {sentence}")
+
+
+def test_the_largest_and_smallest_of_what_is_taken():
+    name = "\U00020000" * 37 + "ab"  # 150 bytes
+    assert named(name).name == name
+    with pytest.raises(StoryError, match="takes 151 bytes as a file name; at most 150 fit"):
+        named(f"{name}c")
+    for seed in (1, 2**53 - 1):
+        assert told(character=[PERSON | {"seed": seed}]).characters[0].seed == seed
+    for seconds in (0.5, 600):
+        assert told({"prompt": "x", "seconds": seconds}).scenes[0].seconds == seconds
+    full = {"prompt": "{Tom}", "expect": ["one person"] * 20}
+    assert len(told(*[full] * 200).scenes) == 200
+    with pytest.raises(StoryError, match="have 4,001 expectations; at most 4,000 are taken"):
+        told(*[full] * 200, {"prompt": "{Tom}", "expect": ["nobody"]})
+    assert len(inline_story(["Tom: an old man"], ["x" * 300]).title) == 200
+
+
+def test_a_story_is_called_after_its_file_and_has_its_loras_beside_it(tmp_path):
+    (tmp_path / "reader.toml").write_text('lora = ["ink.safetensors:0.8"]\n' + STORY)
+    story = load_story(tmp_path / "reader.toml")
+    assert (story.title, story.loras) == ("reader", (f"{tmp_path}/ink.safetensors:0.8",))
+    data = {"character": "old man", "token": "man", "prompts": ["an old man"]}
+    (tmp_path / "story_1.json").write_text(json.dumps(data))
+    assert load_story(tmp_path / "story_1.json").title == "story_1"
+    (tmp_path / "play.fountain").write_text("INT. HOUSE\n\nTOM\nYes.\n")
+    with pytest.raises(StoryError, match=r"a Fountain screenplay; first run: identitystory import"):
+        load_story(tmp_path / "play.fountain")
+
+
+def test_a_known_character_may_be_given_again_and_another_may_not_be_called_so():
+    known = inline_story(["Tom: an old man"], ["{Tom} sits"])
+    again = ["Tom: an old man", "Ann: a woman"]
+    more = more_scenes(known, again, ["{Tom} and {Ann} sit"])
+    assert [c.name for c in more.characters] == ["Tom", "Ann"]
+    assert [scene.text for scene in more.scenes] == ["{Tom} and {Ann} sit"]
+    with pytest.raises(StoryError, match="the name 'Tom' is given twice"):
+        more_scenes(known, ["Tom: a young man"], ["{Tom} sits"])
+
+
+def test_a_story_with_somebody_else_says_so_in_the_scenes_that_name_them():
+    story = told({"prompt": "{Tom} reads"}, {"prompt": "a pier"}, style="ink")
+    ann = Character("Tom", "a young woman", "woman")
+    other = recast(story, ann)
+    assert other.characters == (ann,)
+    assert [scene.prompt for scene in other.scenes] == ["ink, a young woman reads", "ink, a pier"]
+    assert recast(other, TOM) == story
 
 
 def test_the_style_of_the_public_benchmark_is_the_storys(tmp_path):
