@@ -10,14 +10,21 @@ import pytest
 from benchmarks import attacks
 from identitystory.api import IdentityStory
 from identitystory.cli.main import main
-from identitystory.errors import StoryError
+from identitystory.errors import StoryError, quoted
 from identitystory.protocols import ModelFacts
 from identitystory.runs.options import new_request
 from identitystory.runs.service import Service
 from identitystory.story.advice import advice
 from identitystory.story.file import inline_story
 from identitystory.story.readings import Reading, readings
-from identitystory.story.safety import STRICT, check_story, full_names
+from identitystory.story.safety import (
+    STRICT,
+    check_character,
+    check_story,
+    check_words,
+    full_names,
+    name_advice,
+)
 from identitystory.types import Scene
 
 GROUPS = {g["name"]: g for g in tomllib.loads(attacks.ATTACKS.read_text("utf-8"))["group"]}
@@ -140,7 +147,11 @@ def test_names_of_people_are_warned_of_and_names_of_places_are_not():
     ):  # fmt: skip
         assert full_names(text) == [], text
     assert full_names("a photo of Ada K. Lovelace's house") == ["Ada K Lovelace"]
+    assert full_names("a photo of Tom Ada K. Reed") == ["Tom Ada K Reed"]
     assert full_names("Then Ada Lovelace de la") == ["Ada Lovelace"]
+    many = [f"Ada {name}" for name in ("Reed", "Lind", "Moss", "Dell", "Finn", "Gray")]
+    (line,) = name_advice(inline_story(["Mara: a woman"], [f"{{Mara}} meets {'; '.join(many)}"]))
+    assert line.startswith(f"{quoted(many[:5])}: if that")
     assert full_names("Then Ada Lovelace's Tom Reed") == ["Ada Lovelace", "Tom Reed"]
 
 
@@ -162,6 +173,13 @@ def test_all_that_a_story_tells_counts():
     """Each of these alone makes of a picture that may be painted one that may not."""
     (mara,), (nude, reads) = NUDE.characters, NUDE.scenes
     check_story(NUDE, "s")
+    check_story(  # an adult, by what they wear
+        replace(NUDE, characters=(replace(mara, description="nude", wears="a lady's hat"),)), "s"
+    )
+    with pytest.raises(StoryError, match=r"of somebody who may be a real person \('emma watson'\)"):
+        check_character(replace(mara, name="Emma Watson", description="a nude woman"), "p")
+    with pytest.raises(StoryError, match=r"a real person \('emma watson'\)"):
+        check_words(["a nude woman who looks like emma watson"], place="p")
     for story in (
         replace(NUDE, characters=(replace(mara, consent="7 2027-12-31"),)),
         replace(NUDE, characters=(replace(mara, name="Emma Watson"),)),

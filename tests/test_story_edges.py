@@ -127,6 +127,28 @@ def test_a_byte_order_mark_is_not_of_a_set(tmp_path):
     assert load_sets(tmp_path / "marked.toml") == load_sets(tmp_path / "plain.toml")
 
 
+def test_a_set_has_a_mebibyte_at_most_and_is_utf_8(tmp_path):
+    text = set_text("One", [("Tom", "an old man")], ["{Tom} sits"])
+    full, file = text + "#" * (2**20 - len(text)), tmp_path / "set.toml"
+    file.write_text(full)
+    assert [story.title for story in load_sets(file)] == ["One"]
+    file.write_text(full + "#")
+    with pytest.raises(StoryError, match=r"set\.toml is larger than 512 KiB"):
+        load_sets(file)
+    file.write_bytes(b"title = '\xff'\n")
+    with pytest.raises(StoryError, match=r"set\.toml: line 1 is not UTF-8"):
+        load_sets(tmp_path)
+
+
+def test_files_of_a_folder_come_in_the_order_of_their_numbers(tmp_path):
+    """``\u00b2`` is a digit that is no number."""
+    names = ["1\u00b23", "2", "10", "a2", "a10"]
+    for name in names:
+        (tmp_path / f"{name}.toml").write_text(STORY)
+    (tmp_path / "notes.txt").write_text(STORY)
+    assert [story.title for story in load_sets(tmp_path)] == names
+
+
 def test_in_the_public_benchmark_a_token_is_a_whole_word_and_a_name_is_not_found_again(tmp_path):
     """``man`` is not the end of ``woman``, nor the name in the braces that were just put in."""
     data = {
@@ -253,6 +275,7 @@ def told(*scenes, **more):
         ({"character": [PERSON | {"seed": 2**53}]}, f"character 1: 'seed' is {2**53}; it must be a whole number from 1 to {2**53 - 1}"),
         ({"character": [PERSON | {"seed": 1, "identity": False}]}, "character 1 (Tom): 'seed' is of the search for a face, and there is none; take 'seed' out"),
         ({"seed": 1}, "the story has an unknown key 'seed'. Did you mean 'scene'?"),
+        ({"scene": [{"prompt": "x", "character": "y"}]}, "scene 1 has an unknown key 'character'. There are: 'prompt', "),
         ({"size": 3}, "'size' is 3; it must be [1216, 832] or '1216x832', width and height"),
         ({"size": [1, 2, 3]}, "'size' is a list; it must be [1216, 832] or '1216x832'"),
         ({"size": "x" * 21}, f"'size' is '{'x' * 21}'; it must be [1216, 832] or"),
