@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import frame_evaluations
 from identitystory.errors import ConfigError, ModelError
 from identitystory.methods import base
@@ -461,6 +461,32 @@ def test_a_scene_whose_layout_is_taken_over_is_read_too():
         STORY.scenes[2].prompt,
         f"watercolour, {STORY.characters[0].description}",
     ]
+
+
+@pytest.mark.parametrize("identity", [False, True])
+def test_what_a_pose_adds_to_keys_and_files(identity):
+    """The template never knows whether faces keep to it, too."""
+    facts = replace(FACTS, control_weights=lambda kind: f"net of {kind}")
+    poses = ((Pose("Mara", yaw=20.0),), (Pose(source=3, kind="depth"),), ())
+    scenes = [replace(s, pose=p) for s, p in zip(STORY.scenes, poses, strict=True)]
+    story = replace(STORY, scenes=tuple(scenes))
+    sources = Sources(story, facts, (7, 8, 9), {"Mara": "m", "Tom": "t"})
+    ours = IdentityStory(replace(PRESET, control=ControlConfig(identity=identity)))
+    own = {"pose": plain(scenes[0])["pose"], "weights": "net of openpose", "strength": 1.0}
+    own |= {"interval": [0.0, 1.0]}
+    more = {"identity": True} if identity else {}
+    assert ours.template(sources, 0)[0]["control"] == own
+    assert ours.inputs(sources, 0)["control"] == own | more
+    seen = {"from": ours.template(sources, 2)[0]}
+    own |= {"pose": plain(scenes[1])["pose"], "weights": "net of depth"}
+    assert ours.inputs(sources, 1)["control"] == own | more | seen
+    assert "control" not in ours.inputs(sources, 2)
+    off = replace(ours, preset=replace(PRESET, control=ControlConfig(0, identity=identity)))
+    assert not any("control" in off.inputs(sources, n) for n in (0, 1, 2))
+    told = ours.facts(sources, 1)
+    assert (told["story"], told["index"]) == (plain(story), 1)
+    assert told["frame_seeds"] == {"1": 8, "2": 9}
+    assert not {"story", "index", "frame_seeds"} & set(ours.facts(sources, 0))
 
 
 @pytest.mark.parametrize("batch", [1, 2])

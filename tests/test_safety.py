@@ -210,6 +210,17 @@ def test_an_entry_is_found_as_a_whole_word_also_if_it_is_all(text, found):
     assert Reading(text).find("sexual") == found
 
 
+@pytest.mark.parametrize(("text", "found"), [("two lasses", "lasses"), ("a lasso", "")])
+def test_a_plural_is_found_too(text, found):
+    assert Reading(text).find("minor") == found
+
+
+def test_letters_that_stand_apart_are_read_together_and_plain_words_as_they_are():
+    assert [r.find("sexual") for r in readings("h a v e s e x")] == ["", "sex"]
+    (plain,) = readings("a good book")
+    assert plain.text == " a good book "
+
+
 def test_numbers_are_no_letters():
     """``717`` spells a word in signs that look alike; among numbers it is the number."""
     (plain,) = {reading.text for reading in readings("the bus 717 at 5 and 8")}

@@ -39,6 +39,12 @@ def test_an_article_is_a_word_of_its_own(text):
     assert fill(text, [TOM])[0] == text.replace("{Tom}", "an old man")
 
 
+def test_who_is_named_again_is_called_by_the_noun():
+    assert fill("{Tom} sits. The {Tom} and {Tom}", [TOM])[0] == (
+        "an old man sits. The man and the man"
+    )
+
+
 @pytest.mark.parametrize(
     ("noun", "description"),
     [
@@ -409,6 +415,7 @@ def test_a_folders_name_has_60_letters_and_150_bytes_at_most():
     assert slug("x" * 100) == "x" * 60
     assert slug("x" * 59 + " y") == "x" * 59
     assert slug("\u706f" * 100) == "\u706f" * 50  # three bytes each
+    assert slug("a" + "\u706f" * 100) == "a" + "\u706f" * 49
     assert slug("!?") == "story"
 
 
