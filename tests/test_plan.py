@@ -511,6 +511,14 @@ def test_painting_costs_what_the_method_says(backend, batch, sources, wanted):
     assert steered <= {False}  # unless the preset says that faces keep to it, too
 
 
+def test_of_a_batch_what_is_wanted_alone_is_given(backend):
+    found = {c.name: Identity(torch.ones(16), torch.arange(1)) for c in STORY.characters}
+    work = Work(STORY, (7, 8, 9), (1,), found, asked=(0, 1, 2))
+    frames = list(IdentityStory(replace(PRESET, batch=2)).paint(backend, work))
+    assert [n for n, _ in frames] == [1]
+    assert {rows for rows, _ in backend.general.asked} == {2}  # in its old company
+
+
 def test_a_template_that_is_kept_is_not_painted_again(backend):
     class Kept(Templates):
         kept: ClassVar = {}
