@@ -33,14 +33,14 @@ TESTS = {  # of each file, the last that fits
     "injection.py": "test_injection test_people",
     "pipeline.py": "test_pipeline test_people",
     "seeds.py": "test_pipeline",
-    "wording.py": "test_pipeline test_words",
+    "wording.py": "test_pipeline test_people test_words",
     "cost.py": "test_pipeline test_plan",
-    "methods/identitystory.py": "test_plan test_batches test_control",
+    "methods/identitystory.py": "test_plan test_batches test_people test_control",
     "runs/plan.py": "test_plan",
     "runs/folder.py": "test_runfolder test_stranger",
     "story/*.py": "test_story_edges test_story test_words",
-    "story/document.py": "test_story_edges test_story test_story_imports",
-    "story/file.py": "test_story_edges test_story test_words test_characters",
+    "story/document.py": "test_story_edges test_story test_story_imports test_limits",
+    "story/file.py": "test_story_edges test_story test_words test_limits test_characters",
     "story/imports/consistory.py": "test_story_edges test_story",
     "story/expect.py": "test_expect",
     "story/paints.py": "test_paints test_words",
@@ -49,7 +49,8 @@ TESTS = {  # of each file, the last that fits
     "story/poses.py": "test_pose",
     "story/readings.py": "test_safety",
     "story/safety.py": "test_safety",
-    "story/schema.py": "test_story_edges test_story test_words test_pose",
+    "story/scenes.py": "test_story_edges test_story test_words test_pose test_limits",
+    "story/schema.py": "test_story_edges test_story test_words test_pose test_limits",
     "story/sets.py": "test_story_edges test_story_sets",
     "story/vocabulary.py": "test_vocabulary",
 }
@@ -60,7 +61,7 @@ UNSEEN = (
     "bound",
     "encoding",
 )  # change nothing on a processor, in UTF-8
-SYMMETRIC = ("min", "max", "cosine_similarity")  # their arguments may be swapped
+SYMMETRIC = ("min", "max", "union", "cosine_similarity")  # their arguments may be swapped
 SWAPS: dict[type, type] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,

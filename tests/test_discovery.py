@@ -9,6 +9,7 @@ from identitystory.discovery import (
     discover,
     distance_to_mean,
     mean,
+    medoid,
     reconstruction_error,
     settled,
 )
@@ -127,6 +128,13 @@ def test_the_controls_are_what_they_say():
 def test_the_distance_to_the_mean_is_over_d():
     E = torch.tensor([[0.0, 0.0, 0.0, 0.0], [6.0, 8.0, 0.0, 0.0]])  # 5 from (3, 4, 0, 0)
     assert distance_to_mean(E).tolist() == [1.25, 1.25]
+
+
+def test_the_medoid_is_the_row_nearest_to_the_mean():
+    E = torch.tensor([[5.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    assert torch.equal(medoid(E), E[1])
+    found = discover(embeddings(), DiscoveryConfig(average="medoid"))
+    assert torch.equal(found.embedding, medoid(embeddings()[found.kept]))
 
 
 def test_normalizing_makes_the_length_of_a_row_irrelevant():

@@ -131,8 +131,8 @@ def test_the_command_line_knows_of_models_only_what_lies_on_the_shelf():
     assert bad == set()
 
 
-def test_the_papers_files_know_no_model_and_no_library_but_torch():
-    third_party = {"torch", "numpy", "PIL"}
+def test_the_papers_files_know_no_model_and_no_library_but_these():
+    third_party = {"torch", "numpy", "scipy", "PIL"}
     signing = {("marks", "c2pa"), ("marks", "cryptography")}  # an extra, imported where one signs
     bad = set()
     for here, inner, there in imports():

@@ -175,6 +175,16 @@ def test_a_mask_of_everything_is_the_identity_generator_alone_from_z_start():
     assert torch.equal(redenoise(G_id, start, cond, CONFIG), alone)
 
 
+def test_all_steps_may_be_done_again():
+    """From pure noise: of the template nothing is left, and one step more than it has is refused."""
+    G_id, start, cond = FakeIdentityGenerator(), template(EVERYTHING), identity(3.0)
+    alone = [z for _, z in trajectory(G_id, start.latents[T][None], cond)][-1][0]
+    again = lambda first: redenoise(G_id, start, cond, dataclasses.replace(CONFIG, start=first))
+    assert torch.equal(again(T), alone)
+    with pytest.raises(ConfigError, match=f"start is {T + 1}"):
+        again(T + 1)
+
+
 def test_outside_the_grown_masks_the_template_is_untouched_and_inside_it_is_not():
     start = template(MARA, TOM)
     got = redenoise(FakeIdentityGenerator(), start, identity(3.0, -2.0), CONFIG)

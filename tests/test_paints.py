@@ -179,6 +179,14 @@ def test_bare_skin_of_a_description_is_not_replaced_but_refused(miniature_folder
         paints.heeded(story, miniature_folder, "replace")
 
 
+def test_without_the_table_of_phrases_bare_skin_is_painted_too(tmp_path):
+    story = inline_story(["Tom: a shirtless man"], ["{Tom} at home"])
+    words = '{"words": ["a", "shirtless", "man", "at", "home"]}'
+    (tmp_path / "vocabulary.json").write_text(words)
+    for how in ("refuse", "replace"):
+        assert [*paints.heeded(story, tmp_path, how)] == [*story.scenes]
+
+
 def test_too_many_unknown_words_are_refused_and_not_looked_for(miniature_folder):
     text = "{Mara} " + " ".join(f"q{chr(97 + n // 26)}{chr(97 + n % 26)}x" for n in range(101))
     with pytest.raises(StoryError, match="101 words and phrases"):

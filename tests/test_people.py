@@ -82,6 +82,31 @@ def test_of_two_a_face_found_without_its_hair_takes_the_head_that_nobody_holds()
     found = with_heads(torch.stack([cheek, larger]), heads)
     assert [bool(mask.any()) for mask in found] == [False, True]
     assert not with_heads(torch.stack([cheek, cheek.roll(4, 1)]), heads).any()  # as much each
+    assert torch.equal(with_heads(torch.stack([other, cheek]), heads), heads.flip(0))
+    beside = [
+        area((22, 36, 33, right))[0] for right in (55, 56)
+    ]  # a half and less of it is outside
+    given = [bool(with_heads(torch.stack([mask, other]), heads)[0].any()) for mask in beside]
+    assert given == [True, False]
+
+
+def test_who_holds_a_head_is_given_no_other():
+    small, large = area((12, 0, 16, 4), HEAD)
+    own = small | area((22, 26, 27, 46))[0]  # most of it lies in the large head
+    masks = torch.stack([own, area((50, 0, 60, 10))[0]])
+    assert torch.equal(with_heads(masks, torch.stack([small, large]))[0], own)
+
+
+def test_a_head_fills_two_fifths_of_its_box_and_is_at_most_two_and_a_half_times_as_long_as_wide():
+    """At these limits it still is one, and a pixel beyond them none."""
+    bars = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+    bars[(0, 3, 6, 9), :10] = True
+    fewer = bars.clone()
+    fewer[3, 4] = False
+    long, longer = area((0, 0, 4, 10), (0, 0, 4, 11))
+    for mask, heads in ((bars, 1), (fewer, 0), (long, 1), (long.T, 1), (longer, 0), (longer.T, 0)):
+        assert len(distinct_heads([mask], (SIZE, SIZE))) == heads
+    assert len(distinct_heads([bars & ~bars], (SIZE, SIZE))) == 0
 
 
 @pytest.mark.parametrize(("rows", "held"), [(11, False), (12, True)])

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
 from identitystory.discovery import discover
 from identitystory.errors import ConfigError
@@ -11,16 +11,21 @@ from identitystory.injection import kept_latents, make_template
 from identitystory.methods.method import Work
 from identitystory.methods.plain import DirectIdentity
 from identitystory.pipeline import (
+    asked_template,
     find_identity,
     find_template,
+    first_latents,
     inject,
+    inject_together,
     paint,
     portraits,
     unguided_injection,
 )
+from identitystory.pose import Pose
 from identitystory.protocols import Backend
 from identitystory.sampling import Watched, trajectory
 from identitystory.seeds import attempt_seed, frame_seed, portrait_seeds
+from identitystory.skeleton import control_of
 from identitystory.story.imports import consistory
 from identitystory.types import Character, Identity, Prompt, Segmentation
 from identitystory.wording import identity_prompt, phrases, styled, template_prompt
@@ -103,6 +108,13 @@ def test_the_seed_of_a_search_is_that_of_its_filter_too():
     for seed in (0, 1, 2):
         found, _, E = find_identity(FakeIdentityGenerator(), MARA, config, seed=seed)
         assert torch.equal(found.kept, discover(E, config, seed=seed).kept)
+
+
+def test_eight_portraits_are_painted_at_a_time_of_seed_0_unless_it_is_said_otherwise():
+    ready = []
+    _, _, E = find_identity(FakeIdentityGenerator(), MARA, DISCOVERY, ready=ready)
+    assert [len(images) for images, _ in ready] == [8, 2]
+    assert torch.equal(E, find_identity(FakeIdentityGenerator(), MARA, DISCOVERY, seed=0)[2])
 
 
 def test_fewer_portraits_give_the_identity_of_those_few():
@@ -228,8 +240,47 @@ def test_the_same_seed_paints_the_same_frame_and_another_another(story, backend)
     assert frame(1).image.tobytes() != frame(2).image.tobytes()
 
 
+@pytest.mark.parametrize("while_faces_are_put_in", [False, True])
+def test_a_pose_steers_templates_and_faces_where_the_preset_says_so(
+    story, backend, while_faces_are_put_in
+):
+    turned = dataclasses.replace(story.scenes[0], pose=(Pose("Mara", yaw=20.0),))
+    preset = dataclasses.replace(PRESET, control=ControlConfig(identity=while_faces_are_put_in))
+    paint(backend, story, turned, faces(1.0), preset)
+    control = control_of(turned, backend.general.size, preset.control)
+    assert control is not None
+    assert [p.control for p in backend.general.conditions[0]] == [control]
+    steered = [control] if while_faces_are_put_in else [None]
+    assert [p.control for p in backend.identity.conditions[0]] == steered
+
+
+def test_frames_painted_together_keep_each_to_its_own_control_and_seed(story, backend):
+    scenes, config, seeds = story.scenes[:2], PRESET.injection, (3, 4)
+    turned = dataclasses.replace(scenes[0], pose=(Pose("Mara", yaw=20.0),))
+    controls = [control_of(turned, backend.general.size, PRESET.control), None]
+    G, G_id, people = backend.general, backend.identity, faces(1.0, 2.0)
+    assert first_latents(G, story, scenes[:1], [3], config, controls[:1]) == [None]
+    made = first_latents(G, story, scenes, seeds, config, controls)
+    (asked_for,) = G.conditions
+    assert [p.control for p in asked_for] == controls
+    templates = []
+    for scene, seed, z, control in zip(scenes, seeds, made, controls, strict=True):
+        assert torch.equal(z, kept_latents(G, [asked_template(story, scene, seed, config)])[0])
+        how = {"seed": seed, "latents": z, "control": control}
+        templates.append(find_template(G, backend.segmenter, story, scene, PRESET, **how))
+    frames = inject_together(G_id, story, scenes, templates, people, config, controls)
+    (asked_for,) = G_id.conditions
+    assert [p.control for p in asked_for] == [controls[0], None, None]
+    assert [p.seed for p in asked_for] == [3, 4, 4]
+    for frame, scene, template in zip(frames, scenes, templates, strict=True):
+        alone = inject(G_id, story, scene, template, people, config)
+        assert frame.image.tobytes() == alone.image.tobytes()
+        assert (frame.scene, frame.template) == (scene, template)
+
+
 def test_a_scene_without_people_is_the_template(story, backend):
     frame = paint(backend, story, story.scenes[2], {}, PRESET)
+    assert frame.template.seed == 0
     assert frame.image is frame.template.image
     assert backend.identity.asked == []
 
@@ -376,6 +427,11 @@ def test_unguided_injection_averages_the_kept_latent_with_everybody(story, backe
         mara, tom = (G_id.step(x[None], i, c)[0] for c in conds)
         x = (start.latents[i - 1] + mara + tom) / 3
     assert frame.image.tobytes() == G_id.decode(x[None])[0].tobytes()
+    unguided = dataclasses.replace(config, layout=False)
+    again = inject(G_id, story, scene, start, faces(1.0, 2.0), unguided)
+    assert again.image.tobytes() == frame.image.tobytes()
+    empty = unguided_injection(G_id, story, story.scenes[2], start, {}, unguided)
+    assert empty.image is start.image
 
 
 # --- cost --------------------------------------------------------------------------------------

@@ -2,15 +2,17 @@
 
 from dataclasses import asdict, replace
 from hashlib import sha256
+from typing import ClassVar
 
 import pytest
+import torch
 
-from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
+from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import frame_evaluations
 from identitystory.errors import ConfigError, ModelError
 from identitystory.methods import base
 from identitystory.methods.identitystory import IdentityStory
-from identitystory.methods.method import Sources
+from identitystory.methods.method import Sources, Templates, Work
 from identitystory.methods.registry import METHODS
 from identitystory.pose import Pose
 from identitystory.protocols import ModelFacts
@@ -21,10 +23,11 @@ from identitystory.runs.folder import FORMAT, RunFolder
 from identitystory.runs.plan import calls, make_plan, portrait_batches
 from identitystory.runs.request import RunRequest
 from identitystory.runs.told import make_record
+from identitystory.sampling import watched
 from identitystory.seeds import frame_seed, portrait_seeds
 from identitystory.settings import to_dict
 from identitystory.story.file import inline_story
-from identitystory.types import plain
+from identitystory.types import Identity, plain
 from identitystory.wording import phrases
 
 PRESET = Preset(
@@ -49,6 +52,14 @@ def request_(tmp_path):
 
 def made(request, facts=FACTS, record=None):
     return make_plan(request, facts, record)
+
+
+@pytest.fixture
+def keyed(monkeypatch):
+    """The values that each key is made from, in order; the keys themselves are k1, k2 and so on."""
+    seen = []
+    monkeypatch.setattr(plan, "part_key", lambda values: seen.append(values) or f"k{len(seen)}")
+    return seen
 
 
 def retold(**change):
@@ -139,13 +150,11 @@ def test_portraits_that_are_painted_or_embedded_otherwise_are_others(request_, m
     assert pieces(average="medoid") == pieces()
 
 
-def test_the_key_of_an_identity_is_of_these_values(request_, monkeypatch):
+def test_the_key_of_an_identity_is_of_these_values(request_, keyed):
     """Pinned by name: what is left out would be painted once and never again."""
-    seen = []
-    monkeypatch.setattr(plan, "part_key", lambda values: seen.append(values) or f"k{len(seen)}")
     one = made(replace(request_, story=replace(STORY, characters=STORY.characters[:1],
                                                scenes=STORY.scenes[:1]), seed=7))  # fmt: skip
-    identity, *portraits, frame, template = seen
+    identity, *portraits, frame, template = keyed
     mara, config = STORY.characters[0], PRESET.discovery
     model = {"sampler": "ddim", "dtype": "float32", "weights": "w1"}
     assert identity == {
@@ -206,6 +215,60 @@ def test_the_key_of_an_identity_is_of_these_values(request_, monkeypatch):
     }
     assert list(one.identities["Mara"].pieces) == ["portraits/k2", "portraits/k3"]
     assert one.frames[0].pieces == {"templates/k5": 2 * 10}
+
+
+def test_whose_candidate_somebody_is_and_whom_they_are_like_is_in_their_key(request_, keyed):
+    made(request_)
+    before = keyed[0]
+    keyed.clear()
+    made(replace(request_, story=retold(candidate=3, like=("b", "a"))))
+    assert keyed[0] == before | {"candidate": 3, "like": ["a", "b"]}
+
+
+def test_the_key_of_a_known_face_is_of_these_values(request_, keyed):
+    """No seed and no words: nothing is searched."""
+    story = retold(face="f" * 64, file="c" * 64)
+    part = made(replace(request_, story=story, seed=5)).identities["Mara"]
+    own = {"recipe": plan.RECIPE, "part": "identity", "face": "f" * 64}
+    own |= {"encoder": FACTS.embeds, "dtype": "float32"}
+    assert keyed[0] == own
+    assert (part.name, part.key, part.seed, part.pieces) == ("cast/Mara", "k1", 5, {})
+    keyed.clear()
+    medoid = replace(PRESET, discovery=replace(PRESET.discovery, average="medoid"))
+    made(replace(request_, story=story, preset=medoid))
+    assert keyed[0] == own | {"average": "medoid"}
+
+
+def test_the_scale_of_faces_is_in_the_key_of_frames_that_have_faces(request_, keyed):
+    preset = replace(PRESET, injection=replace(PRESET.injection, face_scale=0.5))
+    made(replace(request_, preset=preset))
+    frames = [values for values in keyed if values["part"] == "frame"]
+    assert [values["face_scale"] for values in frames] == [0.5] * 3
+    keyed.clear()
+    made(replace(request_, preset=preset, method="general"))
+    assert not any("face_scale" in values for values in keyed)
+
+
+def test_a_model_is_asked_about_faces_where_there_are_some(request_):
+    asked = []
+    facts = replace(FACTS, check_faces=lambda *told: asked.append(told))
+    made(replace(request_, method="general"), facts)
+    assert asked == []
+    made(request_, facts)
+    assert asked == [(PRESET.discovery.averaged, PRESET.injection.face_scale)]
+
+
+def test_what_paints_no_faces_knows_nothing_of_how_they_are_searched(request_):
+    request = replace(request_, story=retold(seed=9))
+    assert made(request).story.characters[0].seed == 9
+    assert made(request).identities["Mara"].seed == 9
+    assert made(replace(request, method="general")).story.characters[0].seed == 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_frames_cost_nothing(request_, name):
+    request = replace(request_, method=name)
+    assert calls(request, made(request), [], []) == 0
 
 
 @pytest.mark.parametrize("name", ["memory", "compiled", "reuse"])
@@ -386,6 +449,104 @@ def test_the_method_says_every_prompt_that_is_read():
         (f"watercolour, {mara.description}", "woman"),
         (f"watercolour, {tom.description}", "man"),
     ]
+
+
+def test_a_scene_whose_layout_is_taken_over_is_read_too():
+    seen = replace(STORY.scenes[0], pose=(Pose(source=3, kind="depth"),))
+    story = replace(STORY, scenes=(seen, *STORY.scenes[1:]))
+    said = [text for text, _ in IdentityStory(PRESET).prompts(story, 0)]
+    assert said == [
+        seen.prompt,
+        "",
+        STORY.scenes[2].prompt,
+        f"watercolour, {STORY.characters[0].description}",
+    ]
+
+
+@pytest.mark.parametrize("identity", [False, True])
+def test_what_a_pose_adds_to_keys_and_files(identity):
+    """The template never knows whether faces keep to it, too."""
+    facts = replace(FACTS, control_weights=lambda kind: f"net of {kind}")
+    poses = ((Pose("Mara", yaw=20.0),), (Pose(source=3, kind="depth"),), ())
+    scenes = [replace(s, pose=p) for s, p in zip(STORY.scenes, poses, strict=True)]
+    story = replace(STORY, scenes=tuple(scenes))
+    sources = Sources(story, facts, (7, 8, 9), {"Mara": "m", "Tom": "t"})
+    ours = IdentityStory(replace(PRESET, control=ControlConfig(identity=identity)))
+    own = {"pose": plain(scenes[0])["pose"], "weights": "net of openpose", "strength": 1.0}
+    own |= {"interval": [0.0, 1.0]}
+    more = {"identity": True} if identity else {}
+    assert ours.template(sources, 0)[0]["control"] == own
+    assert ours.inputs(sources, 0)["control"] == own | more
+    seen = {"from": ours.template(sources, 2)[0]}
+    own |= {"pose": plain(scenes[1])["pose"], "weights": "net of depth"}
+    assert ours.inputs(sources, 1)["control"] == own | more | seen
+    assert "control" not in ours.inputs(sources, 2)
+    off = replace(ours, preset=replace(PRESET, control=ControlConfig(0, identity=identity)))
+    assert not any("control" in off.inputs(sources, n) for n in (0, 1, 2))
+    told = ours.facts(sources, 1)
+    assert (told["story"], told["index"]) == (plain(story), 1)
+    assert told["frame_seeds"] == {"1": 8, "2": 9}
+    assert not {"story", "index", "frame_seeds"} & set(ours.facts(sources, 0))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("sources", [(0, 0, 0), (0, 1, 0), (3, 0, 0), (2, 0, 2), (0, 0, 1)])
+@pytest.mark.parametrize("wanted", [(0, 1, 2), (1,), (0, 2)])
+def test_painting_costs_what_the_method_says(backend, batch, sources, wanted):
+    """Wherever the layouts come from that frames take over; each frame's template is told once."""
+    poses = [(Pose(source=n, kind="depth"),) if n else () for n in sources]
+    scenes = [replace(s, pose=p) for s, p in zip(STORY.scenes, poses, strict=True)]
+    story, told = replace(STORY, scenes=tuple(scenes)), []
+    found = {c.name: Identity(torch.ones(16), torch.arange(1)) for c in story.characters}
+    heard = lambda n, template: told.append((n, template.seed))
+    work = Work(story, (7, 8, 9), wanted, found, on_template=heard)
+    ours, parts = IdentityStory(replace(PRESET, batch=batch)), watched(backend, lambda calls: None)
+    frames = list(ours.paint(parts, work))
+    assert [n for n, _ in frames] == list(wanted)
+    assert told == [(n, 7 + n) for n in wanted]
+    assert [frame.scene for _, frame in frames] == [scenes[n] for n in wanted]
+    counted = parts.general.evaluations + parts.identity.evaluations
+    assert counted == ours.calls(story, wanted, PRESET.num_steps)
+    steered = {p.control is not None for asked in backend.identity.conditions for p in asked}
+    assert steered <= {False}  # unless the preset says that faces keep to it, too
+
+
+def test_of_a_batch_what_is_wanted_alone_is_given(backend):
+    found = {c.name: Identity(torch.ones(16), torch.arange(1)) for c in STORY.characters}
+    work = Work(STORY, (7, 8, 9), (1,), found, asked=(0, 1, 2))
+    frames = list(IdentityStory(replace(PRESET, batch=2)).paint(backend, work))
+    assert [n for n, _ in frames] == [1]
+    assert {rows for rows, _ in backend.general.asked} == {2}  # in its old company
+
+
+def test_a_template_that_is_kept_is_not_painted_again(backend):
+    class Kept(Templates):
+        kept: ClassVar = {}
+
+        def read(self, key):
+            return self.kept.get(key)
+
+        def write(self, key, value):
+            self.kept[key] = value
+
+    found = {c.name: Identity(torch.ones(16), torch.arange(1)) for c in STORY.characters}
+    work = Work(STORY, (7, 8, 9), (0, 1, 2), found, templates=Kept())
+    first = list(IdentityStory(PRESET).paint(backend, work))
+    assert sorted(Kept.kept) == [0, 1, 2]
+    backend.general.asked.clear()
+    again = list(IdentityStory(PRESET).paint(backend, work))
+    assert backend.general.asked == []
+    pixels = [[frame.image.tobytes() for _, frame in frames] for frames in (first, again)]
+    assert pixels[0] == pixels[1]
+
+
+def test_it_heeds_poses_and_the_others_are_told_not_to(request_):
+    turned = replace(STORY.scenes[0], pose=(Pose("Mara", yaw=20.0),))
+    story = replace(STORY, scenes=(turned, *STORY.scenes[1:]))
+    for name in ("identitystory", "general"):
+        request = replace(request_, story=story, method=name)
+        lines = warnings(request, made(request), FACTS, RunFolder(request.out))
+        assert any("as if no scene had a pose" in line for line in lines) == (name == "general")
 
 
 def test_batches_are_of_neighbours_of_one_size():

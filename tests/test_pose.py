@@ -208,7 +208,10 @@ def test_a_picture_is_kept_small_in_the_story(told):
 @pytest.mark.parametrize(
     ("pose", "error"),
     [
-        ("{yaw = 3}", "must say whose"),
+        (
+            "{yaw = 3}",
+            "must say whose, pose = {Mara = {yaw = 20}}; here is 'Mara', 'Tom'",
+        ),
         ("{Mara = {yav = 3}}", "'Mara' has an unknown key 'yav'. Did you mean 'yaw'?"),
         ('{Mara = {yaw = "left"}}', "'yaw' must be a number, not 'left'"),
         ("{Mara = {yaw = 300}}", "'Mara': yaw is 300.0; it must be from -90 to 90"),
@@ -232,6 +235,40 @@ def test_a_wrong_pose_is_refused_in_one_line(told, pose, error):
     assert error in str(caught.value)
     assert "scene 1: 'pose'" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_where_nobody_is_no_pose_is(told):
+    with pytest.raises(StoryError, match=r"must say whose, .*; here is nobody$"):
+        told("{yaw = 3}", prompt="a pier")
+    with pytest.raises(StoryError, match=r"'Mara' is not in the scene\.$"):
+        told("{Mara = {yaw = 3}}", prompt="a pier")
+
+
+def test_a_pose_is_taken_over_from_the_last_scene_by_those_who_are_in_both(told):
+    poses = lambda *said: [scene.pose for scene in told(*said).scenes]
+    assert poses("{from = 2}", "")[0] == (Pose(source=2, kind="depth"),)
+    picture = poses('{file = "noise.png"}', "{from = 1}")
+    assert picture[0] == picture[1]
+    with pytest.raises(StoryError, match="scene 1: 'pose': scene 2 takes its own from another"):
+        told("{from = 2}", "{from = 3}", "")
+    with pytest.raises(StoryError, match="scene 1: 'pose': there is no other scene 3"):
+        told("{from = 3}", "")
+    both = (Pose("Mara", yaw=5.0), Pose("Tom"))
+    scenes = [Scene("a", ("Mara", "Tom"), pose=both), Scene("b", ("Tom",), pose=(Pose(source=1),))]
+    assert taken_over(scenes, "s")[1].pose == both[1:]
+
+
+def test_a_picture_has_8_mib_at_most(told, tmp_path):
+    content = (tmp_path / "noise.png").read_bytes()
+    for size, taken in ((2**23, True), (2**23 + 1, False)):
+        (tmp_path / "noise.png").write_bytes(content.ljust(size, b"\0"))
+        if taken:
+            assert told('{file = "noise.png"}').scenes[0].pose[0].picture
+            continue
+        with pytest.raises(
+            StoryError, match=r"noise\.png' cannot be read: it is larger than 8 MiB"
+        ):
+            told('{file = "noise.png"}')
 
 
 def test_a_story_that_is_no_file_names_no_picture():

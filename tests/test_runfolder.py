@@ -83,6 +83,75 @@ def test_an_identity_round_trips_bit_for_bit(tmp_path):
     assert files.read_tensor_facts(path) is None
 
 
+def test_an_embedding_is_somebodys_if_it_is_the_mean_of_the_rows_kept_or_one_of_them():
+    E = 1 + torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
+    whole = {"E": E, "kept": torch.tensor([1, 4]), "embedding": E[[1, 4]].mean(0)}
+    whole["errors.0"] = torch.rand(5)
+    near, flat = whole["embedding"], torch.zeros(5, 3)
+    for change, fits in (
+        ({}, True),
+        ({"embedding": E[4].clone()}, True),
+        ({"embedding": E[3].clone()}, False),
+        ({"embedding": near * 1.0005}, True),
+        ({"embedding": near * 1.002}, False),
+        ({"E": E - E[4], "kept": torch.tensor([4]), "embedding": torch.full((3,), 9e-6)}, True),
+        ({"E": flat, "embedding": flat[0]}, False),
+        ({"kept": whole["kept"].int()}, False),
+        ({"kept": whole["kept"][None]}, False),
+        ({"kept": whole["kept"][:0]}, False),
+        ({"E": E[..., None]}, False),
+        ({"embedding": near[None]}, False),
+        ({"errors.0": torch.rand(5, 1)}, False),
+        ({"errors.1": torch.rand(5, 1)}, False),
+    ):
+        assert runfolder._is_identity(whole | change) is fits, change
+
+
+def test_an_identity_is_there_if_it_was_made_from_the_key(tmp_path):
+    folder, spoilt = runfolder.RunFolder(tmp_path), []
+    there = lambda key: runfolder.has_identity(folder, "Mara", key, spoilt.append)
+    assert not there("k")
+    E = torch.rand(2, 3, generator=torch.Generator().manual_seed(0))
+    identity = Identity(E.mean(0), torch.arange(2))
+    runfolder.write_identity(folder.identity("Mara"), identity, E, {"key": "k"}, tmp_path)
+    assert [there("k"), there("other"), spoilt] == [True, False, []]
+    runfolder.write_identity(folder.identity("Mara"), identity, E + 1, {"key": "k"}, tmp_path)
+    assert [there("k"), spoilt] == [False, [folder.identity("Mara")]]
+
+
+def test_files_lie_where_they_always_lay(tmp_path):
+    folder = runfolder.RunFolder(tmp_path)
+    assert folder.chunk("Old Tom", 3) == tmp_path / "cast/Old_Tom.partial/03.safetensors"
+    assert folder.frame(0) == tmp_path / "frames/001.png"
+    assert folder.template(11) == tmp_path / "frames/012.template.png"
+    assert folder.masks(999) == tmp_path / "frames/1000.masks.png"
+
+
+def test_portraits_are_dropped_when_the_identity_is_there(tmp_path):
+    folder = runfolder.RunFolder(tmp_path)
+    files.write_whole(folder.chunk("Mara", 0), b"x", tmp_path)
+    for _ in range(2):  # also where there are none
+        folder.drop_chunks("Mara")
+        assert not folder.chunk("Mara", 0).parent.exists()
+
+
+def test_a_folder_is_made_with_all_above_it_and_opened_again_without_a_record(tmp_path):
+    for _ in range(2):
+        with opened(tmp_path / "a" / "b" / "run"):
+            assert os.listdir(tmp_path / "a" / "b" / "run") == [".lock"]
+
+
+def test_a_record_has_64_mib_at_most_and_is_a_table(tmp_path):
+    for size, sentence in ((2**26, "is broken"), (2**26 + 1, "is larger than 67,108,864 bytes")):
+        with (tmp_path / "run.json").open("wb") as file:
+            file.truncate(size)
+        with pytest.raises(RunError, match=sentence):
+            runfolder.read_record(runfolder.RunFolder(tmp_path))
+    (tmp_path / "run.json").write_text("[1]")
+    with pytest.raises(RunError, match="is of format None"):
+        runfolder.read_record(runfolder.RunFolder(tmp_path))
+
+
 def test_a_second_writer_is_refused_while_the_first_holds_the_folder(tmp_path):
     with (
         opened(tmp_path / "run"),
@@ -254,6 +323,8 @@ def test_runs_are_found_in_folders_each_once_and_none_is_told(tmp_path):
     (tmp_path / "empty").mkdir()
     found = runfolder.find_runs([tmp_path / "c", tmp_path])
     assert found == [tmp_path / name for name in ("c", "a", "b/run")]
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert runfolder.find_runs([tmp_path / "link", tmp_path / "a"]) == [tmp_path / "link"]
     with pytest.raises(RunError, match=r"empty holds no run \(no run.json\); go on$"):
         runfolder.find_runs([tmp_path, tmp_path / "empty"], "go on")
 

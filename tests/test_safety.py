@@ -10,14 +10,21 @@ import pytest
 from benchmarks import attacks
 from identitystory.api import IdentityStory
 from identitystory.cli.main import main
-from identitystory.errors import StoryError
+from identitystory.errors import StoryError, quoted
 from identitystory.protocols import ModelFacts
 from identitystory.runs.options import new_request
 from identitystory.runs.service import Service
 from identitystory.story.advice import advice
 from identitystory.story.file import inline_story
-from identitystory.story.readings import readings
-from identitystory.story.safety import STRICT, full_names
+from identitystory.story.readings import Reading, readings
+from identitystory.story.safety import (
+    STRICT,
+    check_character,
+    check_story,
+    check_words,
+    full_names,
+    name_advice,
+)
 from identitystory.types import Scene
 
 GROUPS = {g["name"]: g for g in tomllib.loads(attacks.ATTACKS.read_text("utf-8"))["group"]}
@@ -140,6 +147,12 @@ def test_names_of_people_are_warned_of_and_names_of_places_are_not():
     ):  # fmt: skip
         assert full_names(text) == [], text
     assert full_names("a photo of Ada K. Lovelace's house") == ["Ada K Lovelace"]
+    assert full_names("a photo of Tom Ada K. Reed") == ["Tom Ada K Reed"]
+    assert full_names("Then Ada Lovelace de la") == ["Ada Lovelace"]
+    many = [f"Ada {name}" for name in ("Reed", "Lind", "Moss", "Dell", "Finn", "Gray")]
+    (line,) = name_advice(inline_story(["Mara: a woman"], [f"{{Mara}} meets {'; '.join(many)}"]))
+    assert line.startswith(f"{quoted(many[:5])}: if that")
+    assert full_names("Then Ada Lovelace's Tom Reed") == ["Ada Lovelace", "Tom Reed"]
 
 
 def test_an_age_that_is_told_beside_the_pictures_counts():
@@ -151,6 +164,61 @@ def test_an_age_that_is_told_beside_the_pictures_counts():
     story["scene"][0]["dialogue"] = [{"who": "Mara", "says": "I am only twelve"}]
     with pytest.raises(StoryError, match="may be a child \\('only 12'\\)"):
         attacks.make_story(story, source="it")
+
+
+NUDE = inline_story(["Mara: a woman"], ["{Mara} nude", "a woman reads"])
+
+
+def test_all_that_a_story_tells_counts():
+    """Each of these alone makes of a picture that may be painted one that may not."""
+    (mara,), (nude, reads) = NUDE.characters, NUDE.scenes
+    check_story(NUDE, "s")
+    check_story(  # an adult, by what they wear
+        replace(NUDE, characters=(replace(mara, description="nude", wears="a lady's hat"),)), "s"
+    )
+    with pytest.raises(StoryError, match=r"of somebody who may be a real person \('emma watson'\)"):
+        check_character(replace(mara, name="Emma Watson", description="a nude woman"), "p")
+    with pytest.raises(StoryError, match=r"a real person \('emma watson'\)"):
+        check_words(["a nude woman who looks like emma watson"], place="p")
+    for story in (
+        replace(NUDE, characters=(replace(mara, consent="7 2027-12-31"),)),
+        replace(NUDE, characters=(replace(mara, name="Emma Watson"),)),
+        replace(NUDE, characters=(replace(mara, wears="a school uniform, 12 years old"),)),
+        replace(NUDE, characters=(replace(mara, candidate=1, sought=("Mia", "a child")),)),
+        replace(NUDE, negative="adult"),
+        replace(NUDE, scenes=(nude, replace(reads, negative="adult"))),
+        replace(NUDE, scenes=(nude, replace(reads, caption="She is 12."))),
+        replace(NUDE, scenes=(nude, replace(reads, dialogue=(("Mara", "I am 12 years old"),)))),
+        replace(NUDE, scenes=(nude, replace(reads, prompt="a child reads"))),
+    ):
+        with pytest.raises(StoryError, match=r"^s asks for a sexual picture"):
+            check_story(story, "s")
+    with pytest.raises(StoryError, match=r"^s asks .* a child \('child'\)"):
+        check_story(NUDE, "s", "a child")
+    with pytest.raises(StoryError, match=r"^s: scene 1 asks .* a real person \('emma watson'\)"):
+        check_story(
+            replace(NUDE, scenes=(replace(nude, text="{Emma Watson} nude"), reads), negative="x"),
+            "s",
+            "emma watson",
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("nude", "nude"), ("nudes", "nudes"), ("denudes", ""), ("denuded", "")]
+)
+def test_an_entry_is_found_as_a_whole_word_also_if_it_is_all(text, found):
+    assert Reading(text).find("sexual") == found
+
+
+@pytest.mark.parametrize(("text", "found"), [("two lasses", "lasses"), ("a lasso", "")])
+def test_a_plural_is_found_too(text, found):
+    assert Reading(text).find("minor") == found
+
+
+def test_letters_that_stand_apart_are_read_together_and_plain_words_as_they_are():
+    assert [r.find("sexual") for r in readings("h a v e s e x")] == ["", "sex"]
+    (plain,) = readings("a good book")
+    assert plain.text == " a good book "
 
 
 def test_numbers_are_no_letters():

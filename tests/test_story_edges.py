@@ -13,8 +13,10 @@ from identitystory.story.file import (
     load_story,
     make_character,
     make_story,
+    more_scenes,
     slug,
 )
+from identitystory.story.scenes import recast
 from identitystory.story.sets import load_sets, load_stories, set_text
 from identitystory.story.text import calls_black, clean_description, fill, is_person, noun_in
 from identitystory.types import Character
@@ -35,6 +37,12 @@ def named(name, description="a man", noun=None):
 def test_an_article_is_a_word_of_its_own(text):
     """``breathe`` ends with ``the``, ``banana`` with ``a``, ``Japan`` with ``an``."""
     assert fill(text, [TOM])[0] == text.replace("{Tom}", "an old man")
+
+
+def test_who_is_named_again_is_called_by_the_noun():
+    assert fill("{Tom} sits. The {Tom} and {Tom}", [TOM])[0] == (
+        "an old man sits. The man and the man"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,6 +133,28 @@ def test_a_byte_order_mark_is_not_of_a_set(tmp_path):
     assert load_sets(tmp_path / "marked.toml") == load_sets(tmp_path / "plain.toml")
 
 
+def test_a_set_has_a_mebibyte_at_most_and_is_utf_8(tmp_path):
+    text = set_text("One", [("Tom", "an old man")], ["{Tom} sits"])
+    full, file = text + "#" * (2**20 - len(text)), tmp_path / "set.toml"
+    file.write_text(full)
+    assert [story.title for story in load_sets(file)] == ["One"]
+    file.write_text(full + "#")
+    with pytest.raises(StoryError, match=r"set\.toml is larger than 512 KiB"):
+        load_sets(file)
+    file.write_bytes(b"title = '\xff'\n")
+    with pytest.raises(StoryError, match=r"set\.toml: line 1 is not UTF-8"):
+        load_sets(tmp_path)
+
+
+def test_files_of_a_folder_come_in_the_order_of_their_numbers(tmp_path):
+    """``\u00b2`` is a digit that is no number."""
+    names = ["1\u00b23", "2", "10", "a2", "a10"]
+    for name in names:
+        (tmp_path / f"{name}.toml").write_text(STORY)
+    (tmp_path / "notes.txt").write_text(STORY)
+    assert [story.title for story in load_sets(tmp_path)] == names
+
+
 def test_in_the_public_benchmark_a_token_is_a_whole_word_and_a_name_is_not_found_again(tmp_path):
     """``man`` is not the end of ``woman``, nor the name in the braces that were just put in."""
     data = {
@@ -151,6 +181,12 @@ def test_the_public_benchmark_has_up_to_1000_prompts(tmp_path):
     assert len(load_story(path).scenes) == 1000
     path.write_text(json.dumps(data | {"prompts": ["an old man"] * 1001}))
     with pytest.raises(StoryError, match="1,001 prompts; at most 1,000 are taken"):
+        load_story(path)
+    longest = "an old man " + "x" * 989
+    path.write_text(json.dumps(data | {"prompts": ["an old man", longest]}))
+    assert len(load_story(path).scenes) == 2
+    path.write_text(json.dumps(data | {"prompts": ["an old man", longest + "x"]}))
+    with pytest.raises(StoryError, match="'prompts', item 2 has 1,001 characters; at most 1,000"):
         load_story(path)
 
 
@@ -222,6 +258,101 @@ def test_somebody_is_made_from_words():
         make_character("Tom", "an old cloud", None, place="p")
 
 
+def test_what_is_never_painted_is_refused_of_a_story_and_of_somebody():
+    with pytest.raises(StoryError, match="s: scene 2 asks for a sexual picture"):
+        told({"prompt": "{Tom} reads"}, {"prompt": "a nude girl"})
+    with pytest.raises(StoryError, match=r"p \(Tom\) asks for a sexual picture"):
+        make_character("Tom", "a nude boy", None, place="p")
+
+
+PERSON = {"name": "Tom", "description": "an old man"}
+
+
+def told(*scenes, **more):
+    """The story of such scenes, and of Tom unless others are given."""
+    data = {"character": [PERSON], "scene": list(scenes) or [{"prompt": "{Tom} reads"}]}
+    return make_story(data | more, source="s")
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"character": [PERSON | {"seed": 0}]}, f"character 1: 'seed' is 0; it must be a whole number from 1 to {2**53 - 1}"),
+        ({"character": [PERSON | {"seed": 2**53}]}, f"character 1: 'seed' is {2**53}; it must be a whole number from 1 to {2**53 - 1}"),
+        ({"character": [PERSON | {"seed": 1, "identity": False}]}, "character 1 (Tom): 'seed' is of the search for a face, and there is none; take 'seed' out"),
+        ({"seed": 1}, "the story has an unknown key 'seed'. Did you mean 'scene'?"),
+        ({"scene": [{"prompt": "x", "character": "y"}]}, "scene 1 has an unknown key 'character'. There are: 'prompt', "),
+        ({"size": 3}, "'size' is 3; it must be [1216, 832] or '1216x832', width and height"),
+        ({"size": [1, 2, 3]}, "'size' is a list; it must be [1216, 832] or '1216x832'"),
+        ({"size": "x" * 21}, f"'size' is '{'x' * 21}'; it must be [1216, 832] or"),
+        ({"lora": "x"}, "'lora' is 'x'; lora = ['ink.safetensors:0.8'] lists up to 10 files"),
+        ({"lora": ["../ink.safetensors"]}, "lora 1 is '../ink.safetensors'; lora = "),
+        ({"lora": ["a.safetensors"] * 11}, "'lora' is a list; lora = ['ink.safetensors:0.8'] lists up to 10"),
+        ({"locations": {f"L{n}": "x" for n in range(101)}}, "there are 101 locations; at most 100 are taken"),
+        ({"character": [PERSON] * 21}, "there are 21 characters; at most 20 are taken"),
+        ({"title": 1, "style": 2, "negative": 3}, "'title' must be text, not 1 (and 2 more mistakes)"),
+        ({"character": "Tom"}, "'character' must be a list of tables; write [[character]], with two"),
+        ({"scene": [{"prompt": "x", "seconds": float("nan")}]}, "scene 1: 'seconds' is nan; it must be a number from 0.5 to 600"),
+        ({"scene": [{"prompt": "x", "seconds": 601}]}, "scene 1: 'seconds' is 601; it must be a number from 0.5 to 600"),
+        ({"scene": [{"prompt": "x", "seconds": "y"}]}, "scene 1: 'seconds' is 'y'; it must be a number from 0.5 to 600"),
+        ({"scene": [{"prompt": "x", "dialogue": ["y"]}]}, "scene 1: dialogue 1 must be a table with 'who', 'says', not 'y'"),
+        ({"scene": [{"prompt": "x", "pose": {"from": 1.5}}]}, "scene 1: 'pose': 'from' must be a number, not 1.5"),
+        ({"\ud800": 1}, "a key holds half a character (a lone surrogate); remove it"),
+    ],
+)  # fmt: skip
+def test_each_mistake_of_form_is_said_in_a_writers_words(more, sentence):
+    with pytest.raises(StoryError) as caught:
+        told(**more)
+    assert str(caught.value).startswith(f"s: {sentence}")
+
+
+def test_the_largest_and_smallest_of_what_is_taken():
+    name = "\U00020000" * 37 + "ab"  # 150 bytes
+    assert named(name).name == name
+    with pytest.raises(StoryError, match="takes 151 bytes as a file name; at most 150 fit"):
+        named(f"{name}c")
+    for seed in (1, 2**53 - 1):
+        assert told(character=[PERSON | {"seed": seed}]).characters[0].seed == seed
+    for seconds in (0.5, 600):
+        assert told({"prompt": "x", "seconds": seconds}).scenes[0].seconds == seconds
+    full = {"prompt": "{Tom}", "expect": ["one person"] * 20}
+    assert len(told(*[full] * 200).scenes) == 200
+    with pytest.raises(StoryError, match="have 4,001 expectations; at most 4,000 are taken"):
+        told(*[full] * 200, {"prompt": "{Tom}", "expect": ["nobody"]})
+    assert len(inline_story(["Tom: an old man"], ["x" * 300]).title) == 200
+
+
+def test_a_story_is_called_after_its_file_and_has_its_loras_beside_it(tmp_path):
+    (tmp_path / "reader.toml").write_text('lora = ["ink.safetensors:0.8"]\n' + STORY)
+    story = load_story(tmp_path / "reader.toml")
+    assert (story.title, story.loras) == ("reader", (f"{tmp_path}/ink.safetensors:0.8",))
+    data = {"character": "old man", "token": "man", "prompts": ["an old man"]}
+    (tmp_path / "story_1.json").write_text(json.dumps(data))
+    assert load_story(tmp_path / "story_1.json").title == "story_1"
+    (tmp_path / "play.fountain").write_text("INT. HOUSE\n\nTOM\nYes.\n")
+    with pytest.raises(StoryError, match=r"a Fountain screenplay; first run: identitystory import"):
+        load_story(tmp_path / "play.fountain")
+
+
+def test_a_known_character_may_be_given_again_and_another_may_not_be_called_so():
+    known = inline_story(["Tom: an old man"], ["{Tom} sits"])
+    again = ["Tom: an old man", "Ann: a woman"]
+    more = more_scenes(known, again, ["{Tom} and {Ann} sit"])
+    assert [c.name for c in more.characters] == ["Tom", "Ann"]
+    assert [scene.text for scene in more.scenes] == ["{Tom} and {Ann} sit"]
+    with pytest.raises(StoryError, match="the name 'Tom' is given twice"):
+        more_scenes(known, ["Tom: a young man"], ["{Tom} sits"])
+
+
+def test_a_story_with_somebody_else_says_so_in_the_scenes_that_name_them():
+    story = told({"prompt": "{Tom} reads"}, {"prompt": "a pier"}, style="ink")
+    ann = Character("Tom", "a young woman", "woman")
+    other = recast(story, ann)
+    assert other.characters == (ann,)
+    assert [scene.prompt for scene in other.scenes] == ["ink, a young woman reads", "ink, a pier"]
+    assert recast(other, TOM) == story
+
+
 def test_the_style_of_the_public_benchmark_is_the_storys(tmp_path):
     data = {"character": "old man", "token": "man", "prompts": ["an old man"], "style": "A photo"}
     (tmp_path / "story_1.json").write_text(json.dumps(data))
@@ -284,6 +415,7 @@ def test_a_folders_name_has_60_letters_and_150_bytes_at_most():
     assert slug("x" * 100) == "x" * 60
     assert slug("x" * 59 + " y") == "x" * 59
     assert slug("\u706f" * 100) == "\u706f" * 50  # three bytes each
+    assert slug("a" + "\u706f" * 100) == "a" + "\u706f" * 49
     assert slug("!?") == "story"
 
 

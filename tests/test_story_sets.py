@@ -236,10 +236,11 @@ def test_a_name_that_is_nothing_tells_what_there_is(tmp_path):
 def test_a_written_set_reads_as_what_was_written(tmp_path):
     """Also with quotes, backslashes and letters outside ASCII in the text."""
     cast = [("Zoë", 'a woman called "the heron"'), ("Tom", "a man with a \\ on his hat")]
-    scenes = ["{Zoë} and {Tom} walk", "a portrait of {Tom}"]
+    scenes = ["{Zoë} and {Tom} walk", "a portrait of {Tom} \U0001f33b"]
     file = tmp_path / "set.toml"
-    file.write_text(set_text("Two", cast, scenes, style="ink"), encoding="utf-8")
+    text = set_text("Two", cast, scenes, style="ink", size="384x256")
+    file.write_text(text, encoding="utf-8")
     (story,) = load_sets(file)
-    assert (story.title, story.style) == ("Two", "ink")
+    assert (story.title, story.style, story.shape) == ("Two", "ink", "384x256")
     assert [(c.name, c.description) for c in story.characters] == cast
     assert [scene.text for scene in story.scenes] == scenes

@@ -208,12 +208,10 @@ class _Blend:
         self.areas = self.M_clean.flatten(1).sum(dim=1)
         self.count = len(self.M_clean)
         self.k_max = config.k_max_at(min(template.masks.shape[-2:]))
-        self.K = -1
+        self.K: int | None = None
 
     def __call__(self, i: int, z_ij: Tensor) -> Tensor:
         """z_{i-1}, (C, h, w), from the characters' z_{i-1,j}, (s, C, h, w)."""
-        if not self.count:
-            return self.z[i - 1]
         K_i = masks.kernel_size(i, self.config.start, self.k_max)
         if K_i != self.K:
             grown = masks.dilate(self.M_clean, K_i)  # Eq. 8

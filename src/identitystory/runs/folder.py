@@ -66,9 +66,13 @@ class RunFolder:
         """cast/NAME.png."""
         return self.root / "cast" / f"{file_stem(name)}.png"
 
+    def chunks(self, name: str) -> Path:
+        """cast/NAME.partial: portraits finished before the identity is."""
+        return self.root / "cast" / f"{file_stem(name)}.partial"
+
     def chunk(self, name: str, number: int) -> Path:
-        """cast/NAME.partial/00.safetensors: portraits finished before the identity is."""
-        return self.root / "cast" / f"{file_stem(name)}.partial" / f"{number:02d}.safetensors"
+        """cast/NAME.partial/00.safetensors: the first of them."""
+        return self.chunks(name) / f"{number:02d}.safetensors"
 
     @property
     def notes(self) -> Path:
@@ -99,7 +103,7 @@ class RunFolder:
 
     def drop_chunks(self, name: str) -> None:
         """Removes cast/NAME.partial, if it is there."""
-        inside.remove(self.chunk(name, 0).parent, self.root)
+        inside.remove(self.chunks(name), self.root)
 
 
 def scene_number(index: int) -> str:
@@ -142,7 +146,7 @@ def opened(root: Path) -> Iterator[RunFolder]:
             ) from None
         for leftover in [*root.glob(f"*{TEMPORARY}"), *root.glob(f"*/*{TEMPORARY}")]:
             inside.remove(leftover, root)
-        for part in (root, folder.identity("_").parent, folder.frame(0).parent):
+        for part in (root, root / "cast", root / "frames"):
             check_writable(part)
         yield folder
 

@@ -61,8 +61,8 @@ class Reading:
         """Without the innocent phrases, once and for all."""
         words = set(text.split())
         self.text, self.words = text, sorted(words)
-        plural = [w[:-1] for w in words if w[-1] == "s"]
-        self.stems = words.union(plural, (w[:-1] for w in plural if w[-1:] == "e"))
+        shorter = {w[:-1] for w in words}  # without the end of a plural
+        self.stems = words | shorter | {w[:-1] for w in shorter}
         if innocent := self._pattern("innocent"):
             self.text = innocent.sub(" ", text)
 
@@ -106,7 +106,7 @@ def readings(*texts: str) -> tuple[Reading, ...]:
         mixed = {w: w.translate(_DIGITS) for w in distinct if not (w.isalpha() or w.isdigit())}
         mixed |= {w: one for w, one in zip(distinct, once, strict=True) if one in _listed()}
         for others in (number, mixed | number) if mixed else (number,):
-            meant = [others.get(w, w) for w in words] if others else words
+            meant = [others.get(w, w) for w in words]
             apart = f" {' '.join(meant)} "
             drawn = re.sub(r" (?:[a-z0-9] ){3,}", _drawn, apart)
             found |= {apart: None, drawn: None}
@@ -122,4 +122,4 @@ def _drawn(match: re.Match[str]) -> str:
 @lru_cache(maxsize=64)
 def _inside(letters: str) -> list[str]:
     """The listed words that stand anywhere in ``letters``."""
-    return sorted(word for word in _listed() if len(word) > 2 and word in letters)
+    return sorted(word for word in _listed() if word in letters)

@@ -201,7 +201,7 @@ def json_schema() -> dict[str, Any]:
 
 def first_mistake(error: ValidationError) -> str:
     """The first mistake of a story file in one sentence, and how many more there are."""
-    mistakes = error.errors(include_url=False, include_context=True)
+    mistakes = error.errors()
     mistake = mistakes[0]
     more = len(mistakes) - 1
     tail = f" (and {more} more mistake{'s' * (more > 1)})" if more else ""

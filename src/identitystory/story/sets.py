@@ -98,9 +98,9 @@ def _folder(path: Path) -> list[Story]:
     return made
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """``story_2`` before ``story_10``."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def _natural(name: str) -> list[Any]:
+    """``story_2`` before ``story_10``: words and numbers in turn."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 def _file(path: Path) -> list[Story]:
