@@ -1,11 +1,13 @@
 """Takes the pictures of every screen of the studio for docs/studio: ``python dev/screens.py``; Chromium is needed.
 
 The screens are those of the page on its stand-in server, with the pictures of the lighthouse that is in the package: no
-model is opened, and what is shown is the same each time. Each is WebP; all together stay below 1.5 MB.
+model is opened, and what is shown is the same each time. Several people of one description are the real server's, found and
+painted by the miniature in some minutes (``--several`` takes that screen alone). Each is WebP; all together stay below 1.5 MB.
 """
 
 import io
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,17 +29,26 @@ WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 
 
 @contextmanager
+def served(*command):
+    """A server that prints its address first, and the address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, *command, "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield re.search(r"http://\S+", server.stdout.readline())[0]
+        finally:
+            server.terminate()
+
+
+@contextmanager
 def mock():
     """The stand-in with a finished run, and its address."""
     with tempfile.TemporaryDirectory(prefix="identitystory-") as parent:
         run = Path(parent) / "run"
         example.run(run)
-        command = [sys.executable, "studio/mock/server.py", "--port", "0", "--run", str(run)]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                yield server.stdout.readline().strip()
-            finally:
-                server.terminate()
+        with served("studio/mock/server.py", "--run", str(run)) as address:
+            yield address
 
 
 def saved(name, *shots):
@@ -144,13 +155,44 @@ def phone(page):
     saved("phone", *shots)
 
 
+def several(browser):
+    """Four people of one description, in two scenes each; one of them is taken."""
+    with (
+        tempfile.TemporaryDirectory(prefix="identitystory-") as library,
+        served("-m", "identitystory", "studio", "--library", library, "--no-open") as address,
+    ):
+        page = browser.new_context(viewport=WIDE, color_scheme="light").new_page()
+        page.set_default_timeout(1_800_000)
+        page.goto(address)
+        page.get_by_role("button", name="Skip", exact=True).click()
+        page.keyboard.press("2")
+        page.get_by_label("Description").first.fill("a young woman")
+        page.get_by_role("button", name="Save").first.click()
+        page.get_by_role("button", name="Find the face").first.click()
+        page.get_by_role("button", name="Find several").first.click()
+        page.get_by_role("combobox").select_option("4")
+        page.get_by_role("button", name="Find them").click()
+        page.get_by_role("button", name="Take person 2").click()
+        people = page.get_by_role("region", name="People whom Mara could be")
+        people.get_by_text("in the story", exact=True).wait_for()
+        people.scroll_into_view_if_needed()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            saved(f"several-{scheme}", shot(page))
+
+
 def main():
-    """Takes them all anew."""
+    """Takes them all anew, or with ``--several`` those of several people alone."""
     OUT.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["--several"]:
+        with sync_playwright() as p:
+            several(p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]))
+        return 0
     for old in OUT.glob("*.webp"):
         old.unlink()
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        several(browser)
         for scheme in ("light", "dark"):
             with mock() as address:
                 page = browser.new_context(viewport=WIDE, color_scheme=scheme).new_page()

@@ -205,6 +205,7 @@ def test_cohesion_is_the_mean_cosine_of_pairs():
     half = 2**-0.5
     assert cohesion(E) == pytest.approx((0 + half + half) / 3)
     assert cohesion(E[:1]) == 1
+    assert cohesion(E[:2]) == pytest.approx(float(torch.cosine_similarity(E[0], E[1], dim=0)))
 
 
 def test_the_mean_does_not_depend_on_the_order():

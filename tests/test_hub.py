@@ -20,9 +20,15 @@ from safetensors.torch import load_file
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.models.backend import load_backend
-from identitystory.models.family import ALLOWED
 from identitystory.models.files import fetch as fetching
-from identitystory.models.files.catalogue import BUNDLES, ENTRIES, OPTIONAL, entries_of, entry_of
+from identitystory.models.files.catalogue import (
+    ALLOWED,
+    BUNDLES,
+    ENTRIES,
+    OPTIONAL,
+    entries_of,
+    entry_of,
+)
 from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
 from identitystory.models.files.fetch import fetch
 from identitystory.models.files.store import (

@@ -22,8 +22,7 @@ from identitystory.methods.plain import DirectIdentity
 from identitystory.models.arcface import Seen, whose
 from identitystory.models.backend import load_backend
 from identitystory.models.describe import describe_model
-from identitystory.models.family import ALLOWED
-from identitystory.models.files.catalogue import ENTRIES, licence_of, terms_of
+from identitystory.models.files.catalogue import ALLOWED, ENTRIES, licence_of, terms_of
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.sdxl import convert_instantid
 from identitystory.models.sdxl.family import FACE_FILES, FACES, IDENTITY_NET, INSTANTID_FILE

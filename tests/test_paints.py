@@ -92,6 +92,11 @@ def miniature_folder():
     return find_folder("miniature")
 
 
+def test_of_phrases_that_begin_alike_the_longest_is_heard():
+    hills = paints.Paints(places=("on a hill", "on a hill of green glass"))
+    assert paints.unseen(scene("{Mara} on a hill of green glass"), hills) == []
+
+
 def test_a_line_for_each_kind_with_what_it_knows():
     found = paints.unseen(scene("{Mara} shirtless in the libary, holding a dog"), WORLD)
     assert list(paints.warnings(found, WORLD)) == [

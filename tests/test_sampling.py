@@ -113,6 +113,7 @@ def ancestral(toy):
 
 def test_noise_is_of_the_seed_and_the_step():
     a = step_noise(3, 7, (4, 2, 2))
+    assert (a.dtype, a.shape) == (torch.float32, (4, 2, 2))
     assert torch.equal(a, step_noise(3, 7, (4, 2, 2)))
     assert not torch.equal(a, step_noise(3, 6, (4, 2, 2)))
     assert not torch.equal(a, step_noise(4, 7, (4, 2, 2)))

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
     from .sizes import Size
 
-LEAST = (
-    0.5  # of the picture's shorter side; networks see pictures much smaller than their own badly
-)
+LEAST = 0.5  # of the picture's shorter side; of much smaller pictures networks make little
 MOST = 0.9  # of the picture's area; a larger window saves nothing worth having
 
 

@@ -253,7 +253,7 @@ def heed_offline(offline: bool) -> None:
 def heed_terms(allowed: bool) -> None:
     """Says that non-commercial parts may be used, here and in processes that follow."""
     if allowed:
-        from ..models.family import ALLOWED
+        from ..models.files.catalogue import ALLOWED
 
         os.environ[ALLOWED] = "1"
 

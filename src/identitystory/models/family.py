@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, ModelError
 from ..extensions import Registry
 from ..presets import Suits
+from ..protocols import Enlarger, IdentityGenerator, ImageGenerator, Segmenter
+from .files.catalogue import ALLOWED
 
 if TYPE_CHECKING:  # so that presets and cards are read without torch
     from ..sizes import Size
     from .files.header import Header
-from ..protocols import Enlarger, IdentityGenerator, ImageGenerator, Segmenter
-
-ALLOWED = "IDENTITYSTORY_ALLOW_NONCOMMERCIAL"
 
 
 @dataclass(frozen=True)

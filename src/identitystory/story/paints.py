@@ -222,7 +222,7 @@ def heeded(story: Story, folder: Path | None, how: str) -> Sequence[Scene]:
         )
     swaps = {each.words: (*instead_of(each, paints), "")[0] for each in phrases}
     for word in unknown:
-        if near := vocabulary.nearest(word, known or frozenset(), count=1):
+        if near := vocabulary.nearest(word, known or frozenset()):
             swaps[word] = near[0]
     empty = {n for n, some in found.items() if any(each.kind == "nobody" for each in some)}
     nobody = paints.nobody[:1]

@@ -12,6 +12,7 @@ from ...errors import ModelError
 from ...presets import Suits
 from .names import split_loras, with_files
 
+ALLOWED = "IDENTITYSTORY_ALLOW_NONCOMMERCIAL"  # a variable; 1 takes parts of such licences, too
 DEFAULT_MODEL = "miniature"
 # What comes with the package, all of one folder, by the generator that paints its faces; empty: the plain one.
 BUILT_IN = {DEFAULT_MODEL: "", "miniature-face": "photomaker-adapter"}
