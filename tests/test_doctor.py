@@ -92,13 +92,13 @@ def test_nobody_found_fails_and_somebody_missing_is_pointed_out(call):
 
 
 def test_pictures_of_one_colour_fail(call):
-    def black(backend):
+    def grey(backend):
         sees(backend, BOTH)
         size = lambda z: (8 * z.shape[3], 8 * z.shape[2])
         for G in (backend.general, backend.identity):
-            G.decode = lambda z: [Image.new("RGB", size(z))] * len(z)
+            G.decode = lambda z: [Image.new("RGB", size(z), "grey")] * len(z)
 
-    code, told = call(generator=black)
+    code, told = call(generator=grey)
     assert code == 1
     assert told["not of one colour"]["well"] is False
     assert told["identity painted in"]["well"] is False

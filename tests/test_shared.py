@@ -67,6 +67,7 @@ OTHER = {  # another value for every number that a preset has
         "reference_size": 32,
         "margin": 3.0,
         "downsample": "area",
+        "window": 4.0,
         "guidance_template": 3.0,
         "guidance_identity": 2.0,
         "negative": "blurry",
