@@ -108,6 +108,19 @@ def test_another_person_is_looked_for_taken_and_given_back_by_keys(page: Any) ->
     assert page.wrong == []
 
 
+def test_somebody_who_is_described_anew_is_found_anew(page: Any) -> None:
+    mara = page.get_by_role("article", name="Mara")
+    button = lambda name: mara.get_by_role("button", name=name)
+    mara.get_by_label("Description").fill("a woman with grey hair")
+    button("Save").click()
+    expect(button("Find again")).to_have_count(0)
+    expect(button("Find several")).to_have_count(0)
+    button("Find the face").click()
+    expect(button("Find several")).to_be_visible()
+    expect(mara).to_contain_text("Found")
+    assert page.wrong == []
+
+
 def test_somebody_is_kept_dressed_used_and_removed_by_clicks(page: Any) -> None:
     mara, tom = (page.get_by_role("article", name=name) for name in ("Mara", "Tom"))
     mara.get_by_role("button", name="Put into the library").click()
