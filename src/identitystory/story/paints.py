@@ -77,8 +77,8 @@ class Paints:
 
 
 def _any(phrases: Iterable[str]) -> str:
-    """A pattern of any of them, the longest first; nothing if there are none."""
-    ordered = sorted(phrases, key=len, reverse=True)
+    """A pattern of any of them, each before what it begins with; nothing if there are none."""
+    ordered = sorted(phrases, reverse=True)
     return "(?:" + "|".join(map(re.escape, ordered)) + ")" if ordered else "(?!)"
 
 
