@@ -49,6 +49,11 @@ def statements():
     return list(_statements())
 
 
+def meant(inside, node):
+    """What ``from ..there import`` in the module ``inside`` imports from, as its parts in the package."""
+    return (*inside[: len(inside) - node.level], *(node.module.split(".") if node.module else ()))
+
+
 def _statements():
     for path in SRC.rglob("*.py"):
         inside = path.relative_to(SRC).with_suffix("").parts
@@ -58,9 +63,7 @@ def _statements():
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module.split(".")]
             elif isinstance(node, ast.ImportFrom):
-                package = inside[: len(inside) - node.level]
-                module = tuple(node.module.split(".")) if node.module else ()
-                names = [["identitystory", *package, *module, a.name] for a in node.names]
+                names = [["identitystory", *meant(inside, node), a.name] for a in node.names]
             else:
                 continue
             for name in names:
@@ -112,9 +115,7 @@ def test_every_module_can_be_imported_first():
     graph = {}
     for inside, path in module.items():
         for node in at_once(ast.parse(path.read_text("utf-8")).body):
-            base = inside[: len(inside) - node.level] + tuple(
-                (node.module or "").split(".") * bool(node.module)
-            )
+            base = meant(inside, node)
             for name in node.names if node.level else []:
                 there = (*base, name.name) if (*base, name.name) in module else base
                 graph.setdefault(inside, set()).add(there)
