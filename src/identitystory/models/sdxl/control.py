@@ -17,6 +17,12 @@ from ..pixels import normalised
 Controls = Mapping[str, Callable[[], Any]]  # what each reads -> opens the net, once
 
 
+def as_seen(images: Sequence[Image.Image], prompts: Sequence[Prompt]) -> Tensor:
+    """(B, 3, H, W) in [0, 1]: what a net is shown of the layout of whole pictures, in a window its part."""
+    parts = [x.crop(p.window) if p.window else x for x, p in zip(images, prompts, strict=True)]
+    return normalised(parts, (0, 0, 0), (1, 1, 1))
+
+
 def added(
     controls: Controls,
     prompts: Sequence[Prompt],
@@ -58,8 +64,7 @@ def added(
         halves = len(shown) // len(prompts)
         black = Image.new("RGB", size)
         scaled = [c.image.resize(size, Image.Resampling.LANCZOS) if c else black for c in own]
-        seen = [x.crop(p.window) if p.window else x for p, x in zip(prompts, scaled, strict=True)]
-        pictures = normalised(seen, (0, 0, 0), (1, 1, 1))  # (B, 3, H, W) in [0, 1]
+        pictures = as_seen(scaled, prompts)
         with room.holding(net):
             down, middle = net(
                 shown,

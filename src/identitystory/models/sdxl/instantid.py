@@ -27,9 +27,9 @@ from ...types import Prompt
 from ..arcface import ArcFace, Seen, in_a_portrait, whose
 from ..device import Room
 from ..parts import read_tensors
-from ..pixels import normalised
 from .attention import Beside
 from .conditioning import Conditioning
+from .control import as_seen
 from .control_net import load_control
 from .face_beside import FaceBeside
 from .generator import LatentDiffusion
@@ -172,9 +172,7 @@ class InstantID(FaceBeside):
         cond = self.general.condition([replace(prompt, face=None, points=None)])
         if prompt.points is None or prompt.face is None or not self.scale:
             return cond
-        drawn = face_drawn(prompt.points.tolist(), self.size)
-        shown = drawn.crop(prompt.window) if prompt.window else drawn
-        picture = normalised([shown], (0, 0, 0), (1, 1, 1))
+        picture = as_seen([face_drawn(prompt.points.tolist(), self.size)], [prompt])
         tokens = self._both(prompt.face)
         said = IdentityNet(self.net, self.room, tokens, picture, SCALE * self.scale)
         return replace(cond, beside=said)
