@@ -137,3 +137,20 @@ def _installed(group: str, path: tuple[str, ...]) -> list[Any]:
 
 def _package(entry: Any) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def needed(module: str, extra: str, name: str) -> Any:
+    """A module that an extra brings, imported; ``name`` is what it is for, in the sentence.
+
+    Raises:
+        ConfigError: it is not installed; the sentence is `not_installed`'s.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ConfigError(not_installed(name, extra, str(error.name or module))) from None
+
+
+def not_installed(name: str, extra: str, what: str) -> str:
+    """The sentence that says that ``name`` lacks something, and which extra brings it."""
+    return f"{name} is not installed ({what} is missing): pip install 'identitystory[{extra}]'"

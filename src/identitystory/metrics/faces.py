@@ -26,6 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..extensions import needed, not_installed
 from ..models import arcface
 from ..models.arcface import as_bgr, floats
 from ..models.face_pack import PACKS, TERMS, insightface
@@ -92,10 +93,12 @@ class Dlib:
 
     def __init__(self) -> None:
         """Raises ConfigError where the extra ``faces`` is not installed."""
-        self.dlib = _needed("dlib", "faces", "dlib")
+        self.dlib = needed("dlib", "faces", "dlib")
         spec = importlib.util.find_spec("face_recognition_models")
         if spec is None or spec.origin is None:
-            raise ConfigError(_missing("dlib", "faces", "the weights in face_recognition_models"))
+            raise ConfigError(
+                not_installed("dlib", "faces", "the weights in face_recognition_models")
+            )
         models = Path(spec.origin).parent / "models"
         self.detector = self.dlib.get_frontal_face_detector()
         self.landmarks = self.dlib.shape_predictor(
@@ -149,7 +152,7 @@ class OpenCV(_ByCosine):
 
     def __init__(self, models: Path | None) -> None:
         """``models``: the folder with both .onnx files of OpenCV's model zoo."""
-        self.cv = _needed("cv2", "faces-sface", "sface")
+        self.cv = needed("cv2", "faces-sface", "sface")
         if models is None or not all((models / file).is_file() for file in (YUNET, SFACE)):
             raise ConfigError(
                 f"sface needs {YUNET} and {SFACE} of OpenCV's model zoo (MIT, Apache-2.0); give "
@@ -231,17 +234,6 @@ def grey(pixels: Any) -> Tensor:
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("L")
     image = image.resize((CHIP, CHIP), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).float() / 255
-
-
-def _needed(module: str, extra: str, name: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(_missing(name, extra, str(error.name or module))) from None
-
-
-def _missing(name: str, extra: str, what: str) -> str:
-    return f"{name} is not installed ({what} is missing): pip install 'identitystory[{extra}]'"
 
 
 def _version(*packages: str) -> str:

@@ -6,17 +6,17 @@ are never fetched here, and lie where InsightFace itself puts them.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, ModelError
+from ..extensions import needed, not_installed
 
 PACKS = "~/.insightface/models"
 TERMS = "InsightFace's face models: non-commercial research only"
-_EXTRA = "faces-arcface"
+_FOR = "faces-arcface", "arcface"  # the extra, and what it is for
 
 
 def insightface(module: str) -> Any:
@@ -25,10 +25,7 @@ def insightface(module: str) -> Any:
     Raises:
         ConfigError: it is not installed; the sentence has the extra that brings it.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(_missing(str(error.name or module))) from None
+    return needed(module, *_FOR)
 
 
 def check_installed() -> None:
@@ -39,11 +36,8 @@ def check_installed() -> None:
         except ValueError:  # a stand-in without a specification
             there = True
         if not there:
-            raise ConfigError(_missing(package))
-
-
-def _missing(what: str) -> str:
-    return f"arcface is not installed ({what} is missing): pip install 'identitystory[{_EXTRA}]'"
+            extra, name = _FOR
+            raise ConfigError(not_installed(name, extra, package))
 
 
 def pack(name: str, files: Sequence[str]) -> dict[str, Path]:
