@@ -141,11 +141,12 @@ def test_all_that_a_scene_says_is_written_beside_its_picture(browser: Any, addre
     page.get_by_label("Line 1", exact=True).fill("Was that a gull?")
     page.get_by_text("For the page").click()
     page.get_by_label("Shot").fill("close-up")
-    expect(page.get_by_text("Saving repaints nothing.")).to_be_visible()
-    page.keyboard.press("Control+s")
-    expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
     page.get_by_text("In the picture alone").click()
-    page.get_by_label("Mara wears").fill("a red coat")
+    expect(page.get_by_text("Saving repaints nothing.")).to_be_visible()
+    with page.expect_response(lambda answer: answer.url.endswith("/edit")):
+        page.keyboard.press("Control+s")
+    expect(page.get_by_role("button", name="Save", exact=True)).to_have_count(0)
+    page.get_by_label("Mara wears").fill("a red coat")  # what was opened stays open
     expect(page.get_by_text("Saving makes 1 frame out of date")).to_be_visible()
     page.get_by_role("button", name="Save", exact=True).click()
     page.keyboard.press("Escape")
