@@ -252,7 +252,7 @@ def reader(**accuracy):
 
 
 def test_words_are_read_where_the_reader_can_be_trusted(monkeypatch):
-    monkeypatch.setattr(checking, "is_bare", lambda reader, image: False)
+    monkeypatch.setattr(checking, "is_bare", lambda reader, image, share: False)
     one = replace(asked("Ida"), prompt="a woman with red hair in a suit in a forest")
     found = inspect(picture((LEFT, RED)), area(LEFT), one, Colours(), MARKS, reader())
     assert [fault.words for fault in found.faults] == [
@@ -273,7 +273,7 @@ def test_words_are_read_where_the_reader_can_be_trusted(monkeypatch):
 
 
 def test_somebody_bare_is_told(monkeypatch):
-    monkeypatch.setattr(checking, "is_bare", lambda reader, image: True)
+    monkeypatch.setattr(checking, "is_bare", lambda reader, image, share: True)
     found = inspect(picture((LEFT, RED)), area(LEFT), asked("Ida"), Colours(), MARKS, reader())
     assert kinds(found) == {("bare", "Ida")}
 
@@ -281,7 +281,7 @@ def test_somebody_bare_is_told(monkeypatch):
 def test_of_several_each_is_looked_at_by_their_own_head(monkeypatch):
     """Somebody alone in the whole picture, of two each in a square around their head."""
     red = lambda image: np.array(image)[..., 0].max() > np.array(image)[..., 2].max()
-    monkeypatch.setattr(checking, "is_bare", lambda reader, image: red(image))
+    monkeypatch.setattr(checking, "is_bare", lambda reader, image, share: red(image))
     wide = Image.new("RGB", (128, 64), (110, 110, 110))
     wide.paste(RED, (8, 8, 24, 24))
     wide.paste(BLUE, (104, 8, 120, 24))
@@ -294,6 +294,13 @@ def test_of_several_each_is_looked_at_by_their_own_head(monkeypatch):
     alone = picture((LEFT, RED))
     assert checking.undressed(None, alone, area(LEFT), area(LEFT)) == [0]
     assert checking.undressed(None, alone, area(LEFT), None) == [0]
+
+
+def test_a_template_is_doubted_before_a_picture_is(monkeypatch):
+    monkeypatch.setattr(checking, "is_bare", lambda reader, image, share: share <= 0.45)
+    alone = picture((LEFT, RED)), area(LEFT), area(LEFT)
+    assert checking.undressed(None, *alone) == []
+    assert checking.undressed(None, *alone, True) == [0]
 
 
 # --- A run ----------------------------------------------------------------------------------------

@@ -205,8 +205,10 @@ class Undressed:
 
     def __init__(self, *bare):
         self.planted = list(bare)
+        self.doubts = []  # whether it was asked who may be
 
-    def __call__(self, image, masks, heads):
+    def __call__(self, image, masks, heads, doubt):
+        self.doubts.append(doubt)
         assert masks.shape[1:] == (image.height, image.width)
         return self.planted.pop(0) if len(self.planted) > 1 else self.planted[0]
 
@@ -231,6 +233,7 @@ def test_other_seeds_are_tried_while_somebody_wears_nothing(
     got = find_template(FakeGenerator(), seeing, story, story.scenes[0], PRESET, **how)
     seed = 5 if not attempt else attempt_seed(5, attempt)
     assert (got.seed, got.bare, got.missing) == (seed, told, ())
+    assert all(how["bare"].doubts)  # a face is still to be put in
 
 
 @pytest.mark.parametrize(("attempts", "painted"), [(1, 1), (2, 3), (3, 5)])
@@ -387,6 +390,7 @@ def test_who_stays_bare_is_told_in_the_event_run_json_the_picture_and_on_the_pag
     ]
     (warned,) = [e.message for e in events if isinstance(e, Warned) and "wear" in e.message]
     assert warned == "scene 2: Mara and Tom seem to wear nothing; try --only 2 --seed random"
+    assert backend.bare.doubts == [True, False, True, False]
     assert "bare" not in parts["frames/001"]
     assert parts["frames/002"]["bare"] == ["Mara", "Tom"]
     file = tmp_path / "run" / "frames" / "002.png"

@@ -59,7 +59,7 @@ def make_template(
         fallbacks: what to look for, one a phrase, where a phrase is not found; the segmenter must
             know them.
         latents: z, if it was painted already from this prompt.
-        bare: sees who of the cast wears nothing; they stand in the template's ``bare``.
+        bare: sees who of the cast may wear nothing; they stand in the template's ``bare``.
 
     Returns:
         A template on the CPU. Who was not found stands in ``missing`` and has an empty mask.
@@ -85,7 +85,7 @@ def make_template(
     M = masks.clean(found, margin=margin, areas=areas)  # Eq. 5
     M = M if heads is None else masks.with_heads(M, heads)
     missing = tuple(name for name, M_j in zip(cast, M, strict=True) if not M_j.any())
-    undressed = tuple(cast[j] for j in bare(image, M, heads)) if bare else ()
+    undressed = tuple(cast[j] for j in bare(image, M, heads, True)) if bare else ()
     return Template(image, z, M, missing, prompt.seed, people, undressed)
 
 

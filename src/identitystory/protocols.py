@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Conditioning = Any  # opaque to everybody but the generator that made it
 # Of a picture, masks (s, H, W) of its characters and heads (n, H, W), if they are known: the places of
-# those who seem to wear nothing.
-FindsBare = Callable[["Image.Image", "Tensor", "Tensor | None"], Sequence[int]]
+# those who seem to wear nothing; or, where the last is true, who may do so once faces are put in.
+FindsBare = Callable[["Image.Image", "Tensor", "Tensor | None", bool], Sequence[int]]
 
 
 class ImageGenerator(Protocol):

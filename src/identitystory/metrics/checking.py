@@ -20,7 +20,7 @@ from . import scores
 from .attributes import AttributeReader, said
 from .conformal import Marks
 from .likeness import Knows, likenesses
-from .torso import is_bare
+from .torso import BARE, DOUBT, is_bare
 
 Mark = Literal["own", "unsure", "unlike", "unseen", ""]
 APART = (
@@ -222,20 +222,26 @@ def _number(S: Tensor, h: int | None, j: int) -> float | None:
 
 
 def undressed(
-    reader: AttributeReader, image: Image.Image, masks: Tensor, heads: Tensor | None
+    reader: AttributeReader,
+    image: Image.Image,
+    masks: Tensor,
+    heads: Tensor | None,
+    doubt: bool = False,
 ) -> list[int]:
     """The places in ``masks`` (s, H, W) bool of those who seem to wear nothing, see `torso`.
 
     Somebody alone is read off the whole picture; of several each off a square around their head, which
-    is one of ``heads`` (n, H, W). Without heads nobody of several is looked at.
+    is one of ``heads`` (n, H, W). Without heads nobody of several is looked at. With ``doubt`` those, too,
+    who may wear nothing once a face is put in: nearly as much of them has its colour.
     """
+    share = DOUBT if doubt else BARE
     if len(masks) == 1 and (heads is None or len(heads) == 1):
-        return [0] if is_bare(reader, image) else []
+        return [0] if is_bare(reader, image, share) else []
     if heads is None or len(masks) < 2:
         return []
     mine = heads_of(masks, heads)
     seen = [(j, square(image, heads[h])) for j, h in enumerate(mine) if h is not None]
-    return [j for j, around in seen if is_bare(reader, around)]
+    return [j for j, around in seen if is_bare(reader, around, share)]
 
 
 def _words(

@@ -18,6 +18,7 @@ from .colour import Pixels, rgb_to_lab
 NEAR = 0.06  # OKLab distance within which a pixel has the face's colour
 LIGHT = 0.4  # what lightness weighs in it: shoulders are lit otherwise than a face
 BARE = 0.5  # share of the strip from which on a torso is bare
+DOUBT = 0.4  # from which on it may be, once a face is put in, which moves the share by 0.1 at most
 FACE = (-0.6, 0.25, 0.6, 0.9)  # cheeks and nose, from the point between the eyes, in half faces
 STRIP = (-1.0, 2.1, 1.0, 3.2)  # below the neck, likewise
 
@@ -55,6 +56,6 @@ def face_of(reader: AttributeReader, image: Image.Image) -> tuple[float, float, 
     return (x + 1) * width / 2, (y + 1) * height / 2, reach * width / 2
 
 
-def is_bare(reader: AttributeReader, image: Image.Image) -> bool:
-    """Whether the one in ``image`` has the face's colour below the neck."""
-    return skin_below(np.asarray(image.convert("RGB")), face_of(reader, image)) >= BARE
+def is_bare(reader: AttributeReader, image: Image.Image, share: float = BARE) -> bool:
+    """Whether the one in ``image`` has the face's colour in at least this share of the strip below the neck."""
+    return skin_below(np.asarray(image.convert("RGB")), face_of(reader, image)) >= share

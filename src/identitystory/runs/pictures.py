@@ -66,7 +66,9 @@ def store(
     else:
         M, missing = template.masks, template.missing
         facts = facts | {"template_seed": template.seed}
-    undressed = tuple(frame.scene.cast[j] for j in bare(frame.image, M, heads)) if bare else ()
+    undressed = (
+        tuple(frame.scene.cast[j] for j in bare(frame.image, M, heads, False)) if bare else ()
+    )
     said = people.told(missing, seen, meant, undressed)
     facts |= {k: v for k, v in said.items() if k == "people"}
     if metadata:
