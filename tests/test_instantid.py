@@ -1,6 +1,7 @@
 """InstantID as identity generator, on a stand-in for InsightFace: diffusers' pictures, points, terms, refusals."""
 
 import math
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -321,6 +322,13 @@ def test_it_is_refused_until_its_terms_are_accepted(folder, toy, tmp_path, monke
     monkeypatch.setenv(ALLOWED, "")  # so that what the command sets is taken back after the test
     assert main([*asked, "--model", str(folder), "--allow-noncommercial", "--plan"]) == 0
     find_checkpoint(folder)  # and in whatever follows
+
+
+@pytest.mark.parametrize("command", ["check", "repair", "expect"])
+def test_commands_that_go_on_with_a_run_accept_its_terms_too(command, tmp_path, monkeypatch):
+    monkeypatch.setenv(ALLOWED, "")
+    assert main([command, str(tmp_path / "run"), "--allow-noncommercial"]) == 2  # no run is there
+    assert os.environ[ALLOWED] == "1"
 
 
 def test_without_the_package_or_the_pack_one_line_says_what_is_missing(

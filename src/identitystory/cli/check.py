@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ..errors import ConfigError
-from .options import MakeService, Output, Run, answer, say, tell
+from .options import MakeService, Output, Run, answer, heed_terms, say, tell
 
 if TYPE_CHECKING:
     from ..runs.looking import Eyes, Frame
@@ -24,6 +24,7 @@ def check(
     faces: Faces = "own",
     face_models: Models | None = None,
     again: bool = False,
+    allow_noncommercial: bool = False,
     json: bool = False,
     service: MakeService,
 ) -> int:
@@ -40,11 +41,13 @@ def check(
             recogniser as for evaluate: little-people, dlib, sface, arcface
         face_models: the folder with a recogniser's weights
         again: look also at frames that were looked at before
+        allow_noncommercial: as for generate, of a run that needs it
         json: print what was found as one JSON object
     """
     from ..runs.looking import check as look
     from ..runs.looking import eyes
 
+    heed_terms(allow_noncommercial)
     by = eyes(service(), run, faces, face_models)
     found = look(by, again=again, say=lambda line: None if json else tell(line))
     return shown(by, found, json)
@@ -56,6 +59,7 @@ def repair(
     budget: Annotated[int, "CALLS"] | None = None,
     faces: Faces = "own",
     face_models: Models | None = None,
+    allow_noncommercial: bool = False,
     json: bool = False,
     service: MakeService,
 ) -> int:
@@ -71,10 +75,12 @@ def repair(
         budget: network calls to spend (default: what painting all its frames once more would take)
         faces: as for check
         face_models: as for check
+        allow_noncommercial: as for check
         json: print what was found and done as one JSON object
     """
     from ..runs.looking import eyes
 
+    heed_terms(allow_noncommercial)
     made = service()
     return _mend(eyes(made, run, faces, face_models), made, budget, json)
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
-from .options import MakeService, Run, answer
+from .options import MakeService, Run, answer, heed_terms
 
 
-def expect(*, run: Run, json: bool = False, service: MakeService) -> int:
+def expect(
+    *, run: Run, allow_noncommercial: bool = False, json: bool = False, service: MakeService
+) -> int:
     """Hold the pictures of a run against what its story expects of them.
 
     Holds every finished picture against the `expect` lines of its scene, as in expect = ["Mara has red
@@ -20,12 +22,14 @@ def expect(*, run: Run, json: bool = False, service: MakeService) -> int:
 
     Args:
         run: the run folder
+        allow_noncommercial: as for generate, of a run that needs it
         json: print one JSON object
     """
     from ..runs.events import Expected
     from ..runs.expect import ready
     from ..runs.request import recorded
 
+    heed_terms(allow_noncommercial)
     request, made = recorded(run), service()
     request = replace(request, only=ready(request, made.outlook(request)))
     if lost := [fate.part for fate in made.outlook(request).parts if fate.paints]:
