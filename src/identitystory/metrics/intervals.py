@@ -56,10 +56,11 @@ def bootstrap(
     member = torch.tensor([numbers[origin] for origin in origins])
     rng = torch.Generator().manual_seed(seed)
     drawn = torch.randint(count, (samples, count), generator=rng)
-    values = torch.tensor(
-        [statistic(row.bincount(minlength=count).double()[member]) for row in drawn],
-        dtype=torch.float64,
-    )
+    often = torch.zeros(samples, count, dtype=torch.float64)
+    often.scatter_add_(1, drawn, torch.ones_like(often))
+    different, which = often.unique(dim=0, return_inverse=True)  # few stories: few drawings
+    found = [statistic(weights[member]) for weights in different]
+    values = torch.tensor(found, dtype=torch.float64)[which]
     values = values[~values.isnan()]
     if not len(values):
         return None
