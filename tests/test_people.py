@@ -37,6 +37,7 @@ PRESET = Preset(
 PERSON, HEAD = (10, 20, 64, 52), (12, 26, 34, 46)  # top, left, bottom, right
 CHEEK = (22, 28, 33, 39)  # .03 of the picture, in the middle of the head
 BESIDE = (12, 2, 30, 18)  # another head
+FACE = Identity(torch.ones(16), torch.arange(1))
 
 
 def area(*boxes, side=SIZE):
@@ -257,6 +258,53 @@ def test_a_backend_that_sees_no_clothes_looks_for_none(story, boxes, backend):
     assert (frame.template.seed, frame.template.bare) == (attempt_seed(5, 1), ())
 
 
+TURN = 2 * PRESET.attempts - 1  # templates of one
+
+
+@pytest.mark.parametrize(
+    ("heads", "bare", "turn", "painted"),
+    [
+        # Of each template and each picture in turn, heads; and who is bare.
+        ([[HEAD]], [[]], 0, 1),
+        ([[HEAD], [HEAD, BESIDE], [HEAD]], [[]], 1, 2),  # a face brought a head
+        ([[HEAD], [HEAD, BESIDE]] * 3, [[]], 0, 3),  # as wrong each time: the first, and no more
+        ([[HEAD, BESIDE]], [[]], 0, 1),  # as many as in the template: nothing was brought
+        ([[HEAD]], [[], [0], []], 1, 2),  # a face took a collar away
+        ([[HEAD], [HEAD, BESIDE], [HEAD], [HEAD]], [[], [], [], [0]], 0, 3),  # rather two than bare
+    ],
+)
+def test_a_picture_that_is_worse_than_its_template_is_painted_on_another(
+    backend, story, boxes, heads, bare, turn, painted
+):
+    boxes[MARA.description] = PERSON
+    backend = replace(backend, segmenter=Seeing(boxes, *heads), bare=Undressed(*bare))
+    frame = paint(backend, story, story.scenes[0], {"Mara": FACE}, PRESET, seed=5)
+    assert frame.template.seed == attempt_seed(5, turn * TURN)
+    assert len(backend.identity.conditions) == painted
+
+
+def test_with_one_attempt_a_picture_stays_as_it_is(backend, story, boxes):
+    boxes[MARA.description] = PERSON
+    backend = replace(backend, segmenter=Seeing(boxes, [HEAD], [HEAD, BESIDE]))
+    preset = replace(PRESET, attempts=1)
+    frame = paint(backend, story, story.scenes[0], {"Mara": FACE}, preset, seed=5)
+    assert (frame.template.seed, frame.people, len(backend.identity.conditions)) == (5, 2, 1)
+
+
+def test_a_run_paints_it_on_another_too_and_so_it_is_painted_again(tmp_path, backend, story, boxes):
+    boxes[MARA.description] = PERSON
+    story = replace(story, scenes=story.scenes[:1])
+    heads = [[HEAD], [HEAD, BESIDE], [HEAD]]
+    _, parts = run(tmp_path, backend, story, heads, boxes, attempts=3)
+    assert "people" not in parts["frames/001"]
+    picture = tmp_path / "run" / "frames" / "001.png"
+    facts, before = read_png_facts(picture, tmp_path / "run"), picture.read_bytes()
+    assert facts["template_seed"] == attempt_seed(parts["frames/001"]["seed"], TURN)
+    picture.unlink()
+    assert run(tmp_path, backend, story, heads, boxes, attempts=3)[1] == parts
+    assert picture.read_bytes() == before
+
+
 def test_a_finished_picture_without_a_template_is_held_to_the_same(story):
     image, scene = Image.new("RGB", (SIZE, SIZE)), story.scenes[0]
     for box, missing in ((PERSON, ()), (CHEEK, ("Mara",))):
@@ -316,11 +364,11 @@ def test_a_dog_may_be_taken_for_a_head_and_need_not():
 # --- What a run tells -----------------------------------------------------------------------------
 
 
-def run(tmp_path, backend, story, heads, boxes, **more):
+def run(tmp_path, backend, story, heads, boxes, attempts=1, **more):
     backend = replace(backend, segmenter=Seeing(boxes, *heads))
     facts = ModelFacts("w", "cpu", "float32")
     service = Service(load=lambda *_, **__: backend, describe=lambda *_: facts)
-    preset = replace(PRESET, attempts=1)
+    preset = replace(PRESET, attempts=attempts)
     events = list(service.run(RunRequest(story, tmp_path / "run", preset, **more)))
     return events, json.loads((tmp_path / "run" / "run.json").read_text())["parts"]
 

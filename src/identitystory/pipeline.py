@@ -6,9 +6,10 @@ Everything here is thin: it takes words of `wording` and seeds of `seeds`, calls
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 
 import torch
 from PIL import Image
@@ -90,13 +91,15 @@ def find_template(
     latents: Tensor | None = None,
     control: Control | None = None,
     bare: FindsBare | None = None,
+    turn: int = 0,
 ) -> Template:
     """The first template that shows the whole cast, dressed, and nobody else, or the best of ``preset.attempts``.
 
     Best is who finds most, then has the fewest bare, then the fewest people too many or too few, then
     came first. While somebody is bare, twice as many are painted after the first. It never raises for any
     of that: ``missing``, ``bare`` and ``people`` tell. ``latents`` are the first attempt's, if it was painted
-    already (`first_latents`). ``control`` is what all keep to, ``bare`` sees who wears nothing.
+    already (`first_latents`). ``control`` is what all keep to, ``bare`` sees who wears nothing. Another
+    ``turn`` has other seeds.
     """
     config, G = preset.injection, sized(G, scene)
     nouns = [story.character(name).noun for name in scene.cast]
@@ -107,11 +110,14 @@ def find_template(
         return len(template.missing), len(template.bare), off
 
     found: list[Template] = []
-    for attempt in range(2 * preset.attempts - 1):
+    most = 2 * preset.attempts - 1
+    for attempt in range(most):
         new = make_template(
             G,
             segmenter,
-            asked_template(story, scene, attempt_seed(seed, attempt), config, control),
+            asked_template(
+                story, scene, attempt_seed(seed, turn * most + attempt), config, control
+            ),
             scene.cast,
             phrases(story, scene),
             margin=config.margin_at(min(G.size)),
@@ -129,6 +135,46 @@ def counted(segmenter: Segmenter, story: Story, frame: Frame) -> Frame:
     """The frame with its people counted, if the segmenter can."""
     heads = heads_in(segmenter, frame.image, phrases(story, frame.scene))
     return frame if heads is None else replace(frame, people=len(heads))
+
+
+def best_of_turns(
+    backend: Backend,
+    story: Story,
+    frame: Frame,
+    preset: Preset,
+    paint_on: Callable[[Template], Frame],
+    *,
+    seed: int,
+    control: Control | None = None,
+) -> Frame:
+    """``frame``, or the best of those that ``paint_on`` makes of other templates while something is wrong with it.
+
+    A face that is put in may bring a second head, or take a collar away: that is, there are more or fewer
+    people than its template has, or somebody wears nothing. ``preset.attempts`` are painted at most. Best is
+    whose template finds most, then who has the fewest bare, then the fewest people too many or too few,
+    then came first. ``seed`` and ``control`` are as for `find_template`.
+    """
+    scene, bare = frame.scene, backend.bare
+
+    def wrong(some: Frame) -> tuple[int, int, int]:
+        template = some.template
+        if template is None:
+            return 0, 0, 0
+        heads = heads_in(backend.segmenter, some.image, phrases(story, scene))
+        undressed = bare(some.image, template.masks, heads, False) if bare else ()
+        off = surplus(None if heads is None else len(heads), story, scene)
+        off = max(0, off - surplus(template.people, story, scene))
+        return len(template.missing), len(undressed), off
+
+    if preset.attempts == 1 or not scene.cast:
+        return frame
+    find = partial(find_template, backend.general, backend.segmenter, bare=bare)
+    tried = [(wrong(frame), frame)]
+    while any(tried[-1][0][1:]) and len(tried) < preset.attempts:
+        template = find(story, scene, preset, seed=seed, control=control, turn=len(tried))
+        frame = paint_on(template)
+        tried.append((wrong(frame), frame))
+    return min(tried, key=itemgetter(0))[1]
 
 
 def first_latents(
@@ -225,11 +271,14 @@ def paint(
     """
     control = control_of(scene, sized(backend.general, scene).size, preset.control)
     find = partial(find_template, backend.general, backend.segmenter, bare=backend.bare)
-    template = find(story, scene, preset, seed=seed, control=control)
     faces = [control if preset.control.identity else None]
-    (frame,) = inject_together(
-        backend.identity, story, [scene], [template], identities, preset.injection, faces
-    )
+
+    def paint_on(template: Template) -> Frame:
+        given = story, [scene], [template], identities, preset.injection, faces
+        return inject_together(backend.identity, *given)[0]
+
+    frame = paint_on(find(story, scene, preset, seed=seed, control=control))
+    frame = best_of_turns(backend, story, frame, preset, paint_on, seed=seed, control=control)
     return counted(backend.segmenter, story, frame)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..config import InjectionConfig, Preset
 from ..cost import frame_evaluations
 from ..errors import StoryError
-from ..pipeline import find_template, first_latents, inject_together
+from ..pipeline import best_of_turns, find_template, first_latents, inject_together
 from ..protocols import Backend
 from ..sampling import sized
 from ..settings import to_dict
@@ -183,7 +183,23 @@ class IdentityStory(Method):
             frames = inject_together(
                 backend.identity, story, scenes, templates, work.identities, config, kept
             )
-            yield from ((n, frame) for n, frame in zip(block, frames, strict=True) if n in wanted)
+            for n, frame, control in zip(block, frames, controls, strict=True):
+                if n in wanted:
+                    yield n, self._best(backend, work, n, frame, control)
+
+    def _best(
+        self, backend: Backend, work: Work, n: int, frame: Frame, control: Control | None
+    ) -> Frame:
+        """Of ``frame`` and, while something is wrong with it, some on other templates, see `best_of_turns`."""
+        scene, kept = frame.scene, [control if self.preset.control.identity else None]
+
+        def paint_on(template: Template) -> Frame:
+            work.on_template(n, template)
+            given = work.story, [scene], [template], work.identities, self.preset.injection, kept
+            return inject_together(backend.identity, *given)[0]
+
+        given = backend, work.story, frame, self.preset, paint_on
+        return best_of_turns(*given, seed=work.seeds[n], control=control)
 
     def _blocks(self, story: Story, asked: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """``asked`` in batches: neighbours of one shape, ``preset.batch`` of them at most."""
