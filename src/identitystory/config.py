@@ -222,7 +222,8 @@ class Preset(Checked):
         control: of scenes that say how somebody holds their head.
         seed_per_frame: draw another noise for every frame; False uses the story's seed for all.
         attempts: templates painted at most while somebody of the cast is not found or more people are
-            seen than are meant; after the first twice as many while somebody wears nothing.
+            seen than are meant; after the first twice as many while somebody wears nothing. And pictures, each
+            on other templates, while a face that was put in brought more heads or fewer clothes.
         memory: ``all`` networks on the device, or ``low``: one at a time, pictures decoded in tiles.
         compiled: compile the U-Net: minutes at first, then faster; other last bits.
         reuse: the deep part of the U-Net is computed at every so manieth step; 1 is always.
