@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
-from identitystory.cost import frame_evaluations
-from identitystory.errors import ConfigError, ModelError
+from identitystory.cost import frame_evaluations, frame_worth
+from identitystory.errors import ConfigError, ModelError, StoryError
 from identitystory.methods import base
 from identitystory.methods.identitystory import IdentityStory
 from identitystory.methods.method import Sources, Templates, Work
@@ -645,3 +645,24 @@ def test_of_a_posed_scene_the_pose_is_in_the_key_and_not_what_it_is_called(reque
     assert key(net="n2") == key()
     told = replace(STORY.scenes[0], pose=turned).text
     assert key(pose=turned) == key(pose=turned, text=f"{told}.", caption="Dawn.")
+
+
+def test_a_frame_is_worth_the_calls_of_its_template_and_of_each_window():
+    template, face = 2 * 10, 2 * 8
+    assert frame_worth(PRESET, []) == template
+    assert frame_worth(PRESET, [1, 1]) == frame_evaluations(PRESET, 2) == template + 2 * face
+    assert frame_worth(PRESET, [0.5, 0.25]) == template + 0.75 * face
+
+
+@pytest.mark.parametrize(("first", "second"), [(4, 0), (2, 3)])
+def test_a_layout_is_taken_over_from_a_scene_that_is_there_and_has_a_pose_of_no_other(
+    first, second
+):
+    poses = [(Pose(source=n, kind="depth"),) if n else () for n in (first, second, 0)]
+    scenes = [replace(s, pose=p) for s, p in zip(STORY.scenes, poses, strict=True)]
+    ours, story = IdentityStory(PRESET), replace(STORY, scenes=tuple(scenes))
+    told = f"scene 1 takes its pose from scene {first}, which has none to give"
+    with pytest.raises(StoryError, match=told):
+        list(ours.prompts(story, 0))
+    off = IdentityStory(replace(PRESET, control=ControlConfig(0)))
+    assert len(list(off.prompts(story, 0))) == 3
