@@ -26,6 +26,7 @@ from identitystory.runs.told import make_record
 from identitystory.sampling import watched
 from identitystory.seeds import frame_seed, portrait_seeds
 from identitystory.settings import to_dict
+from identitystory.skeleton import control_of
 from identitystory.story.file import inline_story
 from identitystory.types import Identity, plain
 from identitystory.wording import phrases
@@ -666,3 +667,24 @@ def test_a_layout_is_taken_over_from_a_scene_that_is_there_and_has_a_pose_of_no_
         list(ours.prompts(story, 0))
     off = IdentityStory(replace(PRESET, control=ControlConfig(0)))
     assert len(list(off.prompts(story, 0))) == 3
+
+
+@pytest.mark.parametrize("identity", [False, True])
+@pytest.mark.parametrize("shape", ["", "128x64"])
+def test_faces_keep_to_a_pose_where_the_preset_says_so(backend, identity, shape):
+    turned = replace(STORY.scenes[0], pose=(Pose("Mara", yaw=20.0),), shape=shape)
+    story = replace(STORY, scenes=(turned, *STORY.scenes[1:]))
+    found = {c.name: Identity(torch.ones(16), torch.arange(1)) for c in STORY.characters}
+    ours = IdentityStory(replace(PRESET, control=ControlConfig(identity=identity)))
+    list(ours.paint(backend, Work(story, (7, 8, 9), (0,), found)))
+    (template,), (face,) = backend.general.conditions[0], backend.identity.conditions[0]
+    size = (128, 64) if shape else backend.general.size
+    assert template.control == control_of(turned, size, ControlConfig())
+    assert face.control == (template.control if identity else None)
+
+
+def test_what_the_method_is():
+    assert (IdentityStory.name, IdentityStory.one_size) == ("identitystory", False)
+    assert IdentityStory.needs_identities
+    assert IdentityStory.has_templates
+    assert IdentityStory.heeds_poses

@@ -257,6 +257,8 @@ def test_one_brace_is_a_brace(style):
 def test_somebody_is_made_from_words():
     assert make_character("Tom", "an old man", None, place="p") == TOM
     assert make_character("Tom", "an old man", "man", place="p") == TOM
+    girl = make_character("Ann", "a girl with her mother", "mother", place="p")
+    assert (girl.noun, girl.words_only, girl.seed) == ("mother", False, 0)
     with pytest.raises(StoryError, match=r"p \(Tom\): no word for a person"):
         make_character("Tom", "an old cloud", None, place="p")
 
