@@ -54,6 +54,8 @@ class Seeing(FakeSegmenter):
         self.planted = list(heads)
 
     def heads(self, image, phrases):
+        assert image.mode == "RGB"
+        assert all(isinstance(phrase, str) for phrase in phrases)
         now = self.planted.pop(0) if len(self.planted) > 1 else self.planted[0]
         return area(*now)
 
