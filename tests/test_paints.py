@@ -164,6 +164,10 @@ def test_a_description_stays_word_for_word(miniature_folder):
     story = inline_story(["Mara: a woman in a castle with smilin eyes"], ["{Mara} in a castle"])
     (made,) = paints.heeded(story, miniature_folder, "replace")
     assert made.prompt == "a woman in a castle with smilin eyes"
+    both = [MARA, "Tom: a man in a castle"]
+    story = inline_story(both, ["{Mara} and {Tom}, {Mara} in a castle"])
+    (made,) = paints.heeded(story, miniature_folder, "replace")
+    assert made.prompt == "a woman with red hair and a man in a castle, the woman"
 
 
 @pytest.mark.parametrize(
