@@ -8,6 +8,7 @@ from identitystory.discovery import (
     cohesion,
     discover,
     distance_to_mean,
+    faced,
     mean,
     medoid,
     reconstruction_error,
@@ -246,3 +247,39 @@ def test_whether_it_has_settled_is_asked_of_the_same_draw():
     answers = [settled(E, 6, config, seed=s) for s in range(20)]
     assert answers == [near(*pair) for pair in own]
     assert len(set(answers)) == 2
+
+
+def test_portraits_without_a_face_take_no_part():
+    E = embeddings(20)
+    E[[2, 7]] = 0
+    found = discover(E, DiscoveryConfig(rank=2))
+    assert not {2, 7} & set(found.kept.tolist())
+    assert discover(E, DiscoveryConfig(selection="mean")).kept.tolist() == faced(E).tolist()
+    assert len(faced(E)) == 18
+    assert faced(E[:0]).tolist() == []
+    with pytest.raises(ModelError, match="no face was found in any of 3 pictures"):
+        discover(torch.zeros(3, 4), DiscoveryConfig(iterations=0))
+
+
+def test_while_no_portrait_has_a_face_nothing_has_settled():
+    E = torch.ones(4, 3)
+    E[:2] = 0
+    config = DiscoveryConfig(selection="mean", settle=0.1)
+    assert not settled(E, 2, config)
+    assert settled(E, 3, config)
+
+
+def test_the_draw_is_of_seed_0_unless_it_is_said_otherwise():
+    config = DiscoveryConfig(selection="random", iterations=1, settle=0.1)
+    draws = [noise(12, 2, seed=n) for n in range(20)]
+    answers = [[settled(E, 6, config, seed=s) for E in draws] for s in (0, 1)]
+    assert [settled(E, 6, config) for E in draws] == answers[0] != answers[1]
+
+
+def test_centring_takes_out_the_mean_of_each_column():
+    E, config = embeddings(), DiscoveryConfig(center=True)
+    columns = torch.arange(24) * 3.0
+    assert torch.equal(discover(E + columns, config).kept, discover(E, config).kept)
+    assert not torch.equal(
+        discover(E + columns, DiscoveryConfig()).kept, discover(E, DiscoveryConfig()).kept
+    )

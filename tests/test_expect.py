@@ -91,6 +91,14 @@ def test_what_is_no_sentence_is_refused_in_one_line_that_says_what_is_taken(line
     assert "\n" not in str(error.value)
 
 
+def test_the_longest_name_is_heard_first():
+    people = [{"name": name, "description": MARA} for name in ("Ann", "Ann is")]
+    scenes = [{"prompt": "{Ann} and {Ann is}", "expect": ["Ann is is old", "Ann is old"]}]
+    tale = make_story({"character": people, "scene": scenes}, source="s")
+    heard = [(e.who, e.words) for e in expectations(tale, tale.scenes[0], "s")]
+    assert heard == [("Ann is", "old"), ("Ann", "old")]
+
+
 def test_looks_are_expected_of_who_is_in_the_scene_and_absence_of_anybody():
     with pytest.raises(
         StoryError, match=r"but Old Tom is not in it; write \{Old Tom\} in its prompt"

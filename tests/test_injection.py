@@ -11,11 +11,13 @@ from identitystory.injection import (
     blend,
     kept_latents,
     make_template,
+    placed,
     present,
     redenoise,
     redenoise_together,
+    windows,
 )
-from identitystory.sampling import trajectory
+from identitystory.sampling import Watched, trajectory
 from identitystory.types import Prompt, Segmentation, Template
 
 from .conftest import LATENT, SIZE, C, FakeGenerator, FakeIdentityGenerator, FakeSegmenter, T, asked
@@ -353,3 +355,63 @@ def test_steps_that_do_not_fit_are_refused():
         redenoise(FakeIdentityGenerator(), template(MARA), None, InjectionConfig())
     with pytest.raises(ConfigError, match=f"{T} steps and the identity generator 7"):
         redenoise(FakeIdentityGenerator(num_steps=7), template(MARA), None, CONFIG)
+
+
+# --- windows and points ---------------------------------------------------------------------------
+
+
+def wide(*M):
+    """A template of 128 x 64 pixels whose masks are boxes."""
+    masks = torch.zeros(len(M), SIZE, 2 * SIZE, dtype=torch.bool)
+    for mask, (top, left, bottom, right) in zip(masks, M, strict=True):
+        mask[top:bottom, left:right] = True
+    latents = torch.zeros(1, C, LATENT, 2 * LATENT)
+    return Template(Image.new("RGB", (2 * SIZE, SIZE)), latents, masks)
+
+
+@pytest.mark.parametrize(
+    ("config", "left", "right"),
+    [
+        (InjectionConfig(window=0.0, k_max=0.0), 40, 72),  # half the shorter side at least
+        (InjectionConfig(window=0.0, k_max=16.0, reference_size=SIZE), 32, 80),  # as masks grow
+        (InjectionConfig(window=9.0, k_max=16.0, reference_size=SIZE), 16, 96),  # two cells more
+        (InjectionConfig(window=8.0, k_max=16.0, reference_size=SIZE), 24, 88),  # one
+    ],
+)
+def test_a_window_holds_what_a_mask_grows_into_and_its_margin(config, left, right):
+    """In a picture twice as wide as high; who is not there has none."""
+    start = wide((0, 0, 0, 0), (24, 48, 40, 64))
+    (window,) = windows(FakeIdentityGenerator(), start, config)
+    assert (window.left, window.right) == (left, right)
+    assert windows(FakeIdentityGenerator(), start, InjectionConfig()) == [None]
+
+
+def test_a_cell_that_is_reached_in_part_is_in_the_window():
+    config = InjectionConfig(window=0.0, k_max=0.0, downsample="area")
+    (window,) = windows(FakeIdentityGenerator(), wide((20, 20, 44, 76)), config)
+    assert (window.left, window.right) == (16, 80)
+
+
+def test_prompts_are_told_the_points_of_their_faces_in_the_template():
+    class Places(FakeIdentityGenerator):
+        def face_points(self, image, masks):
+            self.seen = image, masks
+            return [torch.ones(5, 2), None]
+
+        def portrait_points(self):
+            raise AssertionError("there is a template")
+
+    G_id, start, prompts = Places(), template(MARA, NOTHING, TOM), asked(["a", "b"])
+    told, lost = placed(Watched(G_id), start, prompts)
+    assert G_id.seen[0] is start.image
+    assert torch.equal(G_id.seen[1], torch.stack([MARA, TOM]))
+    assert [prompt.text for prompt in told] == ["a", "b"]
+    assert torch.equal(told[0].points, torch.ones(5, 2))
+    assert (told[1].points, lost) == (None, [1])
+    assert placed(FakeIdentityGenerator(), start, prompts) == (prompts, [])
+
+
+def test_in_a_wide_picture_of_nobody_masks_are_wide():
+    G = FakeGenerator().with_size((2 * SIZE, SIZE))
+    got = make_template(G, FakeSegmenter({}), Prompt("a pier"), [], [])
+    assert got.masks.shape == (0, SIZE, 2 * SIZE)

@@ -164,6 +164,10 @@ def test_a_description_stays_word_for_word(miniature_folder):
     story = inline_story(["Mara: a woman in a castle with smilin eyes"], ["{Mara} in a castle"])
     (made,) = paints.heeded(story, miniature_folder, "replace")
     assert made.prompt == "a woman in a castle with smilin eyes"
+    both = [MARA, "Tom: a man in a castle"]
+    story = inline_story(both, ["{Mara} and {Tom}, {Mara} in a castle"])
+    (made,) = paints.heeded(story, miniature_folder, "replace")
+    assert made.prompt == "a woman with red hair and a man in a castle, the woman"
 
 
 @pytest.mark.parametrize(
@@ -231,3 +235,59 @@ def test_a_run_warns_once_of_what_is_outside(tmp_path, miniature_folder):
     assert sized_story(request, ModelFacts("w", "cpu", "float32", miniature_folder)).scenes[
         0
     ].prompt == ("a woman with red hair in a castle by day")
+
+
+FEW = paints.Paints(
+    places=("in a park", "in a bark", "in a mark"),
+    doing=("at rest", "reading"),
+    nobody=("nobody in it", "no people"),
+)
+
+
+def test_at_most_two_are_named_and_they_are_nearly_the_same():
+    near = lambda words: paints.instead_of(paints.Unseen("place", words), FEW)
+    assert len(near("in a dark")) == 2
+    assert near("in a perch") == ()  # of five letters three
+    assert paints.instead_of(paints.Unseen("nobody", "x"), FEW) == ("nobody in it",)
+
+
+def test_what_somebody_does_is_a_word_with_ing():
+    assert paints.unseen(scene("{Mara} reading, all at"), FEW) == []
+
+
+def test_of_a_scene_with_nobody_the_writers_words_are_named():
+    styled = Scene("ink, a beach", (), "a beach")
+    assert paints.unseen(styled, FEW) == [paints.Unseen("nobody", "a beach")]
+    bare = Scene("ink, a beach", (), "")
+    assert paints.unseen(bare, FEW) == [paints.Unseen("nobody", "ink, a beach")]
+
+
+def test_capitals_change_nothing():
+    assert paints._parts(Scene("x", ("Mara",), "The {Mara} waits. A {Mara} reads")) == [
+        "waits",
+        "reads",
+    ]
+    assert paints._swapped("in a Castle", {"castle": "library"}) == "in a library"
+
+
+def test_as_many_as_a_hundred_are_looked_for_and_twelve_are_named(tmp_path):
+    words = [f"q{chr(97 + n // 26)}{chr(97 + n % 26)}x" for n in range(100)]
+    (tmp_path / "vocabulary.json").write_text('{"words": ["a", "woman", "with", "red", "hair"]}')
+    story = inline_story([MARA], ["{Mara} " + " ".join(words)])
+    assert [*paints.heeded(story, tmp_path, "replace")] == [*story.scenes]
+    with pytest.raises(StoryError, match=f"{words[11]!r}; say it in words that it knows"):
+        paints.heeded(story, tmp_path, "refuse")
+
+
+def test_a_description_without_an_article_stays_word_for_word(miniature_folder):
+    story = inline_story(["Mara: woman in a castle"], ["{Mara} in a castle"])
+    (made,) = paints.heeded(story, miniature_folder, "replace")
+    assert made.prompt == "woman in a castle"
+
+
+def test_without_a_list_of_words_phrases_alone_are_refused(tmp_path):
+    (tmp_path / "card.toml").write_text('[paints]\nplaces = ["in a park"]\n')
+    story = inline_story([MARA], ["{Mara} strange in a park"])
+    assert [*paints.heeded(story, tmp_path, "refuse")] == [*story.scenes]
+    with pytest.raises(StoryError, match="has no picture of 'in a castle'; say"):
+        paints.heeded(inline_story([MARA], ["{Mara} in a castle"]), tmp_path, "refuse")

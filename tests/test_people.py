@@ -55,6 +55,8 @@ class Seeing(FakeSegmenter):
         self.planted = list(heads)
 
     def heads(self, image, phrases):
+        assert image.mode == "RGB"
+        assert all(isinstance(phrase, str) for phrase in phrases)
         now = self.planted.pop(0) if len(self.planted) > 1 else self.planted[0]
         return area(*now)
 
@@ -130,6 +132,7 @@ def test_heads_are_counted_once_and_only_if_they_are_shaped_like_one():
         tuple(mask.flatten().tolist()) for mask in area(HEAD, BESIDE)
     }
     assert distinct_heads([], (SIZE, SIZE)).shape == (0, SIZE, SIZE)
+    assert distinct_heads([], (SIZE, SIZE)).dtype is torch.bool
 
 
 @pytest.mark.parametrize(("left", "heads"), [(46, 2), (37, 2), (36, 1)])
@@ -355,6 +358,9 @@ def test_a_dog_may_be_taken_for_a_head_and_need_not():
     assert crowd(WITH_REX, with_dog) == range(1, 3)
     assert crowd(WITH_REX, alone) == range(1, 2)
     assert crowd(WITH_REX, replace(with_dog, text="{ Rex } and {Mara}")) == range(1, 3)
+    rex = replace(WITH_REX, characters=(replace(WITH_REX.characters[1], name="O'Rex"),))
+    for text in ("{O'Rex}", "{O\u2019Rex}"):
+        assert crowd(rex, replace(with_dog, text=text)) == range(1, 3)
     scene = identity_prompt(
         WITH_REX, alone, WITH_REX.characters[0], InjectionConfig(identity_words="scene")
     )

@@ -7,7 +7,7 @@ from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig
 from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
 from identitystory.discovery import discover
 from identitystory.errors import ConfigError
-from identitystory.injection import kept_latents, make_template
+from identitystory.injection import kept_latents, make_template, windows
 from identitystory.methods.method import Work
 from identitystory.methods.plain import DirectIdentity
 from identitystory.pipeline import (
@@ -276,6 +276,15 @@ def test_frames_painted_together_keep_each_to_its_own_control_and_seed(story, ba
         alone = inject(G_id, story, scene, template, people, config)
         assert frame.image.tobytes() == alone.image.tobytes()
         assert (frame.scene, frame.template) == (scene, template)
+
+
+def test_each_is_denoised_again_in_their_window(story, backend):
+    config = dataclasses.replace(PRESET.injection, window=0.0, k_max=0.0)
+    preset = dataclasses.replace(PRESET, injection=config)
+    frame = paint(backend, story, story.scenes[1], faces(1.0, 2.0), preset)
+    seen = windows(backend.identity, frame.template, config)
+    assert None not in seen
+    assert [p.window for p in backend.identity.conditions[0]] == seen
 
 
 def test_a_scene_without_people_is_the_template(story, backend):

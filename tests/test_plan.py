@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
-from identitystory.cost import frame_evaluations
-from identitystory.errors import ConfigError, ModelError
+from identitystory.cost import frame_evaluations, frame_worth
+from identitystory.errors import ConfigError, ModelError, StoryError
 from identitystory.methods import base
 from identitystory.methods.identitystory import IdentityStory
 from identitystory.methods.method import Sources, Templates, Work
@@ -26,6 +26,7 @@ from identitystory.runs.told import make_record
 from identitystory.sampling import watched
 from identitystory.seeds import frame_seed, portrait_seeds
 from identitystory.settings import to_dict
+from identitystory.skeleton import control_of
 from identitystory.story.file import inline_story
 from identitystory.types import Identity, plain
 from identitystory.wording import phrases
@@ -645,3 +646,45 @@ def test_of_a_posed_scene_the_pose_is_in_the_key_and_not_what_it_is_called(reque
     assert key(net="n2") == key()
     told = replace(STORY.scenes[0], pose=turned).text
     assert key(pose=turned) == key(pose=turned, text=f"{told}.", caption="Dawn.")
+
+
+def test_a_frame_is_worth_the_calls_of_its_template_and_of_each_window():
+    template, face = 2 * 10, 2 * 8
+    assert frame_worth(PRESET, []) == template
+    assert frame_worth(PRESET, [1, 1]) == frame_evaluations(PRESET, 2) == template + 2 * face
+    assert frame_worth(PRESET, [0.5, 0.25]) == template + 0.75 * face
+
+
+@pytest.mark.parametrize(("first", "second"), [(4, 0), (2, 3)])
+def test_a_layout_is_taken_over_from_a_scene_that_is_there_and_has_a_pose_of_no_other(
+    first, second
+):
+    poses = [(Pose(source=n, kind="depth"),) if n else () for n in (first, second, 0)]
+    scenes = [replace(s, pose=p) for s, p in zip(STORY.scenes, poses, strict=True)]
+    ours, story = IdentityStory(PRESET), replace(STORY, scenes=tuple(scenes))
+    told = f"scene 1 takes its pose from scene {first}, which has none to give"
+    with pytest.raises(StoryError, match=told):
+        list(ours.prompts(story, 0))
+    off = IdentityStory(replace(PRESET, control=ControlConfig(0)))
+    assert len(list(off.prompts(story, 0))) == 3
+
+
+@pytest.mark.parametrize("identity", [False, True])
+@pytest.mark.parametrize("shape", ["", "128x64"])
+def test_faces_keep_to_a_pose_where_the_preset_says_so(backend, identity, shape):
+    turned = replace(STORY.scenes[0], pose=(Pose("Mara", yaw=20.0),), shape=shape)
+    story = replace(STORY, scenes=(turned, *STORY.scenes[1:]))
+    found = {c.name: Identity(torch.ones(16), torch.arange(1)) for c in STORY.characters}
+    ours = IdentityStory(replace(PRESET, control=ControlConfig(identity=identity)))
+    list(ours.paint(backend, Work(story, (7, 8, 9), (0,), found)))
+    (template,), (face,) = backend.general.conditions[0], backend.identity.conditions[0]
+    size = (128, 64) if shape else backend.general.size
+    assert template.control == control_of(turned, size, ControlConfig())
+    assert face.control == (template.control if identity else None)
+
+
+def test_what_the_method_is():
+    assert (IdentityStory.name, IdentityStory.one_size) == ("identitystory", False)
+    assert IdentityStory.needs_identities
+    assert IdentityStory.has_templates
+    assert IdentityStory.heeds_poses

@@ -125,6 +125,15 @@ def test_files_lie_where_they_always_lay(tmp_path):
     assert folder.frame(0) == tmp_path / "frames/001.png"
     assert folder.template(11) == tmp_path / "frames/012.template.png"
     assert folder.masks(999) == tmp_path / "frames/1000.masks.png"
+    assert folder.identity("Old Tom") == tmp_path / "cast/Old_Tom.safetensors"
+    assert folder.contact_sheet("Old Tom") == tmp_path / "cast/Old_Tom.png"
+    assert folder.record == tmp_path / "run.json"
+    assert folder.events == tmp_path / "events.jsonl"
+    assert folder.sheet == tmp_path / "sheet.png"
+    assert folder.checked == tmp_path / "checked.json"
+    assert folder.notes == tmp_path / "frames.partial"
+    assert folder.takes == tmp_path / "frames/takes"
+    assert folder.face_takes == tmp_path / "cast/takes"
 
 
 def test_portraits_are_dropped_when_the_identity_is_there(tmp_path):

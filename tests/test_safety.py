@@ -233,3 +233,27 @@ def test_a_scene_that_asks_alone_is_named_and_a_story_that_asks_as_a_whole_is_no
         inline_story(["Mara: a woman"], ["{Mara} reads", "a nude girl"])
     with pytest.raises(StoryError, match=r"^the command line asks for a sexual"):
         inline_story(["Mara: a woman"], ["a girl of 9 reads", "a nude woman"])
+
+
+def test_what_is_said_first_is_named(monkeypatch):
+    with pytest.raises(StoryError, match=r"sexual picture \('naked'\)"):
+        check_words(["a naked girl"], names=["Nude"], place="p")
+    with pytest.raises(StoryError, match=r"a real person \('Ada Lovelace'\)"):
+        check_words(["a nude woman called Ada Lovelace"], names=["Tom Reed"], place="p")
+    story = inline_story(["Emma Watson: a woman"], ["{Emma Watson} meets zendaya"])
+    (line,) = name_advice(story)
+    assert line.startswith("'Zendaya': if")
+    monkeypatch.setenv(STRICT, "1")
+    many = [f"Ada {name}" for name in ("Reed", "Lind", "Moss", "Dell", "Finn", "Gray")]
+    with pytest.raises(StoryError, match=f"p names {quoted(many[:5])}; {STRICT}"):
+        check_words([f"she meets {'; '.join(many)}"], place="p")
+
+
+def test_letters_that_stand_apart_are_read_without_the_first_too():
+    """It may be an article."""
+    assert [r.find("adults") for r in readings("a w o m a n")] == ["", "woman"]
+
+
+def test_a_small_letter_at_the_beginning_of_a_word_is_no_capital():
+    assert full_names("iPhone of Ada Lovelace") == ["Ada Lovelace"]
+    assert full_names("iPhone Ada Lovelace") == ["Ada Lovelace"]

@@ -1,12 +1,14 @@
 """Where a story's words begin and end: names, nouns, dots, reserved names and byte order marks."""
 
 import json
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from identitystory.errors import ConfigError, StoryError
 from identitystory.story.advice import advice, language_of
-from identitystory.story.document import parse
+from identitystory.story.document import kind_of, parse
 from identitystory.story.file import (
     file_stem,
     inline_story,
@@ -16,6 +18,7 @@ from identitystory.story.file import (
     more_scenes,
     slug,
 )
+from identitystory.story.imports import consistory
 from identitystory.story.scenes import recast
 from identitystory.story.sets import load_sets, load_stories, set_text
 from identitystory.story.text import calls_black, clean_description, fill, is_person, noun_in
@@ -254,6 +257,8 @@ def test_one_brace_is_a_brace(style):
 def test_somebody_is_made_from_words():
     assert make_character("Tom", "an old man", None, place="p") == TOM
     assert make_character("Tom", "an old man", "man", place="p") == TOM
+    girl = make_character("Ann", "a girl with her mother", "mother", place="p")
+    assert (girl.noun, girl.words_only, girl.seed) == ("mother", False, 0)
     with pytest.raises(StoryError, match=r"p \(Tom\): no word for a person"):
         make_character("Tom", "an old cloud", None, place="p")
 
@@ -297,6 +302,10 @@ def told(*scenes, **more):
         ({"scene": [{"prompt": "x", "seconds": "y"}]}, "scene 1: 'seconds' is 'y'; it must be a number from 0.5 to 600"),
         ({"scene": [{"prompt": "x", "dialogue": ["y"]}]}, "scene 1: dialogue 1 must be a table with 'who', 'says', not 'y'"),
         ({"scene": [{"prompt": "x", "pose": {"from": 1.5}}]}, "scene 1: 'pose': 'from' must be a number, not 1.5"),
+        ({"scene": [{"prompt": "x", "lora": 1}]}, "scene 1 has an unknown key 'lora'."),
+        ({"scene": [{"prompt": "x", "expect": "y"}]}, "scene 1: 'expect' must be a list of texts; write expect = "),
+        ({"scene": [{"prompt": "x", "expect": ["one person"] * 21}]}, "there are 21 expectations; at most 20 are taken"),
+        ({"scene": [{"prompt": "x", "expect": ["red hair"]}]}, "scene 1: 'expect' has 'red hair'; it must be"),
         ({"\ud800": 1}, "a key holds half a character (a lone surrogate); remove it"),
     ],
 )  # fmt: skip
@@ -351,6 +360,14 @@ def test_a_story_with_somebody_else_says_so_in_the_scenes_that_name_them():
     assert other.characters == (ann,)
     assert [scene.prompt for scene in other.scenes] == ["ink, a young woman reads", "ink, a pier"]
     assert recast(other, TOM) == story
+    eve = {"name": "Eve", "description": "a girl", "wears": "a red coat"}
+    both = told({"prompt": "{Tom} and {Eve} sit"}, {"prompt": "{Eve}"}, character=[PERSON, eve])
+    other = recast(both, ann)
+    assert other.characters == (ann, both.characters[1])
+    assert [scene.prompt for scene in other.scenes] == [
+        "a young woman and a girl wearing a red coat sit",
+        both.scenes[1].prompt,
+    ]
 
 
 def test_the_style_of_the_public_benchmark_is_the_storys(tmp_path):
@@ -438,7 +455,144 @@ def test_whatever_is_no_animal_or_machine_may_have_a_face(noun, person):
         ("dziecko jest przy oknie", "Polish"),
         ("the man with a hat", ""),
         ("the man in la la land", ""),
+        ("the man with el perro con rosa", ""),  # two little words each
+        ("Paris la nuit", ""),
     ],
 )
 def test_a_language_is_known_by_its_little_words(text, language):
     assert language_of(text) == language
+
+
+def test_little_words_are_named_of_texts_in_that_language_alone():
+    story = told({"prompt": "{Tom} avec les chiens"}, {"prompt": "the man in la land, at dans"})
+    (line,) = [line for line in advice(story) if "French" in line]
+    assert line.startswith("'avec', 'les' are not read as French")
+
+
+def test_three_words_are_all_named():
+    story = told({"prompt": "{Tom} <a:1> <b:2> <c:3>"})
+    (line,) = [line for line in advice(story) if "<" in line]
+    assert line.startswith("'<a:1>', '<b:2>', '<c:3>' are not read: ")
+
+
+def test_a_noun_that_the_description_has_not_stands_in_later_mentions():
+    bo = Character("Bo", "a tall one", "boy")
+    assert fill("{Bo} runs, {Bo} falls", [bo])[0] == "a tall one runs, the boy falls"
+    assert fill("{Bo}'s dog", [bo])[0] == "a tall one's dog"
+
+
+def test_what_is_not_painted_is_kept_of_a_scene():
+    page = {"caption": "Dawn.", "shot": "close-up", "camera": "slow push in", "notes": "Later."}
+    (scene,) = told({"prompt": "{Tom} reads"} | page).scenes
+    assert {key: getattr(scene, key) for key in page} == page
+
+
+def test_a_title_of_the_command_line_is_the_storys():
+    assert inline_story(["Tom: an old man"], ["{Tom} sits"], title="Dawn").title == "Dawn"
+
+
+def test_the_noun_of_a_character_file_is_kept_unless_the_story_says_another():
+    known = Character(
+        "x", "a girl with her mother", "mother", "a hat", face="f", file="c", consent="d"
+    )
+    asked = []
+
+    def cast(*who):
+        asked.append(who)
+        return known
+
+    def of(**more):
+        data = {"character": [{"name": "Ann", "cast": "ann", **more}], "scene": [{"prompt": "x"}]}
+        return make_story(data, source="s", cast=cast).characters[0]
+
+    made = of(look="winter")
+    assert asked == [("ann", "winter", "s: character 1 (Ann)")]
+    assert (made.name, made.description, made.noun) == ("Ann", known.description, "mother")
+    assert (made.wears, made.face, made.file, made.consent) == ("a hat", "f", "c", "d")
+    assert of(noun="girl").noun == "girl"
+    assert of(wears="").wears == ""
+    assert of(description="an old woman").noun == "woman"
+    with pytest.raises(StoryError, match="'seed' is of the search for a face, and there is none"):
+        of(seed=3)
+
+
+def test_pictures_of_poses_lie_beside_the_storys_file(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "pose.png")
+    pose = {"file": "pose.png", "kind": "depth"}
+    data = {"character": [PERSON], "scene": [{"prompt": "{Tom}", "pose": pose}]}
+    (tmp_path / "story.json").write_text(json.dumps(data))
+    loaded = load_story(tmp_path / "story.json").scenes[0].pose
+    assert loaded[0].picture
+    assert make_story(data, source="s", folder=tmp_path).scenes[0].pose == loaded
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.yaml", "{}", "YAML"),
+        ("a.YML", "", "YAML"),
+        ("a.json", "x", "JSON"),
+        ("a.toml", "{}", "TOML"),
+        ("a", " {}", "JSON"),
+        ("a.txt", "x = {}", "TOML"),
+    ],
+)
+def test_a_file_is_known_by_its_suffix_or_else_by_its_first_sign(name, content, kind):
+    assert kind_of(Path(name), content) == kind
+
+
+def test_a_story_has_512_kib_at_most(tmp_path):
+    path = tmp_path / "story.toml"
+    path.write_text(STORY + "#" * (2**19 - len(STORY)))
+    assert len(load_story(path).scenes) == 1
+
+
+def test_mistakes_are_placed_where_they_are():
+    with pytest.raises(StoryError, match="s: line 2, column 11: not valid TOML: Unterminated"):
+        parse('a = 1\ntitle = "x', "s")
+    with pytest.raises(StoryError, match=r"s: not valid YAML: .* not allowed"):
+        parse("a: \x01", "s", "YAML")
+    with pytest.raises(StoryError, match="s: line 2: an alias"):
+        parse("- &a x\n- *a", "s", "YAML")
+    with pytest.raises(StoryError, match="s: line 2, column 5: not valid YAML"):
+        parse("x: 1\na: b: c", "s", "YAML")
+
+
+def test_a_json_file_is_no_set(tmp_path):
+    (tmp_path / "set.json").write_text("[[story]]\n")
+    with pytest.raises(StoryError, match=r"set\.json: line 1, column 3: not valid JSON"):
+        load_sets(tmp_path / "set.json")
+
+
+def test_a_set_says_nothing_of_a_style_and_size_that_it_has_not():
+    assert set_text("One", [("Tom", "an old man")], ["{Tom} sits"]) == (
+        '[[story]]\ntitle = "One"\ncharacter = [\n'
+        '    { name = "Tom", description = "an old man" },\n]\nscenes = [\n    "{Tom} sits",\n]\n'
+    )
+
+
+def test_the_public_benchmark_is_drafted_with_its_cast():
+    data = {
+        "character": ["old man", "girl"],
+        "token": ["man", "girl"],
+        "prompts": ["a girl, old man"],
+    }
+    made = consistory.draft(data, "s")
+    assert made.people == {"Man": "an old man", "Girl": "a girl"}
+    assert [(shot.text, list(shot.cast)) for shot in made.shots] == [
+        ("{Girl}, {Man}", ["Girl", "Man"])
+    ]
+
+
+def test_mistakes_of_the_public_benchmark_name_their_place():
+    read = lambda **data: consistory.story(data, "s", "")
+    man = {"character": "old man", "token": "old man"}
+    assert read(**man, prompts="an old man").characters[0].noun == "man"
+    with pytest.raises(
+        StoryError, match="s: character 1: the token 'x' is not a word of 'big cloud'"
+    ):
+        read(character="big cloud", token="x", prompts="a big cloud")
+    with pytest.raises(
+        StoryError, match=f"s: prompt 2 shows none of the characters: '{'x' * 60}'$"
+    ):
+        read(**man, prompts=["an old man", "x" * 70])

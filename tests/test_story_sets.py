@@ -214,6 +214,9 @@ scenes = ["{Ann} reads"]
         (ENTRY + "style = ", "not valid TOML"),
         (ENTRY.replace('title = "One"', ""), "story 1 has no 'title'"),
         ("more = 1\n" + ENTRY, "nothing else"),
+        ('story = """\n[[story]]\n"""', "nothing else"),
+        (ENTRY + '[[story.scene]]\nprompt = "x"', "'scenes' must be a list of prompts, without"),
+        (ENTRY + ENTRY.replace('title = "One"', ""), "story 2 has no 'title'"),
     ],
 )
 def test_a_mistake_names_the_story(tmp_path, text, sentence):

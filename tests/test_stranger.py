@@ -337,3 +337,13 @@ def test_mutated_runs_are_one_line_at_worst(tmp_path, many):
 def test_from_picture_reads_what_a_named_link_leads_to(run, tmp_path):
     (tmp_path / "link.png").symlink_to(run / "frames" / "001.png")
     assert from_picture(tmp_path / "link.png", tmp_path / "new").seed == 0
+
+
+def test_json_of_bytes_is_utf_8():
+    assert (
+        plain_json(b'{"a": [1, "b\\n"]}') == plain_json('{"a": [1, "b\\n"]}') == {"a": [1, "b\n"]}
+    )
+    assert plain_json(f"[{2**64 - 1}]") == [2**64 - 1]
+    assert plain_json("[" * 32 + "]" * 32)
+    with pytest.raises(ValueError, match="utf-8"):
+        plain_json('{"a": 1}'.encode("utf-16"))

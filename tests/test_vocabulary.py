@@ -103,3 +103,26 @@ def test_the_parts_of_a_known_word_with_a_hyphen_are_known():
     known = KNOWN | {"half-body", "photo", "of"}
     assert unknown_words(["a half-body photo of a woman"], known) == {}
     assert list(unknown_words(["half a body, full-body"], known)) == ["full"]
+
+
+def test_the_nearest_are_two_and_nearly_the_same():
+    known = frozenset(["feast", "least", "yeast", "abcxy"])
+    assert len(nearest("beast", known)) == 2
+    assert len(nearest("beast", known | {"beasy"}, count=4)) == 4
+    assert nearest("abcde", known) == ()
+    assert nearest("smile", frozenset(["smiled", "smiles", "smiling"])) == ("smiled", "smiles")
+
+
+def test_the_nearest_are_looked_for_of_the_first_twelve_alone():
+    unknown = unknown_words([" ".join(f"beach{letter}" for letter in "abcfghijklmno")], KNOWN)
+    assert list(unknown.values()) == [("beach",)] * 12 + [()]
+
+
+def test_of_two_letters_before_an_ending_one_goes():
+    assert stems_of("stopping") == {"stopping", "stopp", "stop"}
+
+
+def test_no_scenes_are_no_crowd(tmp_path):
+    (tmp_path / "card.toml").write_text("[data]\npeople_in_a_picture = 0\n")
+    assert crowd_warning(tmp_path, []) is None
+    assert crowd_warning(tmp_path, [1]) is not None

@@ -214,8 +214,8 @@ class IdentityStory(Method):
         scene, source = work.story.scenes[n], self._source(work.story, n)
         if source is not None and source not in masks:
             masks[source] = self._template(backend, work, source, None, None).masks
-        size, seen = sized(backend.general, scene).size, masks.get(-1 if source is None else source)
-        return control_of(scene, size, self.preset.control, seen)
+        seen = None if source is None else masks[source]
+        return control_of(scene, sized(backend.general, scene).size, self.preset.control, seen)
 
     def _template(
         self,
