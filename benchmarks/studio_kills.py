@@ -61,7 +61,7 @@ class Server:
         kind = {"content-type": "application/json"}
         url = f"http://127.0.0.1:{self.port}{path}"
         asked = urllib.request.Request(url, data, kind, method=method)
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        with urllib.request.urlopen(asked, timeout=600) as answer:
             content = answer.read()
             is_json = answer.headers["content-type"] == "application/json"
             return json.loads(content) if is_json and content else content
