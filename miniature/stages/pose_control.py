@@ -111,7 +111,7 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
     run = Run(NAME, model, [optimizer], minutes=minutes, steps=steps, warmup=50)
     torch.manual_seed(run.step * 16 + run.rank)
     draw, rng = Draw([run.step, run.rank, 15]), np.random.default_rng([run.step, run.rank, 16])
-    alpha_bar, visible = moved(scheduler().alphas_cumprod, visibility(4 if steps else 32))
+    alpha_bar, visible = moved(scheduler().alphas_cumprod, visibility(4))
     for _ in run:
         b = draw(batch)
         t = draw_times(len(b.z), DEVICE)

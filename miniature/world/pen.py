@@ -19,6 +19,7 @@ PARTS: tuple[str, ...] = (
     "neck", "cloth", "hand", "thing",
 )  # fmt: skip
 HEAD_PARTS = PARTS[1:11]
+FEATURES = ("nose", "mouth", "eye", "brow")  # fine enough as they are
 PART_NUMBER = {name: k for k, name in enumerate(PARTS)}
 INK = lch(0.27, 0.045, 25)
 PAPER = lch(0.97, 0.012, 90)
@@ -100,29 +101,31 @@ class InkLine(Style):
     """Pen and wash: a dark line round everything of a person that has a name, before a pale place."""
 
     name = "ink line"
-    wash, width, line_of = 0.12, 2.8, INK
+    wash, width, line_of = 0.12, 2.2, INK
 
     def colour(self, lab: Lab) -> Lab:
         return mix(lab, PAPER, self.wash)
 
     def fill(self, canvas, path, ink, alpha, part):
-        canvas.drawPath(path, self.ink(ink, alpha))
-        if self.edged(ink, alpha, part):
-            path = skia.Simplify(path)  # one outline round overlapping pieces
-            edge = skia.Paint(AntiAlias=True, Color=argb(self.line_of, 0.9))
+        if self.edged(
+            ink, alpha, part
+        ):  # below the colour, so that overlapping pieces share one line
+            edge = skia.Paint(
+                AntiAlias=True, Color=argb(self.line_of), StrokeWidth=2 * self.width * unit(canvas)
+            )
             edge.setStyle(skia.Paint.kStroke_Style)
-            edge.setStrokeWidth(self.width * unit(canvas))
             canvas.drawPath(path, edge)
+        canvas.drawPath(path, self.ink(ink, alpha))
 
     def edged(self, ink, alpha: float, part: str | None) -> bool:
         """Whether a line goes round an outline."""
-        return bool(part) and part != "nose"
+        return bool(part) and part not in FEATURES
 
 
 class PaleLine(InkLine):
     """The places of ink line: hardly any colour, and a thin grey line round what is solid."""
 
-    wash, width, line_of = 0.72, 1.5, lch(0.62, 0.02, 60)
+    wash, width, line_of = 0.72, 1.1, lch(0.62, 0.02, 60)
 
     def edged(self, ink, alpha, part):
         return alpha > 0.9 and not isinstance(ink, Radial)
@@ -158,7 +161,7 @@ class CutPaper(Style):
 
     def raised(self, ink, alpha: float, part: str | None) -> bool:
         """Whether an outline is a sheet of its own."""
-        return part not in (None, "nose", "mouth", "eye", "brow")
+        return bool(part) and part not in FEATURES
 
 
 class LayeredPaper(CutPaper):
