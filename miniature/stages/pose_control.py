@@ -4,6 +4,9 @@ ControlNet (Zhang et al. 2023) on the drawn world: of every picture the world kn
 nose are, and how the head is turned. The U-Net stays as it is. The net beside it begins as a copy of the
 U-Net's encoder half, and says nothing yet. Half of the pictures are drawn from the face's
 own points, and half from the angles alone, as a story's poses are.
+
+The velocity's error says little of how a head is turned, so what the prediction believes is also read by a
+small network that tells the angles from latents (consistency, as ControlNet++ has it, Li et al. 2024).
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from ..pictures.sets import PictureSet, open_there
 from ..training.beside import begin_anew_unless_fitting, fingerprint, load_fitting
 from ..training.captioning import Speaker, worded
 from ..training.loop import DEVICE, Run, mixed, moved
-from ..training.noise import draw_times, noised, scheduler
+from ..training.noise import believed, draw_times, noised, scheduler
 from ..training.options import stage_options
 from .unet import (
     Draw,
@@ -32,13 +35,13 @@ from .unet import (
     load_unet,
     predicted,
     squared_error,
-    visibility,
     weight_of_cells,
 )
 from .vae import CHANNELS
 
 NAME, BATCH, KIND = "pose_control", 48, "openpose"
 SEEN = (8, 8, 16, 32, 64)  # channels that see the picture; each layer halves it, 16 times in all
+RANGE, OFF = (10.0, 5.0), 0.2  # degrees that count as one, and the weight of being off
 NEW = ("controlnet_",)  # what the U-Net has not: what sees the picture, and the zero convolutions
 
 
@@ -99,6 +102,43 @@ def seen(data: PictureSet, numbers: np.ndarray, rng: np.random.Generator) -> Ten
     return torch.from_numpy(np.stack(drawings)).permute(0, 3, 1, 2).float() / 255
 
 
+def turned(data: PictureSet, numbers: np.ndarray) -> Tensor:
+    """(B, 2) yaw and pitch in ``RANGE`` where one person alone is to be seen, else nan."""
+    moments = [data.shots[int(n)].record.moments for n in numbers]
+    told = [(m[0].yaw, m[0].pitch) if len(m) == 1 else (np.nan, np.nan) for m in moments]
+    return torch.tensor(told, dtype=torch.float32) / torch.tensor(RANGE)
+
+
+def new_angle_reader() -> nn.Module:
+    """Latents (B, C, 16, 16) of one person to yaw and pitch (B, 2) in ``RANGE``."""
+    layer = lambda a, b: (nn.Conv2d(a, b, 3, 2, 1), nn.GroupNorm(8, b), nn.GELU())
+    return nn.Sequential(
+        nn.Conv2d(CHANNELS, 48, 3, 1, 1), nn.GELU(), *layer(48, 64), *layer(64, 96),
+        nn.Flatten(), nn.Dropout(0.3), nn.Linear(96 * 16, 2),
+    )  # fmt: skip
+
+
+def taught_angles(latents: Latents, steps: int = 200) -> nn.Module:
+    """A reader of angles that has learned on ``latents``, made soft and noisy as a prediction's are."""
+    torch.manual_seed(0)
+    z, _ = latents.arrays(CHANNELS)
+    truth = turned(latents.data, latents.numbers)
+    there = truth.isfinite().all(1)
+    clean, truth = moved(torch.from_numpy(z[latents.numbers]).float()[there], truth[there])
+    reader = new_angle_reader().to(DEVICE)
+    optimizer = torch.optim.AdamW(reader.parameters(), 2e-3, weight_decay=0.1)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = 3e-3 * (1 - step / steps)
+        of = torch.randint(len(clean), (64,), device=DEVICE)
+        x, (share, size) = clean[of], torch.rand(2, 64, 1, 1, 1, device=DEVICE)
+        x = torch.lerp(x, F.avg_pool2d(x, 3, 1, 1), share) + 0.5 * size * torch.randn_like(x)
+        (reader(x) - truth[of]).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return reader.eval().requires_grad_(False)
+
+
 def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> None:
     """Learn to paint the picture whose skeleton is seen, told what it shows."""
     unet = load_unet().to(DEVICE)
@@ -111,7 +151,8 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
     run = Run(NAME, model, [optimizer], minutes=minutes, steps=steps, warmup=50)
     torch.manual_seed(run.step * 16 + run.rank)
     draw, rng = Draw([run.step, run.rank, 15]), np.random.default_rng([run.step, run.rank, 16])
-    alpha_bar, visible = moved(scheduler().alphas_cumprod, visibility(4))
+    alpha_bar, every = moved(scheduler().alphas_cumprod, torch.ones(()))
+    reader = taught_angles(Latents(open_there("singles")[0]), steps or 200)
     for _ in run:
         b = draw(batch)
         t = draw_times(len(b.z), DEVICE)
@@ -119,7 +160,13 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
         (pictures,) = moved(seen(b.data, b.numbers, rng))
         with mixed():
             v = model(unet, x, t, b.said.states, b.said.pooled, pictures).float()
-        run.update(squared_error(v, target, t, b.weight, alpha_bar, visible).mean())
+        error = squared_error(v, target, t, b.weight, alpha_bar, every).mean()
+        (asked,) = moved(turned(b.data, b.numbers))
+        off = torch.zeros(())
+        if asked.isfinite().all(1).any():
+            read = reader(believed(x, v, t, alpha_bar))
+            off = (read - asked)[asked.isfinite().all(1)].square().mean()
+        run.update(error + OFF * off, error=error, off=off)
 
 
 def load_control() -> PoseControl:
