@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
@@ -11,6 +12,8 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 from identitystory.metrics.little_people import load_little_people
 from identitystory.models.device import Room
 from identitystory.models.sdxl.control_net import load_control
+from identitystory.pose import Pose
+from identitystory.skeleton import drawn, points
 from miniature import pack, paths, unpack
 from miniature.stages import enlarger, identity_lora, pose_control, text, tower, unet, vae
 from miniature.stages.painter import Painter, load_plain, plain_state
@@ -174,3 +177,19 @@ def test_a_narrower_time_embedding_is_grown_without_changing_what_is_computed():
         [1, 0, 0],
         [1, 0, 0],
     ]
+
+
+def test_the_control_net_sees_poses_from_the_start():
+    """As torch begins the layers, pictures of two poses differ by a millionth behind them."""
+    torch.manual_seed(0)
+    seeing = pose_control.encoder_half(unet.new_unet(), pose_control.SEEN).controlnet_cond_embedding
+    poses = [points(Pose("Mara", yaw=yaw), 0, 1, (256, 256)) for yaw in (-20, 20)]
+    pictures = np.stack([np.array(drawn([pose], (256, 256))) for pose in poses])
+    seen = {}
+    seeing.conv_out.register_forward_hook(
+        lambda m, given, out: seen.update(given=given[0], out=out)
+    )
+    with torch.no_grad():
+        seeing(torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255)
+    assert (seen["given"][0] - seen["given"][1]).std() > 0.02
+    assert (seen["out"] == 0).all()  # and says nothing yet
