@@ -63,10 +63,8 @@ def encoder_half(unet: nn.Module, widths: tuple[int, ...]) -> ControlNetModel:
         unet, conditioning_embedding_out_channels=widths, load_weights_from_unet=False
     )
     seeing = net.controlnet_cond_embedding
-    for layer in (
-        seeing.conv_in,
-        *seeing.blocks,
-    ):  # as torch begins, two poses differ by 1e-6 behind them
+    # As torch begins them, pictures of two poses differ by a millionth behind these layers.
+    for layer in (seeing.conv_in, *seeing.blocks):
         nn.init.kaiming_normal_(layer.weight)
         layer.weight.data *= GAIN
         nn.init.zeros_(layer.bias)
@@ -135,7 +133,7 @@ def taught_angles(latents: Latents, steps: int = 200) -> nn.Module:
     there = truth.isfinite().all(1)
     clean, truth = moved(torch.from_numpy(z[latents.numbers]).float()[there], truth[there])
     reader = new_angle_reader().to(DEVICE)
-    optimizer = torch.optim.AdamW(reader.parameters(), 2e-3, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(reader.parameters(), weight_decay=0.1)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * (1 - step / steps)
@@ -158,10 +156,10 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
     groups = [dict(params=copied), dict(params=new, lr=1e-3)]
     optimizer = torch.optim.AdamW(groups, 3e-4, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     run = Run(NAME, model, [optimizer], minutes=minutes, steps=steps, warmup=20)
+    reader = taught_angles(Latents(open_there("singles")[0]), steps or 200)
     torch.manual_seed(run.step * 16 + run.rank)
     draw, rng = Draw([run.step, run.rank, 15]), np.random.default_rng([run.step, run.rank, 16])
     alpha_bar, every = moved(scheduler().alphas_cumprod, torch.ones(()))
-    reader = taught_angles(Latents(open_there("singles")[0]), steps or 200)
     for _ in run:
         b = draw(batch)
         t = draw_times(len(b.z), DEVICE)
@@ -171,10 +169,9 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
             v = model(unet, x, t, b.said.states, b.said.pooled, pictures).float()
         error = squared_error(v, target, t, b.weight, alpha_bar, every).mean()
         (asked,) = moved(turned(b.data, b.numbers))
-        off = torch.zeros(())
-        if asked.isfinite().all(1).any():
-            read = reader(believed(x, v, t, alpha_bar))
-            off = (read - asked)[asked.isfinite().all(1)].square().mean()
+        off, alone = torch.zeros((), device=DEVICE), asked.isfinite().all(1)
+        if alone.any():
+            off = (reader(believed(x, v, t, alpha_bar)[alone]) - asked[alone]).square().mean()
         run.update(error + OFF * off, error=error, off=off)
 
 
