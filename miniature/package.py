@@ -21,8 +21,6 @@ from identitystory.models.files.controls import CONTROLS
 from identitystory.models.pixels import CLIP_MEAN, CLIP_STD
 from identitystory.models.samplers import ddim_step
 from identitystory.models.sdxl.attention import Site, attend, edited
-from identitystory.models.sdxl.control_net import LOW_RANK, beside
-from identitystory.models.sdxl.control_net import WIDTHS as CONTROL_WIDTHS
 from identitystory.models.sdxl.family import ADAPTER
 from identitystory.models.sdxl.identity_encoder import FuseModule, IdentityEncoder
 from identitystory.models.segment.clipseg import compete
@@ -31,8 +29,8 @@ from identitystory.presets import FEW_STEPS
 from identitystory.skeleton import HEAD, Point, drawn, points_at, turned
 
 __all__ = [
-    "ADAPTER", "ATTRIBUTES", "CELL", "CLIP_MEAN", "CLIP_STD", "CONTROLS", "CONTROL_WIDTHS", "FEW_STEPS",
-    "FEW_STEPS_FILE", "HEAD", "LITTLE_PEOPLE", "LOOK", "LOW_RANK", "TABLE", "WEIGHTS", "WIDTH", "AttributeNet", "FuseModule",
-    "IdentityEncoder", "LittlePeople", "PixelShuffle", "Point", "Pose", "Site", "attend", "beside", "compete",
+    "ADAPTER", "ATTRIBUTES", "CELL", "CLIP_MEAN", "CLIP_STD", "CONTROLS", "FEW_STEPS",
+    "FEW_STEPS_FILE", "HEAD", "LITTLE_PEOPLE", "LOOK", "TABLE", "WEIGHTS", "WIDTH", "AttributeNet", "FuseModule",
+    "IdentityEncoder", "LittlePeople", "PixelShuffle", "Point", "Pose", "Site", "attend", "compete",
     "ddim_step", "drawn", "edited", "found", "head_at", "points_at", "resolve_dtype", "said", "smaller", "turned",
 ]  # fmt: skip

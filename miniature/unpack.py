@@ -21,7 +21,7 @@ from transformers import CLIPSegForImageSegmentation, CLIPTextModel, CLIPTextMod
 
 from . import paths
 from .card import read_card
-from .package import ATTRIBUTES, CONTROLS, LITTLE_PEOPLE, LOW_RANK, WEIGHTS
+from .package import ATTRIBUTES, CONTROLS, LITTLE_PEOPLE, WEIGHTS
 from .pictures.latents import mark_of, norm_path
 from .stages import (
     enlarger,
@@ -106,7 +106,7 @@ def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
     seen = folder / ATTRIBUTES / WEIGHTS
     large = folder / "enlarger" / "model.safetensors"
     known = folder.parent / LITTLE_PEOPLE / WEIGHTS
-    turning = folder / CONTROLS / pose_control.KIND / LOW_RANK
+    turning = folder / CONTROLS / pose_control.KIND
     return {
         "vae": (folder / "vae", lambda: read_vae(folder)),
         "vae_cool": (folder / "vae", lambda: read_vae(folder)),

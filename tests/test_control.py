@@ -1,4 +1,4 @@
-"""Control nets: agreement with diffusers, strength and interval, the low-rank form, keys, refusals."""
+"""Control nets: agreement with diffusers, strength and interval, keys, refusals."""
 
 import io
 import json
@@ -10,7 +10,6 @@ import pytest
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, StableDiffusionXLControlNetPipeline
 from PIL import Image
-from safetensors.torch import save_file
 
 import identitystory
 from identitystory.cli.main import main
@@ -21,7 +20,7 @@ from identitystory.methods.identitystory import IdentityStory
 from identitystory.metrics.attributes import load_reader
 from identitystory.models.backend import load_backend
 from identitystory.models.files.catalogue import ENTRIES
-from identitystory.models.sdxl.control_net import LOW_RANK, beside, grown, load_control
+from identitystory.models.sdxl.control_net import load_control
 from identitystory.models.sdxl.sizes import sdxl_unet
 from identitystory.pose import Pose
 from identitystory.protocols import ModelFacts
@@ -131,66 +130,6 @@ def test_where_memory_is_short_the_net_and_the_unet_take_turns(posed, backend):
     torch.testing.assert_close(made, G.step(z, 4, G.condition(prompts)))
     with pytest.raises(ConfigError, match="no control net for depth"):
         low.condition([replace(prompts[0], control=replace(control(), kind="depth"))])
-
-
-# --- the small form -------------------------------------------------------------------------------
-
-
-def test_a_low_rank_net_is_the_unets_encoder_and_what_the_file_adds(posed, backend, tmp_path):
-    """The identity's LoRA that lies beside the U-Net's weights plays no part."""
-    unet, room = backend.general.unet, backend.general.room
-    torch.manual_seed(0)
-    zero = "controlnet_mid_block"
-    matrix = "down_blocks.1.resnets.0.conv1.weight"
-    tensors = {
-        f"{matrix}.up": torch.randn(32, 2),
-        f"{matrix}.down": torch.randn(2, 16 * 9),
-        f"{zero}.weight.up": torch.randn(32, 2),
-        f"{zero}.weight.down": torch.randn(2, 32),
-        f"{zero}.bias": torch.randn(32),
-    }
-    save_file(tensors, tmp_path / LOW_RANK)
-    (tmp_path / "config.json").write_text('{"conditioning_embedding_out_channels": [4, 4, 4, 8]}')
-    net = load_control(tmp_path, unet, room)
-    assert isinstance(net, ControlNetModel)
-    state = net.state_dict()
-    own = {k.replace(".base_layer.", "."): v for k, v in unet.state_dict().items()}
-    delta = (tensors[f"{matrix}.up"] @ tensors[f"{matrix}.down"]).view(32, 16, 3, 3)
-    torch.testing.assert_close(state[matrix], own[matrix] + delta)
-    expected = tensors[f"{zero}.weight.up"] @ tensors[f"{zero}.weight.down"]
-    torch.testing.assert_close(state[f"{zero}.weight"][:, :, 0, 0], expected)
-    assert torch.equal(state[f"{zero}.bias"], tensors[f"{zero}.bias"])
-    same = [k for k in state if k.startswith(("down_blocks", "mid_block", "conv_in", "time_emb"))]
-    assert len(same) > 40
-    assert all(torch.equal(state[k], own[k]) for k in same if k != matrix)
-    for wrong in ({"no.such.weight": torch.zeros(2)}, {f"{zero}.bias": torch.zeros(3)}):
-        save_file(wrong, tmp_path / LOW_RANK)
-        with pytest.raises(ModelError, match="has no place for"):
-            load_control(tmp_path, unet, room)
-
-
-def test_a_narrower_time_embedding_is_grown_without_changing_what_is_computed():
-    """The miniature's U-Net has half of the width that a ControlNetModel must have."""
-    from miniature.stages.unet import new_unet
-
-    torch.manual_seed(0)
-    unet = new_unet()
-    net = beside(unet, widths=(4, 4, 4, 4, 4)).eval()
-    assert net.time_embedding.linear_1.out_features > unet.time_embedding.linear_1.out_features
-    for place in (*net.controlnet_down_blocks, net.controlnet_mid_block):
-        torch.nn.init.eye_(place.weight[:, :, 0, 0])
-    seen = {}
-    unet.mid_block.register_forward_hook(lambda m, i, o: seen.update(mid=o))
-    x, t = torch.randn(1, 24, 16, 16), torch.tensor(500)
-    how = {
-        "encoder_hidden_states": torch.randn(1, 7, 320),
-        "added_cond_kwargs": {"text_embeds": torch.randn(1, 192), "time_ids": torch.ones(1, 6)},
-    }
-    with torch.inference_mode():
-        unet(x, t, **how)
-        _, mid = net(x, t, controlnet_cond=torch.rand(1, 3, 256, 256), return_dict=False, **how)
-    torch.testing.assert_close(mid, seen["mid"], rtol=1e-4, atol=1e-4)
-    assert grown(torch.ones(2, 1), torch.Size([2, 3])).tolist() == [[1, 0, 0], [1, 0, 0]]
 
 
 def test_a_control_net_of_another_unet_is_refused(posed, tmp_path):

@@ -27,7 +27,8 @@ HEIGHT = 256
 def world_mark(kind: str) -> str:
     """Tells one state of the world from another: a digest of three records and a picture."""
     records = [record_of(kind, n) for n in (0, 1, 60)]
-    seen = repr(records).encode() + paint(records[0], height=64).rgb.tobytes()
+    picture = paint(records[0], height=64, style=KINDS[kind].style)
+    seen = repr(records).encode() + picture.rgb.tobytes()
     return hashlib.sha256(seen).hexdigest()[:16]
 
 
@@ -63,7 +64,7 @@ def draw_block(data: PictureSet, block: int) -> None:
     shots = {}
     for number in range(block * BLOCK, (block + 1) * BLOCK):
         record = record_of(kind, number)
-        picture = paint(record, height=data.spec["height"])
+        picture = paint(record, height=data.spec["height"], style=KINDS[kind].style)
         rgb[number] = picture.rgb
         marks[number] = packed(picture.part, picture.person, picture.head)
         shots[number] = Shot(record, tuple(cast_of(kind, number)[0]), picture.keypoints)

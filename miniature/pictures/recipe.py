@@ -6,10 +6,11 @@ People of the held-out sets are nobody's neighbours in the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..world.pen import STYLES
 from ..world.records import Record
 from ..world.sampling import draw_person, draw_record
 from .sets import BLOCK
@@ -26,14 +27,21 @@ HELD_OUT_SCENES = frozenset({  # never drawn for training: (place, expression)
 FRAMINGS = ("portrait", "portrait", "half-body", None)
 
 
+def slug(style: str) -> str:
+    """A style's name as sets, checkpoints and files have it."""
+    return style.replace(" ", "_")
+
+
 @dataclass(frozen=True)
 class Kind:
-    """A kind of set: people in a picture, number of the first person, and width over height."""
+    """A kind of set: people in a picture, number of the first person, width over height, and the pen's
+    style. Sets of one ``code`` have the same records."""
 
     people: int
     first: int
     code: int
     wide: float
+    style: str = "storybook"
 
 
 KINDS = {
@@ -44,6 +52,10 @@ KINDS = {
     "held_out": Kind(1, HELD_OUT, 4, 1.0),
     "held_out_pairs": Kind(2, HELD_OUT, 5, 1.5),
 }
+KINDS |= {
+    f"{kind}_{slug(style)}": replace(KINDS[kind], style=style)
+    for style in STYLES if style != "storybook" for kind in ("singles", "pairs")
+}  # fmt: skip
 
 
 def cast_of(kind: str, number: int) -> tuple[list[int], str | None]:

@@ -7,6 +7,7 @@ Judge it by ``checks.painting``, not by its loss.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ LEVELS = (128, 192)
 HEAD = 64  # channels of an attention head
 TIME = 256  # numbers that say what time it is, half of the usual: 2 MiB less
 BATCH = 64
-SETS, SHARES = ("singles", "pairs", "threes"), (0.72, 0.23, 0.05)
+SETS = {"singles": 0.72, "pairs": 0.23, "threes": 0.05}  # share of the steps
 LOOK, LOOK_EVERY = 0.1, 4  # weight of looking at the right words, and in which steps it is asked
 RARELY = 200  # steps after which the sets are opened anew
 
@@ -122,20 +123,23 @@ def weight_of_cells(cells: Tensor) -> Tensor:
 
 
 class Draw:
-    """Draws batches, each from one set, so that all of its pictures have one size."""
+    """Draws batches, each from one set, so that all of its pictures have one size.
 
-    def __init__(self, seed: list[int]) -> None:
+    ``shares`` are the steps' of each set; those that are not there are left out.
+    """
+
+    def __init__(self, seed: list[int], shares: Mapping[str, float] = SETS) -> None:
         self.rng, self.speaker = np.random.default_rng(seed), Speaker()
-        self.sets: list[Latents] = []
+        self.wanted, self.sets = shares, list[Latents]()
         self.count = 0
 
     def __call__(self, batch: int) -> Batch:
         """``batch`` pictures, or fewer of wider ones."""
         if self.count % RARELY == 0:
-            opened = [Latents(s) for s in open_there(*SETS)]
+            opened = [Latents(s) for s in open_there(*self.wanted)]
             self.sets = [s for s in opened if len(s.numbers)]
             self.arrays = [s.arrays(CHANNELS) for s in self.sets]
-            shares = np.array([SHARES[SETS.index(s.data.folder.name)] for s in self.sets])
+            shares = np.array([self.wanted[s.data.folder.name] for s in self.sets])
             self.shares = shares / shares.sum()
         self.count += 1
         k = int(self.rng.choice(len(self.sets), p=self.shares))
@@ -152,14 +156,14 @@ class Draw:
 
 
 @torch.no_grad()
-def visibility(count: int = 32) -> Tensor:
-    """(C, 1, 1) how much each latent channel changes the pixels of faces, of mean one.
+def visibility(count: int = 32, name: str = "singles") -> Tensor:
+    """(C, 1, 1) how much each latent channel changes the pixels of faces in a set, of mean one.
 
     Latents are normalised channel by channel, and some channels hardly show: without this the
     network spends itself on those.
     """
     vae, rng, (mean, std) = load_vae(), torch.Generator().manual_seed(0), load_norm()
-    latents = Latents(open_there("singles")[0])
+    latents = Latents(open_there(name)[0])
     z, cells = latents.arrays(CHANNELS)
     of = latents.numbers[:: max(1, len(latents.numbers) // count)][:count]
     z, cells = torch.from_numpy(z[of]).float(), torch.from_numpy(cells[of]).float() / 255

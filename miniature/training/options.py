@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import paths
@@ -12,11 +13,16 @@ TINY_STEPS = 3
 
 
 def stage_options(
-    description: str | None, *, minutes: float, batch: int = 0, flags: tuple[str, ...] = ()
+    description: str | None,
+    *,
+    minutes: float,
+    batch: int = 0,
+    flags: tuple[str, ...] = (),
+    choices: Mapping[str, Sequence[str]] | None = None,
 ) -> argparse.Namespace:
     """The command line of a stage; starts the processes that train together.
 
-    ``rank`` is this process's number among them, ``steps`` a limit for rehearsals or None.
+    ``choices`` are arguments that must be given, and what each may be. ``rank`` is this process's number among them, ``steps`` a limit for rehearsals or None.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--state", type=Path, help="folder of everything that training makes")
@@ -26,6 +32,8 @@ def stage_options(
     parser.add_argument("--report", action="store_true", help="only measure")
     if batch:
         parser.add_argument("--batch", type=int, default=batch, help="in each process")
+    for name, may in (choices or {}).items():
+        parser.add_argument(name, choices=may)
     for flag in flags:
         parser.add_argument(flag, action="store_true")
     options = parser.parse_args()

@@ -2,7 +2,7 @@
 
 A drawing function hands the pen an outline and an ink (one colour, ``Linear`` or ``Radial``). What that looks like
 is the style's business: the storybook fills it softly, the ink line fills it palely and draws its edge.
-A new style is a subclass of ``Style``, entered in ``STYLES``.
+cut paper lays it on what is below. A new style is a subclass of ``Style``, or two, entered in ``STYLES``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ PARTS: tuple[str, ...] = (
     "neck", "cloth", "hand", "thing",
 )  # fmt: skip
 HEAD_PARTS = PARTS[1:11]
+FEATURES = ("nose", "mouth", "eye", "brow")  # fine enough as they are
 PART_NUMBER = {name: k for k, name in enumerate(PARTS)}
 INK = lch(0.27, 0.045, 25)
+PAPER = lch(0.97, 0.012, 90)
+SHEETS = 0.08  # lightness from one colour of paper to the next
 
 
 class Linear(NamedTuple):
@@ -95,43 +98,105 @@ class Style:
 
 
 class InkLine(Style):
-    """Pen and wash: pale colours, and a dark line round everything that has a name."""
+    """Pen and wash: a dark line round everything of a person that has a name, before a pale place."""
 
     name = "ink line"
+    wash, width, line_of = 0.12, 2.2, INK
 
     def colour(self, lab: Lab) -> Lab:
-        return mix(lab, lch(0.96, 0.012, 90), 0.30)
+        return mix(lab, PAPER, self.wash)
 
     def fill(self, canvas, path, ink, alpha, part):
-        canvas.drawPath(path, self.ink(ink, alpha))
-        if part and part != "nose":
-            path = skia.Simplify(path)  # one outline round overlapping pieces
-            edge = skia.Paint(AntiAlias=True, Color=argb(INK, 0.85), Style=skia.Paint.kStroke_Style)
-            edge.setStrokeWidth(1.3 / max(1e-6, abs(canvas.getTotalMatrix().getScaleX())))
+        if self.edged(
+            ink, alpha, part
+        ):  # below the colour, so that overlapping pieces share one line
+            edge = skia.Paint(
+                AntiAlias=True, Color=argb(self.line_of), StrokeWidth=2 * self.width * unit(canvas)
+            )
+            edge.setStyle(skia.Paint.kStroke_Style)
             canvas.drawPath(path, edge)
+        canvas.drawPath(path, self.ink(ink, alpha))
+
+    def edged(self, ink, alpha: float, part: str | None) -> bool:
+        """Whether a line goes round an outline."""
+        return bool(part) and part not in FEATURES
+
+
+class PaleLine(InkLine):
+    """The places of ink line: hardly any colour, and a thin grey line round what is solid."""
+
+    wash, width, line_of = 0.72, 1.1, lch(0.62, 0.02, 60)
+
+    def edged(self, ink, alpha, part):
+        return alpha > 0.9 and not isinstance(ink, Radial)
 
 
 class CutPaper(Style):
-    """Cut paper: flat colours, and a soft shadow below everything that has a name."""
+    """Cut paper: flat sheets of few colours, each with a soft shadow on what lies below it."""
 
     name = "cut paper"
 
+    def colour(self, lab: Lab) -> Lab:
+        lightness, a, b = lab
+        return round(lightness / SHEETS) * SHEETS, a, b
+
     def ink(self, ink, alpha):
         if isinstance(ink, Linear):
-            middle = ink.colours[len(ink.colours) // 2]
-            return super().ink(middle, alpha)
+            return super().ink(ink.colours[len(ink.colours) // 2], alpha)
+        if isinstance(ink, Radial):
+            colour = ink.colours[0]
+            return super().ink(
+                colour, 0.0 if len(colour) == 2 else alpha
+            )  # light that fades is no paper
         return super().ink(ink, alpha)
 
     def fill(self, canvas, path, ink, alpha, part):
-        if part:
-            size = 1 / max(1e-6, abs(canvas.getTotalMatrix().getScaleX()))
-            under = skia.Path(path)
-            under.offset(1.2 * size, 2.2 * size)
-            canvas.drawPath(under, skia.Paint(AntiAlias=True, Color=argb(shade(INK, -0.05), 0.22)))
+        if self.raised(ink, alpha, part):
+            size, under = unit(canvas), skia.Path(path)
+            under.offset(2.5 * size, 5.5 * size)
+            shadow = skia.Paint(AntiAlias=True, Color=argb(shade(INK, -0.08), 0.5))
+            shadow.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, 3 * size))
+            canvas.drawPath(under, shadow)
         canvas.drawPath(path, self.ink(ink, alpha))
 
+    def raised(self, ink, alpha: float, part: str | None) -> bool:
+        """Whether an outline is a sheet of its own."""
+        return bool(part) and part not in FEATURES
 
-STYLES: dict[str, Style] = {s.name: s for s in (Style(), InkLine(), CutPaper())}
+
+class LayeredPaper(CutPaper):
+    """The places of cut paper: a sheet for everything solid, and skies in five."""
+
+    def ink(self, ink, alpha):
+        if not isinstance(ink, Linear) or len(ink.colours) < 3:
+            return super().ink(ink, alpha)
+        steps, last = [], len(ink.colours) - 1
+        for k in range(5):
+            at = k / 4 * last
+            low = min(int(at), last - 1)
+            sheet = mix(ink.colours[low], ink.colours[low + 1], at - low)
+            steps += [self._argb(sheet, alpha)] * 2
+        places = [min(1.0, (k + side) / 5) for k in range(5) for side in (0, 1)]
+        shader = skia.GradientShader.MakeLinear([ink.a, ink.b], steps, places)
+        return skia.Paint(AntiAlias=True, Shader=shader)
+
+    def raised(self, ink, alpha, part):
+        return alpha > 0.9 and not isinstance(ink, Radial)
+
+
+def unit(canvas: skia.Canvas) -> float:
+    """A 256th of the picture's height, in the canvas's present frame."""
+    scale = max(1e-6, abs(canvas.getTotalMatrix().mapRadius(1.0)))
+    return canvas.getBaseLayerSize().height() / 256 / scale
+
+
+# The pen for people, and that for the place behind them.
+STYLES: dict[str, tuple[Style, Style]] = {
+    people.name: (people, place)
+    for people, place in (
+        (Style(), Style()), (InkLine(), PaleLine()), (CutPaper(), LayeredPaper()),
+    )
+}  # fmt: skip
 
 
 class Pen:
@@ -143,7 +208,7 @@ class Pen:
         self.canvas, self.labels, self.style, self.who = (
             canvas,
             labels,
-            style or STYLES["storybook"],
+            style or STYLES["storybook"][0],
             0,
         )
 

@@ -119,13 +119,14 @@ def paint(record: Record, height: int = 256, style: str = "storybook") -> Pictur
     marks.clear(0xFF000000)
     canvas.scale(height, height)
     marks.scale(height, height)
-    scene = Scene(Pen(canvas, None, STYLES[style]), ratio, record.place)
+    of_people, of_place = STYLES[style]
+    scene = Scene(Pen(canvas, None, of_place), ratio, record.place)
     (places_indoor.DRAW | places_outdoor.DRAW)[record.place.name](scene)
     if record.framing == "nobody":
         draw_things(scene)
     rng = np.random.default_rng([13, record.place.seed])
     points = np.zeros((len(record.people), len(KEY_POINTS), 2), np.float32)
-    pen = Pen(canvas, marks, STYLES[style])
+    pen = Pen(canvas, marks, of_people)
     for i, (person, moment) in enumerate(zip(record.people, record.moments, strict=True)):
         points[i] = _place_person(pen, record, i, Head(person, moment), ratio, rng) * height
     rgb = surface.toarray(colorType=skia.kRGBA_8888_ColorType)[..., :3].copy()

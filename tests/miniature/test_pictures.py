@@ -11,6 +11,7 @@ from miniature.pictures import draw, faces, latents, recipe, sets, views
 from miniature.pictures.keypoints import JOINTS, eyes_of, face_place, head_box, skeletons
 from miniature.pictures.labels import CATEGORY_NAMES, NOBODY, labels
 from miniature.stages.little_people import heads_of, look_at
+from miniature.stages.pose_control import RANGE, turned
 from miniature.world.head import KEY_POINTS
 from miniature.world.pen import HEAD_PARTS, PARTS
 from miniature.world.picture import SIZE
@@ -164,3 +165,12 @@ def test_shares_of_cells_add_up():
     drawn = heads.reshape(4, 16, 16, 24, 16).mean((2, 4))
     mine = shares[:, [at("head 1"), at("head 2")]].sum(1)
     assert np.abs(mine - drawn).max() < 0.02
+
+
+def test_only_who_is_alone_is_asked_to_turn():
+    data = sets.open_set("singles")
+    asked = turned(data, np.array([3, 63]))  # the last pictures of a block show nobody
+    moment = data.shots[3].record.moments[0]
+    assert (asked[0] * torch.tensor(RANGE)).tolist() == pytest.approx([moment.yaw, moment.pitch])
+    assert asked[1].isnan().all()
+    assert turned(sets.open_set("pairs"), np.array([0])).isnan().all()
