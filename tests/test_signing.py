@@ -19,7 +19,7 @@ from identitystory.marks.packet import TRAINED, Claim
 from identitystory.marks.verify import lines, verify
 from tests.containers import MADE, saved
 
-pytest.importorskip("c2pa")
+c2pa = pytest.importorskip("c2pa")
 CLAIM = Claim("miniature", "f" * 64, "Salt", "Apache-2.0")
 
 
@@ -53,6 +53,19 @@ def test_a_signed_file_of_every_kind_holds_and_a_changed_one_does_not(kind, sign
         again = mark(signed, kind, Claim(story="Another"))
         assert again == mark(MADE[kind](), kind, Claim(story="Another"))
         assert verify(again, "x").signature.state == "absent"
+
+
+def test_streams_that_never_end_are_not_looked_for(signer, monkeypatch):
+    """The library looks for the end of each, through the whole file: 88 s of a file of 1 MB."""
+    pages = manifest.handed_out(MADE["pdf"](), "pdf", CLAIM, signer)
+    for ending in (b"", b"endstream"):
+        few, many = (pages + b"stream\n" * n + ending for n in (100, 100_000))
+        assert manifest.signature(few, "pdf").why != "the PDF's streams do not end"
+        with monkeypatch.context() as without:
+            without.setattr(c2pa.Reader, "try_create", None)  # nobody asks it
+            assert manifest.signature(many, "pdf").why == "the PDF's streams do not end"
+            plain = b"%PDF-1.7\n" + b"stream\n" * 100_000
+            assert manifest.signature(plain, "pdf").state == "absent"
 
 
 def test_without_the_extra_a_signature_is_named_and_not_judged(signer, monkeypatch):

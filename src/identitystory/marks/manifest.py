@@ -23,6 +23,7 @@ FORMATS: Mapping[str, str] = {
     "mp4": "video/mp4",
 }  # a zip and a page are signed picture by picture
 INSTALL = "pip install 'identitystory[c2pa]'"
+MAX_LOOKED = 400_000_000  # bytes that are looked through for the ends of streams
 _AGENT = {"name": "identitystory", "version": __version__}
 # Nothing is asked over the network: no manifest that lies elsewhere, no list of withdrawn certificates.
 _SETTINGS = {
@@ -178,6 +179,12 @@ def manifest(claim: Claim) -> dict[str, Any]:
 def signature(data: bytes, kind: str) -> Signature:
     """What the manifest of a file itself is worth. Nothing is asked over the network."""
     there = b"jumb" in data and b"c2pa" in data
+    if kind == "pdf" and _endless(data):
+        return (
+            Signature("invalid", why="the PDF's streams do not end")
+            if there
+            else Signature("absent")
+        )
     if not has_extra():
         return Signature("unchecked" if there else "absent")
     import c2pa
@@ -191,6 +198,12 @@ def signature(data: bytes, kind: str) -> Signature:
                 return _told(json.loads(reader.json()))
     except (c2pa.C2paError, ValueError, LookupError, TypeError, AttributeError) as error:
         return Signature("invalid", why=one_line(str(error))) if there else Signature("absent")
+
+
+def _endless(pdf: bytes) -> bool:
+    """Whether so many streams have no end that the library, which looks for each, would take seconds."""
+    begun, ended = pdf.count(b"stream"), 2 * pdf.count(b"endstream")  # the one is in the other
+    return (begun - ended) * len(pdf) > MAX_LOOKED
 
 
 def _told(report: Mapping[str, Any]) -> Signature:
