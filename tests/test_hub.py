@@ -438,6 +438,7 @@ def test_offline_asks_nobody_and_names_the_command(hub, capsys, monkeypatch):
     assert hub.asked == []
 
 
+@pytest.mark.journey
 def test_offline_is_said_before_the_hubs_library_is_imported(tmp_path):
     """A process of its own, whose hub would be asked otherwise: nobody answers there."""
     environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}

@@ -141,6 +141,7 @@ def test_what_cannot_be_is_said_and_puts_nothing_into_the_queue(desk):  # noqa: 
     assert "has no face" in refused(ask("candidates", name="Zoe"), 400)
 
 
+@pytest.mark.journey
 def test_what_a_worker_left_behind_the_next_one_goes_on_with(tmp_path):
     made = workshop()
     here = studio(tmp_path, made)

@@ -108,6 +108,7 @@ def test_a_cancelled_job_stops_at_its_next_step_and_keeps_what_is_finished(tmp_p
     assert made.worker.queue.job(again["id"]).state == "done"
 
 
+@pytest.mark.journey
 def test_a_job_waits_while_the_command_line_writes_to_its_run(tmp_path):
     made = studio(tmp_path, workshop())
     story = made.new()
