@@ -25,12 +25,8 @@ OTHERS = tuple(name for name in STYLES if name != "storybook")
 
 def commands(what: str, *, minutes: float, singles: int, pairs: int, tiny: bool) -> list[list[str]]:
     """The workshop's commands that train ``what``, with their arguments."""
-    sets = {"singles": singles, "pairs": pairs} if what == POSE else {}
-    sets |= (
-        {}
-        if sets
-        else {f"{k}_{slug(what)}": n for k, n in (("singles", singles), ("pairs", pairs))}
-    )
+    kind = "" if what == POSE else f"_{slug(what)}"
+    sets = {f"singles{kind}": singles, f"pairs{kind}": pairs}
     train = ["stages.pose_control"] if what == POSE else ["stages.style", what]
     return [
         ["unpack"],

@@ -205,12 +205,14 @@ def inject(
     template: Template,
     identities: Mapping[str, Identity],
     config: InjectionConfig,
+    control: Control | None = None,
 ) -> Frame:
     """The template with its characters' faces; the template itself where nobody was found.
 
-    Without ``config.layout`` it is `unguided_injection`, which asks nobody's mask.
+    Without ``config.layout`` it is `unguided_injection`, which asks nobody's mask. ``control`` is what
+    faces keep to.
     """
-    return inject_together(G_id, story, [scene], [template], identities, config)[0]
+    return inject_together(G_id, story, [scene], [template], identities, config, [control])[0]
 
 
 def inject_together(
@@ -271,11 +273,11 @@ def paint(
     """
     control = control_of(scene, sized(backend.general, scene).size, preset.control)
     find = partial(find_template, backend.general, backend.segmenter, bare=backend.bare)
-    faces = [control if preset.control.identity else None]
+    kept = control if preset.control.identity else None
 
     def paint_on(template: Template) -> Frame:
-        given = story, [scene], [template], identities, preset.injection, faces
-        return inject_together(backend.identity, *given)[0]
+        given = story, scene, template, identities, preset.injection, kept
+        return inject(backend.identity, *given)
 
     frame = paint_on(find(story, scene, preset, seed=seed, control=control))
     frame = best_of_turns(backend, story, frame, preset, paint_on, seed=seed, control=control)

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..config import InjectionConfig, Preset
 from ..cost import frame_evaluations
 from ..errors import StoryError
-from ..pipeline import best_of_turns, find_template, first_latents, inject_together
+from ..pipeline import best_of_turns, find_template, first_latents, inject, inject_together
 from ..protocols import Backend
 from ..sampling import sized
 from ..settings import to_dict
@@ -191,12 +191,12 @@ class IdentityStory(Method):
         self, backend: Backend, work: Work, n: int, frame: Frame, control: Control | None
     ) -> Frame:
         """Of ``frame`` and, while something is wrong with it, some on other templates, see `best_of_turns`."""
-        scene, kept = frame.scene, [control if self.preset.control.identity else None]
+        kept = control if self.preset.control.identity else None
 
         def paint_on(template: Template) -> Frame:
             work.on_template(n, template)
-            given = work.story, [scene], [template], work.identities, self.preset.injection, kept
-            return inject_together(backend.identity, *given)[0]
+            given = work.story, frame.scene, template, work.identities, self.preset.injection, kept
+            return inject(backend.identity, *given)
 
         given = backend, work.story, frame, self.preset, paint_on
         return best_of_turns(*given, seed=work.seeds[n], control=control)
