@@ -17,10 +17,9 @@ from pathlib import Path
 from . import paths
 from .pictures.recipe import slug
 from .stages import pose_control, style
-from .world.pen import STYLES
+from .world.pen import OTHER_STYLES
 
 POSE = "pose"
-OTHERS = tuple(name for name in STYLES if name != "storybook")
 
 
 def commands(what: str, *, minutes: float, singles: int, pairs: int, tiny: bool) -> list[list[str]]:
@@ -48,7 +47,7 @@ def write(what: str, out: Path) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=[POSE, *OTHERS])
+    parser.add_argument("what", choices=[POSE, *OTHER_STYLES])
     parser.add_argument("--out", type=Path, required=True, help="the folder, or the LoRA's file")
     parser.add_argument("--minutes", type=float, default=20, help="of one core's training, in all")
     parser.add_argument("--singles", type=int, default=1024, help="pictures of one person")

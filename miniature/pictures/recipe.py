@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..world.pen import STYLES
+from ..world.pen import OTHER_STYLES
 from ..world.records import Record
 from ..world.sampling import draw_person, draw_record
 from .sets import BLOCK
@@ -54,7 +54,7 @@ KINDS = {
 }
 KINDS |= {
     f"{kind}_{slug(style)}": replace(KINDS[kind], style=style)
-    for style in STYLES if style != "storybook" for kind in ("singles", "pairs")
+    for style in OTHER_STYLES for kind in ("singles", "pairs")
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from ..training.beside import begin_anew_unless_fitting, fingerprint, load_fitti
 from ..training.loop import DEVICE, Run, mixed, moved
 from ..training.noise import draw_times, noised, scheduler
 from ..training.options import stage_options
-from ..world.pen import STYLES
+from ..world.pen import OTHER_STYLES
 from .unet import Draw, load_unet, predicted, squared_error, visibility
 
 RANK, BATCH = 16, 32
@@ -86,8 +86,7 @@ def pack(style: str, file: Path) -> None:
 
 def main() -> None:
     """Command line."""
-    others = [name for name in STYLES if name != "storybook"]
-    options = stage_options(__doc__, minutes=15, batch=BATCH, choices={"style": others})
+    options = stage_options(__doc__, minutes=15, batch=BATCH, choices={"style": OTHER_STYLES})
     name = name_of(options.style)
     if not options.report:
         if options.rank == 0:

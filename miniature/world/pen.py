@@ -199,6 +199,9 @@ STYLES: dict[str, tuple[Style, Style]] = {
 }  # fmt: skip
 
 
+OTHER_STYLES = tuple(name for name in STYLES if name != "storybook")
+
+
 class Pen:
     """Draws on a canvas and, with ``labels``, writes person and part numbers on a second one."""
 

@@ -77,7 +77,7 @@ def test_a_lora_of_another_unet_is_begun_anew(state):
         style.pack("cut paper", state / "paper.safetensors")
 
 
-@pytest.mark.parametrize("what", [addition.POSE, *addition.OTHERS])
+@pytest.mark.parametrize("what", [addition.POSE, *addition.OTHER_STYLES])
 def test_the_one_command_gives_commands_that_there_are(what):
     made = addition.commands(what, minutes=1, singles=64, pairs=64, tiny=True)
     for module, *_ in made:

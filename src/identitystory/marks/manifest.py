@@ -179,17 +179,13 @@ def manifest(claim: Claim) -> dict[str, Any]:
 def signature(data: bytes, kind: str) -> Signature:
     """What the manifest of a file itself is worth. Nothing is asked over the network."""
     there = b"jumb" in data and b"c2pa" in data
-    if kind == "pdf" and _endless(data):
-        return (
-            Signature("invalid", why="the PDF's streams do not end")
-            if there
-            else Signature("absent")
-        )
     if not has_extra():
         return Signature("unchecked" if there else "absent")
     import c2pa
 
     try:
+        if kind == "pdf" and _endless(data):
+            raise ValueError("the PDF's streams do not end")
         with c2pa.Context.from_dict(_SETTINGS) as context:
             reader = c2pa.Reader.try_create(FORMATS[kind], io.BytesIO(data), context=context)
             if reader is None:
