@@ -6,6 +6,7 @@ Each round is a short story as a user makes one: written, painted, edited, put i
 re-rolled, locked, looked at, handed out as a comic and a web page, and deleted; a page listens to the events
 all the while. The first rounds load and fill what is kept, so memory is taken after them and at the end: the
 least that was seen in a few rounds, of the server and of its worker. More than 10 % of growth is a failure.
+Several may work side by side, each in its folder, with a ``--pause`` that leaves the others room.
 """
 
 import argparse
@@ -95,6 +96,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--pause", type=float, default=0, help="seconds between two rounds")
     parser.add_argument("--out", type=Path, default=Path("runs/studio_soak"))
     given = parser.parse_args()
     shutil.rmtree(given.out, ignore_errors=True)
@@ -107,6 +109,7 @@ def main():
         rows.append({"server": resident(server.process.pid), "worker": resident(worker)})
         told = ", ".join(f"{name} {value:.0f} MiB" for name, value in rows[-1].items())
         print(f"{(time.monotonic() - began) / 60:.1f} min, round {len(rows)}: {told}", flush=True)
+        time.sleep(given.pause)
     server.process.send_signal(signal.SIGINT)
     server.process.wait()
     grown = {}
