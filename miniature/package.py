@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from identitystory.experiments.ablate import ANGLES
 from identitystory.metrics.attributes import FOLDER as ATTRIBUTES
 from identitystory.metrics.attributes import TABLE, WEIGHTS, AttributeNet, said
+from identitystory.metrics.attributes import load_reader as read_attributes
 from identitystory.metrics.little_people import (
     CELL,
     LOOK,
@@ -29,8 +31,8 @@ from identitystory.presets import FEW_STEPS
 from identitystory.skeleton import HEAD, Point, drawn, points_at, turned
 
 __all__ = [
-    "ADAPTER", "ATTRIBUTES", "CELL", "CLIP_MEAN", "CLIP_STD", "CONTROLS", "FEW_STEPS",
+    "ADAPTER", "ANGLES", "ATTRIBUTES", "CELL", "CLIP_MEAN", "CLIP_STD", "CONTROLS", "FEW_STEPS",
     "FEW_STEPS_FILE", "HEAD", "LITTLE_PEOPLE", "LOOK", "TABLE", "WEIGHTS", "WIDTH", "AttributeNet", "FuseModule",
     "IdentityEncoder", "LittlePeople", "PixelShuffle", "Point", "Pose", "Site", "attend", "compete",
-    "ddim_step", "drawn", "edited", "found", "head_at", "points_at", "resolve_dtype", "said", "smaller", "turned",
+    "ddim_step", "drawn", "edited", "found", "head_at", "points_at", "read_attributes", "resolve_dtype", "said", "smaller", "turned",
 ]  # fmt: skip

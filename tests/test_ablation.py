@@ -61,7 +61,8 @@ def asked(name, out, scenes=2, **more):
 def changes(name, base=PAPER):
     """Label -> the numbers in which the variant differs from ``base``, and its method."""
     flat = lambda p: {
-        k: v for part in PARTS for k, v in dataclasses.asdict(getattr(p, part)).items()
+        "reuse": p.reuse,
+        **{k: v for part in PARTS for k, v in dataclasses.asdict(getattr(p, part)).items()},
     }
     return {
         v.label: ({k: x for k, x in flat(v.preset).items() if x != flat(base)[k]}, v.method)
@@ -99,6 +100,13 @@ def test_each_ablation_changes_what_the_paper_changes_and_nothing_else():
         "tokens": ({}, direct),
         "states": ({"averaged": "states"}, direct),
         "medoid portrait": ({"average": "medoid"}, direct),
+    }
+    guided = lambda part, **more: ({"guidance_interval": (0, part), **more}, ours)
+    assert changes("price") == {
+        "whole": ({}, ours),
+        **{f"guided {round(100 * part)} %": guided(part) for part in (0.6, 0.45, 0.3)},
+        "reuse 2": ({"reuse": 2}, ours),
+        "guided 60 %, reuse 2": guided(0.6, reuse=2),
     }
     assert changes("space") == {"portraits": ({}, ours)}
     assert changes("pose") == {

@@ -136,11 +136,12 @@ def ablate(
 
     Args:
         ablation: space (Fig. 2a), discovery (2b), start (5a), masking (5b), components (7),
-            iterations (8a), mechanism (8b), pose (10a), rank (k of Eq. 2) or averaged (its E)
-        sets: the first N stories (default: 10), or descriptions (discovery, iterations, rank
-            and averaged: 20; space and pose: 6)
-        scenes: the first N scenes of each (default: 10), or pictures of each description (15; pose:
-            7, an angle each)
+            iterations (8a), mechanism (8b), pose (10a), rank (k of Eq. 2), averaged (its E) or
+            price (fewer network calls)
+        sets: the first N stories (default: 10; price: 40), or descriptions (discovery, iterations,
+            rank and averaged: 20; space and pose: 6)
+        scenes: the first N scenes of each (default: 10; price: 2), or pictures of each description
+            (15; pose: 7, an angle each)
         json: print the outcome as JSON
     """
     from ..experiments import ablate as ablating
