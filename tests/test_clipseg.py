@@ -15,6 +15,7 @@ from identitystory.models.segment.clipseg import (
     compete,
     left_to_right,
     load_clipseg,
+    one_each,
     within,
 )
 from tests.toy import toy_checkpoint  # noqa: F401
@@ -38,13 +39,18 @@ def blob(rows, columns, *, height=20, width=30):
     return mask
 
 
-def planted(segmenter, monkeypatch, chances, alike=None):
-    """The segmenter seeing ``chances[phrase]``, (H, W) probabilities; what is won is like its own phrase."""
+def planted(segmenter, monkeypatch, chances, alike=None, heads=None):
+    """The segmenter seeing ``chances[phrase]``, (H, W) probabilities.
+
+    If nothing else is given, what is won is like its own phrase, and one head is seen, everywhere.
+    """
     see = lambda image, phrases: torch.stack([chances[p] for p in phrases]).logit()
     like = lambda image, masks, phrases: 9 * torch.eye(len(phrases)) if alike is None else alike
     monkeypatch.setattr(segmenter, "logits", see)
     monkeypatch.setattr(segmenter, "likeness", like)
     height, width = next(iter(chances.values())).shape
+    known = torch.ones(1, height, width, dtype=torch.bool) if heads is None else heads
+    monkeypatch.setattr(segmenter, "heads", lambda image, phrases: known)
     return Image.new("RGB", (width, height))
 
 
@@ -129,6 +135,34 @@ def test_regions_go_to_the_phrase_that_they_are_like():
     assert not one[0].any()
     assert torch.equal(one[1], masks.any(dim=0))
     assert torch.equal(by_likeness(masks, torch.eye(2)), masks)
+
+
+def test_one_mask_for_each_phrase_so_that_all_together_are_most_alike():
+    masks = torch.stack([blob(slice(0, 5), slice(k, k + 3)) for k in (0, 10, 20)])
+    assert torch.equal(one_each(masks[:2], torch.tensor([[1.0, 2.0], [3.0, 9.0]])), masks[:2])
+    crossed = one_each(masks[:2], torch.tensor([[1.0, 2.0], [3.0, 3.5]]))  # 3 + 2 > 1 + 3.5
+    assert torch.equal(crossed, masks[:2].flip(0))
+    of_three = one_each(masks, torch.tensor([[5.0, 4.0], [0.0, 0.0], [6.0, 0.0]]))  # 6 + 4
+    assert torch.equal(of_three, masks[[2, 0]])
+
+
+def test_of_two_who_are_like_one_phrase_each_gets_one_if_there_are_two_heads(
+    segmenter, monkeypatch
+):
+    """Without a second head somebody may be absent: all that was won is then the other's."""
+    left, right = blob(slice(2, 18), slice(2, 12)), blob(slice(2, 18), slice(18, 28))
+    chances = {"a young man": 0.05 + 0.9 * left.float(), "a man": 0.05 + 0.9 * right.float()}
+    alike = torch.tensor([[15.0, 2.0], [14.0, 3.0]])
+    segmenter.reach, segmenter.knows_people = 0, True
+    crowns = torch.stack([blob(slice(0, 7), slice(3, 11)), blob(slice(0, 7), slice(19, 27))])
+    for heads, found in ((crowns, (True, True)), (crowns[:1], (True, False))):
+        picture = planted(segmenter, monkeypatch, chances, alike, heads)
+        seen = segmenter.segment(picture, list(chances))
+        assert seen.found == found
+    assert torch.equal(seen.masks[0], left | right)
+    picture = planted(segmenter, monkeypatch, chances, alike, crowns)
+    masks = segmenter.segment(picture, list(chances)).masks
+    assert torch.equal(masks, torch.stack([left | crowns[0], right | crowns[1]]))
 
 
 def test_logits_are_averaged_inside_masks():

@@ -5,6 +5,7 @@ import torch
 
 from identitystory.errors import ConfigError
 from identitystory.masks import (
+    around_heads,
     blend_weights,
     clean,
     dilate,
@@ -201,3 +202,13 @@ def test_without_characters_everything_is_background(mode):
     M_bg, M_j = blend_weights(torch.zeros(0, 32, 32, dtype=torch.bool), (8, 8), mode=mode)
     assert torch.equal(M_bg, torch.ones(1, 8, 8))
     assert M_j.shape == (0, 1, 8, 8)
+
+
+def test_pixels_go_to_the_nearest_head():
+    heads = torch.zeros(2, 4, 10, dtype=torch.bool)
+    heads[0, 1, 1], heads[1, 1, 8] = True, True
+    mask = torch.ones(4, 10, dtype=torch.bool)
+    mask[3] = False
+    left, right = around_heads(heads, mask)
+    assert torch.equal(left, mask & (torch.arange(10) < 5))
+    assert torch.equal(right, mask & (torch.arange(10) >= 5))

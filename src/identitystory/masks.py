@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import label
+from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 
 from .errors import ConfigError
@@ -119,6 +119,13 @@ def _box(mask: Tensor) -> Tensor:
     rows, columns = (mask.any(dim=d).int() for d in (1, 0))
     span = lambda line: (line.cumsum(0) > 0) & (line.flip(0).cumsum(0).flip(0) > 0)
     return span(rows)[:, None] & span(columns)
+
+
+def around_heads(heads: Tensor, mask: Tensor) -> Tensor:
+    """(n, H, W) bool, exclusive: the pixels of ``mask`` (H, W), each with the nearest of n heads (n, H, W)."""
+    far = np.stack([distance_transform_edt(~head) for head in heads.cpu().numpy()])
+    nearest = torch.from_numpy(far.argmin(axis=0)).to(mask.device)
+    return mask & (nearest == torch.arange(len(heads), device=mask.device).view(-1, 1, 1))
 
 
 def with_heads(masks: Tensor, heads: Tensor) -> Tensor:

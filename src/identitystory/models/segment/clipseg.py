@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, normalize
 
-from ...masks import distinct_heads, largest_component
+from ...masks import around_heads, distinct_heads, largest_component, with_heads
 from ...types import Segmentation
 from ..clip import text_vectors
 from ..device import Room
@@ -70,6 +70,18 @@ def by_likeness(masks: Tensor, alike: Tensor) -> Tensor:
     """
     owner = alike.argmax(dim=1)
     return torch.stack([masks[owner == j].any(dim=0) for j in range(len(masks))])
+
+
+def one_each(masks: Tensor, alike: Tensor) -> Tensor:
+    """One of the masks (m, H, W) bool for each of n <= m phrases, all together as alike as they can be.
+
+    Args:
+        masks: of a person each.
+        alike: (m, n), how much what is under each is like each of the phrases.
+    """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and seldom asked for
+
+    return masks[linear_sum_assignment(alike.T.numpy(), maximize=True)[1]]
 
 
 def left_to_right(mask: Tensor, count: int, min_pixels: float) -> list[Tensor]:
@@ -208,8 +220,7 @@ class ClipSegmenter:
         reach = round(self.reach * min(size))
         regions = compete(logits, self.threshold, reach)
         if self.knows_people and int(regions.flatten(1).any(dim=1).sum()) > 1:
-            alike = self.likeness(image, regions, unique) + within(logits, regions)
-            regions = by_likeness(regions, alike)
+            regions = self._owned(image, regions, logits, phrases)
         won = dict(zip(unique, regions, strict=True))
         chance = logits.sigmoid().amax(dim=0)  # of the pixel being somebody's
         min_pixels = self.min_area * image.height * image.width
@@ -230,6 +241,24 @@ class ClipSegmenter:
             scores.append(score)
             hits.append(hit)
         return Segmentation(masks=torch.stack(masks), scores=tuple(scores), found=tuple(hits))
+
+    def _owned(
+        self, image: Image.Image, regions: Tensor, logits: Tensor, phrases: Sequence[str]
+    ) -> Tensor:
+        """What each of the distinct phrases won, given to whom it is like.
+
+        Where that leaves somebody without a head, though there is one for everybody, all that was won
+        and the heads are shared out among the heads, and every phrase gets one part.
+        """
+        unique = list(dict.fromkeys(phrases))
+        alike = lambda masks: self.likeness(image, masks, unique) + within(logits, masks)
+        owned = by_likeness(regions, alike(regions))
+        heads = self.heads(image, phrases)
+        short = len(unique) < len(phrases) or len(heads) < len(unique)
+        if short or with_heads(owned, heads).flatten(1).any(dim=1).all():
+            return owned
+        people = around_heads(heads, regions.any(dim=0) | heads.any(dim=0))
+        return one_each(people, alike(people))
 
 
 def load_clipseg(folder: Path, *, room: Room, **options: Any) -> ClipSegmenter:
