@@ -3,9 +3,8 @@
 Paints every story once. Then two copies of it get the same budget in network calls: one is mended
 (`identitystory repair`), in the other each frame is painted with as many other seeds as the budget
 allows, and the best is chosen, by the same check. Beside what the check says of both stands what it
-does not know of: CLIP's scores, and dlib's face detection and Face-Sim where the extra ``faces`` is
-installed. Intervals are over stories. Broken off, it goes
-on with the same command.
+does not know of: CLIP's scores, and face detection and Face-Sim of another recogniser than the check's,
+``--faces``. Intervals are over stories. Broken off, it goes on with the same command.
 """
 
 from __future__ import annotations
@@ -128,10 +127,11 @@ def main() -> None:
     parser.add_argument(
         "--times", type=float, default=2.0, help="budget, in paintings of the frames"
     )
+    parser.add_argument("--faces", default="little-people", help="as evaluate's")
     parser.add_argument("--shard", default="1/1", help="every Nth story from the Ith on, as I/N")
     options = parser.parse_args()
     service = one_model(default_service())
-    tools = open_tools(EvaluationRequest((), measures=OTHERS), [options.model])
+    tools = open_tools(EvaluationRequest((), faces=options.faces, measures=OTHERS), [options.model])
     for what, why in tools.not_measured.items():
         print(f"not measured: {what}: {why}")
     results: dict[str, dict[str, dict[str, float]]] = {}
