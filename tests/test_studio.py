@@ -425,3 +425,25 @@ def test_what_is_not_installed_is_said_in_one_line(desk, monkeypatch):  # noqa: 
     story = desk.painted(desk.new())
     answer = desk.client.get(f"{desk.path(story)}/export/comic")
     assert (answer.status_code, answer.json()["error"]["code"]) == (501, "missing")
+
+
+def test_of_pictures_that_are_gone_nothing_is_kept(desk, monkeypatch):  # noqa: F811
+    """A studio that is open for weeks holds what its library has, and not all that it ever had."""
+    story = desk.painted(desk.new())
+    run = desk.root / "stories" / story["id"] / "run"
+    there = pictures.index(run)
+    read = []
+    monkeypatch.setattr(pictures, "read_png_facts", lambda path, root: read.append(path))
+    (run / "frames" / "notes.txt").write_text("a change of the folder")
+    assert pictures.index(run).keys() == there.keys()
+    assert not read  # files that are as they were
+    first = sorted((run / "frames").glob("001*.png"))
+    for file in first:
+        file.unlink()
+    assert len(pictures.index(run)) == len(there) - len(first)
+    assert not {*first} & pictures._runs[run].files.keys()
+    for n in range(3 * pictures.GONE):
+        pictures.index(desk.root / f"gone {n}")
+    gone = [each for each in pictures._runs if not each.exists()]
+    assert len(gone) <= pictures.GONE
+    assert run in pictures._runs

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -23,6 +26,9 @@ from .library import NothingError
 
 WIDTHS = (160, 320, 640)
 _OF = {"frame": "", "template": ".template", "masks": ".masks"}
+MOST_RUNS = 2000  # of which pictures are remembered
+GONE = 16  # runs after which it is looked for those that were deleted
+_LOCK = Lock()
 _SETTLED = 10**8  # nanoseconds after which no second change has the same time as the first
 Index = Mapping[tuple[str, str], "Picture"]  # by key and what follows the name: "", ".masks", ...
 
@@ -46,14 +52,56 @@ class Picture:
     written: int
 
 
+@dataclass
+class _Seen:
+    """What is known of a run.
+
+    Attributes:
+        looked: when its folders had changed last, and the index of then.
+        files: path -> when it was written, its size and number, and the picture it was.
+    """
+
+    looked: tuple[tuple[int, ...], Index] = ((), MappingProxyType({}))
+    files: dict[Path, tuple[tuple[int, ...], Picture | None]] = field(default_factory=dict)
+
+
+_runs: OrderedDict[Path, _Seen] = OrderedDict()
+
+
+def _seen(run: Path) -> _Seen:
+    """What is known of a run. Of runs that are gone, and beyond ``MOST_RUNS``, little is kept."""
+    with _LOCK:
+        if run not in _runs:
+            if len(_runs) % GONE == GONE - 1:
+                for gone in [each for each in _runs if not each.is_dir()]:
+                    del _runs[gone]
+            _runs[run] = _Seen()
+        _runs.move_to_end(run)
+        while len(_runs) > MOST_RUNS:
+            _runs.popitem(last=False)
+        return _runs[run]
+
+
 def index(run: Path) -> Index:
     """Every finished picture of the run at ``run``; none if there is no run."""
-    folder = RunFolder(run)
-    folders = folder.frame(0).parent, folder.takes, folder.identity("_").parent, folder.face_takes
-    stamps = tuple(map(_changed, folders))
-    if time.time_ns() - max(stamps) < _SETTLED:
-        return _index.__wrapped__(run)
-    return _index(run, stamps)
+    folder, seen = RunFolder(run), _seen(run)
+    frames, cast = folder.frame(0).parent, folder.identity("_").parent
+    stamps = tuple(map(_changed, (frames, folder.takes, cast, folder.face_takes)))
+    settled = time.time_ns() - max(stamps) >= _SETTLED
+    before, known = seen.looked
+    if settled and before == stamps:
+        return known
+    files = [
+        *(p for p in frames.glob("*.png") if p.name[:3].isdigit()),
+        *folder.takes.glob("*.png"),
+    ]
+    sheets = [*cast.glob("*.png"), *folder.face_takes.glob("*.png")]
+    found = {(p.key, Path(p.path.stem).suffix): p for f in files if (p := picture(f, run))}
+    found |= {(p.key, ".portraits"): p for f in sheets if (p := picture(f, run))}
+    for path in {*seen.files} - {*files, *sheets}:
+        seen.files.pop(path, None)
+    seen.looked = (stamps if settled else ()), found
+    return found
 
 
 def _changed(folder: Path) -> int:
@@ -64,27 +112,22 @@ def _changed(folder: Path) -> int:
         return 0
 
 
-@lru_cache(200)
-def _index(run: Path, *_: tuple[int, ...]) -> Index:
-    folder = RunFolder(run)
-    frames = [p for p in folder.frame(0).parent.glob("*.png") if p.name[:3].isdigit()]
-    files = [*frames, *folder.takes.glob("*.png")]
-    found = {(p.key, Path(p.path.stem).suffix): p for f in files if (p := picture(f, run))}
-    cast = [*folder.identity("_").parent.glob("*.png"), *folder.face_takes.glob("*.png")]
-    return found | {(p.key, ".portraits"): p for f in cast if (p := picture(f, run))}
-
-
 def picture(path: Path, run: Path) -> Picture | None:
-    """What a file says of itself; None if it is no whole picture of ours."""
+    """What a file says of itself, read once; None if it is no whole picture of ours."""
+    files = _seen(run).files
     try:
         status = path.lstat()
     except OSError:
         return None
-    return _picture(path, run, status.st_mtime_ns, status.st_size, status.st_ino)
+    now = status.st_mtime_ns, status.st_size, status.st_ino  # a file that changes is another
+    before, known = files.get(path, ((), None))
+    if before != now:
+        known = _read(path, run, status.st_mtime_ns)
+        files[path] = now, known
+    return known
 
 
-@lru_cache(20_000)  # a file that changes is another
-def _picture(path: Path, run: Path, written: int, *_: int) -> Picture | None:
+def _read(path: Path, run: Path, written: int) -> Picture | None:
     try:
         facts = read_png_facts(path, run)
         if facts is None or "key" not in facts:
@@ -120,7 +163,7 @@ def content(run: Path, key: str, kind: str, width: int) -> tuple[bytes, str]:
     raise NothingError
 
 
-@lru_cache(1000)
+@lru_cache(500)
 def _small(path: Path, run: Path, width: int, *_: int) -> bytes:
     return small(read_picture(path, run), width)
 
@@ -147,7 +190,7 @@ def portraits(path: Path, run: Path) -> tuple[int, int]:
         return 0, 0
 
 
-@lru_cache(5000)
+@lru_cache(1000)
 def _portraits(path: Path, run: Path, *_: int) -> tuple[int, int]:
     raw = read(path, run)
     header = plain_json(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
