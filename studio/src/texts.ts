@@ -238,7 +238,7 @@ export const t = {
   kinHint:
     'Of the portraits those most like them are taken. What the description leaves open, as age, skin, hair and eyes, fits the family where the model can read looks.',
   kinLibrary: 'People in your library can have relatives here.',
-  kinless: 'Related to nobody in particular',
+  kinless: 'By the words alone',
   /** What candidates are, ``older=20``, to those of these names; an empty one is not known any more. */
   kinOf: (relation: string, names: string[]) => {
     const whom = names.map((name) => name || 'somebody who left your library').join(' and ');
