@@ -213,6 +213,15 @@ def test_a_relative_is_shown_then_chosen_and_nothing_finished_changes(call, mara
     assert mara.read_bytes() == before["mara.character"]
 
 
+def test_a_relative_may_be_the_first_who_is_found_in_a_folder(call, mara, tmp_path):
+    fresh = ["--out", "other"]
+    like = ["--like", mara.name, "--as", "older=20", "--who", "Ida", "--candidates", 1]
+    assert call(*like, *fresh)[0] == 0
+    assert call("--choose", "Ida=1", *fresh)[0] == 0
+    chosen = recorded(tmp_path / "other").story.character("Ida")
+    assert (chosen.candidate, chosen.kin) == (1, ("a girl", "older=20", open_file(mara).face))
+
+
 def test_another_seed_has_other_portraits_and_the_run_keeps_its_own(call, mara, tmp_path):
     kept = lambda: [
         read_identity(RunFolder(tmp_path / "run/casting").identity("Ida 1")).embedding.tolist(),

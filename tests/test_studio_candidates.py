@@ -130,14 +130,16 @@ def test_what_cannot_be_is_said_and_puts_nothing_into_the_queue(desk):  # noqa: 
         f"{path}/{verb}", json={"revision": story["revision"], "name": "Mara", **more}
     )
     for verb, more in (("candidates", {}), ("candidates/cost", {}), ("take", {"number": 1})):
-        assert "find it first" in refused(ask(verb, **more), 400)
         refused(ask(verb, **more, revision="0" * 16), 409)
+    assert "find several people first" in refused(ask("take", number=1), 400)
     for count in (0, 25, "6", 2.5):
         refused(ask("candidates", count=count), 422)
     refused(ask("take", number=-1), 422)
+    refused(ask("take", number=1, kin="../../etc"), 422)
     assert not [j for j in desk.get("/api/queue")["jobs"] if j["state"] == "pending"]
     story = desk.painted(story)
     assert "no candidate 1 of 'Mara'" in refused(ask("take", number=1), 400)
+    assert "find several people first" in refused(ask("take", number=1, kin="0" * 12), 400)
     assert "has no face" in refused(ask("candidates", name="Zoe"), 400)
 
 
@@ -160,3 +162,67 @@ def test_what_a_worker_left_behind_the_next_one_goes_on_with(tmp_path):
     assert [len(each["pictures"]) for each in people] == [2, 2]
     assert people[0] == first
     assert (frames / "001.png").stat().st_mtime_ns == before  # what is finished is not made twice
+
+
+def test_several_are_found_and_taken_before_anybody_was_found(tmp_path):
+    made = workshop()
+    here = studio(tmp_path, made)
+    story = here.new()
+    path, run = here.path(story), tmp_path / "stories" / story["id"] / "run"
+    asked = {"revision": story["revision"], "name": "Mara", "count": 2}
+    cost = here.post(f"{path}/candidates/cost", asked)["calls"]
+    here.post(f"{path}/candidates", asked, 202)
+    found = here.worked(story)
+    log = (run / "casting/events.jsonl").read_text().splitlines()
+    begun = [event for line in log if (event := json.loads(line))["event"] == "Started"]
+    assert cost == begun[0]["evaluations"] // 2 + begun[1]["evaluations"] > 0
+    assert [each["number"] for each in mara(found)["candidates"]] == [1, 2]
+    assert [(c["state"], c["candidate"]) for c in found["characters"]] == [("empty", 0)] * 2
+    assert [f["state"] for f in found["frames"]] == ["empty"] * 3
+    assert not (run / "run.json").exists()
+
+    before = made.steps["identity"]
+    now = taken(here, found, 2)
+    assert (
+        made.steps["identity"] == before + 10
+    )  # the one portrait, once more: Tom is not looked for
+    assert [(c["state"], c["candidate"]) for c in now["characters"]] == [
+        ("current", 2),
+        ("empty", 0),
+    ]
+    assert [c["chosen"] for c in mara(now)["candidates"]] == [False, True]
+    before = made.steps["identity"]
+    back = taken(here, now, 0)
+    assert made.steps["identity"] == before  # in the portraits that all of them share
+    assert (mara(back)["candidate"], mara(back)["state"]) == (0, "current")
+    done = here.painted(taken(here, back, 1))
+    assert [f["state"] for f in done["frames"]] == ["current"] * 3
+    assert mara(done)["candidate"] == 1
+
+
+def test_the_one_face_is_found_in_the_portraits_of_several(tmp_path):
+    made = workshop()
+    here = studio(tmp_path, made)
+    story = here.new(TEXT.partition("# the first")[0] + '[[scene]]\nprompt = "{Mara} reads"\n')
+    asked = {"revision": story["revision"], "name": "Mara", "count": 1}
+    here.post(f"{here.path(story)}/candidates", asked, 202)
+    here.worked(story)
+    before = made.steps["identity"]
+    cost = here.post(f"{here.path(story)}/cost", {"revision": story["revision"], "only": [0]})
+    done = here.painted(story, only=[0])
+    assert mara(done)["state"] == "current"
+    steps = made.steps["identity"] - before
+    assert steps < 160  # no portrait anew, of 16 of 10 steps
+    assert cost["characters"] == ["Mara"]
+
+
+def test_several_are_found_of_other_words_than_somebody_was_found_in(desk):  # noqa: F811
+    story = desk.painted(desk.new(), cast_only=True)
+    edits = [{"do": "character", "name": "Mara", "set": {"description": "a tall woman"}}]
+    asked = {"revision": story["revision"], "edits": edits}
+    story = desk.post(f"{desk.path(story)}/edit", asked)
+    assert mara(story)["state"] == "stale"
+    asked = {"revision": story["revision"], "name": "Mara", "count": 2}
+    desk.post(f"{desk.path(story)}/candidates", asked, 202)
+    now = taken(desk, desk.worked(story), 2)
+    assert (mara(now)["candidate"], mara(now)["state"]) == (2, "current")

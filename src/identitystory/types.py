@@ -46,6 +46,7 @@ class Character:
         seed: of the search for the face; 0 is the run's.
         candidate: which of the people in the portraits it is, from 1 (0: the filter's); ``sought``: whose portraits.
         like: the faces (as ``face``) of those whom a candidate is a relative of; the first is the most like them.
+        kin: of a relative: their description as the story has it, what they are, ``child``, and to whose faces.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Character:
     candidate: int = 0
     sought: tuple[()] | tuple[str, str] = ()
     like: tuple[str, ...] = ()
+    kin: tuple[str, ...] = ()
 
     @property
     def searched(self) -> Character:
@@ -279,7 +281,7 @@ class Face:
 
 _MAY_LACK = {"shape", "id", "negative", "wears", "words_only", "caption", "dialogue", "locations"}
 _MAY_LACK |= {"loras", "shot", "camera", "notes", "seconds", "face", "file", "consent", "seed"}
-_MAY_LACK |= {"candidate", "sought", "like", "expect", "pose", "who", "x", "height"}
+_MAY_LACK |= {"candidate", "sought", "like", "kin", "expect", "pose", "who", "x", "height"}
 _MAY_LACK |= {"picture", "source"}
 
 

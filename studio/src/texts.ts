@@ -228,12 +228,30 @@ export const t = {
   severalCount: 'How many people',
   severalOf: (n: number) => count(n, 'person', 'people'),
   severalNow: 'Find them',
+  kin: 'Related to',
+  kinNobody: 'nobody in particular',
+  kinAs: 'As their',
+  relations: { sibling: 'sibling', parent: 'parent', child: 'child', older: 'older self', younger: 'younger self' },
+  kinYears: 'By how many years',
+  kinAnd: 'And to',
+  kinNobodyElse: 'nobody else',
+  kinHint:
+    'Of the portraits those most like them are taken. What the description leaves open, as age, skin, hair and eyes, fits the family where the model can read looks.',
+  kinLibrary: 'People in your library can have relatives here.',
+  kinless: 'By the words alone',
+  /** What candidates are, ``older=20``, to those of these names; an empty one is not known any more. */
+  kinOf: (relation: string, names: string[]) => {
+    const whom = names.map((name) => name || 'somebody who left your library').join(' and ');
+    const [what = '', years] = relation.split('=');
+    if (years) return `${whom}, ${count(Number(years), 'year', 'years')} ${what}`;
+    return `${{ sibling: 'Siblings', parent: 'Parents', child: 'Children' }[what] ?? what} of ${whom}`;
+  },
   candidates: (name: string) => `People whom ${name} could be`,
   candidatesHint: (n: number) => `One portrait is painted when you take one${n ? `; ${frames(n)} would then be painted anew` : ''}. You can give them back.`,
   candidate: (n: number) => `Person ${n}`,
   candidateScene: (n: number, scene: number) => `Person ${n}, scene ${scene}`,
   takeOne: 'Take this one',
-  takeCandidate: (n: number) => `Take person ${n}`,
+  takeCandidate: (n: number, of: string) => `Take person ${n}${of && `, ${of}`}`,
   giveBack: 'Give back',
   giveBackHint: 'The face that was found without candidates is taken again.',
   auditioning: (name: string) => `Looking for people whom ${name} could be`,

@@ -36,6 +36,11 @@ class Relation:
     name: str
     years: tuple[int, int]
 
+    @property
+    def text(self) -> str:
+        """As `relation` reads it."""
+        return self.name if self.name in RELATIONS else f"{self.name}={abs(self.years[0])}"
+
 
 def relation(text: str) -> Relation:
     """The relation that ``sibling``, ``parent``, ``child``, ``older=20`` or ``younger=10`` names.

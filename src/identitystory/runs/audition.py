@@ -7,7 +7,7 @@ Those of an audition for somebody's relatives are the portraits most like them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,20 +19,20 @@ from ..metrics.traits import completed
 from ..protocols import ModelFacts
 from ..seeds import derived_seed
 from ..story.scenes import make_scene, recast
-from ..types import Character, Story
+from ..types import Character, Story, plain
 from . import files, inside
 from .cache import PORTRAITS, Cache
-from .characters.archive import SUFFIX
+from .characters.archive import SUFFIX, CharacterFile
 from .characters.casting import character
 from .characters.kin import Kin
 from .characters.making import from_run
-from .folder import RunFolder, read_identity, read_record
+from .folder import AUDITION, RunFolder, read_identity, read_record
 from .opening import Load
 from .request import RunRequest
 from .sheets import COLUMNS, wrapped
 from .strip import told_of
 
-FOLDER = "casting"
+FOLDER = AUDITION
 MOST = 24  # candidates of a character
 SCENES = ("a portrait of {NAME} in a garden", "a portrait of {NAME} laughing in a library")
 TILE, LINE = 192, 15  # pixels of a picture on the sheet, and of a line below it
@@ -65,20 +65,33 @@ def audition(
     Raises:
         ConfigError: nobody is called so, or their face is that of a character file; as `Kin.of`.
     """
-    record = read_record(RunFolder(request.out)) or {}
-    seed = int(record.get("seed", 0) if request.seed is None else request.seed)
-    out, searched = request.out / FOLDER, _searched(request.story, names)
+    seed, out = _seed(request), request.out / FOLDER
+    searched = _searched(request.story, names)
     if kin is not None:
         searched = [kin.of(who, who.seed or seed, reader) for who in searched]
     people = [
         _candidate(who, number, out, reader) for who in searched for number in range(1, count + 1)
     ]
+    return of(request, people, {person.face: person for person in kin.people} if kin else {})
+
+
+def of(
+    request: RunRequest, people: Sequence[Character], known: Mapping[str, CharacterFile]
+) -> RunRequest:
+    """The request for the audition of these candidates of a run.
+
+    Args:
+        request: as of `audition`.
+        people: who they are.
+        known: those whose relatives some of them are, by ``face``.
+    """
     style = request.story.style
     scenes = tuple(
         make_scene(scene.replace("NAME", c.name), (c,), style=style, source=FOLDER, number=n)
         for c in people
         for n, scene in enumerate(SCENES, 1)
     )
+    seed = _seed(request)
     seeds = [derived_seed("audition", seed, n) for n in range(len(SCENES))] * len(people)
     story = replace(
         request.story,
@@ -90,16 +103,22 @@ def audition(
     return replace(
         request,
         story=story,
-        out=out,
+        out=request.out / FOLDER,
         seed=seed,
         frame_seeds=dict(enumerate(seeds)),
         paint=True,
         shape="",
         source="",
         locked={},
-        people={person.face: person for person in kin.people} if kin else {},
+        people=known,
         notes=(),
     )
+
+
+def _seed(request: RunRequest) -> int:
+    """The run's, which `discover --seed` has its own word in."""
+    record = read_record(RunFolder(request.out)) or {}
+    return int(record.get("seed", 0) if request.seed is None else request.seed)
 
 
 def _searched(story: Story, names: Sequence[str]) -> list[Character]:
@@ -116,24 +135,32 @@ def _searched(story: Story, names: Sequence[str]) -> list[Character]:
 
 def own(who: Character) -> Character:
     """Somebody of a story as they are searched for, whoever was chosen."""
-    return replace(who.searched, face="", file="", candidate=0, sought=())
+    return replace(who.searched, face="", file="", candidate=0, sought=(), kin=())
 
 
 def _candidate(who: Character, number: int, out: Path, reader: AttributeReader | None) -> Character:
-    name, description = f"{who.name} {number}", who.description
-    folder = RunFolder(out)
-    if reader is not None and folder.identity(name).is_file():
-        shown = [reader.read(portrait) for portrait in _kept(folder, name)]
-        description = completed(description, shown, reader.phrases)
-    return Character(
-        name,
-        description,
+    made = Character(
+        f"{who.name} {number}",
+        who.description,
         who.noun,
         seed=who.seed,
         candidate=number,
         sought=(who.name, who.description),
         like=who.like,
+        kin=who.kin,
     )
+    if reader is None or not _is_found(RunFolder(out), made):
+        return made
+    shown = [reader.read(portrait) for portrait in _kept(RunFolder(out), made.name)]
+    return replace(made, description=completed(who.description, shown, reader.phrases))
+
+
+def _is_found(folder: RunFolder, who: Character) -> bool:
+    """Whether the face that lies there is of this candidate, and of no other of that name."""
+    facts = files.read_tensor_facts(folder.identity(who.name), folder.root) or {}
+    told, own = facts.get("character"), plain(who)
+    found = lambda it: files.canonical([it.get(key) for key in ("noun", "seed", "sought", "like")])
+    return isinstance(told, Mapping) and found(told) == found(own)
 
 
 def _kept(folder: RunFolder, name: str) -> list[Image.Image]:
@@ -202,7 +229,8 @@ def choose(
         return replace(request, story=recast(request.story, who))
     run, called = request.out / FOLDER, f"{name} {number}"
     there = (read_record(RunFolder(run)) or {}).get("story", {}).get("characters", [])
-    if called not in [c["name"] for c in there]:
+    kin = {c["name"]: tuple(c.get("kin", ())) for c in there}
+    if called not in kin:
         raise RunError(
             f"{request.out} has no candidate {number} of {name!r}; first run: identitystory discover "
             f"STORY --candidates {max(number, 6)}"
@@ -212,6 +240,6 @@ def choose(
     file = RunFolder(request.out).identity(name).with_suffix(SUFFIX)
     inside.write_whole(file, person.content, request.out)
     chosen = replace(character(person), wears=who.wears, seed=who.seed, candidate=number)
-    chosen = replace(chosen, sought=(who.name, who.description))
+    chosen = replace(chosen, sought=(who.name, who.description), kin=kin[called])
     people = {**request.people, chosen.face: person}
     return replace(request, story=recast(request.story, chosen), people=people)

@@ -15,7 +15,7 @@ from ..story.advice import advice, language_of
 from ..story.safety import check_story
 from ..story.text import scenes_said
 from ..wording import phrases, search_prompt
-from . import takes
+from . import faces, takes
 from .characters import casting, consent
 from .files import silent
 from .folder import RunFolder, has_identity
@@ -48,8 +48,9 @@ def check_faces(request: RunRequest, made: Plan) -> None:
             raise consent.refused(who.name, why)
     for who in map(request.story.character, made.cast):
         if not {*filter(None, [who.face]), *who.like} <= request.people.keys():
-            key = made.identities[who.name].key
-            if not has_identity(RunFolder(request.out), who.name, key, silent):
+            part, folder = made.identities[who.name], RunFolder(request.out)
+            there = has_identity(folder, who.name, part.key, silent)
+            if not there and part.name not in faces.aside(folder, made):
                 raise RunError(
                     f"{who.name!r} is a relative of somebody whose character file is not at hand "
                     "here; give discover its --like again"

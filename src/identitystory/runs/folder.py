@@ -30,6 +30,7 @@ from .record import record_told
 
 FORMAT = 1
 MAX_RECORD = 1 << 26  # bytes of run.json
+AUDITION = "casting"  # the run of candidates in a run's folder, see `audition`
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,11 @@ def opened(root: Path) -> Iterator[RunFolder]:
             raise RunError(f"{root} is a file; --out takes a folder")
         root.mkdir(parents=True, exist_ok=True)
         names = (p.name for p in root.iterdir())
-        foreign = sorted(n for n in names if n[0] != "." and not n.endswith(TEMPORARY))
+        found = RunFolder(root / AUDITION).record.exists()  # before the run itself began
+        ours = {AUDITION, "shared", "cast"} if found else set()
+        foreign = sorted(
+            n for n in names if n[0] != "." and n not in ours and not n.endswith(TEMPORARY)
+        )
         if foreign and not folder.record.exists():
             raise RunError(
                 f"{root} holds other files ({foreign[0]}) and no run; choose another folder"

@@ -5,7 +5,7 @@ The command line and the studio both stand in front of this; nothing else writes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,17 +48,21 @@ class Service:
         self.load = load
         self.describe = describe
 
-    def run(self, request: RunRequest) -> Iterator[Event]:
+    def run(self, request: RunRequest, whose: Sequence[str] = ()) -> Iterator[Event]:
         """Makes what ``request`` asks for and is not there yet, telling about it.
 
         Closing the iterator stops the work at its next step; finished parts stay.
 
+        Args:
+            request: what is asked for.
+            whose: faces are looked for, of those it asks for; all, if it is empty.
+
         Raises:
             IdentityStoryError: the user can mend it; nothing half-written is left.
         """
-        return stream(lambda emit: self._work(request, emit))
+        return stream(lambda emit: self._work(request, whose, emit))
 
-    def _work(self, request: RunRequest, emit: Emit) -> None:
+    def _work(self, request: RunRequest, whose: Sequence[str], emit: Emit) -> None:
         enlarger = wanted_enlarger(request)  # what is not there is said before the painting
         model, record, made = self._planned(request)  # a mistake leaves no folder behind
         with runfolder.opened(request.out) as folder, torch.no_grad():
@@ -69,6 +73,7 @@ class Service:
             keys = [part.key for part in made.frames]
             frames = takes.settle(folder, found, keys, request.max_takes)
             faces.settle(folder, made)
+            made = replace(made, cast=tuple(n for n in made.cast if n in (whose or made.cast)))
             run = Run(self.load, request, model, made, folder, frames, emit, now)
             run.work()
             if enlarger is not None:

@@ -10,6 +10,7 @@ from ..runs.audition import MOST
 from ..story.file import MAX_NAME_BYTES
 from ..story.schema import MAX_DESCRIPTION, MAX_NAME, MAX_SEED
 from .asked import Asked, Name, Revision, Wears
+from .relatives import MOST as KIN
 
 Called = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES)]  # in the library
 
@@ -32,19 +33,26 @@ class FindAsked(Asked):
 
 
 class CandidatesAsked(Asked):
-    """Several people of one description, each painted in two scenes."""
+    """Several people of one description, each painted in two scenes.
+
+    With ``like``, names of the library, they are relatives: ``as`` is sibling, parent, child, or the same person
+    at another age, ``older=20`` or ``younger=20``.
+    """
 
     revision: Revision
     name: Name
     count: Annotated[int, Field(ge=1, le=MOST)] = 6
+    like: Annotated[list[Called], Field(default_factory=list, max_length=KIN)]
+    as_: Annotated[str, Field(alias="as", max_length=40)] = ""
 
 
 class TakeAsked(Asked):
-    """The candidate who is to be the story's; 0 is whom the search alone finds."""
+    """The candidate who is to be the story's, of those of this ``kin``; 0 is whom the search alone finds."""
 
     revision: Revision
     name: Name
     number: Annotated[int, Field(ge=0, le=MOST)]
+    kin: Annotated[str, Field(pattern="^([0-9a-f]{12})?$")] = ""
 
 
 class CheckAsked(Asked):

@@ -91,6 +91,18 @@ def face(service: Service, entry: Entry, request: RunRequest, name: str) -> Part
     Raises:
         ConfigError: it is not.
     """
+    part = searched(service, entry, request, name)
+    if (part.key, ".portraits") not in pictures.index(entry.run):
+        raise ConfigError(f"no face was found for {name!r} yet; find it first")
+    return part
+
+
+def searched(service: Service, entry: Entry, request: RunRequest, name: str) -> Part:
+    """The part of a story's plan that is the face of ``name``, found or not.
+
+    Raises:
+        ConfigError: nobody of this name has a face that is searched for.
+    """
     run = RunFolder(entry.run)
     record = read_record(run) if entry.run.is_dir() else None
     _, made = planned(service, request, record)
@@ -100,8 +112,6 @@ def face(service: Service, entry: Entry, request: RunRequest, name: str) -> Part
     who = request.story.character(name)
     if who.face and not who.sought:
         raise ConfigError(f"the face of {name!r} is of your library already")
-    if (part.key, ".portraits") not in pictures.index(entry.run):
-        raise ConfigError(f"no face was found for {name!r} yet; find it first")
     return part
 
 

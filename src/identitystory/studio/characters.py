@@ -154,17 +154,23 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/stories/{id}/candidates", status_code=202, response_model=told.Job)
     def candidates(id: Id, asked: CandidatesAsked) -> Any:
         """Puts several people of the same words into the queue, each to be painted in two scenes."""
-        return desk.told(hiring.candidates(desk, id, asked.revision, asked.name, asked.count))
+        return desk.told(
+            hiring.candidates(
+                desk, id, asked.revision, asked.name, asked.count, asked.like, asked.as_
+            )
+        )
 
     @router.post("/stories/{id}/candidates/cost", response_model=told.Cost)
     def candidates_cost(id: Id, asked: CandidatesAsked) -> Any:
         """What that would take; nothing is done."""
-        return hiring.candidates_cost(desk, id, asked.revision, asked.name, asked.count)
+        return hiring.candidates_cost(
+            desk, id, asked.revision, asked.name, asked.count, asked.like, asked.as_
+        )
 
     @router.post("/stories/{id}/take", status_code=202, response_model=told.Job)
     def take(id: Id, asked: TakeAsked) -> Any:
         """Makes a candidate the story's person, by way of the queue."""
-        return desk.told(hiring.take(desk, id, asked.revision, asked.name, asked.number))
+        return desk.told(hiring.take(desk, id, asked.revision, asked.name, asked.number, asked.kin))
 
     @router.post("/stories/{id}/keep", status_code=202, response_model=told.Job)
     def keep(id: Id, asked: KeepAsked) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ..runs import audition
 from ..runs.characters import library
-from . import auditions, casting, costs
+from . import auditions, casting, costs, relatives
 from .board import Board
 from .desk import Desk, random_seeds
 from .queue import Job
@@ -23,41 +23,65 @@ def find(desk: Desk, id_: str, revision: str, name: str, seed: int | None) -> Jo
     return desk.add(board, "find", [{}], [], f"another {name}", find=found)
 
 
-def candidates(desk: Desk, id_: str, revision: str, name: str, count: int) -> Job:
+def candidates(
+    desk: Desk, id_: str, revision: str, name: str, count: int, like: Sequence[str], as_: str
+) -> Job:
     """A job that finds several people of the same words, and paints each in two scenes; the story stays.
 
+    Args:
+        desk: whose.
+        id_: of the story.
+        revision: of its text.
+        name: whose words they are.
+        count: of people.
+        like: those of the library whose relatives they are; nobody's, if it is empty.
+        as_: what they are to them, as `kinship.relation` reads it.
+
     Raises:
-        IdentityStoryError: as `find`.
+        IdentityStoryError: nobody is called so, or nobody is searched for; as `auditions.asked_for`.
     """
-    board = _found(desk, id_, revision, name)
-    asked, what = {"name": name, "count": count}, f"{count} candidates for {name}"
+    board = _searched(desk, id_, revision, name)
+    faces, text = relatives.asked(like, as_)
+    of = name, count, faces, text
+    desk.service.check(auditions.asked_for(desk.service, board.entry, desk.device, *of))
+    what = f"{count} candidates for {name}{', like ' * bool(like)}{' and '.join(like)}"
     runs = [{"paint": False}, {"paint": True}]
-    return desk.add(board, "candidates", runs, [], what, candidates=asked)
+    return desk.add(
+        board,
+        "candidates",
+        runs,
+        [],
+        what,
+        candidates=dict(zip(("name", "count", "like", "as_"), of, strict=True)),
+    )
 
 
-def candidates_cost(desk: Desk, id_: str, revision: str, name: str, count: int) -> dict[str, Any]:
-    """COST of `candidates`.
+def candidates_cost(
+    desk: Desk, id_: str, revision: str, name: str, count: int, like: Sequence[str], as_: str
+) -> dict[str, Any]:
+    """COST of `candidates`, which has the arguments.
 
     Raises:
-        IdentityStoryError: as `find`.
+        IdentityStoryError: as `candidates`.
     """
-    board = _found(desk, id_, revision, name)
-    request = auditions.request(board.entry, desk.device)
-    told = desk.service.outlook(audition.audition(request, count, [name]))
+    board = _searched(desk, id_, revision, name)
+    faces, text = relatives.asked(like, as_)
+    asked = auditions.asked_for(desk.service, board.entry, desk.device, name, count, faces, text)
+    told = desk.service.outlook(asked)
     searches = [f.calls for f in told.parts if f.part.startswith("cast/")]
     frames = sum(f.calls for f in told.parts) - sum(searches)
     return costs.told(board, {}, [], frames + max(searches, default=0))  # all share one search
 
 
-def take(desk: Desk, id_: str, revision: str, name: str, number: int) -> Job:
+def take(desk: Desk, id_: str, revision: str, name: str, number: int, kin: str) -> Job:
     """A job that makes a candidate the story's person; 0 is whom the search alone finds.
 
     Raises:
-        IdentityStoryError: as `find`, or there is no such candidate.
+        IdentityStoryError: nobody is called so, or there is no such candidate.
     """
-    board = _found(desk, id_, revision, name)
-    auditions.check(board, name, number)
-    taken = {"name": name, "number": number}
+    board = _searched(desk, id_, revision, name)
+    auditions.check(board, name, number, kin)
+    taken = {"name": name, "number": number, "kin": kin}
     return desk.add(board, "take", [{}], [], name, take=taken)
 
 
@@ -75,7 +99,14 @@ def keep(desk: Desk, id_: str, revision: str, name: str, called: str) -> Job:
 
 def _found(desk: Desk, id_: str, revision: str, name: str) -> Board:
     """The board of a story in which somebody of this name was searched for, and found."""
+    board = _searched(desk, id_, revision, name)
+    casting.face(desk.service, board.entry, board.entry.request(desk.device), name)
+    return board
+
+
+def _searched(desk: Desk, id_: str, revision: str, name: str) -> Board:
+    """The board of a story in which somebody of this name is searched for, found or not."""
     entry = desk.seen(id_, revision)
     board = desk.right(entry, ())
-    casting.face(desk.service, entry, entry.request(desk.device), name)
+    casting.searched(desk.service, entry, entry.request(desk.device), name)
     return board

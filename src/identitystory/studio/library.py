@@ -17,6 +17,7 @@ from threading import RLock
 from typing import Any
 
 from ..errors import RunError, StoryError, one_line
+from ..runs import audition
 from ..runs.characters.casting import StoryCast
 from ..runs.files import canonical, read, write_whole
 from ..runs.options import new_request
@@ -108,7 +109,9 @@ class Entry:
             file=self.folder / SOURCE,
             **more,
         )
-        return replace(request, people=cast.people)
+        # Portraits in which several people were looked for are those of the one face, too.
+        cache = shared if (shared := audition.shared(self.run)).folder.is_dir() else None
+        return replace(request, people=cast.people, cache=cache)
 
 
 class Library:

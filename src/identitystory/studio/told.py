@@ -99,11 +99,19 @@ class Face(TypedDict):
 
 
 class Candidate(TypedDict):
-    """One of several people of a character's words, and the keys of what they were painted in."""
+    """One of several people of a character's words, and the keys of what they were painted in.
+
+    A relative has a ``kin``, which `take` is told, what they are, and to whom of the library; empty is somebody who
+    is not there any more.
+    """
 
     number: int
+    kin: str
+    relation: str
+    like: list[str]
     description: str
     pictures: list[str]
+    chosen: bool
 
 
 class Person(TypedDict):

@@ -4,7 +4,7 @@ import { t } from '../texts';
 import { api } from './api';
 import { library } from './library.svelte';
 import { studio } from './studio.svelte';
-import type { Change, Edit, Settings, Story } from './types';
+import type { Change, Edit, Settings, Several, Story } from './types';
 
 interface Step {
   story: string;
@@ -196,8 +196,8 @@ export const paint = (only?: number[]) => queued((story) => api.paint(story, onl
 export const find = (name: string, again: boolean) =>
   queued((story) => (again ? api.find(story, name) : api.paint(story, { cast_only: true })));
 /** Look for several people of one description, or take one of them; 0 gives them back. */
-export const findSeveral = (name: string, count: number) => queued((story) => api.candidates(story, { name, count }));
-export const takeCandidate = (name: string, number: number) => queued((story) => api.take(story, name, number));
+export const findSeveral = (of: Several) => queued((story) => api.candidates(story, of));
+export const takeCandidate = (name: string, number: number, kin = '') => queued((story) => api.take(story, name, number, kin));
 /** Look at every finished picture for who is in it, and what is wrong. */
 export const check = () => queued((story) => api.check(story));
 export const keep = (name: string, called: string) => queued((story) => api.keep(story, name, called));

@@ -1,6 +1,6 @@
 /** One function for every request; what fails is a `Refused` with the server's own sentence. */
 import { t } from '../texts';
-import type { Checked, Cost, Edit, Imported, Job, Kept, Listed, Look, Options, Settings, Story, Take } from './types';
+import type { Checked, Cost, Edit, Imported, Job, Kept, Listed, Look, Options, Settings, Several, Story, Take } from './types';
 
 export class Refused extends Error {
   constructor(
@@ -58,9 +58,9 @@ export const api = {
   reroll: (story: Known, of: { indexes: number[]; count?: number; seeds?: number[] }) =>
     post<Job>(story, 'reroll', of),
   find: (story: Known, name: string) => post<Job>(story, 'find', { name }),
-  candidates: (story: Known, of: { name: string; count: number }) => post<Job>(story, 'candidates', of),
-  candidatesCost: (story: Known, of: { name: string; count: number }) => post<Cost>(story, 'candidates/cost', of),
-  take: (story: Known, name: string, number: number) => post<Job>(story, 'take', { name, number }),
+  candidates: (story: Known, of: Several) => post<Job>(story, 'candidates', of),
+  candidatesCost: (story: Known, of: Several) => post<Cost>(story, 'candidates/cost', of),
+  take: (story: Known, name: string, number: number, kin: string) => post<Job>(story, 'take', { name, number, kin }),
   check: (story: Known) => post<Job>(story, 'check'),
   takes: (id: string, index: number) => ask<{ takes: Take[] }>('GET', `/stories/${id}/scenes/${index}/takes`),
   choose: (story: Known, index: number, picture: string) => post<Story>(story, `scenes/${index}/choose`, { picture }),

@@ -142,11 +142,11 @@ class Studio {
     localStorage.setItem('open', JSON.stringify(ids));
   }
 
-  /** Take over a story that the server answered with, unless another was taken since it was `asked` for. */
+  /** Take over a story that the server answered with, unless one was taken that is newer than when it was `asked` for. */
   take(story: Story, asked = Infinity) {
     const before = this.story;
     if (story.id !== before?.id || asked < this.#taken) return;
-    this.#taken = ++this.#turn;
+    this.#taken = Number.isFinite(asked) ? asked : ++this.#turn; // of two that were asked for the later stays
     // Cursor and choice go with their frames, whoever moved them.
     const [old, now] = [names(before.frames), names(story.frames)];
     const last = Math.max(0, story.frames.length - 1);

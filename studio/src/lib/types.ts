@@ -78,7 +78,7 @@ export interface Person {
   of: number;
   /** Every face that was found for these words. */
   takes: Face[];
-  /** Several people of these words, and which of them was taken; 0 is none. */
+  /** Several people of these words, those of one kin together, and the number of who was taken; 0 is none. */
   candidates: Candidate[];
   candidate: number;
 }
@@ -91,10 +91,24 @@ export interface Face {
   chosen: boolean;
 }
 
+/** A relative has a `kin`, which tells them from others of that number, and says what they are to whom of the library. */
 export interface Candidate {
   number: number;
+  kin: string;
+  relation: string;
+  /** Names; an empty one is somebody who is not there any more. */
+  like: string[];
   description: string;
   pictures: string[];
+  chosen: boolean;
+}
+
+/** Several people of somebody's words; relatives, where `like` names people of the library and `as` what they are. */
+export interface Several {
+  name: string;
+  count: number;
+  like?: string[];
+  as?: string;
 }
 
 export interface Cost {

@@ -34,35 +34,50 @@ class Kin:
         """
         people = sorted(self.people, key=lambda person: person.face)
         like = tuple(person.face for person in people)
+        found = replace(who, like=like, kin=(who.description, self.relation.text, *like))
         if reader is None:
-            return replace(who, like=like)
+            return found
         others = [
             traits(p.told.description, [reader.read(each) for each in p.portraits], reader.phrases)
             for p in people
         ]
         toss = lambda name: derived_seed("kin", seed, who.name, name) % 2
         words = inherited(who.description, who.noun, self.relation, others, reader, toss)
-        return replace(who, description=words, like=like)
+        return replace(found, description=words)
 
 
 def kin(names: Sequence[str], relation: Relation, model: ModelFacts) -> Kin:
     """Those of these names in the library, or these character files.
 
     Raises:
-        ConfigError: nobody is called so; somebody is named twice; two cannot be one person.
-        RunError: a file cannot be read; their consent has ended; the face is of photos, or of another model.
+        ConfigError: nobody is called so; as `family`.
+        RunError: a file cannot be read; as `family`.
     """
-    people = tuple(_read(name, model) for name in names)
+    return family([_read(name) for name in names], relation, model)
+
+
+def family(people: Sequence[CharacterFile], relation: Relation, model: ModelFacts) -> Kin:
+    """Those to whom somebody has this relation.
+
+    Raises:
+        ConfigError: one face is given twice; two cannot be one person.
+        RunError: their consent has ended; the face is of photos, or of another model.
+    """
+    for person in people:
+        _check(person, model)
     if len({person.face for person in people}) < len(people):
         raise ConfigError("--like names one face twice; give each once")
     if relation.name in SIGNS and len(people) > 1:
         raise ConfigError(f"--as {relation.name} is one person at another age; give --like once")
-    return Kin(people, relation)
+    return Kin(tuple(people), relation)
 
 
-def _read(name: str, model: ModelFacts) -> CharacterFile:
+def _read(name: str) -> CharacterFile:
     file = name.lower().endswith(SUFFIX)
-    person = open_file(Path(name).resolve()) if file else library.read(name)
+    return open_file(Path(name).resolve()) if file else library.read(name)
+
+
+def _check(person: CharacterFile, model: ModelFacts) -> None:
     if why := consent.why_not(person.told.consent):
         raise consent.refused(person.told.name, why)
     if person.told.consent is not None:
@@ -75,7 +90,6 @@ def _read(name: str, model: ModelFacts) -> CharacterFile:
             f"the face of {person.told.name!r} was found by another model, {person.told.made.model}; "
             "choose one with that model, or find the relative with it"
         )
-    return person
 
 
 def faces(people: Mapping[str, CharacterFile], who: Character, model: ModelFacts) -> Tensor | None:
