@@ -170,7 +170,7 @@ def several(browser):
         page.get_by_role("button", name="Save").first.click()
         page.get_by_role("button", name="Find the face").first.click()
         page.get_by_role("button", name="Find several").first.click()
-        page.get_by_role("combobox").select_option("4")
+        page.get_by_label("How many people").select_option("4")
         page.get_by_role("button", name="Find them").click()
         page.get_by_role("button", name="Take person 2").click()
         people = page.get_by_role("region", name="People whom Mara could be")
