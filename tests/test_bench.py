@@ -110,7 +110,7 @@ def test_the_table_counts_the_steps_without_guidance_once(tmp_path):
         variant_of(experiment((one,), tmp_path, preset), name), one
     )
     assert of(preset("recommended"), "identitystory") == 72
-    assert of(preset("fast"), "identitystory") == 56
+    assert of(preset("fast"), "identitystory") == 50
     plain = with_guidance(preset("recommended"), 1.0)
     assert of(plain, "identitystory") == 36
     assert [of(plain, name) for name in ("general", "consistory")] == [20, 40]
