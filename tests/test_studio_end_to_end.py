@@ -117,11 +117,13 @@ def test_a_story_is_painted_looked_at_and_told(server):
     assert main(["studio", "--port", str(port)]) == 2  # it is taken
     worker = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     children = worker.read_text().split() if worker.exists() else []
+    still = events(address, "/api/events")  # a page that is open
+    assert next(still)[0] == "hello"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == f"studio: {address}/ (Ctrl-C ends it)\n"
-    assert "Traceback" not in err
+    assert "Traceback" not in err and "ERROR" not in err
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
 
 

@@ -63,6 +63,7 @@ def studio(
         names=() if here else (host.lower(), socket.gethostname().lower()),
         announce=announce,
         ready=lambda: None if no_open or not here else _open(address),
+        ended=lambda: server.should_exit,
     )
     tell(f"stories: {root}")
     if here:

@@ -54,6 +54,7 @@ def create_app(
     worker: bool = True,
     announce: Callable[[str], None] = lambda token: None,
     ready: Callable[[], None] = lambda: None,
+    ended: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """The studio on the library at ``root``.
 
@@ -66,8 +67,9 @@ def create_app(
         worker: whether a worker is started with the server.
         announce: hears of each token that may be used next.
         ready: is called when the server starts.
+        ended: whether the server is about to end, as streams of events must before it can.
     """
-    desk = Desk(root, service or Service(describe=_Described()), device)
+    desk = Desk(root, service or Service(describe=_Described()), device, ended)
     door = Door(desk.queue, needed=login)
 
     @asynccontextmanager

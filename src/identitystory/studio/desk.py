@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,11 +31,18 @@ class Desk:
 
     Attributes:
         started: when this server was; a page that sees another knows that there was a new start.
+        ended: whether it is about to end.
     """
 
-    def __init__(self, root: Path, service: Service, device: str) -> None:
+    def __init__(
+        self,
+        root: Path,
+        service: Service,
+        device: str,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.library, self.queue = Library(root), Queue(root / "queue.sqlite")
-        self.service, self.device = service, device
+        self.service, self.device, self.ended = service, device, ended
         self.started = datetime.now(UTC).isoformat(timespec="milliseconds")
         if self.queue.kept("begun") is None:
             self.queue.keep("begun", self.started)

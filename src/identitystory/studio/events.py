@@ -38,6 +38,7 @@ async def stream(
     hello: dict[str, Any],
     *,
     look: float = LOOK,
+    ended: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[ServerSentEvent]:
     """What happens from now on, or in the run of ``story`` since byte ``since`` of its events.
 
@@ -48,12 +49,13 @@ async def stream(
         since: where the reader stopped; None is now.
         hello: the first event.
         look: seconds between looks.
+        ended: whether the server is about to end; the stream ends at its next look.
     """
     yield ServerSentEvent(event="hello", data=hello, retry=1000)
     log = None if story is None else Log(library.entry(story).run, since)
     watched: dict[str, Any] = {}
     spoke = time.monotonic()
-    while True:
+    while not ended():
         some = await asyncio.to_thread(_look, library, queue, queue_told, story, log, watched)
         for event in some:
             yield event

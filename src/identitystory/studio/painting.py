@@ -161,7 +161,8 @@ def routes(desk: Desk) -> APIRouter:
     ) -> AsyncIterator[ServerSentEvent]:
         """What happens, from now on or since an event."""
         since = int(last_event_id) if last_event_id and last_event_id.isdecimal() else at
-        async for event in stream(desk.library, queue, desk.jobs, story, since, desk.hello):
+        told = desk.library, queue, desk.jobs, story, since, desk.hello
+        async for event in stream(*told, ended=desk.ended):
             yield event
 
     return router
