@@ -35,7 +35,7 @@ def test_a_scene_is_painted_in_every_way(toy, tmp_path):
     painting.paint([told])
     rows = {row["way"]: row for row in painting.done()}
     assert list(rows) == ["full", "full, 2000", "full, 0", "fast", "fast, 0"]
-    assert [row["worth"] for row in rows.values()] == [14, 14, 8 + 6 / 4, 12, 7 + 5 / 4]
+    assert [row["worth"] for row in rows.values()] == [14, 14, 8 + 6 / 4, 10, 6 + 4 / 4]
     image = lambda way: (tmp_path / way / "one-0.png").read_bytes()
     assert image("full") == image("full, 2000") != image("full, 0")
     painting.paint([told])
