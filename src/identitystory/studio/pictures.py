@@ -98,7 +98,7 @@ def index(run: Path) -> Index:
     sheets = [*cast.glob("*.png"), *folder.face_takes.glob("*.png")]
     found = {(p.key, Path(p.path.stem).suffix): p for f in files if (p := picture(f, run))}
     found |= {(p.key, ".portraits"): p for f in sheets if (p := picture(f, run))}
-    for path in {*seen.files} - {*files, *sheets}:
+    for path in {*list(seen.files)} - {*files, *sheets}:  # others may look meanwhile
         seen.files.pop(path, None)
     seen.looked = (stamps if settled else ()), found
     return found
