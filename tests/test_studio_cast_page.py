@@ -245,13 +245,7 @@ def test_several_people_are_found_and_one_is_taken_and_given_back_by_keys(page: 
     people = mara.get_by_role("region", name="People whom Mara could be")
     expect(people.get_by_role("img")).to_have_count(4, timeout=60_000)
     expect(people).to_contain_text("2 frames would then be painted anew")
-    second = people.get_by_role("button", name="Take person 2")
-    expect(second).to_be_enabled(timeout=60_000)
-    _is_clean(page)
-    second.focus()
-    press("Enter")
-    back = people.get_by_role("button", name="Give back")
-    expect(back).to_be_enabled(timeout=60_000)
+    second, back = _take(page, people, "Take person 2")
     press("1")
     expect(page.get_by_role("option").first).to_contain_text("Out of date")
     press("2")
@@ -295,17 +289,23 @@ def test_relatives_of_the_library_are_found_and_one_is_taken_by_keys(page: Any) 
     names = ("Children of Captain and Baker", "Children of Baker and Captain")
     people = tom.get_by_role("list", name=names[0]).or_(tom.get_by_role("list", name=names[1]))
     expect(people.get_by_role("img")).to_have_count(12, timeout=120_000)
-    second = people.get_by_role("button", name="Take person 2, Children of")
-    expect(second).to_be_enabled(timeout=60_000)
-    _is_clean(page)
-    second.focus()
-    press("Enter")
-    back = people.get_by_role("button", name="Give back")
-    expect(back).to_be_enabled(timeout=60_000)
+    second, back = _take(page, people, "Take person 2, Children of")
     back.focus()
     press("Enter")
     expect(second).to_be_enabled(timeout=60_000)
     assert page.wrong == []
+
+
+def _take(page: Any, people: Any, name: str) -> tuple[Any, Any]:
+    """Takes one of these people by keys; the button that does it, and the one that gives them back."""
+    one = people.get_by_role("button", name=name)
+    expect(one).to_be_enabled(timeout=60_000)
+    _is_clean(page)
+    one.focus()
+    page.keyboard.press("Enter")
+    back = people.get_by_role("button", name="Give back")
+    expect(back).to_be_enabled(timeout=60_000)
+    return one, back
 
 
 def _pick(page: Any, label: str, words: str, *, back: bool = False) -> None:

@@ -18,7 +18,6 @@ from PIL import Image
 from ..errors import ConfigError, RunError, StoryError
 from ..runs.characters import archive, consent, library
 from ..runs.characters.archive import CharacterFile
-from ..runs.characters.form import Told
 from ..story.file import MAX_NAME_BYTES
 from . import consents, hiring, pictures, told
 from .asked import Width
@@ -34,6 +33,7 @@ from .asked_cast import (
 from .board import Board
 from .desk import Desk
 from .edits import edited
+from .kept import said, stamp
 from .library import ChangedError, NothingError
 from .stories import UPLOAD, Id
 
@@ -154,18 +154,12 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/stories/{id}/candidates", status_code=202, response_model=told.Job)
     def candidates(id: Id, asked: CandidatesAsked) -> Any:
         """Puts several people of the same words into the queue, each to be painted in two scenes."""
-        return desk.told(
-            hiring.candidates(
-                desk, id, asked.revision, asked.name, asked.count, asked.like, asked.as_
-            )
-        )
+        return desk.told(hiring.candidates(desk, id, asked))
 
     @router.post("/stories/{id}/candidates/cost", response_model=told.Cost)
     def candidates_cost(id: Id, asked: CandidatesAsked) -> Any:
         """What that would take; nothing is done."""
-        return hiring.candidates_cost(
-            desk, id, asked.revision, asked.name, asked.count, asked.like, asked.as_
-        )
+        return hiring.candidates_cost(desk, id, asked)
 
     @router.post("/stories/{id}/take", status_code=202, response_model=told.Job)
     def take(id: Id, asked: TakeAsked) -> Any:
@@ -194,7 +188,7 @@ def mended(name: str) -> Iterator[File]:
     """The file of somebody of the library, without what their consent does not allow any more."""
     try:
         file = library.place(known(name))
-        agreed = _told(file, *stamp(file))[0].consent
+        agreed = said(file).told.consent
         if agreed and not agreed.ended and consent.why_not(agreed):
             library.read(name)  # deletes what is kept of the face
         yield file
@@ -202,18 +196,12 @@ def mended(name: str) -> Iterator[File]:
         raise NothingError from None
 
 
-def stamp(file: File) -> tuple[int, ...]:
-    """Another one after every change of a file."""
-    status = file.lstat()
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
 def kept(name: str) -> dict[str, Any]:
     """KEPT of the contract: somebody of the library, or what is wrong with their file."""
     nothing = dict.fromkeys(("description", "noun", "model", "licence", "sha256"), "")
     try:
         with mended(name) as file:
-            it, sha256 = _told(file, *stamp(file))
+            it, sha256, _ = said(file)
     except RunError:
         broken = {"looks": {}, "portraits": 0, "commercial": False, "consent": None}
         why = "the file is damaged; import it again, or remove it"
@@ -235,13 +223,6 @@ def kept(name: str) -> dict[str, Any]:
         "why": f"the consent {why}" if why else "",
         "sha256": sha256,
     }
-
-
-@lru_cache(1000)
-def _told(file: File, *_: int) -> tuple[Told, str]:
-    """What a file tells, and the sha256 of all of it."""
-    person = archive.open_file(file, file.parent, whole=False)
-    return person.told, person.sha256
 
 
 @lru_cache(1000)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..runs.characters import library
+from ..runs.request import RunRequest
 from . import auditions, casting, costs, relatives
+from .asked_cast import CandidatesAsked
 from .board import Board
 from .desk import Desk, random_seeds
 from .queue import Job
@@ -23,54 +24,42 @@ def find(desk: Desk, id_: str, revision: str, name: str, seed: int | None) -> Jo
     return desk.add(board, "find", [{}], [], f"another {name}", find=found)
 
 
-def candidates(
-    desk: Desk, id_: str, revision: str, name: str, count: int, like: Sequence[str], as_: str
-) -> Job:
+def candidates(desk: Desk, id_: str, asked: CandidatesAsked) -> Job:
     """A job that finds several people of the same words, and paints each in two scenes; the story stays.
 
-    Args:
-        desk: whose.
-        id_: of the story.
-        revision: of its text.
-        name: whose words they are.
-        count: of people.
-        like: those of the library whose relatives they are; nobody's, if it is empty.
-        as_: what they are to them, as `kinship.relation` reads it.
-
     Raises:
-        IdentityStoryError: nobody is called so, or nobody is searched for; as `auditions.asked_for`.
+        IdentityStoryError: nobody is called so, or nobody is searched for; as `relatives.asked` and
+            `auditions.asked_for`.
     """
-    board = _searched(desk, id_, revision, name)
-    faces, text = relatives.asked(like, as_)
-    of = name, count, faces, text
-    desk.service.check(auditions.asked_for(desk.service, board.entry, desk.device, *of))
-    what = f"{count} candidates for {name}{', like ' * bool(like)}{' and '.join(like)}"
+    board, of, request = _audition(desk, id_, asked)
+    desk.service.check(request)
+    like = f", like {' and '.join(asked.like)}" if asked.like else ""
+    what = f"{asked.count} candidates for {asked.name}{like}"
     runs = [{"paint": False}, {"paint": True}]
-    return desk.add(
-        board,
-        "candidates",
-        runs,
-        [],
-        what,
-        candidates=dict(zip(("name", "count", "like", "as_"), of, strict=True)),
-    )
+    return desk.add(board, "candidates", runs, [], what, candidates=of)
 
 
-def candidates_cost(
-    desk: Desk, id_: str, revision: str, name: str, count: int, like: Sequence[str], as_: str
-) -> dict[str, Any]:
-    """COST of `candidates`, which has the arguments.
+def candidates_cost(desk: Desk, id_: str, asked: CandidatesAsked) -> dict[str, Any]:
+    """COST of `candidates`.
 
     Raises:
         IdentityStoryError: as `candidates`.
     """
-    board = _searched(desk, id_, revision, name)
-    faces, text = relatives.asked(like, as_)
-    asked = auditions.asked_for(desk.service, board.entry, desk.device, name, count, faces, text)
-    told = desk.service.outlook(asked)
+    board, _, request = _audition(desk, id_, asked)
+    told = desk.service.outlook(request)
     searches = [f.calls for f in told.parts if f.part.startswith("cast/")]
     frames = sum(f.calls for f in told.parts) - sum(searches)
     return costs.told(board, {}, [], frames + max(searches, default=0))  # all share one search
+
+
+def _audition(
+    desk: Desk, id_: str, asked: CandidatesAsked
+) -> tuple[Board, dict[str, Any], RunRequest]:
+    """The story's board, what the job says of the people, and the request that finds them."""
+    board = _searched(desk, id_, asked.revision, asked.name)
+    faces, text = relatives.asked(asked.like, asked.as_)
+    of: dict[str, Any] = {"name": asked.name, "count": asked.count, "like": faces, "as_": text}
+    return board, of, auditions.asked_for(desk.service, board.entry, desk.device, **of)
 
 
 def take(desk: Desk, id_: str, revision: str, name: str, number: int, kin: str) -> Job:

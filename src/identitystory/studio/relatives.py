@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
 
 from ..errors import ConfigError, RunError
 from ..metrics.kinship import relation
@@ -14,6 +12,7 @@ from ..protocols import ModelFacts
 from ..runs.characters import archive, consent, library
 from ..runs.characters.archive import CharacterFile
 from ..runs.characters.kin import Kin, family
+from .kept import said
 
 MOST = 2  # whom somebody is to be like: two parents
 
@@ -62,15 +61,8 @@ def names() -> dict[str, str]:
     for name in library.names():
         with suppress(RunError, OSError):
             file = consent.library_folder() / f"{name}{archive.SUFFIX}"
-            status = file.lstat()
-            face = _face(file, status.st_mtime_ns, status.st_size, status.st_ino)
-            found.setdefault(face, name)
+            found.setdefault(said(file).face, name)
     return found
-
-
-@lru_cache(1000)
-def _face(file: Path, *_: int) -> str:
-    return archive.open_file(file, file.parent, whole=False).face
 
 
 def id_of(kin: Sequence[str]) -> str:

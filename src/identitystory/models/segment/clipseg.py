@@ -253,9 +253,10 @@ class ClipSegmenter:
         unique = list(dict.fromkeys(phrases))
         alike = lambda masks: self.likeness(image, masks, unique) + within(logits, masks)
         owned = by_likeness(regions, alike(regions))
+        if len(unique) < len(phrases):
+            return owned
         heads = self.heads(image, phrases)
-        short = len(unique) < len(phrases) or len(heads) < len(unique)
-        if short or with_heads(owned, heads).flatten(1).any(dim=1).all():
+        if len(heads) < len(unique) or with_heads(owned, heads).flatten(1).any(dim=1).all():
             return owned
         people = around_heads(heads, regions.any(dim=0) | heads.any(dim=0))
         return one_each(people, alike(people))
