@@ -43,8 +43,7 @@ lighthouse: venv  ## paint the story that the studio opens with, and pack it int
 	$(BIN)/python dev/lighthouse.py
 
 results: venv  ## Table 1 on the miniature, 40 stories of 10 scenes, hours: docs/results.md; resumable
-	$(PIP) -c constraints.txt -e '.[dev,faces]'
-	$(BIN)/identitystory bench --workers 2 --out runs/table1 --results docs/results.md
+	$(BIN)/identitystory bench --faces little-people --workers 2 --out runs/table1 --results docs/results.md
 
 # The studio's page; Node 20.19 or newer, for those who change it. What it builds is committed.
 STATIC := src/identitystory/studio/static

@@ -104,7 +104,7 @@ def test_the_miniatures_card_says_what_its_packer_writes():
     card = read_card(find_folder(DEFAULT_MODEL))
     assert Suits(**tomllib.loads(SUITS)["suits"]) == card.suits == suits_of()
     assert (card.suits.guidance, card.suits.steps, card.suits.search_steps) == (3.0, 20, 8)
-    assert len(card.suits.caveats) == 3
+    assert len(card.suits.caveats) == 4
 
 
 def test_a_card_is_not_part_of_the_fingerprint(copy):
