@@ -35,6 +35,7 @@ identity_words = "scene"  # keeps expressions and clothes, see dev/log.md
 stories = "little_people"
 caveats = [
     "The miniature paints drawn people at a small size. It shows whether a method works as written and how methods compare on one and the same model; its values say nothing about SDXL's, and cannot be held against the paper's.",
+    "The world has changed since version 0.8, which painted rendered people at 128 pixels, was asked other stories and had dlib for its faces: numbers of then and of now cannot be held against each other.",
     "Each measure is that of the checkpoint's own small CLIP where none other is installed.",
     "Story-Adapter sees pictures through the miniature's identity tower, which knows people better than CLIP does. That flatters it.",
 ]
