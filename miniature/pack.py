@@ -1,8 +1,9 @@
-"""Put the trained parts together: ``python -m miniature.pack [--out FOLDER]``.
+"""Put the trained parts together: ``python -m miniature.pack [--out FOLDER] [--replace]``.
 
 Writes a checkpoint in SDXL's layout on the hub, with ``photomaker.safetensors`` (PhotoMaker v1's
 layout), ``segmenter/``, ``attributes/``, ``enlarger/``, ``vocabulary.json`` and ``card.toml``; the
-recogniser, an instrument, goes into ``little_people`` beside it. Weights are float16. Parts that are not trained yet are left out, and said so.
+recogniser, an instrument, goes into ``little_people`` beside it. Weights are float16. Parts that are not trained yet are left out, and said so;
+a checkpoint that has them is not replaced without ``--replace``.
 """
 
 from __future__ import annotations
@@ -145,10 +146,39 @@ def save_vae(folder: Path) -> None:
     vae.half().save_pretrained(folder / "vae")
 
 
-def pack(folder: Path) -> list[str]:
-    """Write the whole checkpoint into ``folder``, replacing what is there; what is missing of it."""
+def pack(folder: Path, replace: bool = False) -> list[str]:
+    """Write the whole checkpoint into ``folder``; the names of parts that are not trained.
+
+    Args:
+        folder: a checkpoint there is replaced, whole or not at all.
+        replace: also by one that lacks some of its files.
+
+    Raises:
+        SystemExit: files would be lost, and ``replace`` is not said.
+    """
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    missing = write_parts(new)
+    lost = files_of(folder) - files_of(new)
+    if lost and not replace:
+        shutil.rmtree(new)
+        raise SystemExit(
+            f"{folder} has {', '.join(sorted(lost)[:3])}{' and more' * (len(lost) > 3)}, which would be lost, for "
+            f"this is not trained in {paths.state()}: {', '.join(missing)}. Train it, pack into another --out, or say --replace"
+        )
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    new.rename(folder)
+    return missing
+
+
+def files_of(folder: Path) -> set[str]:
+    """The files in a folder and those below it, named from there; none where there is no folder."""
+    return {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
+
+
+def write_parts(folder: Path) -> list[str]:
+    """Write what is trained into an empty ``folder``; the names of parts that are not."""
     index: dict = {
         "_class_name": "StableDiffusionXLPipeline",
         "force_zeros_for_empty_prompt": False,
@@ -200,10 +230,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--out", type=Path, default=paths.TARGET)
+    parser.add_argument("--replace", action="store_true", help="a checkpoint that has more, too")
     options = parser.parse_args()
     paths.use_state(options.state)
     torch.set_num_threads(1)
-    missing = pack(options.out)
+    missing = pack(options.out, options.replace)
     sizes = {f: f.stat().st_size for f in options.out.rglob("*") if f.is_file()}
     print(f"{options.out}: {sum(sizes.values()) / 2**20:.1f} MiB")
     for file, size in sizes.items():

@@ -68,6 +68,18 @@ def test_diffusers_opens_it_and_knows_the_factor(packed):
     assert image.shape == (vae.SIZE, vae.SIZE, 3)
 
 
+def test_what_the_state_lacks_is_not_taken_from_a_checkpoint(packed, tmp_path):
+    there = tmp_path / "there"
+    (there / "segmenter").mkdir(parents=True)
+    (there / "segmenter" / "model.safetensors").write_bytes(b"trained elsewhere")
+    with pytest.raises(SystemExit, match=r"segmenter/model.safetensors.* --replace"):
+        pack.pack(there)
+    assert pack.files_of(there) == {"segmenter/model.safetensors"}
+    assert [*tmp_path.iterdir()] == [there]
+    pack.pack(there, replace=True)
+    assert pack.files_of(there) == pack.files_of(packed)
+
+
 def test_it_is_small_enough(packed):
     sizes = [f.stat().st_size for f in packed.rglob("*") if f.is_file()]
     assert max(sizes) <= pack.LARGEST
