@@ -1,4 +1,4 @@
-# What there is to do here. CI runs `make story` and `make test` (.ci/run).
+# What there is to do here. CI runs story, studio-check, test and the journeys (.ci/run).
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.identitystory

@@ -36,7 +36,7 @@ stories = "little_people"
 caveats = [
     "The miniature paints drawn people at a small size. It shows whether a method works as written and how methods compare on one and the same model; its values say nothing about SDXL's, and cannot be held against the paper's.",
     "The world has changed since version 0.8, which painted rendered people at 128 pixels, was asked other stories and had dlib for its faces: numbers of then and of now cannot be held against each other.",
-    "Each measure is that of the checkpoint's own small CLIP where none other is installed.",
+    "CLIP's measures are those of the checkpoint's own small CLIP where none other is installed.",
     "Story-Adapter sees pictures through the miniature's identity tower, which knows people better than CLIP does. That flatters it.",
 ]
 """
@@ -130,7 +130,7 @@ def write_card(folder: Path) -> None:
         "",
         *paints_lines(),
         "",
-        "[training]  # optimizer steps, minutes on the machine below",
+        "[training]  # optimizer steps, minutes on the machine below; a _cool stage counts steps on from the one before",
         f"machine = {quoted(MACHINE)}",
     ]
     lines += [f"{n} = {{ steps = {s}, minutes = {m} }}" for n, (s, m) in training_facts().items()]

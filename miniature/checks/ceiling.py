@@ -107,8 +107,11 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=30, help="stories of one person")
     parser.add_argument("--pairs", type=int, default=10, help="stories of two")
     parser.add_argument("--pictures", type=int, default=10, help="of each story")
+    parser.add_argument(
+        "--faces", default="little-people", help="the recogniser, as evaluate has it"
+    )
     options = parser.parse_args()
-    tools = open_tools(EvaluationRequest((), clip="none", faces="dlib"), ["miniature"])
+    tools = open_tools(EvaluationRequest((), clip="none", faces=options.faces), ["miniature"])
     instruments = replace(tools.instruments, segmenter=None)  # masks are known
     vae = AutoencoderKL.from_pretrained(TARGET / "vae").eval()
     seen: dict[str, list[Evidence]] = {"drawn": [], "autoencoder": []}

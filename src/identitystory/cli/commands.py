@@ -134,6 +134,8 @@ def _option(name: str, kind: Any, default: Any, words: str) -> Option:
         may_be_none = may_be_none or NoneType in inner
         kind = inner[0]
     needed = default is inspect.Parameter.empty
+    if isinstance(default, int | float | str) and kind is not bool and default != "":
+        words += "" if "(default" in words else f" (default: {default})"
     told: dict[str, Any] = {"help": words, "default": [] if many else None if needed else default}
     if kind is bool:
         told["action"] = argparse.BooleanOptionalAction if may_be_none else "store_true"

@@ -23,7 +23,7 @@ def models(
     """List, fetch, verify and add the models.
 
     Lists the models and their parts with size and licence; fetches them from the hub, which is the
-    only command that uses the network; verifies every file against its hash; or adds a base that
+    only command that downloads; verifies every file against its hash; or adds a base that
     lies in a single .safetensors file, for --base.
 
     Args:

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Preset
-from ..settings import PARTS, setting_types
+from ..presets import DEFAULT_PRESET, Suits, fitted
+from ..settings import PARTS, setting_types, settings
 from ..story.schema import json_schema
 from .commands import Command, Group, options, told
 from .main import COMMANDS
+
+
+_SET = (
+    "For `--set NAME=VALUE`. In brackets what `recommended` has with SDXL; other [presets](reference/settings.md) differ, and "
+    "the miniature's card asks for other steps, guidance, sampler, negative prompt and `injection.identity_words`."
+)
 
 
 def cli_page() -> str:
@@ -36,7 +43,7 @@ def cli_page() -> str:
             may = [f"[{each.usage}]" for each in known if not each.needed and each.word[0] != "-"]
             line = " ".join(["identitystory", name, *needed, *may, "[OPTIONS]"])
             text += [f"```\n{line}\n```", _list((f"`{o.usage}`", o.told["help"]) for o in known)]
-    text += ["## Settings", "For `--set NAME=VALUE`. Their defaults are the preset's.", _settings()]
+    text += ["## Settings", _SET, _settings()]
     return "\n\n".join(text) + "\n"
 
 
@@ -54,7 +61,19 @@ def _settings() -> str:
         for part, config in {"": Preset, **PARTS}.items()
         for name, words in told(config)[2].items()
     }
-    return _list((f"`{name}`", helps[name].rstrip(".")) for name in setting_types())
+    values = settings(fitted(DEFAULT_PRESET, Suits()))
+    return _list(
+        (f"`{name}` ({_shown(values[name])})", helps[name].rstrip(".")) for name in setting_types()
+    )
+
+
+def _shown(value: Any) -> str:
+    """A value as ``--set`` takes it; what stands for nothing as a word."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f'"{value}"' if value == "" else str(value)
 
 
 def _list(items: Iterator[tuple[str, str]]) -> str:
