@@ -75,7 +75,9 @@ def test_every_command_of_a_page_is_understood(name):
 def test_commands_take_the_python_of_the_virtual_environment(name):
     """A fresh Debian refuses ``pip install`` into its own Python, and has none of the packages."""
     typed = re.findall(r"`(?:python3?|pip) (?!-m venv)[^`]*`", TEXTS[name])
-    typed += [line for line in code(name) if re.match(r"(?:identitystory|python3?|pip) (?!-m venv)", line)]
+    typed += [
+        line for line in code(name) if re.match(r"(?:identitystory|python3?|pip) (?!-m venv)", line)
+    ]
     assert typed == []
 
 

@@ -15,7 +15,6 @@ from ..story.schema import json_schema
 from .commands import Command, Group, options, told
 from .main import COMMANDS
 
-
 _SET = (
     "For `--set NAME=VALUE`. In brackets what `recommended` has with SDXL; other [presets](reference/settings.md) differ, and "
     "the miniature's card asks for other steps, guidance, sampler, negative prompt and `injection.identity_words`."
