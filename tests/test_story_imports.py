@@ -172,6 +172,17 @@ def test_a_heading_says_where_and_when(tmp_path, heading, place):
     assert made.shots[0].text == f"Rain, {place}"
 
 
+def test_a_line_of_two_blanks_goes_on_with_what_is_said(tmp_path):
+    said = "MARA\nI waited.\n  \nAll night.\n\nShe leaves.\n\nTOM\nOh.\n \nHe sits."
+    made = draft(tmp_path, "a.fountain", f"INT. A\n\n{said}\n  \nIt rains.\n  \nEXT. B\n\nSnow.")
+    room, outside = made.shots
+    assert room.dialogue == [("Mara", "I waited. All night."), ("Tom", "Oh.")]
+    assert room.text == "She leaves. He sits. It rains, with {Mara} and {Tom}, a"
+    assert outside.text == "Snow, b"
+    made = draft(tmp_path, "a.fountain", "INT. A\nRain.\n  \nMARA\nYes.\n   \nEXT. B\n\nSnow.")
+    assert [shot.dialogue for shot in made.shots] == [[("Mara", "Yes.")], []]
+
+
 def test_lines_in_capitals_that_are_no_cues_are_action(tmp_path):
     made = draft(tmp_path, "a.fountain", "INT. A\n\nA SHOT\n\n!BANG\nIt falls.\n\nCUT TO:\nNo.\n")
     assert made.people == {}
@@ -207,6 +218,29 @@ def test_a_shot_list_says_which_columns_it_understood(tmp_path):
 def test_headers_and_separators_are_tolerated(tmp_path, sign, name):
     made = draft(tmp_path, "a.csv", f"no{sign}{name}\r\n1{sign}rain\r\n")
     assert [shot.text for shot in made.shots] == ["rain"]
+
+
+def test_lines_of_a_cell_are_kept_apart(tmp_path):
+    table = 'description,cast,dialogue\n"A wave\nbreaks","Mara\nTom","Mara: Hi\nTom: Hello"\n'
+    (shot,) = draft(tmp_path, "a.csv", table).shots
+    assert (shot.text, shot.cast) == ("A wave breaks, with {Mara} and {Tom}", ["Mara", "Tom"])
+    assert shot.dialogue == [("Mara", "Hi"), ("Tom", "Hello")]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "shot;description;characters\n1;Mara walks, slowly, in rain, by day, in red, alone;Mara\n",
+        "A film, of sorts, by day\ndescription\nMara walks, slowly, in rain, by day, in red, alone\n",
+        "description;;\nMara walks, slowly, in rain, by day, in red, alone;;\n",
+        'shot,description,cast\n1,"Mara walks, slowly, in rain, by day, in red, alone",Mara\n2;3;4;5;6\n',
+    ],
+)
+def test_what_parts_the_cells_is_said_by_the_names_of_the_columns(tmp_path, table):
+    shot = draft(tmp_path, "a.csv", table).shots[0]
+    assert (
+        shot.text.replace("{Mara}", "Mara") == "Mara walks, slowly, in rain, by day, in red, alone"
+    )
 
 
 def test_yaml_shots_have_what_their_scene_says_and_stay_text(tmp_path):
@@ -350,6 +384,15 @@ def test_limits_of_a_story_are_kept_and_what_falls_off_is_told():
     assert len(made.shots[1].text) <= MAX_PROMPT
     assert made.shots[1].text.endswith("{Mara} says so.")
     assert made.shots[1].notes[0].startswith("too long for a picture, left out: {Mara} says so")
+    whole = "a woman with red hair. " + "She smiles. " * 40
+    made = drafted({"Mara": whole}, [Shot("rain")], source="x", title="T" * 201, style="ink " * 60)
+    assert [told.partition(": more than ")[0] for told in made.told] == [
+        "description of 'Mara'",
+        "title",
+        "style",
+    ]
+    rest = made.told[0].partition("400 letters, left out: ")[2]
+    assert f"{made.people['Mara']} {rest}." == whole.strip()
     with pytest.raises(StoryError, match="at most 1,000"):
         drafted({}, [Shot("rain")] * (MAX_SCENES + 1), source="x")
 
@@ -422,6 +465,7 @@ def test_broken_files_are_refused_in_one_line_or_become_stories(tmp_path, name):
         ("a.fountain", "INT. A\n\n"),
         ("a.fountain", "A\nb\n\n"),
         ("a.fountain", "\n "),
+        ("a.fountain", "A\nb\n  \n"),
         ("a.csv", "action,"),
         ("a.csv", "action\n\n"),
         ("a.csv", '"'),

@@ -103,6 +103,13 @@ def drafted(
             f"{source}: {len(shots):,} pictures; at most {MAX_SCENES:,} are taken. Split the file"
         )
     told = [*told]
+
+    def fitted(words: str, limit: int, what: str) -> str:
+        kept, rest = _cut(words, limit)
+        if rest:
+            told.append(f"{what}: more than {limit} letters, left out: {rest}")
+        return kept
+
     names = _names([*people, *(who for shot in shots for who in shot.cast)])
     seen = Counter(dict.fromkeys(names.values(), 0))
     seen.update(name for shot in shots for name in {names.get(who) for who in shot.cast} if name)
@@ -116,7 +123,8 @@ def drafted(
     said = dict.fromkeys(names.values(), "")
     for who, description in people.items():
         if who in names:
-            said[names[who]] = said[names[who]] or _described(description)
+            name, whole = names[who], text.clean_description(_bare(description))
+            said[name] = said[name] or fitted(whole, MAX_DESCRIPTION, f"description of {name!r}")
     mention = _mention(said)
     hints: dict[str, str] = {}
     for shot in shots:
@@ -125,8 +133,8 @@ def drafted(
                 hints.setdefault(name, plain(sentence)[:MAX_HINT])
     made = [_named(shot, names, mention) for shot in shots]
     return Draft(
-        _cut(_bare(title), MAX_TITLE)[0],
-        _cut(_bare(style), MAX_STYLE)[0],
+        fitted(_bare(title), MAX_TITLE, "title"),
+        fitted(_bare(style), MAX_STYLE, "style"),
         said,
         {name: hint for name, hint in hints.items() if not said[name]},
         made,
@@ -188,10 +196,6 @@ def _names(given: Iterable[str]) -> dict[str, str]:
             key = "".join(ch if text.in_word(ch) else "_" for ch in name).casefold()
             names[who] = known.setdefault(key, name)
     return names
-
-
-def _described(description: str) -> str:
-    return _cut(text.clean_description(_bare(description)[:4000]), MAX_DESCRIPTION)[0]
 
 
 def _bare(said: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from ...errors import StoryError
 from .draft import Draft, Shot, drafted, plain
@@ -84,25 +83,43 @@ def draft(content: str, source: str) -> Draft:
 
 
 def _blocks(content: str) -> Iterator[list[str]]:
-    """The lines between empty lines."""
-    for filled, lines in groupby(content.splitlines(), key=lambda line: bool(line.strip())):
+    """The lines between empty lines; in dialogue a line of two blanks is none, but before a heading."""
+    block: list[str] = []
+    spoken = goes_on = False
+    for line in [*content.splitlines(), ""]:
+        filled = bool(line.strip())
+        if goes_on and _HEADING.match(line):
+            yield block
+            block = []
+        if filled and len(block) == 1:
+            spoken = bool(_cue(block[0]))
+        goes_on = spoken and not filled and len(line) > 1 and len(block) > 1
         if filled:
-            yield list(lines)
+            block.append(line)
+        elif block and not goes_on:
+            yield block
+            block = []
 
 
 def _take(block: list[str], scene: _Scene) -> None:
     """Adds a block to its scene: as dialogue if it begins with a cue, else as action."""
-    cue = block[0].strip()
-    name = re.sub(r"\([^()]*\)|\^", "", cue.removeprefix("@")).strip(" *_")
-    capitals = name.upper() == name != name.lower() and cue[0] not in "!#=>~"
-    if len(block) > 1 and name and (cue[0] == "@" or (capitals and not _NO_ACTION.match(cue))):
-        who = name if cue[0] == "@" else _written(name)
+    if len(block) > 1 and (who := _cue(block[0])):
         spoken = [line.strip() for line in block[1:] if not line.lstrip().startswith("(")]
         scene.dialogue.append((who, _unmarked(" ".join(spoken))))
-        scene.cast += [] if _UNSEEN.search(cue) else [who]
+        scene.cast += [] if _UNSEEN.search(block[0]) else [who]
         return
     action = [line.strip() for line in block if not _NO_ACTION.match(line)]
     scene.action += [_unmarked(line.removeprefix("!")) for line in action]
+
+
+def _cue(line: str) -> str:
+    """Who speaks below a line if it is a cue; empty if it is none."""
+    cue = "" if _HEADING.match(line) else line.strip()
+    name = re.sub(r"\([^()]*\)|\^", "", cue.removeprefix("@")).strip(" *_")
+    if cue.startswith("@"):
+        return name
+    capitals = name.upper() == name != name.lower() and cue[0] not in "!#=>~"
+    return _written(name) if capitals and not _NO_ACTION.match(cue) else ""
 
 
 def _place(heading: str, before: str) -> tuple[str, str]:

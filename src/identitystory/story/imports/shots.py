@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -31,6 +33,8 @@ _MEANS = {name: meaning for meaning, names in _COLUMNS.items() for name in names
 _LISTS = ("shots", "scenes", "panels", "frames", "storyboard")
 _SPEAKER = ("who", "character", "speaker", "name")
 _NOBODY = ("", "-", "none", "nobody", "n/a", "no")
+_BY_LINE = ("cast", "dialogue")  # each line of a cell is an entry of its own
+_SIGNS = "\t;,"  # what parts cells; the commas of a single column are of its words
 _HEADER_ROWS = 20  # a title may stand above the columns' names
 _MAX_COLUMNS = 100
 
@@ -41,17 +45,31 @@ def from_csv(content: str, source: str) -> Draft:
     Raises:
         StoryError: it is no table, or no column says what a shot shows.
     """
-    first = "\n".join(content.splitlines()[:_HEADER_ROWS])
+    headers = {sign: _header(content, sign) for sign in _SIGNS}
+    understood = lambda sign: sum(bool(_means(name)) for name in headers[sign])
+    sign = max(_SIGNS, key=lambda sign: (understood(sign), len(headers[sign])))
+    header = headers[sign]
     try:
-        rows = list(csv.reader(content.splitlines(), delimiter=max(",;\t", key=first.count)))
+        rows = list(_rows(content, sign if header else max(_SIGNS, key=content.count)))
     except csv.Error as error:
         raise StoryError(f"{source}: not a table: {error}") from None
-    found = next((n for n, row in enumerate(rows[:_HEADER_ROWS]) if _is_header(row)), None)
-    if found is None:
+    if not header:
         raise _no_text(source, rows[0] if rows else [])
-    header = rows[found]
-    shots = [dict(zip(header, row, strict=False)) for row in rows[found + 1 :] if any(row)]
+    below = rows[rows.index(header) + 1 :]
+    shots = [dict(zip(header, row, strict=False)) for row in below if any(row)]
     return _drafted({}, shots, source, header)
+
+
+def _rows(content: str, sign: str) -> Iterator[list[str]]:
+    """The rows of a table whose cells ``sign`` parts; a cell keeps its line breaks."""
+    return csv.reader(io.StringIO(content, newline=""), delimiter=sign)
+
+
+def _header(content: str, sign: str) -> list[str]:
+    """The row with the names of the columns if ``sign`` parts them; empty if there is none."""
+    with suppress(csv.Error):
+        return next(filter(_is_header, islice(_rows(content, sign), _HEADER_ROWS)), [])
+    return []
 
 
 def from_yaml(data: Any, source: str) -> Draft:
@@ -91,7 +109,7 @@ def _drafted(
     **known: str,
 ) -> Draft:
     header = header[:_MAX_COLUMNS]
-    means = {name: _MEANS[_key(name)] for name in header if _key(name) in _MEANS}
+    means = {name: meaning for name in header if (meaning := _means(name))}
     if "text" not in means.values():
         raise _no_text(source, header)
     unknown = [plain(name)[:40] for name in header if name not in means and plain(name)]
@@ -105,7 +123,10 @@ def _drafted(
 def _shot(row: Mapping[str, Any], means: Mapping[str, str]) -> Shot:
     said: dict[str, list[tuple[str, str]]] = {meaning: [] for meaning in _COLUMNS}
     for name, meaning in means.items():
-        said[meaning] += [(plain(name), line) for line in _lines(row.get(name))]
+        value = row.get(name)
+        if isinstance(value, str) and meaning not in _BY_LINE:
+            value = plain(value)
+        said[meaning] += [(plain(name), line) for line in _lines(value)]
     words = {meaning: ", ".join(line for _, line in lines) for meaning, lines in said.items()}
     cast = [
         re.sub(r"\([^()]*\)", "", who).strip()
@@ -165,7 +186,12 @@ def _description(said: Any) -> Any:
 
 
 def _is_header(row: list[str]) -> bool:
-    return any(_MEANS.get(_key(name)) == "text" for name in row)
+    return any(_means(name) == "text" for name in row)
+
+
+def _means(name: Any) -> str:
+    """What a column is taken for; empty if it is not understood."""
+    return _MEANS.get(_key(name), "")
 
 
 def _key(name: Any) -> str:
