@@ -157,6 +157,24 @@ def test_a_picture_is_made_again(call, tmp_path):
     assert again.read_bytes() == (tmp_path / "r" / "frames" / "002.png").read_bytes()
 
 
+def test_of_a_picture_the_identities_alone_can_be_found(call, tmp_path):
+    call("generate", *INLINE, *SMALL, "--out", "r")
+    code, out, _ = call("discover", "r/frames/002.png", "--out", "new")
+    assert (code, out.splitlines()[-1]) == (0, "identities: new/cast")
+    assert not list((tmp_path / "new").glob("frames/*.png"))
+    assert call("generate", "r/frames/002.png", "--out", "new", "--max-takes", "7")[0] == 0
+    record = json.loads((tmp_path / "new" / "run.json").read_text())
+    assert record["request"]["max_takes"] == 7
+
+
+def test_a_run_takes_no_story_of_the_line_beside_its_own(call):
+    call("discover", *INLINE, *SMALL, "--out", "r")
+    for more in (["--scene", "{Mara} runs"], ["--style", "oil"]):
+        code, out, err = call("generate", "r", *more)
+        assert (code, out) == (2, "")
+        assert "or add scenes with identitystory extend r" in err
+
+
 def test_scenes_are_named_as_numbers_and_ranges_in_any_number():
     assert read_scenes(["3-5,7"]) == (2, 3, 4, 6)
     assert read_scenes(["003", "1, 2"]) == (2, 0, 1)
@@ -348,7 +366,10 @@ def given_once(option):
         (["generate", *INLINE, "--steps", "0"], "it must be at least 1"),
         (["generate", *INLINE, "--portraits", "0"], "num_portraits is 0"),
         (["generate", "x.png"], "x.png: there is no such file"),
-        (["generate", "x.png", "--set", "reuse=2"], "its own settings; leave --set out"),
+        (["generate", "x.png", "--set", "reuse=2"], "its own settings; leave --preset, --set,"),
+        (["generate", "x.png", "--steps", "9"], "its own settings; leave --preset, --set, --steps"),
+        (["discover", "x.png", "--preset", "fast"], "its own settings; leave --preset, --set,"),
+        (["generate", "x.png", "--style", "oil"], "own words; leave --character, --scene, --style"),
         (["generate", *INLINE, "--set", "start"], "'start' sets nothing; write NAME=VALUE"),
         (["generate", *INLINE, "--set", "injection.strat=9"], "Did you mean 'injection.start'?"),
         (["generate", *INLINE, "--set", "start=9"], "Did you mean 'injection.start'?"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,23 +52,18 @@ def request_of(
         story, out = str(Path(story) / "run.json"), out or Path(story)
     if story and Path(story).name == "run.json":
         run = Path(story).parent
+        if inline != Inline():
+            raise StoryError(
+                f"{run} is a run with a story of its own; leave --character, --scene and --style "
+                f"out, or add scenes with identitystory extend {run}"
+            )
         return new_request(
             recorded(run).story, out or run, overrides, preset_name=model.preset, **where, **more
         )
     if story and story.lower().endswith(".png"):
-        if more.get("method") is not None:
-            raise ConfigError("a frame is made again by its own method; leave --method out")
-        if any(more.get(k) is not None for k in ("size", "aspect", "metadata", "marks")):
-            raise ConfigError("a frame is made again as it was; leave size, metadata and marks out")
-        if more.get("unknown"):
-            raise ConfigError("a frame is made again from its own words; leave --unknown out")
-        if overrides.set:
-            raise ConfigError("a frame is made again with its own settings; leave --set out")
-        if more.get("seed") is not None or more.get("only"):
-            raise ConfigError(
-                "a frame is made again with its own seed; leave --seed and --only out"
-            )
-        return replace(again_request(Path(story), out, **where), enlarge=more.get("enlarge", 1))
+        _check_again(inline, model, overrides, more)
+        kept = {k: more[k] for k in ("enlarge", "max_takes", "paint") if more.get(k) is not None}
+        return replace(again_request(Path(story), out, **where), **kept)
     told, people = from_file(story, inline)
     if told is None:
         if not (inline.character or inline.scene):
@@ -79,6 +74,32 @@ def request_of(
     out = out or default_folder(told, source_of(story) if story else "", parent, taken)
     more |= {"preset_name": model.preset, "file": story}
     return replace(new_request(told, out, overrides, **where, **more), people=people)
+
+
+def _check_again(
+    inline: Inline, model: Model, overrides: Overrides, more: Mapping[str, Any]
+) -> None:
+    """ConfigError for what a frame that is made again has of its own."""
+    given = {key for key, value in more.items() if value not in (None, ())}
+    own = (
+        ("by its own method; leave --method out", given & {"method"}),
+        (
+            "as it was; leave size, metadata and marks out",
+            given & {"size", "aspect", "metadata", "marks"},
+        ),
+        (
+            "from its own words; leave --character, --scene, --style and --unknown out",
+            given & {"unknown"} or inline != Inline(),
+        ),
+        (
+            "with its own settings; leave --preset, --set, --steps and the like out",
+            model.preset is not None or overrides != Overrides(),
+        ),
+        ("with its own seed; leave --seed and --only out", given & {"seed", "only"}),
+    )
+    for how, refused in own:
+        if refused:
+            raise ConfigError(f"a frame is made again {how}")
 
 
 def from_file(story: str | None, inline: Inline) -> tuple[Story | None, People]:
