@@ -25,11 +25,13 @@ from identitystory.runs.events import (
     StepDone,
     Warned,
 )
+from identitystory.runs.extending import extended
+from identitystory.runs.folder import RunFolder
 from identitystory.runs.options import new_request
-from identitystory.runs.request import RunRequest, extended, from_picture
+from identitystory.runs.request import RunRequest, from_picture, story_to_dict
 from identitystory.runs.service import Service
 from identitystory.settings import Overrides, overridden
-from identitystory.story.file import inline_story
+from identitystory.story.file import inline_story, make_story, more_scenes
 
 STEPS, PORTRAITS = 10, 20  # two chunks: 16 and 4
 PRESET = Preset(
@@ -313,6 +315,43 @@ def test_extending_by_a_file_without_the_noun_keeps_the_runs_own(workshop, reque
     longer, _ = extended(request_.out, more)
     assert longer.story.characters[0] == curly
     assert kinds(workshop.run(longer), Finished)[0].made == ("frames/004",)
+
+
+def test_what_is_added_has_the_runs_style_and_no_other(workshop, request_):
+    """Template and faces are painted in one style: the faces take the story's, scenes have none."""
+    inked = inline_story(["Mara: a woman with dark curly hair"], ["{Mara} reads"], style="ink")
+    workshop.run(replace(request_, story=inked))
+    more = inline_story(["Mara: a woman with dark curly hair"], ["{Mara} swims"])
+    longer, _ = extended(request_.out, more)
+    assert longer.story.scenes[1].prompt == "ink, a woman with dark curly hair swims"
+    workshop.run(longer)
+    for again in (more, replace(longer.story, scenes=longer.story.scenes[1:])):
+        assert extended(request_.out, again)[1] == 0
+    other = more_scenes(inked, [], ["{Mara} rests"], style="oil")
+    with pytest.raises(
+        RunError, match=r"the new scenes have the style 'oil', but .* has 'ink'; lea"
+    ):
+        extended(request_.out, other)
+
+
+def test_what_a_file_says_of_all_its_scenes_is_kept_of_those_that_are_added(workshop, request_):
+    workshop.run(request_)
+    person = {"name": "Mara", "description": "a woman with dark curly hair"}
+    scenes = [{"prompt": "{Mara} swims"}, {"prompt": "{Mara} rests", "pose": {"from": 1}}]
+    more = make_story({"character": [person], "scene": scenes, "size": "64x32"}, source="s")
+    longer, new = extended(request_.out, more)
+    assert new == 2
+    assert [scene.shape for scene in longer.story.scenes] == ["", "", "", "64x32", "64x32"]
+    assert [p.source for p in longer.story.scenes[-1].pose] == [len(STORY.scenes) + 1]
+    record = RunFolder(request_.out).record
+    record.write_text(
+        json.dumps(json.loads(record.read_text()) | {"story": story_to_dict(longer.story)})
+    )
+    assert extended(request_.out, more)[1] == 0
+    own = replace(more, scenes=tuple(replace(s, shape="32x64") for s in more.scenes))
+    assert {s.shape for s in extended(request_.out, own)[0].story.scenes[-2:]} == {"32x64"}
+    with pytest.raises(RunError, match=r"other LoRAs than .*; leave 'lora' out"):
+        extended(request_.out, replace(more, loras=("ink.safetensors:0.8",)))
 
 
 def test_extending_with_somebody_else_of_that_name_is_refused(workshop, request_):

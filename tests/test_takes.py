@@ -13,9 +13,10 @@ from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import RunError, StoryError
 from identitystory.runs import files, plan, takes
 from identitystory.runs.events import Finished
+from identitystory.runs.extending import extended
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.options import default_folder, new_request
-from identitystory.runs.request import RunRequest, extended, recorded
+from identitystory.runs.request import RunRequest, recorded
 from identitystory.story.file import inline_story, slug
 from tests.conftest import T
 from tests.workshop import FACTS, Workshop, contents

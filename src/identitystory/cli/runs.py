@@ -168,14 +168,16 @@ def extend(
 ) -> int:
     """Add scenes to a run, with its cast.
 
-    Adds scenes to a run. Its characters keep their faces; nothing finished is made again.
+    Adds scenes to a run. Its characters keep their faces; nothing finished is made again. New scenes
+    have the run's style and LoRAs, and its size unless the file gives another.
 
     Args:
         run: the run folder
         story: a file with more scenes
         device: auto, cpu, cuda, cuda:N or mps
     """
-    from ..runs.request import extended, recorded
+    from ..runs.extending import extended
+    from ..runs.request import recorded
     from ..story.file import more_scenes
 
     more, people = from_file(story, inline)

@@ -19,7 +19,6 @@ from ..protocols import ModelFacts
 from ..settings import preset_from_dict
 from ..sizes import as_text, resolved
 from ..story import paints as known_words
-from ..story.scenes import check_ids
 from ..types import Character, Scene, Story, plain
 from . import files, inside
 from . import folder as runfolder
@@ -132,34 +131,6 @@ def in_precision(facts: ModelFacts, dtype: str, preset: Preset) -> ModelFacts:
     if dtype != "auto" or preset.precision == "auto" or facts.device == "cpu":
         return facts
     return replace(facts, dtype=preset.precision)
-
-
-def extended(out: Path, more: Story) -> tuple[RunRequest, int]:
-    """The request for the run at ``out`` with the scenes of ``more`` added, and how many are new.
-
-    Scenes that the run already ends with are not added again, so that a run that was cut off is
-    finished by the same command.
-
-    Raises:
-        RunError: there is no run, or one of its characters is described otherwise in ``more``.
-        StoryError: two scenes would have the same id.
-    """
-    story = (request := recorded(out)).story
-    known = {c.name: c for c in story.characters}
-    for c in more.characters:
-        old = known.get(c.name, c)
-        if (old.description, old.face, old.seed) != (c.description, c.face, c.seed):
-            raise RunError(
-                f"{c.name!r} is {old.description!r} in {out}, not {c.description!r}"
-                f"{', or has another face' * ((old.face, old.seed) != (c.face, c.seed))}; give the new character another name"
-            )
-    added = tuple(more.scenes)
-    if story.scenes[-len(added) :] == added:
-        return request, 0
-    characters = story.characters + tuple(c for c in more.characters if c.name not in known)
-    check_ids(story.scenes + added, f"{out} with these scenes")
-    longer = replace(story, characters=characters, scenes=story.scenes + added)
-    return replace(request, story=longer), len(added)
 
 
 def recorded(out: Path) -> RunRequest:
