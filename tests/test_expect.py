@@ -23,6 +23,7 @@ from identitystory.runs.request import RunRequest, recorded
 from identitystory.runs.service import Service
 from identitystory.story.expect import ACCEPTED, expectations, understood
 from identitystory.story.file import make_story
+from identitystory.story.sets import shortened
 from tests.conftest import FakeGenerator, FakeIdentityGenerator
 from tests.people import facts, masks, portraits
 from tests.test_people import PRESET, Seeing
@@ -105,6 +106,13 @@ def test_looks_are_expected_of_who_is_in_the_scene_and_absence_of_anybody():
     ):
         story("Old Tom has a beard", scene=1)
     story("Old Tom is absent", scene=1)
+
+
+def test_a_story_that_is_cut_keeps_who_is_expected_to_be_absent():
+    tale = story("Old Tom is absent", "nobody", scene=1)
+    short = shortened(replace(tale, scenes=tale.scenes[1:]), 1)
+    assert [c.name for c in short.characters] == ["Mara", "Old Tom"]
+    assert len(expectations(short, short.scenes[0], "s")) == 2
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from identitystory.skeleton import (
 )
 from identitystory.story.file import load_story, make_story
 from identitystory.story.poses import taken_over
+from identitystory.story.sets import shortened
 from identitystory.types import Scene
 
 SIZE = (256, 256)
@@ -259,6 +260,16 @@ def test_a_pose_is_taken_over_from_the_last_scene_by_those_who_are_in_both(told)
     both = (Pose("Mara", yaw=5.0), Pose("Tom"))
     scenes = [Scene("a", ("Mara", "Tom"), pose=both), Scene("b", ("Tom",), pose=(Pose(source=1),))]
     assert taken_over(scenes, "s")[1].pose == both[1:]
+
+
+def test_a_story_is_not_cut_before_a_scene_that_a_pose_is_taken_from(told):
+    story = told("", "{from = 3}", "")
+    assert shortened(story, 1).scenes == story.scenes[:1]
+    assert shortened(story, 3).scenes == story.scenes
+    with pytest.raises(
+        StoryError, match=r"story: scene 2 takes its pose from scene 3, .*; take 3 or more"
+    ):
+        shortened(story, 2)
 
 
 def test_a_picture_has_8_mib_at_most(told, tmp_path):

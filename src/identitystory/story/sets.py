@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import ConfigError, StoryError, did_you_mean
 from ..types import Scene, Story
 from .document import parse
+from .expect import expectations
 from .file import beside, load_story, make_story, slug
 from .text import names_in
 
@@ -146,7 +147,8 @@ def load_stories(
         scenes: how many scenes of each at most, the first ones.
 
     Raises:
-        StoryError: none is there, one is broken, or two would share a folder.
+        StoryError: none is there, one is broken, two would share a folder, or a scene takes its
+            pose from one that is left out.
         ConfigError: there is nothing to paint with ``limit`` or ``scenes`` of 0.
     """
     if 0 in (limit, scenes):
@@ -165,8 +167,21 @@ def load_stories(
 
 
 def shortened(story: Story, scenes: int) -> Story:
-    """``story`` with its first ``scenes`` scenes, and who is in them."""
+    """``story`` with its first ``scenes`` scenes, and who is in them or expected there.
+
+    Raises:
+        StoryError: one of them takes its pose from a scene that is left out.
+    """
     kept: tuple[Scene, ...] = story.scenes[:scenes]
     cast = {name for scene in kept for name in (*scene.cast, *names_in(scene.text))}
+    for number, scene in enumerate(kept, 1):
+        place = f"{story.title}: scene {number}"
+        cast |= {each.who for each in expectations(story, scene, place)}
+        last = max((pose.source for pose in scene.pose), default=0)
+        if last > scenes:
+            raise StoryError(
+                f"{place} takes its pose from scene {last}, which is left out of the first {scenes}; "
+                f"take {last} or more, or give it a pose of its own"
+            )
     characters = tuple(c for c in story.characters if c.name in cast)
     return replace(story, characters=characters, scenes=kept)
