@@ -217,6 +217,7 @@ def test_a_picture_is_kept_small_in_the_story(told):
         ('{Mara = {yaw = "left"}}', "'yaw' must be a number, not 'left'"),
         ("{Mara = {yaw = 300}}", "'Mara': yaw is 300.0; it must be from -90 to 90"),
         ("{Mara = {yaw = nan}}", "yaw is nan"),
+        ('{Mara = {yaw = 3}, "Mara " = {yaw = 4}}', "the name 'Mara' is given twice"),
         ("{Mara = {height = 0}}", "height is 0.0; it must be from 0.02 to 1.5"),
         ("{Anna = {yaw = 2}}", "'Anna' is not in the scene. There are: 'Mara', 'Tom'."),
         ("{Mara = {from = 2}}", "'from' is of a whole scene"),

@@ -67,9 +67,9 @@ def parse(content: str, source: str, kind: Kind = "TOML") -> Any:
         if kind == "YAML":
             return _yaml(content, source)
         if kind == "JSON":
-            return json.loads(content, object_pairs_hook=_distinct)
+            return _bounded(json.loads(content, object_pairs_hook=_distinct))
         _check_depth(content, source)
-        return tomllib.loads(content)
+        return _bounded(tomllib.loads(content))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise StoryError(f"{source}: {place}: not valid JSON: {error.msg}") from None
@@ -116,6 +116,18 @@ def _check_depth(content: str, source: str) -> None:
             f"{source}: line {number} has a key with more than {MAX_DOTS} dots; "
             "the deepest of a story has three"
         )
+
+
+def _bounded(value: Any) -> Any:
+    """``value``; ValueError where a whole number in it is not below 2^64, as in `plain.plain_json`."""
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict | list):
+            left += part.values() if isinstance(part, dict) else part
+        elif isinstance(part, int) and abs(part) >= 2**64:
+            raise ValueError("a number in it is too large")
+    return value
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

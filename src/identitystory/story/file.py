@@ -151,10 +151,13 @@ def _made(
     there = {(c.name, c.description) for c in known.characters}
     characters = known.characters + tuple(c for c in new if (c.name, c.description) not in there)
     _check_distinct(characters, source)
-    locations = dict(known.locations) | {
-        text.plain_name(name): words(said, f"{source}: location {name!r}")
-        for name, said in entry.locations.items()
-    }
+    locations = dict(known.locations)
+    for name, said in text.by_name(entry.locations, f"{source}: 'locations'").items():
+        locations[name] = words(said, f"{source}: location {name!r}")
+        if not locations[name]:
+            raise StoryError(
+                f'{source}: location {name!r} is empty. Say what is there: "an old harbour by day"'
+            )
     for c in characters:
         if c.name in locations:
             raise StoryError(f"{source}: {c.name!r} is a character and a location; rename one")
@@ -219,7 +222,8 @@ def _character(entry: CharacterEntry, place: str, cast: Cast = nobody) -> Charac
         text.in_word(ch) or ch in text.NAME_MARKS for ch in re.sub(r"(?<=\w)\.(?= |$)", "", name)
     ):
         raise StoryError(
-            f"{place}: the name {name!r} may hold letters, digits, spaces, . - _ and ' only"
+            f"{place}: the name {name!r} may hold letters, digits, spaces, - _ and ' only, and '.' "
+            "at the end of a word, as in 'J. R. Fox'"
         )
     if (size := len(file_stem(name).encode())) > MAX_NAME_BYTES:
         raise StoryError(

@@ -37,7 +37,8 @@ def poses_of(
         return ()
     place = f"{place}: 'pose'"
     if isinstance(entry, dict):
-        return tuple(_pose(each, name, cast, f"{place}: {name!r}") for name, each in entry.items())
+        named = text.by_name(entry, place)
+        return tuple(_pose(each, name, cast, f"{place}: {name!r}") for name, each in named.items())
     told = entry.model_dump(by_alias=True, exclude_none=True)
     whole = [key for key in ("file", "from") if key in told]
     if not whole:

@@ -83,8 +83,8 @@ def scene_of(
     names = [c.name for c in story.characters]
     lines = tuple((text.plain_name(each.who), line(each.says, place)) for each in entry.dialogue)
     wears = {
-        text.plain_name(name): words(said, f"{place}: what {name!r} wears")
-        for name, said in entry.wears.items()
+        name: words(said, f"{place}: what {name!r} wears")
+        for name, said in text.by_name(entry.wears, f"{place}: 'wears'").items()
     }
     for key, named in (("dialogue", [who for who, _ in lines]), ("wears", wears)):
         for name in named:

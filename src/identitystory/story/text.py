@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
+from typing import TypeVar
 
 from ..errors import StoryError
 from ..types import Character
 from ..wording import dressed
 
+T = TypeVar("T")
 ARTICLES = ("a", "an", "the")
 MAX_SPANS = 12  # of scenes that a sentence names
 NAME_MARKS = " -_'\u00b7\u200c\u200d"  # in names beside letters and digits, of any script
@@ -199,6 +201,16 @@ def in_word(ch: str) -> bool:
 def plain_name(name: str) -> str:
     """A name as it is compared: tidy, with the typewriter's apostrophe."""
     return tidy(name).replace("\u2019", "'")
+
+
+def by_name(given: Mapping[str, T], place: str) -> dict[str, T]:
+    """What is given for each name, by its `plain_name`; a StoryError where two are the same."""
+    named: dict[str, T] = {}
+    for name, value in given.items():
+        if plain_name(name) in named:
+            raise StoryError(f"{place}: the name {plain_name(name)!r} is given twice; take one out")
+        named[plain_name(name)] = value
+    return named
 
 
 def whole_word(noun: str, description: str) -> str | None:

@@ -67,7 +67,7 @@ def story(data: dict[str, Any], source: str, title: str) -> Story:
         name = _name(token, {c.name for c in characters})
         characters.append(Character(name, description, noun))
     made = [_scene(p, characters, f"{source}: prompt {i}") for i, p in enumerate(prompts, 1)]
-    return Story(title, tuple(characters), tuple(made), text.tidy(style))
+    return Story(title, tuple(characters), tuple(made), text.words(style, f"{source}: 'style'"))
 
 
 def _scene(prompt: str, characters: list[Character], place: str) -> Scene:
@@ -100,7 +100,7 @@ def _texts(data: dict[str, Any], key: str, source: str) -> list[str]:
                 f"{source}: {key!r}, item {number} has {len(item):,} characters; "
                 f"at most {MAX_TEXT:,} are taken. Shorten it."
             )
-    return [text.tidy(item) for item in values]
+    return [text.words(item, f"{source}: {key!r}, item {n}") for n, item in enumerate(values, 1)]
 
 
 def _with_article(description: str) -> str:
