@@ -145,6 +145,7 @@ def test_candidates_share_the_portraits_and_the_same_command_goes_on(call, tmp_p
     RunFolder(run / "casting").identity("Mara 3").unlink()
     assert call("--candidates", 3)[2] < 50
     assert contents(run) == there
+    assert call("--candidates", 3, "--quiet")[1].out == f"{run}\n"
 
 
 def test_a_chosen_candidate_is_the_runs_person_until_another_is_chosen(call, tmp_path):

@@ -218,11 +218,14 @@ def test_the_commands_mend_and_tell(workshop, run, tmp_path, capsys):
     assert {f["suspicion"] for f in told["frames"]} == {0}
     assert all(change["now"] < change["before"] for change in told["changed"])
     words = ["--character", "Mara: a woman", *[w for s in SCENES for w in ("--scene", s)]]
-    out = ["--out", str(tmp_path / "new"), "--quiet", "--set", "num_steps=10", "--portraits", "4"]
+    out = ["--out", str(tmp_path / "new"), "--set", "num_steps=10", "--portraits", "4"]
     command = ["generate", *words, *out, "--set", "injection.start=8"]
     assert main([*command, "--check", "--budget", "5000"], service=made_) == 0
     printed = capsys.readouterr().out
     assert "of 5,000 network calls" in printed
     assert "0 of 4 frames are suspicious" in printed
+    for more in (["--check"], ["--check", "--budget", "5000"]):
+        assert main([*command, *more, "--quiet"], service=made_) == 0
+        assert capsys.readouterr() == (f"{tmp_path / 'new'}\n", "")
     assert main([*command, "--budget", "5"], service=made_) == 2
     assert "give --check, too" in capsys.readouterr().err

@@ -81,14 +81,16 @@ def cast(
     family = kin(like, relation, facts) if relation is not None else None
     reader = load_reader(facts.folder / FOLDER) if words and facts.folder is not None else None
     if family is None:
-        show_run(request, output, service)
+        show_run(request, output, service, step=True)
     searched = audition.audition(request, count, names, reader, family)
-    show_run(replace(searched, paint=False), output, service)
+    show_run(replace(searched, paint=False), output, service, step=True)
     # anew, in the words of who was found
     painted = audition.audition(request, count, names, reader, family)
-    show_run(painted, output, service)
+    show_run(painted, output, service, step=True)
     sheets = audition.sheets_of(painted)
-    if not output.json:
+    if output.quiet and not output.json:
+        say(str(request.out))
+    elif not output.json:
         say("\n".join(str(sheet) for sheet in sheets))
         name = painted.story.characters[0].searched.name
         tell(f"look at them, then choose: identitystory discover STORY --choose {name}=1")

@@ -49,8 +49,8 @@ def check(
 
     heed_terms(allow_noncommercial)
     by = eyes(service(), run, faces, face_models)
-    found = look(by, again=again, say=lambda line: None if json else tell(line))
-    return shown(by, found, json)
+    output = Output(json)
+    return shown(by, look(by, again=again, say=_teller(output)), output)
 
 
 def repair(
@@ -82,7 +82,7 @@ def repair(
 
     heed_terms(allow_noncommercial)
     made = service()
-    return _mend(eyes(made, run, faces, face_models), made, budget, json)
+    return _mend(eyes(made, run, faces, face_models), made, budget, Output(json))
 
 
 def checked(check: bool, budget: int | None) -> Then | None:
@@ -98,36 +98,43 @@ def checked(check: bool, budget: int | None) -> Then | None:
 
         by = eyes(service, out)
         if budget is None:
-            shown(by, look(by, say=lambda line: None if output.json else tell(line)), output.json)
+            shown(by, look(by, say=_teller(output)), output)
         else:
-            _mend(by, service, budget, output.json)
+            _mend(by, service, budget, output)
 
     if budget is not None and not check:
         raise ConfigError("--budget is what --check may spend; give --check, too")
     return after if check else None
 
 
-def _mend(by: Eyes, service: Service, budget: int | None, json: bool) -> int:
+def _teller(output: Output) -> Callable[[str], None]:
+    """What tells how far the work is."""
+    return lambda line: None if output.json or output.quiet else tell(line)
+
+
+def _mend(by: Eyes, service: Service, budget: int | None, output: Output) -> int:
     from ..runs.repair import repair as mend
 
-    done = mend(by, service, budget, lambda line: None if json else tell(line))
+    done = mend(by, service, budget, _teller(output))
     lines = [
         f"frame {index + 1}: another picture, suspicion {before:.1f} before, {now:.1f} now"
         for index, (before, now) in done.chosen.items()
     ]
     spent = f"{done.tries} tries, {done.calls:,} of {done.budget:,} network calls"
-    if not json:
+    if not (output.json or output.quiet):
         say("\n".join([*lines, spent]))
     changed = [
         {"scene": n + 1, "before": before, "now": now} for n, (before, now) in done.chosen.items()
     ]
     more = {"tries": done.tries, "calls": done.calls, "budget": done.budget, "changed": changed}
-    return shown(by, done.frames, json, **more)
+    return shown(by, done.frames, output, **more)
 
 
-def shown(by: Eyes, found: Sequence[Frame], json: bool, **more: Any) -> int:
-    """Prints what was found; exit code 0."""
-    return answer(json, as_json(by, found) | more, table(by, found))
+def shown(by: Eyes, found: Sequence[Frame], output: Output, **more: Any) -> int:
+    """Prints what was found, unless it is to be quiet; exit code 0."""
+    if output.quiet and not output.json:
+        return 0
+    return answer(output.json, as_json(by, found) | more, table(by, found))
 
 
 def as_json(by: Eyes, found: Sequence[Frame]) -> dict[str, Any]:

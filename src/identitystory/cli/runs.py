@@ -252,14 +252,25 @@ def _make(
 
 
 def show_run(
-    request: RunRequest, output: Output, service: Service, then: Then | None = None
+    request: RunRequest,
+    output: Output,
+    service: Service,
+    then: Then | None = None,
+    *,
+    step: bool = False,
 ) -> int:
-    """Makes what is asked for, shows it, and does ``then`` with it; exit code 0."""
+    """Makes what is asked for, shows it, and does ``then`` with it; exit code 0.
+
+    A ``step`` of several says no folder where that is all that is to be said.
+    """
+    from ..runs.events import Finished
     from .progress import show
 
     events = service.run(request)
+    still = step and output.quiet and not output.json
+    told = (e for e in events if not isinstance(e, Finished)) if still else events
     try:
-        show(events, as_json=output.json, quiet=output.quiet)
+        show(told, as_json=output.json, quiet=output.quiet)
     finally:
         events.close()  # type: ignore[attr-defined]
     if then is not None:
