@@ -11,6 +11,7 @@ from identitystory.errors import ConfigError, StoryError
 from identitystory.pipeline import find_identity
 from identitystory.runs.folder import RunFolder, read_record
 from identitystory.runs.options import new_request
+from identitystory.runs.request import recorded
 from identitystory.runs.service import Kept, Service
 from identitystory.story.file import load_story
 from tests.conftest import T
@@ -121,6 +122,36 @@ def test_leaving_the_loop_keeps_what_is_finished(model, backend, tmp_path, monke
     backend.general.asked.clear()
     assert len(list(model.tell(file, tmp_path / "run"))) == 2
     assert len(backend.general.asked) == T  # one template
+
+
+def test_what_is_set_is_set_in_the_own_preset_alone(model, tmp_path):
+    """The default preset's t' is beyond ten steps."""
+    file = tmp_path / "story.toml"
+    file.write_text(STORY)
+    told = model.tell(file, tmp_path / "run", set=(f"num_steps={T}",), portraits=20)
+    assert len(list(told)) == 2
+    made = recorded(tmp_path / "run").preset
+    assert (made.num_steps, made.discovery.num_portraits, made.injection.start) == (T, 20, 8)
+
+
+def test_a_scene_that_was_added_to_the_run_is_told_by_its_index(model, tmp_path):
+    file = tmp_path / "story.toml"
+    file.write_text(STORY + '[[scene]]\nprompt = "{Mara} swims"\n')
+    list(model.tell(file, tmp_path / "run"))
+    file.write_text(STORY)
+    frames = list(model.tell(file, tmp_path / "run", only=(2,)))
+    assert frames[-1].scene.text == "{Mara} swims"
+
+
+def test_names_of_a_cast_are_read_as_a_storys_are(model):
+    person = model.discover("a young woman")
+    paint = lambda name, **more: model.paint("{D\u2019Arcy} reads", cast={name: person}, **more)
+    plain = paint("D'Arcy")
+    assert plain.scene.cast == ("D'Arcy",)
+    for name in ("D\u2019Arcy", " D'Arcy"):
+        assert paint(name, style=" ").image.tobytes() == plain.image.tobytes()
+    with pytest.raises(StoryError, match='cast: the name "D\'Arcy" is given twice; take one out'):
+        model.paint("a pier", cast={"D'Arcy": person, "D\u2019Arcy": person})
 
 
 def test_it_shows_itself(model):

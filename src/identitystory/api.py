@@ -43,6 +43,7 @@ from .sizes import shape_of
 from .story.file import make_character
 from .story.safety import check_story
 from .story.scenes import make_scene
+from .story.text import by_name, words
 from .types import Character, Frame, Story
 
 OnStep = Callable[[int, int], None]
@@ -187,11 +188,12 @@ class IdentityStory:
             aspect: ``16:9`` instead: the nearest size that the model was made for.
 
         Raises:
-            StoryError: a name in braces that is not in ``cast``, a stray brace, or what is never painted.
+            StoryError: a name in braces that is not in ``cast``, one that stands there twice, a stray
+                brace, or what is never painted.
             ConfigError: somebody was found with other weights, or the model takes no such size.
             PromptError: the scene is longer than the model reads.
         """
-        people = dict(cast or {})
+        people, style = by_name(cast or {}, "cast"), words(style, "paint: 'style'")
         for name, person in people.items():
             if person.fingerprint != self.facts.fingerprint:
                 raise ConfigError(
@@ -239,7 +241,7 @@ class IdentityStory:
         request = new_request(
             whole,
             None if out is None else Path(out),
-            overrides,
+            Overrides() if self._own else overrides,
             preset_name=self._name,
             file=None if isinstance(story, Story) else story,
             seed=seed,
@@ -253,7 +255,7 @@ class IdentityStory:
         request = replace(request, people=people)
         if self._own is not None:
             own, notes = overridden(self._own, overrides)
-            request = replace(request, preset=own, notes=notes)
+            request = replace(request, preset=own, notes=(*request.notes, *notes))
         tell = lambda name, *how: self.facts if name == self.model else describe_model(name, *how)
         events = Service(load=self._load, describe=tell).run(request)
         with closing(events), self._bar(whole.title, 0) as step:  # type: ignore[type-var]
@@ -266,7 +268,7 @@ class IdentityStory:
                     case FrameReady(part=part) | PartKept(part=part) if part.startswith("frames/"):
                         index = int(part.removeprefix("frames/")) - 1
                         picture = read_picture(RunFolder(request.out).frame(index), request.out)
-                        yield Frame(whole.scenes[index], picture.convert("RGB"))
+                        yield Frame(request.story.scenes[index], picture.convert("RGB"))
 
     @contextmanager
     def _watched(self, what: str, calls: int) -> Iterator[Backend]:
