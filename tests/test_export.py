@@ -9,12 +9,14 @@ import xml.etree.ElementTree as ET
 import zipfile
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import accumulate
 
 import pytest
 from PIL import Image
 
 from identitystory.cli.main import main
-from identitystory.pages.book import read_book
+from identitystory.pages import film
+from identitystory.pages.book import frame_count, read_book
 from identitystory.pages.comic import comic_pages
 from identitystory.pages.export import MAKERS, Wanted, export
 from identitystory.pages.finish import Marking
@@ -126,9 +128,26 @@ def test_every_picture_of_an_epub_has_its_words_and_no_metadata(made):
 )
 def test_epubcheck_finds_nothing(run, tmp_path):
     export(run, Wanted("epub", tmp_path / "a.epub", order="rtl", language="pt-BR"))
-    check = ["java", "-jar", shutil.which("epubcheck"), "a.epub"]  # Debian's program is the jar
-    done = subprocess.run(check, capture_output=True, cwd=tmp_path, check=False)
-    assert b"0 fatals / 0 errors / 0 warnings" in done.stdout + done.stderr
+    export(wordy(tmp_path), Wanted("epub", tmp_path / "b.epub"))
+    for name in ("a.epub", "b.epub"):
+        check = ["java", "-jar", shutil.which("epubcheck"), name]  # Debian's program is the jar
+        done = subprocess.run(check, capture_output=True, cwd=tmp_path, check=False)
+        assert b"0 fatals / 0 errors / 0 warnings" in done.stdout + done.stderr
+
+
+def wordy(folder):
+    """A run of one scene whose caption goes on for pages of words alone."""
+    return planted_run(folder / "wordy", [replace(SCENES[0], caption="word " * 2000)])
+
+
+def test_pages_of_an_epub_that_hold_a_drawing_are_declared_and_no_others(tmp_path):
+    (path,), _ = export(wordy(tmp_path), Wanted("epub"))
+    with zipfile.ZipFile(path) as archive:
+        package = archive.read("book/package.opf").decode()
+        pages = re.findall(r'href="(\d+\.xhtml)" media-type="[^"]*"( properties="svg")?', package)
+        drawn = {name: b"<svg" in archive.read(f"book/{name}") for name, _ in pages}
+    assert {name: bool(declared) for name, declared in pages} == drawn
+    assert set(drawn.values()) == {True, False}
 
 
 class Links(HTMLParser):
@@ -188,6 +207,33 @@ def test_a_long_line_is_said_in_pieces_that_fit_a_screen(run):
     assert " ".join(cue.text for cue in said).split() == ["word"] * 60
     assert max(len(cue.text) for cue in said) <= 84
     assert said[-1].end == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("rate", [5, 24])
+def test_words_keep_to_their_pictures_to_the_end(run, rate):
+    """4.1 seconds are no whole number of pictures; what is lost does not add up."""
+    book = read_book(run)
+    panels = [replace(book.panels[0], given=4.1)] * 60
+    ends = [cue.end * rate for cue in cues(replace(book, panels=panels), rate)]
+    assert ends == pytest.approx([*accumulate(frame_count(p, rate) for p in panels)])
+
+
+def test_a_gif_says_every_line(run, monkeypatch):
+    book, said = read_book(run), []
+    monkeypatch.setattr(film, "_draw", lambda page, text, *rest: said.append(text))
+    panels = [
+        replace(book.panels[0], given=0.5, scene=replace(SCENES[0], caption=f"Line {n}."))
+        for n in range(6)
+    ]
+    film.gif(replace(book, panels=panels), open_fonts())
+    assert said == [f"Line {n}." for n in range(6) for _ in range(2)]
+
+
+def test_two_letters_that_are_written_wide_take_as_long_as_a_word(run):
+    panel = read_book(run).panels[3]
+    for text, words in (("one two three", 3), ("灯台の光が見える", 4), ("Mara 見る", 2), ("見", 1)):
+        seconds = replace(panel, scene=Scene("d", (), caption=text)).seconds
+        assert seconds == round(2.5 + words / 2.5, 1), text
 
 
 def test_a_cut_is_read_by_an_editor_and_its_pictures_are_found(run, made):
@@ -302,12 +348,15 @@ def test_lines_break_as_their_script_breaks_them():
     assert visual("سلام") != "سلام"[::-1]  # joined, not only turned
 
 
-def test_mistakes_are_one_line(run, tmp_path, capsys):
+def test_mistakes_are_one_line(run, made, tmp_path, capsys):
     (tmp_path / "bad.ttf").write_bytes(b"no font" * 99)
     (tmp_path / "bad.otio").write_text("[" * 999)
     (tmp_path / "other.otio").write_text(json.dumps({"OTIO_SCHEMA": "Nothing.1"}))
     (tmp_path / "bad.edl").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "empty.edl").write_text("TITLE: none\n")
+    line = otio.adapters.read_from_string(made["cut.otio"].decode(), "otio_json")
+    next(iter(line.find_clips())).source_range = None
+    otio.adapters.write_to_file(line, str(tmp_path / "endless.otio"), "otio_json")
     for words, *arguments in (
         ("holds no run", tmp_path / "nothing"),
         ("must end in .pdf", run, "--out", "a.txt"),
@@ -318,6 +367,7 @@ def test_mistakes_are_one_line(run, tmp_path, capsys):
         ("is no cut", run, "--timings", tmp_path / "other.otio"),
         ("is no cut", run, "--timings", tmp_path / "bad.edl"),
         ("no clip in it", run, "--timings", tmp_path / "empty.edl"),
+        ("the clip '001' has no length", run, "--timings", tmp_path / "endless.otio"),
         ("none of .otio, .edl", run, "--timings", tmp_path / "a.xml"),
     ):
         code, said = told(capsys, *arguments)

@@ -19,11 +19,13 @@ from ..runs.folder import RunFolder
 from ..runs.request import recorded
 from ..story.text import names_in
 from ..types import Scene
+from .fonts import wide
 
 Order = Literal["ltr", "rtl"]
 Masks = dict[str, NDArray[np.bool_]]
 SHORTEST = 2.5  # seconds of a scene without words
 WORDS_A_SECOND = 2.5
+RATE = 24  # pictures a second in a film
 FINEST = 256  # squares along a picture, in which people are told from the rest
 
 
@@ -104,7 +106,7 @@ class Panel:
     @property
     def seconds(self) -> float:
         """How long it stands: as an editor says, or the story, or as long as reading it takes."""
-        words = sum(len(says.split()) or 1 for _, says in self.spoken)
+        words = sum(_words(says) for _, says in self.spoken)
         reading = round(SHORTEST + words / WORDS_A_SECOND, 1)
         return self.given or self.scene.seconds or reading
 
@@ -112,6 +114,18 @@ class Panel:
     def label(self) -> str:
         """What it is called in an editor: its scene's id, or ``003``."""
         return self.scene.id or f"{self.number:03d}"
+
+
+def _words(text: str) -> float:
+    """How many words it takes to read: of letters that are written wide, two are one."""
+    broad = sum(map(wide, text))
+    others = "".join(" " if wide(ch) else ch for ch in text).split()
+    return max(1.0, len(others) + broad / 2)
+
+
+def frame_count(panel: Panel, rate: int = RATE) -> int:
+    """Pictures that a panel stands for in a film of ``rate`` a second."""
+    return max(1, round(panel.seconds * rate))
 
 
 def _only(index: int) -> list[int]:

@@ -150,7 +150,7 @@ def epub(book: Book, pages: Sequence[Page]) -> bytes:
     kinds = {"png": "image/png", "ttf": "font/ttf", "xhtml": "application/xhtml+xml"}
     items = [
         f'<item id="f{n}" href="{name}" media-type="{kinds[name.rpartition(".")[2]]}"'
-        + ' properties="svg"' * name.endswith(".xhtml")
+        + ' properties="svg"' * ("<svg" in drawn.get(name, ""))
         + "/>"
         for n, name in enumerate([*files, *drawn])
     ]

@@ -11,8 +11,7 @@ from ..runs.folder import RunFolder
 from ..runs.inside import mendable, read
 from ..story.plain import plain_json
 from ..story.schema import MAX_SECONDS
-from .book import Book
-from .film import RATE, frame_count
+from .book import RATE, Book, frame_count
 from .needs import timelines
 
 KEY = "identitystory"
@@ -68,7 +67,8 @@ def read_timings(path: Path, book: Book) -> tuple[dict[int, float], list[str]]:
     stands for the sum.
 
     Raises:
-        ConfigError: it is no OTIO or EDL file, none of its clips is a panel's, or one stands too long.
+        ConfigError: it is no OTIO or EDL file, none of its clips is a panel's, or one has no length or
+            stands too long.
     """
     timeline = _read(path)
     names = {f"{panel.number:03d}": panel.number for panel in book.panels}
@@ -83,7 +83,7 @@ def read_timings(path: Path, book: Book) -> tuple[dict[int, float], list[str]]:
         if number is None:
             strange.append(str(clip.name)[:40])
             continue
-        found[number] = found.get(number, 0.0) + float(clip.duration().to_seconds())
+        found[number] = found.get(number, 0.0) + _stands(clip, path)
     if not found:
         raise ConfigError(f"{path}: no clip in it is a scene of this run, by its name (001, 002)")
     for number, seconds in found.items():
@@ -92,6 +92,16 @@ def read_timings(path: Path, book: Book) -> tuple[dict[int, float], list[str]]:
                 f"{path}: scene {number} stands {seconds:g} seconds; at most {MAX_SECONDS} are taken"
             )
     return {number: round(seconds, 3) for number, seconds in sorted(found.items())}, strange
+
+
+def _stands(clip: Any, path: Path) -> float:
+    """Seconds of a clip in the cut."""
+    try:
+        return float(clip.duration().to_seconds())
+    except timelines().exceptions.OTIOError:
+        raise ConfigError(
+            f"{path}: the clip {str(clip.name)[:40]!r} has no length; give it a source range in the editor"
+        ) from None
 
 
 def _read(path: Path) -> Any:

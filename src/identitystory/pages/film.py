@@ -9,7 +9,7 @@ from typing import Literal
 from PIL import Image, ImageDraw
 
 from ..errors import ConfigError
-from .book import Book, Panel
+from .book import RATE, Book, frame_count
 from .fonts import Fonts, visual, wrap
 from .needs import pyav
 from .raster import drawn_font
@@ -17,7 +17,6 @@ from .sheet import BASE, LEADING, Box
 from .subtitles import cues
 
 Codec = Literal["av1", "vp9", "h264"]
-RATE = 24  # pictures a second
 HEIGHT = 720  # pixels
 ENCODERS = {
     "av1": ("libsvtav1", {"preset": "8", "crf": "34"}),
@@ -59,7 +58,7 @@ def mp4(book: Book, codec: Codec = "av1") -> bytes:
 def gif(book: Book, fonts: Fonts) -> bytes:
     """The film as a GIF, small, with its words below."""
     size = _size(book, round(GIF_SIDE / max(1.0, book.panels[0].aspect)))
-    said = cues(book)
+    said = cues(book, GIF_RATE)
     high = max((len(_set(cue.text, fonts, size[0])) for cue in said), default=0)
     strip = round(high * GIF_TEXT * LEADING + 12) if high else 0
     frames: list[Image.Image] = []
@@ -93,11 +92,6 @@ def _draw(page: Image.Image, text: str, fonts: Fonts, size: tuple[int, int]) -> 
     for n, line in enumerate(_set(text, fonts, size[0])):
         place = size[0] / 2, size[1] + 6 + GIF_TEXT * (BASE + n * LEADING)
         draw.text(place, visual(line, text), "black", font, "ms")
-
-
-def frame_count(panel: Panel, rate: int = RATE) -> int:
-    """Pictures that a panel stands for."""
-    return max(1, round(panel.seconds * rate))
 
 
 def _size(book: Book, height: int) -> tuple[int, int]:

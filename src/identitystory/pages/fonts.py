@@ -147,14 +147,15 @@ def pieces(text: str) -> list[str]:
     found = [""]
     for ch in text:
         last = found[-1][-1:]
-        breaks = last.isspace() or ((_wide(last) or _wide(ch)) and ch not in _NEVER_FIRST)
+        breaks = last.isspace() or ((wide(last) or wide(ch)) and ch not in _NEVER_FIRST)
         if last and breaks and not ch.isspace():
             found.append("")
         found[-1] += ch
     return found
 
 
-def _wide(ch: str) -> bool:
+def wide(ch: str) -> bool:
+    """Whether a letter is written as wide as high, as in Chinese, Japanese and Korean."""
     return bool(ch) and unicodedata.east_asian_width(ch) in "WF"
 
 

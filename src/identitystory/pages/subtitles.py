@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .book import Book, Panel
+from .book import RATE, Book, Panel, frame_count
 
 LONGEST = 84  # letters on the screen at once
 
@@ -20,18 +20,21 @@ class Cue:
     text: str
 
 
-def cues(book: Book) -> list[Cue]:
-    """Every line of a story in order, each as long as its share of its scene's words."""
+def cues(book: Book, rate: int = RATE) -> list[Cue]:
+    """Every line of a story in order, each as long as its share of its scene's words.
+
+    Scenes stand as long as their pictures in a film of ``rate`` a second, which are whole.
+    """
     found, start = [], 0.0
     for panel in book.panels:
         lines = list(_lines(panel))
         weights = [len(line) for line in lines]
-        at = start
+        at, stands = start, frame_count(panel, rate) / rate
         for line, weight in zip(lines, weights, strict=True):
-            end = at + panel.seconds * weight / sum(weights)
+            end = at + stands * weight / sum(weights)
             found.append(Cue(at, end, line))
             at = end
-        start += panel.seconds
+        start += stands
     return found
 
 
