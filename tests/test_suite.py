@@ -31,9 +31,9 @@ from identitystory.metrics.measures import (
     attribute_scores,
     chosen_measures,
     described,
-    pooled,
     score,
 )
+from identitystory.metrics.pooling import pooled
 from identitystory.metrics.scores import cosine
 from identitystory.types import Face, Segmentation
 
@@ -285,6 +285,20 @@ def test_auc_alike_takes_only_the_pairs_of_people_who_have_a_double(tmp_path, wi
     values = table(looked(tmp_path, with_faces, *stories), with_faces)
     assert values["AUC alike"].value == 1
     assert values["AUC"].value < 1
+
+
+def test_stories_of_people_without_a_double_count_for_no_interval_of_alike(tmp_path, with_faces):
+    """Two stories tell the pairs; with them alone there is no interval, however many others there are."""
+    others = [
+        (replace(BOB, description=f"man {n}", identity=f"key-{n}"), (BLUE,)) for n in range(2)
+    ]
+    stories = (ANN, (RED, RED)), (TWIN, (BLUE, BLUE)), *others
+    looked_at = looked(tmp_path, with_faces, *stories)
+    values = table(looked_at, with_faces)
+    assert values["AUC"].low is not None
+    for name in ("AUC alike", "Face-Sim different alike"):
+        assert (values[name].stories, values[name].low, values[name].high) == (2, None, None)
+    assert table(looked_at[2:], with_faces)["AUC alike"].stories == 0
 
 
 def test_a_drawing_counts_as_the_stories_written_out_that_often():

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from ..extensions import Registry
-from . import scores
+from . import pooling, scores
 from .evidence import Evidence, Instruments
-from .intervals import SAMPLES, Statistic, bootstrap, mean_of
+from .intervals import SAMPLES, bootstrap, mean_of
+from .pooling import Pool, similarity
 
 Of = Callable[[Evidence, Instruments], float]
-Pool = Callable[[Sequence[Evidence], Instruments], Statistic]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Measure:
         of: its value for one story; nan where nothing could be measured.
         pool: instead of ``of``, its value over several stories that have faces, as a function of
             how often each counts.
+        among: with ``pool``, which of several stories take part.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Measure:
     better: str = "more"
     of: Of = lambda evidence, instruments: float("nan")
     pool: Pool | None = None
+    among: Callable[[Sequence[Evidence]], list[Evidence]] = pooling.with_faces
 
     @property
     def label(self) -> str:
@@ -91,19 +93,13 @@ def _each(who: Sequence[str], measure: Callable[[Tensor], float]) -> float:
     return _over_pairs((measure(some), len(some)) for some in rows)
 
 
-def _similarity(faces: Tensor, instruments: Instruments) -> Tensor:
-    if instruments.recogniser is None or not len(faces):
-        return torch.zeros(len(faces), len(faces), dtype=torch.float64)
-    return instruments.recogniser.similarity(faces, faces)
-
-
 def _face_sim(e: Evidence, instruments: Instruments) -> float:
-    of_one = lambda rows: scores.face_sim(_similarity(e.faces[rows], instruments))
+    of_one = lambda rows: scores.face_sim(similarity(e.faces[rows], instruments))
     return _each(e.face_who, of_one)
 
 
 def _face_sim_strict(e: Evidence, instruments: Instruments) -> float:
-    of_one = lambda identity: _similarity(e.faces[_of(identity, e.face_who)], instruments)
+    of_one = lambda identity: similarity(e.faces[_of(identity, e.face_who)], instruments)
     return _over_pairs(
         (scores.face_sim_strict(of_one(identity), wanted), wanted)
         for identity, wanted in e.wanted.items()
@@ -111,16 +107,16 @@ def _face_sim_strict(e: Evidence, instruments: Instruments) -> float:
 
 
 def _nearest_own(e: Evidence, instruments: Instruments) -> float:
-    return _mean(scores.nearest_own(_similarity(e.faces, instruments), e.face_who, e.face_frame))
+    return _mean(scores.nearest_own(similarity(e.faces, instruments), e.face_who, e.face_frame))
 
 
 def _exchanged(e: Evidence, instruments: Instruments) -> float:
-    return _mean(scores.exchanges(_similarity(e.faces, instruments), e.face_who, e.face_frame))
+    return _mean(scores.exchanges(similarity(e.faces, instruments), e.face_who, e.face_frame))
 
 
 def _twice(e: Evidence, instruments: Instruments) -> float:
     usual = _face_sim(e, instruments)  # then two faces of one picture are one character's, too
-    alike = [_similarity(faces, instruments) >= usual for faces in e.everybody if len(faces)]
+    alike = [similarity(faces, instruments) >= usual for faces in e.everybody if len(faces)]
     return _mean([bool(pairs.triu(1).any()) for pairs in alike]) if usual == usual else usual
 
 
@@ -130,17 +126,6 @@ def _off(angle: str, e: Evidence) -> float:
 
 def _found(who: Sequence[str], e: Evidence) -> float:
     return scores.detection(len(who), sum(e.wanted.values()))
-
-
-def _pooled(number: int, *, alike: bool) -> Pool:
-    """One of the two statistics of ``pooled``; over everybody or within one description."""
-
-    def pool(evidence: Sequence[Evidence], instruments: Instruments) -> Statistic:
-        words = [w.casefold() for e in evidence for w in e.face_words] if alike else None
-        similarity = _similarity(torch.cat([e.faces for e in evidence]), instruments)
-        return pooled(similarity, evidence, words)[number]
-
-    return pool
 
 
 MEASURES = (
@@ -171,10 +156,16 @@ MEASURES = (
     Measure("people counted", "heads", of=lambda e, _: _mean(e.counted)),
     Measure("exchanged", "faces", better="less", of=_exchanged),
     Measure("twice", "faces", better="less", of=_twice),
-    Measure("Face-Sim different", "faces", better="less", pool=_pooled(0, alike=False)),
-    Measure("AUC", "faces", "0-1", pool=_pooled(1, alike=False)),
-    Measure("Face-Sim different alike", "faces", better="less", pool=_pooled(0, alike=True)),
-    Measure("AUC alike", "faces", "0-1", pool=_pooled(1, alike=True)),
+    Measure("Face-Sim different", "faces", better="less", pool=pooling.different),
+    Measure("AUC", "faces", "0-1", pool=pooling.auc),
+    Measure(
+        "Face-Sim different alike",
+        "faces",
+        better="less",
+        pool=pooling.different_alike,
+        among=pooling.with_doubles,
+    ),
+    Measure("AUC alike", "faces", "0-1", pool=pooling.auc_alike, among=pooling.with_doubles),
     Measure("Q-Align-Aes", "Q-Align", "1-5", of=lambda e, _: _mean(e.aesthetic)),
     Measure("Q-Align-Gen", "Q-Align", "1-5", of=lambda e, _: _mean(e.quality)),
 )
@@ -184,7 +175,7 @@ REGISTRY = Registry(
     "measure",
     "identitystory.measures",
     {measure.name: measure for measure in MEASURES},
-    needs=("name", "instrument", "unit", "better", "of", "pool"),
+    needs=("name", "instrument", "unit", "better", "of", "pool", "among"),
 )
 
 
@@ -243,7 +234,7 @@ def _score(
 ) -> Score:
     """The value over the stories that have one, and its interval."""
     if measure.pool is not None:
-        there = [e for e in evidence if len(e.faces)]
+        there = measure.among(evidence)
         statistic = measure.pool(there, instruments) if there else mean_of(torch.zeros(0))
     else:
         values = [measure.of(e, instruments) for e in evidence]
@@ -253,48 +244,5 @@ def _score(
     value = statistic(torch.ones(len(there), dtype=torch.float64))
     if value != value:
         return Score(measure.name, value, None, None, 0)
-    low, high = bootstrap(statistic, _origins(there), samples=samples) or (None, None)
+    low, high = bootstrap(statistic, pooling.origins(there), samples=samples) or (None, None)
     return Score(measure.name, value, low, high, len(there))
-
-
-def _origins(evidence: Sequence[Evidence]) -> list[str]:
-    return [e.story.origin or e.story.name for e in evidence]
-
-
-def pooled(
-    similarity: Tensor, evidence: Sequence[Evidence], words: Sequence[str] | None = None
-) -> tuple[Statistic, Statistic]:
-    """The mean similarity of different characters, and ``auc``, as functions of the stories' weights.
-
-    A pair within a story, or within two of one origin, counts as often as the story; one across two
-    stories as often as both together, and never between a story and itself drawn again. With
-    ``words``, the description of each face, only different characters of one description are
-    compared, with their own pairs.
-    """
-    who = [w for e in evidence for w in e.face_who]
-    story = torch.tensor([k for k, e in enumerate(evidence) for _ in e.face_who])
-    other, i, j = scores.different(similarity, who, words)
-    order = other.argsort()  # once, for all drawings
-    other, left, right = other[order], story[i[order]], story[j[order]]
-    same, owner = scores.same(similarity, who, story)
-    if words is not None:
-        compared = {who[k] for k in torch.cat([i, j]).unique().tolist()}
-        chosen = torch.tensor([who[k] in compared for k in owner.tolist()], dtype=torch.bool)
-        same, owner = same[chosen], owner[chosen]
-    home = story[owner]
-    numbers = {origin: n for n, origin in enumerate(dict.fromkeys(_origins(evidence)))}
-    origin = torch.tensor([numbers[o] for o in _origins(evidence)])
-    within = origin[left] == origin[right]
-
-    def counted(w: Tensor) -> Tensor:
-        return torch.where(within, w[left], w[left] * w[right])
-
-    def mean(w: Tensor) -> float:
-        weights = counted(w)
-        total = float(weights.sum())
-        return float((weights * other).sum()) / total if total else float("nan")
-
-    def area(w: Tensor) -> float:
-        return scores.auc(same, other, w[home], counted(w))
-
-    return mean, area
