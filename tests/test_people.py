@@ -1,7 +1,9 @@
 """Who is in a picture: found only with a head, counted, told, tried again; planted masks throughout."""
 
+import itertools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +17,8 @@ from identitystory.masks import distinct_heads, with_heads
 from identitystory.methods.method import find_cast
 from identitystory.pipeline import find_template, paint
 from identitystory.protocols import ModelFacts
-from identitystory.runs.events import FrameReady, Warned
+from identitystory.runs import painter
+from identitystory.runs.events import FrameReady, TemplateReady, Warned
 from identitystory.runs.files import read_png_facts, write_png
 from identitystory.runs.folder import RunFolder
 from identitystory.runs.people import caption, note, told, told_before, told_by
@@ -306,6 +309,29 @@ def test_a_run_paints_it_on_another_too_and_so_it_is_painted_again(tmp_path, bac
     picture.unlink()
     assert run(tmp_path, backend, story, heads, boxes, attempts=3)[1] == parts
     assert picture.read_bytes() == before
+
+
+def test_a_picture_that_is_tried_again_takes_its_own_seconds(
+    tmp_path, backend, story, boxes, monkeypatch
+):
+    """By a clock that ticks when it is read: from one picture to the next is one tick."""
+    monkeypatch.setattr(painter, "time", SimpleNamespace(perf_counter=itertools.count().__next__))
+    boxes[MARA.description] = PERSON
+    story = replace(story, scenes=(story.scenes[0], story.scenes[2]))
+    heads = [[HEAD], [HEAD, BESIDE], [HEAD], [HEAD], [HEAD], []]
+    events, _ = run(tmp_path, backend, story, heads, boxes, attempts=2)
+    assert [e.index for e in events if isinstance(e, TemplateReady)] == [0, 0, 1]
+    assert [e.seconds for e in events if isinstance(e, FrameReady)] == [1, 1]
+
+
+def test_nobody_is_told_missing_in_a_template_that_was_thrown_away(tmp_path, backend, story, boxes):
+    boxes[MARA.description] = PERSON
+    story = replace(story, scenes=story.scenes[:1])
+    heads = [[HEAD], [HEAD, BESIDE], [BESIDE], [BESIDE], [BESIDE], [HEAD, BESIDE]]
+    events, _ = run(tmp_path, backend, story, heads, boxes, attempts=2)
+    assert [e.missing for e in events if isinstance(e, TemplateReady)] == [(), ("Mara",)]
+    assert [e.missing for e in events if isinstance(e, FrameReady)] == [()]
+    assert not [e.message for e in events if isinstance(e, Warned) and "not found" in e.message]
 
 
 def test_a_finished_picture_without_a_template_is_held_to_the_same(story):

@@ -71,7 +71,7 @@ class Run:
         self.told = people.told_before(record, folder, made.frames, done)  # of who is in each
         self.backend: Backend | None = None
         self.part = ""  # that the steps now belong to
-        self.waiting = 0  # frames that have a template and no picture yet
+        self.waiting: set[int] = set()  # frames that have a template and no picture yet
         self.evaluations = self.total = 0
         self.began = time.perf_counter()
         self.places = {request.painted_with: request.called, str(folder.root.absolute()): "."}
@@ -190,23 +190,20 @@ class Run:
         together = 0  # pictures of one batch that are still to come
         for count, (index, frame) in enumerate(made.method.paint(backend, work), 1):
             if not together:
-                together = max(1, self.waiting)
+                together = max(1, len(self.waiting))
                 seconds = round((time.perf_counter() - start) / together, 3)
             self._store(index, frame, seconds)
             together -= 1
             self.part = frames[left[min(count, len(left) - 1)]].name
             if not together:
-                self.waiting, start = 0, time.perf_counter()
+                self.waiting, start = set(), time.perf_counter()
         if all(self.state.get(part.name) == "done" for part in frames):
             inside.remove(self.folder.notes, self.folder.root)
 
     def _on_template(self, index: int, template: Template) -> None:
-        self.waiting += 1
+        self.waiting.add(index)
         self.part = self.plan.frames[index].name
         self.emit(TemplateReady(index, self.part, template.seed, template.missing))
-        for name in template.missing:
-            line = f"scene {index + 1}: {name!r} was not found in the picture and keeps the "
-            self.emit(Warned(f"{line}template's face; try --only {index + 1} --seed random"))
 
     def _store(self, index: int, frame: Frame, seconds: float) -> None:
         """The frame's files, each telling what it was made from; then the event."""
@@ -225,6 +222,9 @@ class Run:
         self._finish(part)
         who = part.name, part.seed, done.missing, seconds, done.seen, done.meant, done.bare
         self.emit(FrameReady(index, *who))
+        for name in frame.template.missing if frame.template else ():
+            line = f"scene {index + 1}: {name!r} was not found in the picture and keeps the "
+            self.emit(Warned(f"{line}template's face; try --only {index + 1} --seed random"))
         for line in people.warnings(index, done.said, done.meant):
             self.emit(Warned(line))
         for name in frame.unplaced:

@@ -74,7 +74,7 @@ def undressed(bare: Sequence[str]) -> str:
 def warnings(index: int, said: Told, meant: Sequence[int]) -> Iterator[str]:
     """A line each for whoever paints: what is ``said`` of the picture of a scene, and what to do.
 
-    Who is missing was said with the template.
+    Who is missing keeps a template's face, if there is one; that is said where it is known.
     """
     for key in ("people", "bare"):
         if key in said:
