@@ -269,6 +269,16 @@ def test_while_no_portrait_has_a_face_nothing_has_settled():
     assert settled(E, 3, config)
 
 
+def test_too_few_faces_among_the_portraits_have_not_settled():
+    """31 faces of 32 are 18 and 10 in later rounds, too few for a filter of rank 10."""
+    E, config = torch.ones(48, 16) + 0.1 * noise(48, 16), DiscoveryConfig(rank=10, settle=0.1)
+    assert settled(E, 32, config)
+    E[5] = 0
+    assert not settled(E, 32, config)
+    with pytest.raises(ConfigError, match="rank is 10"):
+        discover(E[:32], config)
+
+
 def test_the_draw_is_of_seed_0_unless_it_is_said_otherwise():
     config = DiscoveryConfig(selection="random", iterations=1, settle=0.1)
     draws = [noise(12, 2, seed=n) for n in range(20)]

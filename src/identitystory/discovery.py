@@ -120,7 +120,7 @@ def settled(E: Tensor, before: int, config: DiscoveryConfig, *, seed: int = 0) -
     """Whether the last portraits hardly moved the identity, so that more are not needed.
 
     The identity of all rows is compared with that of the first ``before``: their cosine distance
-    must be below ``config.settle``. Never with too few rows for the filter, or with ``settle`` 0.
+    must be below ``config.settle``. Never with too few faces for the filter, or with ``settle`` 0.
 
     Args:
         E: (n, d), the portraits so far.
@@ -132,7 +132,8 @@ def settled(E: Tensor, before: int, config: DiscoveryConfig, *, seed: int = 0) -
         return False
     try:
         for n in (before, len(E)):
-            replace(config, num_portraits=n)  # refuses a rank that so few rows do not allow
+            # Refuses a rank that so few portraits with a face do not allow.
+            replace(config, num_portraits=len(faced(E[:n])))
     except ConfigError:
         return False
     a, b = (discover(E[:n], config, seed=seed).embedding.double() for n in (before, len(E)))
