@@ -27,7 +27,7 @@ from identitystory.sampling import watched
 from identitystory.seeds import frame_seed, portrait_seeds
 from identitystory.settings import to_dict
 from identitystory.skeleton import control_of
-from identitystory.story.file import inline_story
+from identitystory.story.file import inline_story, make_story
 from identitystory.types import Identity, plain
 from identitystory.wording import phrases
 
@@ -462,6 +462,39 @@ def test_a_scene_whose_layout_is_taken_over_is_read_too():
         STORY.scenes[2].prompt,
         f"watercolour, {STORY.characters[0].description}",
     ]
+
+
+def test_clothes_that_the_release_says_to_nobody_are_in_the_key():
+    """Its words of several leave them out, and faces are painted with them."""
+    dressed = replace(STORY.scenes[1], wears=(("Tom", "a blue suit"),))
+    changed = replace(STORY, scenes=(STORY.scenes[0], dressed, STORY.scenes[2]))
+    for words, told in (("release", True), ("description", False)):
+        injection = replace(PRESET.injection, identity_words=words)
+        ours = IdentityStory(replace(PRESET, injection=injection))
+        before, after = (
+            Sources(story, FACTS, (7, 8, 9), {"Mara": "m", "Tom": "t"})
+            for story in (STORY, changed)
+        )
+        assert "wears" not in ours.inputs(before, 1)
+        mara, tom = (c.description for c in STORY.characters)
+        more = {"wears": [mara, f"{tom} wearing a blue suit"]} if told else {}
+        assert ours.inputs(after, 1) == ours.inputs(before, 1) | more
+        assert ours.template(after, 1) == ours.template(before, 1)
+
+
+def test_who_is_painted_from_words_alone_is_in_the_key():
+    """The words are the same; whether there may be a second head is not."""
+    people = [
+        {"name": "Mara", "description": "a woman"},
+        {"name": "Rex", "description": "a dog", "identity": False},
+    ]
+    scenes = [{"prompt": "{Mara} walks with {Rex}"}, {"prompt": "{Mara} walks with a dog"}]
+    story = make_story({"character": people, "scene": scenes}, source="test")
+    ours, sources = IdentityStory(PRESET), Sources(story, FACTS, (7, 7), {"Mara": "m"})
+    dog, words = (ours.inputs(sources, n) for n in (0, 1))
+    assert dog == words | {"others": 1}
+    dog, words = (ours.template(sources, n)[0] for n in (0, 1))
+    assert dog == words | {"others": 1}
 
 
 @pytest.mark.parametrize("identity", [False, True])

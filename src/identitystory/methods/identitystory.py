@@ -21,8 +21,8 @@ from ..protocols import Backend
 from ..sampling import sized
 from ..settings import to_dict
 from ..skeleton import control_of, kind_of
-from ..types import Control, Frame, Story, Template, plain
-from ..wording import identity_prompt, negative, phrases, template_prompt
+from ..types import Control, Frame, Scene, Story, Template, plain
+from ..wording import crowd, identity_prompt, negative, phrases, template_prompt, worn
 from .method import Method, Sources, Work
 
 
@@ -60,9 +60,16 @@ class IdentityStory(Method):
         """Words, identities, seed and settings; names and the other scenes play no part."""
         scene, settings = sources.story.scenes[index], to_dict(self.preset)
         cast = [sources.story.character(name) for name in scene.cast]
+        words = template_prompt(sources.story, scene, self.preset.injection)
+        wear = [worn(c, scene) for c in cast]
+        unsaid = (
+            wear != [c.description for c in cast] and words != scene.prompt
+        )  # T_i leaves clothes out
         return {
-            "prompt": template_prompt(sources.story, scene, self.preset.injection),
+            "prompt": words,
             "cast": [[c.description, c.noun, sources.identities[c.name]] for c in cast],
+            **({"wears": wear} if unsaid else {}),
+            **_others(sources.story, scene),
             "seed": sources.seeds[index],
             **{k: v for k in ("shape", "negative") if (v := getattr(scene, k))},
             "injection": settings["injection"] if cast else _without_people(self.preset.injection),
@@ -127,6 +134,7 @@ class IdentityStory(Method):
             "negative": negative(config.negative, scene),
             "interval": list(config.guidance_interval),
             "margin": [config.margin, config.reference_size],
+            **_others(story, scene),
             "attempts": self.preset.attempts,
             "steps": self.preset.num_steps,
             **({"shape": scene.shape} if scene.shape else {}),
@@ -241,6 +249,12 @@ class IdentityStory(Method):
             )
             work.templates.write(n, found)
         return found
+
+
+def _others(story: Story, scene: Scene) -> dict[str, Any]:
+    """How many are painted from words alone, for a prompt says the same where they have no name; nothing of none."""
+    others = len(crowd(story, scene)) - 1
+    return {"others": others} if others else {}
 
 
 def _without_people(config: InjectionConfig) -> dict[str, Any]:
