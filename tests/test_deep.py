@@ -78,6 +78,32 @@ def test_the_identity_generator_keeps_its_own_features(opened):
     assert torch.equal(made, expected)
 
 
+def test_two_faces_of_one_picture_each_keep_their_own(opened):
+    """Step by step one after the other, as faces beside the words are: each as if it were alone."""
+    together = opened(reuse=3)
+    G, runs = together.general, runs_of_the_middle(together.general)
+    prompts = ["a woman on a beach", "an old man"]
+    conds = [G.condition(asked([prompt], guidance=3.0)) for prompt in prompts]
+    z = [G.noise(n)[None] for n in (0, 1)]
+    for i in range(STEPS, 0, -1):
+        z = [G.step(z_i, i, cond) for z_i, cond in zip(z, conds, strict=True)]
+    assert len(runs) == 2 * 2
+    for n, prompt in enumerate(prompts):
+        alone = opened(reuse=3).general
+        z_i, cond = alone.noise(n)[None], alone.condition(asked([prompt], guidance=3.0))
+        for i in range(STEPS, 0, -1):
+            z_i = alone.step(z_i, i, cond)
+        assert torch.equal(z[n], z_i)
+
+
+def test_features_are_held_no_longer_than_a_step(opened):
+    G = opened(reuse=2).general
+    for i in (6, 5, 3):
+        cond = G.condition(asked(["a woman"], guidance=3.0))
+        G.step(G.noise(0)[None], i, cond)
+    assert len(G.deep._kept) == 1
+
+
 def test_a_batch_in_parts_keeps_features_of_each_part(opened):
     whole, parts = opened(reuse=2), opened(reuse=2)
     parts.general.most = 1

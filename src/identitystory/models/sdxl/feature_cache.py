@@ -16,6 +16,7 @@ from ...errors import ConfigError
 
 @dataclass
 class _Kept:
+    cond: Any  # held, so that no other object is taken for it
     step: int
     rows: int
     age: int = 0
@@ -42,10 +43,8 @@ class DeepFeatures:
         if len(unet.down_blocks) < 2:
             raise ConfigError("this U-Net has one level: there is nothing deep in it to reuse")
         self.every = every
-        self._kept: dict[tuple[int, ...], _Kept] = {}
+        self._kept: dict[tuple[int, tuple[int, ...]], _Kept] = {}
         self._now: _Kept | None = None
-        # Held while its features are kept, so that no other object is taken for it.
-        self._steering: Any = None
         blocks = (*unet.down_blocks[1:], unet.mid_block, *unet.up_blocks[:-1])
         for number, block in enumerate(blocks):
             block.forward = self._kept_or(number, block.forward)
@@ -55,23 +54,23 @@ class DeepFeatures:
         """The U-Net called inside is at step ``i``, steered by ``cond``.
 
         What was kept serves if it is of the step before, of the same conditioning and the same
-        pictures, and not older than ``every`` - 1 steps.
+        pictures, and not older than ``every`` - 1 steps. A step may be taken with several conditionings,
+        one after the other.
 
         Args:
             i: counts down.
-            cond: any object; another one starts anew.
+            cond: any object; each keeps its own.
             part: numbers of the pictures, where a batch goes through in parts.
             rows: how many rows the U-Net gets.
         """
-        if cond is not self._steering:
-            self._steering, self._kept = cond, {}
-        kept = self._kept.get(part)
+        self._kept = {key: old for key, old in self._kept.items() if old.step in (i, i + 1)}
+        kept = self._kept.get((id(cond), part))
         fits = kept is not None and kept.step == i + 1 and kept.rows == rows
         if kept is None or not fits or kept.age + 1 >= self.every:
-            kept = _Kept(i, rows)
+            kept = _Kept(cond, i, rows)
         else:
             kept.step, kept.age = i, kept.age + 1
-        self._kept[part] = self._now = kept
+        self._kept[id(cond), part] = self._now = kept
         try:
             yield
         finally:
