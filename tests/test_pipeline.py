@@ -443,6 +443,37 @@ def test_unguided_injection_averages_the_kept_latent_with_everybody(story, backe
     assert empty.image is start.image
 
 
+def test_without_layout_faces_keep_to_the_control_and_to_their_places(story, backend):
+    class Places(FakeIdentityGenerator):
+        """Sees the face of the last that is found."""
+
+        def face_points(self, image, masks):
+            return [None] * (len(masks) - 1) + [points]
+
+        def portrait_points(self):
+            raise AssertionError("there is a template")
+
+    points, G_id = torch.zeros(5, 2), Places()
+    turned = dataclasses.replace(story.scenes[1], pose=(Pose("Mara", yaw=20.0),))
+    control = control_of(turned, backend.general.size, PRESET.control)
+    said, wanted = Prompt(turned.prompt, guidance=7), phrases(story, turned)
+    start = make_template(backend.general, backend.segmenter, said, turned.cast, wanted)
+    config = dataclasses.replace(PRESET.injection, layout=False)
+    frame = inject(G_id, story, turned, start, faces(1.0, 2.0), config, control)
+    ((mara, tom),) = G_id.conditions
+    assert mara.control is tom.control is control is not None
+    assert (mara.points, tom.points) == (None, points)
+    assert frame.unplaced == ("Mara",)
+    alone = dataclasses.replace(
+        start, masks=start.masks * torch.tensor([1, 0])[:, None, None].bool()
+    )
+    inject(G_id, story, turned, alone, faces(1.0, 2.0), config)
+    assert [(p.points is points, p.control) for p in G_id.conditions[-1]] == [
+        (True, None),
+        (False, None),
+    ]
+
+
 # --- cost --------------------------------------------------------------------------------------
 
 

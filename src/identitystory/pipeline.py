@@ -231,8 +231,10 @@ def inject_together(
     G_id = sized(G_id, scenes[0])
     if not config.layout:
         return [
-            unguided_injection(G_id, story, scene, template, identities, config)
-            for scene, template in zip(scenes, templates, strict=True)
+            unguided_injection(G_id, story, scene, template, identities, config, control)
+            for scene, template, control in zip(
+                scenes, templates, controls or [None] * len(scenes), strict=True
+            )
         ]
     frames = [Frame(s, t.image, t) for s, t in zip(scenes, templates, strict=True)]
     here = [n for n, template in enumerate(templates) if present(template)]
@@ -294,19 +296,26 @@ def unguided_injection(
     template: Template,
     identities: Mapping[str, Identity],
     config: InjectionConfig,
+    control: Control | None = None,
 ) -> Frame:
     """Without layout: z_{i-1} is the plain average of the kept latent and the characters' (Fig. 8b).
 
-    Everybody of the cast takes part, found or not.
+    Everybody of the cast takes part, found or not. ``control`` is what faces keep to.
     """
     if not scene.cast:
         return Frame(scene, template.image, template)
-    seed = template.seed
-    prompts = identity_prompts(story, scene, scene.cast, identities, config, seed=seed)
+    prompts = identity_prompts(
+        story, scene, scene.cast, identities, config, seed=template.seed, control=control
+    )
+    here = present(template)
+    told, lost = placed(G_id, template, [prompts[j] for j in here])
+    for j, prompt in zip(here, told, strict=True):
+        prompts[j] = prompt
     cond = G_id.condition(prompts)
     z = template.latents
     z_i = z[config.start]
     for i in range(config.start, 0, -1):
         z_ij = G_id.step(z_i.expand(len(scene.cast), -1, -1, -1), i, cond).to(z)
         z_i = torch.cat([z[i - 1][None], z_ij]).mean(dim=0)
-    return Frame(scene, G_id.decode(z_i[None])[0], template)
+    unplaced = tuple(scene.cast[here[j]] for j in lost)
+    return Frame(scene, G_id.decode(z_i[None])[0], template, unplaced=unplaced)
