@@ -23,9 +23,6 @@ from .likeness import Knows, likenesses
 from .torso import BARE, DOUBT, is_bare
 
 Mark = Literal["own", "unsure", "unlike", "unseen", ""]
-APART = (
-    0.1  # by how much the likenesses of people exchanged must be more than those of people in place
-)
 TRUSTED = 0.9  # of what a reader says wrong, it is told where it is right so often
 # What is read off a square around one of several, as right as off somebody alone: of 80 drawn people in
 # pairs .90, .94 and .95; glasses are in .81 and beards in .75.
