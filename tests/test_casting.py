@@ -169,6 +169,26 @@ def test_a_chosen_candidate_is_the_runs_person_until_another_is_chosen(call, tmp
     assert recorded(run).story.character("Mara").face == ""
 
 
+@pytest.mark.parametrize("lost", ["png", "safetensors"])
+def test_a_chosen_face_that_is_lost_is_made_again_from_its_file(call, tmp_path, lost):
+    cast = tmp_path / "run" / "cast"
+    call("--candidates", 2)
+    call("--choose", "Mara=2")
+    assert call(command="generate")[0] == 0
+    there = contents(tmp_path / "run")
+    (cast / f"Mara.{lost}").unlink()
+    assert call(command="generate")[0] == 0
+    assert contents(tmp_path / "run") == there
+    (cast / f"Mara.{lost}").unlink()
+    (cast / "Mara.character").unlink()
+    code, said, _ = call(command="generate")
+    assert (code, said.err.count("\n")) == (2, 1)
+    assert f"--out {tmp_path / 'run'} --choose Mara=2" in said.err
+    assert call("--choose", "Mara=2")[0] == 0
+    assert call(command="generate")[0] == 0
+    assert contents(tmp_path / "run") == there
+
+
 @pytest.mark.parametrize(
     ("argv", "why"),
     [

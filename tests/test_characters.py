@@ -285,9 +285,10 @@ def test_another_base_keeps_the_face_and_another_encoder_embeds_it_again(backend
     assert made(request, encoder="b" * 64) == ("cast/Ann", "frames/001")
 
 
-def test_a_run_that_lost_the_face_says_what_to_do(service, tmp_path):
+@pytest.mark.parametrize("lost", ["identity", "contact_sheet"])
+def test_a_run_that_lost_the_face_says_what_to_do(service, tmp_path, lost):
     list(service.run(request_of(story_file(tmp_path), tmp_path / "run")))
-    RunFolder(tmp_path / "run").identity("Ann").unlink()
+    getattr(RunFolder(tmp_path / "run"), lost)("Ann").unlink()
     with pytest.raises(RunError, match="which is not at hand here; give generate the story"):
         list(service.run(recorded(tmp_path / "run")))
     frame = tmp_path / "run" / "frames" / "001.png"

@@ -6,6 +6,7 @@ import pytest
 
 from identitystory.cli.main import main
 from identitystory.errors import RunError
+from identitystory.runs import folder as runfolder
 from identitystory.runs import takes
 from identitystory.runs.options import new_request
 from identitystory.runs.request import RunRequest, recorded
@@ -70,3 +71,42 @@ def test_only_a_finished_picture_is_locked(service, request_):
         takes.lock(request_.out, 1)
     with pytest.raises(RunError, match="there is no scene 4"):
         takes.lock(request_.out, 3)
+
+
+def test_two_locks_at_once_are_both_kept(service, request_, monkeypatch):
+    """The second begins while the first waits for the folder."""
+    made(service, request_)
+    opened = takes.opened
+
+    def late(root):
+        monkeypatch.setattr(takes, "opened", opened)
+        takes.lock(root, 0)
+        return opened(root)
+
+    monkeypatch.setattr(takes, "opened", late)
+    takes.lock(request_.out, 1)
+    assert set(recorded(request_.out).locked) == {0, 1}
+
+
+def test_a_lock_that_is_newer_than_the_request_holds(service, request_):
+    """As of the second of several stories, locked while the first is painted."""
+    made(service, request_)
+    request = new_request(story("{Mara} runs", SCENES[1]), request_.out, seed=5)
+    before = (request_.out / "frames/002.png").read_bytes()
+    takes.lock(request_.out, 1)
+    assert made(service, request) == ("cast/Mara", "frames/001")
+    assert (request_.out / "frames/002.png").read_bytes() == before
+    assert set(recorded(request_.out).locked) == {1}
+
+
+def test_a_lock_that_comes_between_the_plan_and_the_work_holds(service, request_, monkeypatch):
+    made(service, request_)
+    opened = runfolder.opened
+
+    def late(root):
+        takes.lock(root, 1)
+        return opened(root)
+
+    monkeypatch.setattr(runfolder, "opened", late)
+    assert "frames/002" not in made(service, replace(request_, seed=5))
+    assert set(recorded(request_.out).locked) == {1}

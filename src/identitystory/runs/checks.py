@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ from ..story import paints, vocabulary
 from ..story.advice import advice, language_of
 from ..story.safety import check_story
 from ..story.text import scenes_said
+from ..types import Character
 from ..wording import phrases, search_prompt
 from . import faces, takes
 from .characters import casting, consent
 from .files import silent
-from .folder import RunFolder, has_identity
+from .folder import RunFolder
 from .plan import Plan
 from .request import RunRequest
 from .strip import UNMARKED
+from .told import finished_faces
 
 
 def check_safe(request: RunRequest) -> None:
@@ -34,10 +37,11 @@ def check_safe(request: RunRequest) -> None:
     check_story(story, story.title or "the story", request.preset.discovery.search_prompt)
 
 
-def check_faces(request: RunRequest, made: Plan) -> None:
-    """Nothing, if every face of a character file may be painted, and is at hand.
+def with_faces(request: RunRequest, made: Plan) -> RunRequest:
+    """``request`` with every character file that it needs, if every face of one may be painted.
 
-    What the run keeps of a face whose consent has ended is deleted.
+    A candidate who was chosen is in the run's folder. What the run keeps of a face whose consent has
+    ended is deleted.
 
     Raises:
         RunError: a consent has ended, or a face is in no file that is at hand.
@@ -46,19 +50,41 @@ def check_faces(request: RunRequest, made: Plan) -> None:
         if why := consent.why_not_now(who):
             casting.forget(request.out, who.name)
             raise consent.refused(who.name, why)
-    for who in map(request.story.character, made.cast):
-        if not {*filter(None, [who.face]), *who.like} <= request.people.keys():
-            part, folder = made.identities[who.name], RunFolder(request.out)
-            there = has_identity(folder, who.name, part.key, silent)
-            if not there and part.name not in faces.aside(folder, made):
-                raise RunError(
-                    f"{who.name!r} is a relative of somebody whose character file is not at hand "
-                    "here; give discover its --like again"
-                    if who.like
-                    else f"the face of {who.name!r} is that of a character file (sha256 "
-                    f"{who.file[:12]}) which is not at hand here; give generate the story that "
-                    "names it"
-                )
+    people, folder = dict(request.people), RunFolder(request.out)
+    needy = [who for who in map(request.story.character, made.cast) if _files(who) - people.keys()]
+    there = finished_faces(folder, made, silent) | faces.aside(folder, made) if needy else set()
+    for who in needy:
+        if made.identities[who.name].name in there:
+            continue
+        if (chosen := casting.chosen(request.out, who)) is not None:
+            people[who.face] = chosen
+        if _files(who) - people.keys():
+            raise RunError(_not_at_hand(request.out, who))
+    return request if len(people) == len(request.people) else replace(request, people=people)
+
+
+def _files(who: Character) -> set[str]:
+    """The character files, by their faces, that the face of ``who`` is made from."""
+    return {*filter(None, [who.face]), *who.like}
+
+
+def _not_at_hand(out: Path, who: Character) -> str:
+    """What is said where a file of `_files` is missing, and what to do."""
+    if who.like:
+        return (
+            f"{who.name!r} is a relative of somebody whose character file is not at hand here; give "
+            "discover its --like again"
+        )
+    if who.sought:
+        return (
+            f"the face of {who.name!r} is that of a candidate, whose character file is not in {out} "
+            f"any more; choose again: identitystory discover STORY --out {out} --choose "
+            f"{who.name}={who.candidate}"
+        )
+    return (
+        f"the face of {who.name!r} is that of a character file (sha256 {who.file[:12]}) which is not "
+        "at hand here; give generate the story that names it"
+    )
 
 
 def check_prompts(request: RunRequest, made: Plan, model: ModelFacts) -> None:

@@ -5,7 +5,7 @@ The command line and the studio both stand in front of this; nothing else writes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..models.describe import describe_model
 from ..protocols import Backend, ModelFacts
 from . import expect, faces, plan, takes, timing
 from . import folder as runfolder
-from .checks import check_faces, check_prompts, check_safe, other_weights, warnings
+from .checks import check_prompts, check_safe, other_weights, warnings, with_faces
 from .enlarge import enlarge, wanted_enlarger
 from .events import (
     Emit,
@@ -27,6 +27,7 @@ from .folder import RunFolder
 from .opening import Load
 from .outlook import Outlook, last_facts, outlook
 from .painter import Run
+from .places import by_place
 from .plan import Plan
 from .request import RunRequest, in_precision
 from .told import finished_parts, model_told
@@ -64,11 +65,13 @@ class Service:
 
     def _work(self, request: RunRequest, whose: Sequence[str], emit: Emit) -> None:
         enlarger = wanted_enlarger(request)  # what is not there is said before the painting
-        model, record, made = self._planned(request)  # a mistake leaves no folder behind
+        request, model, record, made = self._planned(request)  # a mistake leaves no folder behind
         with runfolder.opened(request.out) as folder, torch.no_grad():
             found = takes.scan(folder)
             now = runfolder.read_record(folder)
-            made = made if now == record else plan.make_plan(request, model, now)
+            if now != record:
+                request = _as_locked(request, now)
+                made = plan.make_plan(request, model, now)
             request, now, made = _still(request, model, now, made, found)
             keys = [part.key for part in made.frames]
             frames = takes.settle(folder, found, keys, request.max_takes)
@@ -95,7 +98,7 @@ class Service:
             IdentityStoryError: as `check`.
         """
         wanted_enlarger(request)
-        model, record, made = self._planned(request)
+        request, model, record, made = self._planned(request)
         folder = RunFolder(request.out)
         found = takes.scan(folder)
         request, record, made = _still(request, model, record, made, found)
@@ -110,17 +113,29 @@ class Service:
             warnings=tuple(warnings(request, made, model, folder)),
         )
 
-    def _planned(self, request: RunRequest) -> tuple[ModelFacts, dict[str, Any] | None, Plan]:
-        """What the model is, run.json, and the plan, all checked; nothing is written."""
+    def _planned(
+        self, request: RunRequest
+    ) -> tuple[RunRequest, ModelFacts, dict[str, Any] | None, Plan]:
+        """The request as its folder has it, what the model is, run.json, and the plan, all checked.
+
+        Nothing is written.
+        """
         check_safe(request)
         model = self.describe(request.painted_with, request.device, request.dtype)
         model = in_precision(model, request.dtype, request.preset)
         record = runfolder.read_record(RunFolder(request.out)) if request.out.is_dir() else None
+        request = _as_locked(request, record)
         made = plan.make_plan(request, model, record)
-        check_faces(request, made)
+        request = with_faces(request, made)
         check_prompts(request, made, model)
         expect.check(request, made, model)
-        return model, record, made
+        return request, model, record, made
+
+
+def _as_locked(request: RunRequest, record: Mapping[str, Any] | None) -> RunRequest:
+    """``request`` with the locks of ``record``, which may be newer than it."""
+    asked = (record or {}).get("request", {})
+    return replace(request, locked=by_place(asked.get("locked", {}), str))
 
 
 def _still(

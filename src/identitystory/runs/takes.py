@@ -234,11 +234,13 @@ def prune(root: Path, keep: int = 0) -> tuple[int, int]:
 
 @contextmanager
 def _run(root: Path) -> Iterator[tuple[RunFolder, dict[str, Any]]]:
-    """The run at ``root``, locked, with its record."""
-    record = read_record(RunFolder(root))
-    if record is None:
+    """The run at ``root``, locked, with its record as it is then."""
+    if read_record(RunFolder(root)) is None:  # no folder is made
         raise no_run(root)
     with opened(root) as folder:
+        record = read_record(folder)
+        if record is None:
+            raise no_run(root)
         yield folder, record
 
 

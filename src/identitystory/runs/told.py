@@ -64,16 +64,24 @@ def finished_parts(
 ) -> set[str]:
     """Names of the parts of a plan whose files in ``folder`` all carry the plan's key.
 
-    ``frames`` is a `takes.scan` of it. An identity's numbers are looked at, too; ``spoilt`` hears of
-    its file if they are not its.
+    ``frames`` is a `takes.scan` of it; ``spoilt`` as of `finished_faces`.
     """
-    there, root = set(), folder.root
-    for name, part in made.identities.items():
-        sheet = files.read_png_facts(folder.contact_sheet(name), root) or {}
-        if sheet.get("key") == part.key and has_identity(folder, name, part.key, spoilt):
-            there.add(part.name)
+    there = finished_faces(folder, made, spoilt)
     for index, part in enumerate(made.frames):
         paths = [folder.frame, folder.masks, *[folder.template] * made.method.has_templates]
         if all(frames.get(path(index)) == part.key for path in paths):
+            there.add(part.name)
+    return there
+
+
+def finished_faces(folder: RunFolder, made: Plan, spoilt: files.Spoilt) -> set[str]:
+    """Those of `finished_parts` that are identities.
+
+    Their numbers are looked at, too; ``spoilt`` hears of a file whose are not its.
+    """
+    there = set()
+    for name, part in made.identities.items():
+        sheet = files.read_png_facts(folder.contact_sheet(name), folder.root) or {}
+        if sheet.get("key") == part.key and has_identity(folder, name, part.key, spoilt):
             there.add(part.name)
     return there

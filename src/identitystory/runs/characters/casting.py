@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,21 @@ def character(person: CharacterFile, look: str | None = None) -> Character:
         noun = noun_in(worn.description) or told.noun
         who = replace(who, description=worn.description, noun=noun)
     return replace(who, wears=worn.wears)
+
+
+def chosen(run: Path, who: Character) -> CharacterFile | None:
+    """The file of a candidate that a run's folder keeps, if it has the face of ``who``; else None.
+
+    Candidates are nobody's photos: a file of those is not taken from there.
+
+    Raises:
+        RunError: it cannot be read, as `open_file`.
+    """
+    file = RunFolder(run).identity(who.name).with_suffix(SUFFIX)
+    if not who.face or not os.path.lexists(file):
+        return None
+    person = open_file(file, run)
+    return person if person.face == who.face and person.told.consent is None else None
 
 
 def forget(run: Path, name: str) -> list[Path]:
