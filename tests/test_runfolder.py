@@ -107,6 +107,31 @@ def test_an_embedding_is_somebodys_if_it_is_the_mean_of_the_rows_kept_or_one_of_
         assert runfolder._is_identity(whole | change) is fits, change
 
 
+def test_a_file_that_holds_no_identity_is_one_line(tmp_path):
+    E = torch.rand(2, 3, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "i.safetensors"
+    for tensors in ({"E": E}, {"E": E, "kept": torch.tensor([7]), "embedding": E[0] * 1}):
+        files.write_tensors(path, tensors, {"key": "k"})
+        with pytest.raises(RunError, match=r"i\.safetensors holds no identity; delete it"):
+            runfolder.read_identity(path)
+
+
+def test_a_folder_that_another_run_deletes_meanwhile_hides_no_record(tmp_path, monkeypatch):
+    (tmp_path / "run.json").write_bytes(RECORD)
+    (tmp_path / "cast" / "Mara.partial").mkdir(parents=True)
+    scan = os.scandir
+
+    def late(folder):
+        if Path(folder).name == "Mara.partial":
+            os.rmdir(folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert runfolder.read_record(runfolder.RunFolder(tmp_path)) is not None
+    assert not (tmp_path / "cast" / "Mara.partial").exists()
+    assert runfolder.read_record(runfolder.RunFolder(tmp_path / "none")) is None
+
+
 def test_an_identity_is_there_if_it_was_made_from_the_key(tmp_path):
     folder, spoilt = runfolder.RunFolder(tmp_path), []
     there = lambda key: runfolder.has_identity(folder, "Mara", key, spoilt.append)

@@ -147,6 +147,13 @@ def test_a_record_is_held_to_what_a_story_is_held_to(run):
         {"story": {**record["story"], "scenes": [record["story"]["scenes"][0] | {"id": "3"}]}},
         {"story": {**record["story"], "scenes": [record["story"]["scenes"][0] | {"id": "a"}] * 2}},
         {"places": [1, 1]},
+        {"places": [0, 1, 1]},
+        {
+            "story": {
+                **record["story"],
+                "characters": [record["story"]["characters"][0] | {"seed": "5"}],
+            }
+        },
         {"parts": None},
         {"request": {**record["request"], "model": 5}},
     ):

@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ..story.file import file_stem
 from ..story.plain import plain_json
 from ..types import Identity
 from . import inside
-from .files import Spoilt, read_tensors, stored, write_tensors
+from .files import BROKEN, Spoilt, read_tensors, stored, write_tensors
 from .inside import TEMPORARY, check_writable, mendable
 from .record import record_told
 
@@ -235,8 +235,16 @@ def has_identity(folder: RunFolder, name: str, key: str, spoilt: Spoilt) -> bool
 
 
 def read_identity(path: Path, root: Path | None = None) -> Identity:
-    """The identity in a file of ``write_identity``."""
-    t = read_tensors(path, root)
+    """The identity in a file of ``write_identity``.
+
+    Raises:
+        RunError: as `files.read_tensors`, or what it holds is nobody's.
+    """
+    t, fits = read_tensors(path, root), False
+    with suppress(*BROKEN):
+        fits = _is_identity(t)
+    if not fits:
+        raise RunError(f"{path} holds no identity; delete it, and go on")
     rounds = sum(name.startswith("errors.") for name in t)
     errors = tuple(t[f"errors.{i}"] for i in range(rounds))
     return Identity(t["embedding"].to(torch.float32), t["kept"], errors)

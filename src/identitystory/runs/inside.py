@@ -48,19 +48,30 @@ def mendable(path: Path, done: str = "written") -> Iterator[None]:
 def check_plain(root: Path) -> None:
     """Nothing, if there are but plain files and folders below ``root``.
 
+    What another run deletes meanwhile is none of them.
+
     Raises:
         RunError: names the first that is none.
+        OSError: ``root`` is not there, or a folder cannot be read.
     """
-    waiting = [root]
+    waiting = _folders_in(root)
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
-                elif entry.is_symlink():
-                    raise not_plain(Path(entry.path))
-                elif not entry.is_file(follow_symlinks=False):
-                    raise not_plain(Path(entry.path), "a pipe or a device")
+        with suppress(FileNotFoundError):
+            waiting += _folders_in(waiting.pop())
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """The folders in one, where all that is in it is plain."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found.append(Path(entry.path))
+            elif entry.is_symlink():
+                raise not_plain(Path(entry.path))
+            elif not entry.is_file(follow_symlinks=False):
+                raise not_plain(Path(entry.path), "a pipe or a device")
+    return found
 
 
 def check_writable(folder: Path) -> None:

@@ -6,6 +6,7 @@ so that a newer version may say more.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -43,15 +44,17 @@ class Told(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
 
-_STORY = TypeAdapter(Story)  # not strict: the lists of JSON become tuples
+_STORY = TypeAdapter(Story)
 
 
 def _story(values: Any) -> Story:
     """The story, if names differ as files do, and everybody in a scene is somebody."""
     try:
-        story = _STORY.validate_python(values)
+        story = _STORY.validate_json(json.dumps(values), strict=True)  # whose lists become tuples
     except ValidationError as error:
         raise ValueError(first(error)) from None
+    except TypeError as error:
+        raise ValueError(str(error)) from None
     names = {character.name for character in story.characters}
     stems = {file_stem(name).casefold() for name in names}
     if len(stems) < len(story.characters) or not all(0 < len(name) <= 200 for name in names):
@@ -139,7 +142,8 @@ class Record(Told):
 
     @model_validator(mode="after")
     def _fits(self) -> Record:
-        if self.places and len(set(self.places)) != len(self.story.scenes):
+        count = len(self.story.scenes)
+        if self.places and not count == len(self.places) == len(set(self.places)):
             raise ValueError("places must be one a scene")
         return self
 
