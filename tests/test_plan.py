@@ -1,6 +1,6 @@
 """What a plan says before anything is painted: limits, seeds, and what is in the key of a part."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import ClassVar
 
@@ -375,7 +375,7 @@ def test_seeds_and_takes_of_a_record_stay_with_their_scenes(request_):
         "seed": 7,
         "frame_seeds": {"1": 9},
         "chosen": {"1": "abc"},
-        "story": {"scenes": [asdict(scene) for scene in STORY.scenes]},
+        "story": plain(STORY),
     }
     turned = replace(STORY, scenes=(STORY.scenes[1], STORY.scenes[0], STORY.scenes[2]))
     one = made(replace(request_, story=turned), record=record)

@@ -139,6 +139,26 @@ def test_a_chosen_take_stays_until_its_frame_is_painted_anew(service, request_):
     assert (request_.out / "frames/003.png").read_bytes() != old
 
 
+@pytest.mark.parametrize("changed", ["description", "style", "seed"])
+def test_a_take_is_no_longer_chosen_once_it_shows_what_no_other_picture_does(
+    service, request_, changed
+):
+    made(service, request_)
+    made(service, replace(request_, only=(1,), seed=9))
+    takes.choose(request_.out, 1, 1)
+    assert made(service, request_) == ()
+    told = story(*SCENES)
+    if changed == "seed":
+        told = replace(told, characters=(replace(told.characters[0], seed=3),))
+    elif changed == "style":
+        told = inline_story(PEOPLE, SCENES, title="Three", style="ink")
+    else:
+        told = inline_story(["Mara: an old woman"], SCENES, title="Three")
+    faces = () if changed == "style" else ("cast/Mara",)
+    frames = ("frames/001", "frames/002", "frames/003")
+    assert made(service, replace(request_, story=told)) == (*faces, *frames)
+
+
 def test_choosing_what_is_not_there_is_one_line(service, request_):
     with pytest.raises(RunError, match="holds no run"):
         takes.choose(request_.out, 0, 1)

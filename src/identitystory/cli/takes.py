@@ -50,8 +50,8 @@ def choose(
     """Make another take of a scene the picture of the run.
 
     Puts a take, numbered as `identitystory takes` lists it, in frames/ in place of the picture that is
-    there, which becomes a take. It stays until the scene is painted anew with --only and --seed, or has
-    other words.
+    there, which becomes a take. It stays until the scene is painted anew with --only and --seed, its
+    words or the style are others, or somebody in it is described otherwise or has another face.
 
     Args:
         run: the run folder

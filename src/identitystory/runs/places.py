@@ -8,10 +8,12 @@ from itertools import count
 from typing import Any, TypeVar
 
 from ..errors import RunError
-from ..types import Story
+from ..types import Story, plain
+from .files import canonical
 from .request import RunRequest
 
 Place = int | str  # where a scene stood when the run first had it, from 0; or its id
+FACE = ("face", "seed", "candidate", "like")  # which of the people that words may mean it is
 _T = TypeVar("_T", int, str)
 
 
@@ -24,7 +26,7 @@ def places_of(story: Story, record: Mapping[str, Any]) -> tuple[Place, ...]:
     recorded = record.get("story", {}).get("scenes", [])
     old = record.get("places", range(len(recorded)))
     by_id = {s["id"]: place for s, place in zip(recorded, old, strict=True) if s.get("id")}
-    words = _told(s["text"] or s["prompt"] for s in recorded)
+    words = _told(s.get("text") or s["prompt"] for s in recorded)
     by_words = {name: (s, place) for name, s, place in zip(words, recorded, old, strict=True)}
     found: list[Place | None] = [by_id.get(scene.id) for scene in story.scenes]
     taken = {place for place in found if place is not None}
@@ -76,7 +78,7 @@ def seeds_of(
 ) -> tuple[int, dict[Place, int], dict[Place, str]]:
     """The run's seed, those of single frames and the chosen takes, both by place.
 
-    A take is no longer chosen once its scene has other words.
+    A take is no longer chosen once its scene is painted from other words, or its people have other faces.
 
     Raises:
         RunError: another seed is asked for a scene whose picture is locked.
@@ -88,14 +90,12 @@ def seeds_of(
         )
     seed = int(record.get("seed", 0))
     frame_seeds = by_place(record.get("frame_seeds", {}), int)
-    scenes = record.get("story", {}).get("scenes", [])
-    before = dict(zip(record.get("places", range(len(scenes))), scenes, strict=True))
-    now = {place: s.text for place, s in zip(places, request.story.scenes, strict=True)}
-    chosen = {
-        place: key
-        for place, key in by_place(record.get("chosen", {}), str).items()
-        if place not in now or now[place] == before.get(place, {}).get("text")
-    }
+    chosen = by_place(record.get("chosen", {}), str)
+    if chosen:
+        were = _shown(record["story"])
+        before = dict(zip(record.get("places", range(len(were))), were, strict=True))
+        now = dict(zip(places, _shown(plain(request.story)), strict=True))
+        chosen = {k: v for k, v in chosen.items() if k not in now or now[k] == before.get(k)}
     if request.seed is not None:
         if rerolled := {places[n] for n in set(request.only) - set(request.frame_seeds)}:
             frame_seeds |= dict.fromkeys(rerolled, request.seed)
@@ -104,3 +104,12 @@ def seeds_of(
             seed, frame_seeds, chosen = request.seed, {}, {}
     frame_seeds |= {places[n]: own for n, own in request.frame_seeds.items()}
     return seed, dict(sorted(frame_seeds.items(), key=_numbers_first)), chosen
+
+
+def _shown(story: Mapping[str, Any]) -> list[str]:
+    """Of each scene of a story in plain values what it shows: its words, and whose faces."""
+    faces = {c["name"]: [c.get(key) or None for key in FACE] for c in story["characters"]}
+    return [
+        canonical([s.get("text"), s["prompt"], [faces.get(name) for name in s["cast"]]])
+        for s in story["scenes"]
+    ]
