@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from identitystory.errors import ConfigError, StoryError
-from identitystory.runs import takes
+from identitystory.runs import faces, takes
 from identitystory.runs.events import Finished
 from identitystory.runs.folder import RunFolder, read_identity
 from identitystory.runs.request import recorded
+from identitystory.runs.strip import told_of
 from identitystory.story.file import make_story
+from identitystory.types import plain
 from tests.test_service import STEPS, contents, kinds, request_, workshop  # noqa: F401
 
 
@@ -90,3 +92,23 @@ def test_a_seed_that_is_none_is_one_line(more, said):
 def test_a_seed_of_a_crafted_record_is_bounded(workshop, request_):  # noqa: F811
     with pytest.raises(ConfigError, match="the seed is"):
         workshop.run(seeded(request_, "Mara", 2**63))
+
+
+def test_without_metadata_a_face_is_kept_all_the_same(workshop, request_):  # noqa: F811
+    quiet = replace(request_, metadata=False, paint=False)
+    workshop.run(quiet)
+    workshop.run(seeded(quiet, "Mara", 7))
+    workshop.steps = 0
+    workshop.run(quiet)
+    assert workshop.steps == 0
+
+
+@pytest.mark.parametrize(("face", "kept"), [("", True), ("f" * 64, False)])
+def test_a_file_without_metadata_knows_its_search_and_no_word(request_, face, kept):  # noqa: F811
+    who = replace(request_.story.characters[0], face=face)
+    facts = {"key": "k", "part": "identity", "character": plain(who)}
+    bare = told_of(replace(request_, metadata=False), lambda: facts)
+    assert set(bare) == {"key", "part", *(["search"] if kept else [])}
+    assert faces.search(bare) == faces.search(facts)
+    other = {"character": plain(replace(who, seed=3))}
+    assert (faces.search(facts) != faces.search(other)) is kept

@@ -20,7 +20,7 @@ from ..protocols import ModelFacts
 from ..seeds import derived_seed
 from ..story.scenes import make_scene, recast
 from ..types import Character, Story, plain
-from . import files, inside
+from . import faces, files, inside
 from .cache import PORTRAITS, Cache
 from .characters.archive import SUFFIX, CharacterFile
 from .characters.casting import character
@@ -158,9 +158,7 @@ def _candidate(who: Character, number: int, out: Path, reader: AttributeReader |
 def _is_found(folder: RunFolder, who: Character) -> bool:
     """Whether the face that lies there is of this candidate, and of no other of that name."""
     facts = files.read_tensor_facts(folder.identity(who.name), folder.root) or {}
-    told, own = facts.get("character"), plain(who)
-    found = lambda it: files.canonical([it.get(key) for key in ("noun", "seed", "sought", "like")])
-    return isinstance(told, Mapping) and found(told) == found(own)
+    return faces.search(facts) == faces.search({"character": plain(who)})
 
 
 def _kept(folder: RunFolder, name: str) -> list[Image.Image]:

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .files import read_png_facts, read_tensor_facts
+from .files import part_key, read_png_facts, read_tensor_facts
 from .folder import RunFolder
 from .inside import move, remove
 from .plan import Plan
+
+SOUGHT = ("noun", "seed", "sought", "like")  # of a character: whom a search is for
 
 
 def settle(folder: RunFolder, made: Plan) -> None:
@@ -32,7 +34,7 @@ def settle(folder: RunFolder, made: Plan) -> None:
             facts = _facts(file, folder.root)
             if facts.get("key") == part.key:
                 continue
-            if _searched_for(facts):
+            if "key" in facts and search(facts):
                 move(file, take(folder, name, str(facts["key"]), file.suffix), folder.root)
             kept = take(folder, name, part.key, file.suffix)
             if kept.is_file() and _facts(kept, folder.root).get("key") == part.key:
@@ -82,7 +84,12 @@ def _facts(file: Path, root: Path) -> Mapping[str, Any]:
     return read(file, root) or {}
 
 
-def _searched_for(facts: Mapping[str, Any]) -> bool:
-    """Whether a file is a whole one of a face that was searched for, as it says itself."""
+def search(facts: Mapping[str, Any]) -> str:
+    """Tells the search that found the face of a file from others, as it says itself; empty if none did.
+
+    A hash of whom it was for; without metadata the file says nothing else of them, see `strip`.
+    """
     who = facts.get("character")
-    return "key" in facts and isinstance(who, Mapping) and not who.get("face")
+    if not isinstance(who, Mapping):
+        return str(facts.get("search", ""))
+    return "" if who.get("face") else part_key([who.get(key) for key in SOUGHT])

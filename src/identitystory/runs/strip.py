@@ -12,6 +12,7 @@ from ..marks.manifest import Certificate, handed_out
 from ..marks.mark import kind_of, packet_in
 from ..marks.packet import PLAIN
 from ..types import png
+from . import faces
 from .events import Warned, log_line
 from .files import append_line, read, read_picture, read_png_facts, write_whole
 from .folder import RunFolder
@@ -26,7 +27,10 @@ KEPT = ("part", "key", "frame_seed")  # by which a run finds its files finished
 
 def told_of(request: RunRequest, told: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Of what a file would tell of itself, what ``request`` wants it to: no word of the story, no mark."""
-    kept = told() if request.metadata else {k: v for k, v in told().items() if k in KEPT}
+    kept = told()
+    if not request.metadata:
+        found = {"search": it} if (it := faces.search(kept)) else {}
+        kept = {k: v for k, v in kept.items() if k in KEPT} | found
     return kept if request.marks else kept | {"marks": False}
 
 
