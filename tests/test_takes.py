@@ -186,6 +186,28 @@ def test_pruning_deletes_takes_and_no_picture_of_the_run(service, request_):
         takes.prune(request_.out, -1)
 
 
+def test_pruning_deletes_no_take_that_is_to_be_a_picture(service, request_):
+    made(service, request_)
+    made(service, replace(request_, only=(1,), seed=9))
+    made(service, replace(request_, only=(1,), seed=10))
+    takes.choose(request_.out, 1, 1)
+    takes.lock(request_.out, 0)
+    key = of_scene(request_.out, 1)[1].key
+    takes.lock(request_.out, 1, key=key)
+    assert takes.prune(request_.out)[0] == 0  # of three two are asked for, one is in its place
+    takes.lock(request_.out, 1, False)
+    assert takes.prune(request_.out)[0] == 1
+    assert made(service, request_) == ()
+
+
+def test_takes_that_do_not_say_their_scene_are_not_taken_for_one_scenes(service, request_):
+    quiet = replace(request_, metadata=False)
+    made(service, quiet)
+    made(service, replace(quiet, seed=5))
+    assert takes.prune(request_.out, keep=1)[0] == 0
+    assert takes.prune(request_.out)[0] == 3 + 1  # and the face of the other seed
+
+
 def test_a_run_that_is_cut_off_between_two_moves_loses_nothing(service, request_, monkeypatch):
     """After every single rename the same command ends where it would have ended."""
     made(service, request_)

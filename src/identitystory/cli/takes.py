@@ -86,11 +86,12 @@ def prune(*, run: Run, keep: int = 0) -> int:
     """Delete the takes of a run that are not its pictures.
 
     Deletes the takes of a run and faces that are no character's now, and says what that frees. The
-    pictures in frames/ stay, and the faces in cast/.
+    pictures in frames/ stay, those that you chose or locked, and the faces in cast/.
 
     Args:
         run: the run folder
-        keep: of each scene, and each character, this many of the newest takes
+        keep: of each scene, and each character, this many of the newest takes; if any, also all that
+            were painted with --no-metadata, which do not say their scene
     """
     from ..runs import takes as kept
 

@@ -207,7 +207,8 @@ def check_scene(root: Path, index: int, count: int) -> None:
 def prune(root: Path, keep: int = 0) -> tuple[int, int]:
     """Deletes all but the ``keep`` newest takes of each scene, and kept faces of each character.
 
-    Never the pictures in frames/, and no face that is a character's now.
+    Never the pictures in frames/ nor those that are to be there, and no face that is a character's
+    now. A take that does not say of which scene it is, without metadata, goes only if none is kept.
 
     Returns:
         How many pictures went, and the bytes that are free again.
@@ -217,11 +218,13 @@ def prune(root: Path, keep: int = 0) -> tuple[int, int]:
     """
     if keep < 0:
         raise RunError(f"{keep} takes cannot be kept; give 0 or more")
-    with _run(root) as (folder, _):
+    with _run(root) as (folder, record):
+        stay = {*record.get("chosen", {}).values(), *record["request"].get("locked", {}).values()}
+        stay |= {part["key"] for part in record["parts"].values()}
         by_scene: dict[str, list[Take]] = {}
         for take in takes(folder):
-            if not take.chosen:
-                by_scene.setdefault(take.id or take.text, []).append(take)
+            if not take.chosen and take.key not in stay:
+                by_scene.setdefault(take.id or take.text or take.key, []).append(take)
         gone = [take for some in by_scene.values() for take in some[: max(0, len(some) - keep)]]
         before = size(folder)
         for take in gone:
