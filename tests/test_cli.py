@@ -175,6 +175,21 @@ def test_a_run_takes_no_story_of_the_line_beside_its_own(call):
         assert "or add scenes with identitystory extend r" in err
 
 
+def test_a_picture_that_is_made_again_takes_no_runs_place(call, tmp_path):
+    call("generate", *INLINE, *SMALL, "--out", "r")
+    before = (tmp_path / "r" / "run.json").read_bytes()
+    for number in (1, 2, 2):
+        assert call("generate", f"r/frames/00{number}.png")[0] == 0
+    first, second = sorted((tmp_path / "runs").iterdir())
+    for folder, number in ((first, 1), (second, 2)):
+        picture = (folder / "frames" / "001.png").read_bytes()
+        assert picture == (tmp_path / "r" / "frames" / f"00{number}.png").read_bytes()
+    code, _, err = call("generate", "r/frames/002.png", "--out", "r")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "r holds a run of other scenes" in err
+    assert (tmp_path / "r" / "run.json").read_bytes() == before
+
+
 def test_scenes_are_named_as_numbers_and_ranges_in_any_number():
     assert read_scenes(["3-5,7"]) == (2, 3, 4, 6)
     assert read_scenes(["003", "1, 2"]) == (2, 0, 1)

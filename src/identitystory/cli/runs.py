@@ -64,8 +64,8 @@ def generate(
     Args:
         stories: a story file, TOML or JSON, or several; a run folder, to go on with it; or a frame
             (.png) of a run, to make it again
-        out: the run folder (default: runs/<title>); of several stories the folder of their folders
-            (default: runs)
+        out: the run folder (default: runs/<title>, of a frame runs/<title>-again); of several stories
+            the folder of their folders (default: runs)
         seed: 0 in a new folder; random or -1 draws one. A run that is there keeps its own unless you
             give a number
         only: paint only these scenes, numbered as in frames/ (1 is the first): 3, 3-5 or 3-5,7; may

@@ -22,7 +22,7 @@ from ..settings import Overrides, overridden
 from ..sizes import shape_of
 from ..story.file import slug
 from ..story.scenes import recast
-from ..types import Story
+from ..types import Story, plain
 from .files import part_key
 from .folder import RunFolder
 from .request import RunRequest, from_picture, recorded
@@ -180,11 +180,27 @@ def _begins(whole: Story, story: Story) -> bool:
 def again_request(picture: Path, out: Path | None = None, **where: str | None) -> RunRequest:
     """The request that makes a frame again from what its PNG says; ``where`` as ``new_request``.
 
+    Without ``out`` it is ``runs/TITLE-again``, or with more letters if that is of other scenes.
+
     Raises:
-        RunError: there is no such picture, or it does not say how it was made.
+        RunError: there is no such picture, it does not say how it was made, or ``out`` holds a run of
+            other scenes, which would no longer be in it.
     """
     given = {key: value for key, value in where.items() if value is not None}
     request = from_picture(picture, out or Path(), model=given.pop("model", None))
+    story = request.story
     if out is None:
-        request = replace(request, out=Path("runs") / f"{slug(request.story.title)}-again")
-    return replace(request, **given)  # type: ignore[arg-type]
+        out = Path("runs") / f"{slug(story.title)}-again"
+        if not _free(out, story):
+            out = out.with_name(f"{out.name}-{part_key(plain(story))[:6]}")
+    if not _free(out, story):
+        raise RunError(
+            f"{out} holds a run of other scenes, which the picture's would replace; choose another "
+            "folder with --out"
+        )
+    return replace(request, out=out, **given)  # type: ignore[arg-type]
+
+
+def _free(out: Path, story: Story) -> bool:
+    """Whether a folder holds no run, or that of this very story."""
+    return not RunFolder(out).record.is_file() or recorded(out).story == story
