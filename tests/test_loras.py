@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,8 +19,9 @@ from identitystory.models.files.suited import preset
 from identitystory.models.sdxl.lora_file import check_sdxl_lora
 from identitystory.models.sdxl.places import flat, lora_places, single_file_name
 from identitystory.models.sdxl.single_file import sdxl_networks
-from identitystory.runs.request import RunRequest, model_record, recorded
+from identitystory.runs.request import RunRequest, recorded
 from identitystory.runs.service import Service
+from identitystory.runs.ways import model_here, model_record
 from identitystory.story.file import load_story, make_story
 from tests.conftest import asked
 from tests.toy import toy_checkpoint  # noqa: F401
@@ -76,6 +78,21 @@ def test_a_record_has_the_way_to_a_lora_from_the_runs_folder(tmp_path):
     file = tmp_path / "ink.safetensors"
     told = model_record(tmp_path / "runs" / "x", f"miniature + {file}:0.5")
     assert told == "miniature + ../../ink.safetensors:0.5"
+
+
+@pytest.mark.parametrize("base", ["miniature", "a folder"])
+def test_a_run_that_is_reached_by_a_link_finds_its_model_and_loras(tmp_path, monkeypatch, base):
+    (tmp_path / "elsewhere" / "deep" / "run").mkdir(parents=True)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "deep" / "run")
+    name = str(tmp_path / "models") if base == "a folder" else base
+    asked = f"{name} + {tmp_path}/ink.safetensors:0.5"
+    told = model_record(tmp_path / "link", asked)
+    assert "../../../ink.safetensors" in told
+    for out in ("link", "elsewhere/deep/run"):
+        assert model_here(tmp_path / out, told) == asked
+    monkeypatch.chdir(tmp_path)
+    assert model_here(Path("link"), told) == asked.replace(f"{tmp_path}/", "")
 
 
 # --- the weights -------------------------------------------------------------------------------

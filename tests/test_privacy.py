@@ -14,9 +14,10 @@ from identitystory.models.files.catalogue import called
 from identitystory.protocols import ModelFacts
 from identitystory.runs.claims import claim_of
 from identitystory.runs.files import read_png_facts
-from identitystory.runs.request import model_record, recorded
+from identitystory.runs.request import recorded
 from identitystory.runs.service import Service
 from identitystory.runs.strip import strip
+from identitystory.runs.ways import model_record
 
 INLINE = [
     "--character", "Mara: a woman with dark curly hair",

@@ -26,6 +26,7 @@ from ..runs.request import RunRequest, in_precision
 from ..runs.service import Service, one_model
 from ..runs.takes import scan
 from ..runs.told import finished_parts
+from ..runs.ways import model_record
 from ..settings import settings
 from ..story.plain import plain_json
 from .experiment import Experiment, Say, silent
@@ -119,7 +120,7 @@ def check_settings(runs: Iterable[RunRequest]) -> None:
         if record is None:
             continue
         there = request.recorded(run.out)
-        way = partial(request.model_record, run.out)
+        way = partial(model_record, run.out)
         before = {
             "model": way(there.model),
             "seed": record.get("seed", 0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,8 +11,8 @@ from typing import Any
 from ..config import Preset
 from ..errors import ConfigError, RunError
 from ..methods.registry import OURS
-from ..models.files.catalogue import BUILT_IN, DEFAULT_MODEL, called, split_name
-from ..models.files.names import on_base, split_loras, with_files, with_loras
+from ..models.files.catalogue import DEFAULT_MODEL, called
+from ..models.files.names import on_base, split_loras, with_loras
 from ..pose import poses_told
 from ..protocols import ModelFacts
 from ..settings import preset_from_dict
@@ -25,6 +24,7 @@ from . import folder as runfolder
 from .cache import Cache
 from .characters.archive import CharacterFile
 from .record import story_told
+from .ways import model_here, model_record
 
 MAY_BE_EMPTY = ("shape", "source", "locked", "unknown")  # and are then not in run.json
 MAX_TAKES = 1000  # all pictures of the longest story, painted anew once
@@ -101,31 +101,6 @@ class RunRequest:
         return with_loras(self.model, self.story.loras)
 
 
-def _from_here(out: Path, model: str) -> str:
-    """The inverse of `model_record`, as paths are read here."""
-    bundle, base = split_name(model)
-    name = base or split_loras(model)[0]
-    folder = Path(os.path.normpath(out / name))
-    if name.startswith("..") and folder.is_dir():
-        name = str(folder)
-    name = f"{bundle}:{name}" if base else name
-    return with_files(model, name, lambda file: os.path.normpath(out / file))
-
-
-def model_record(out: Path, model: str) -> str:
-    """``model`` as run.json has it: folders and LoRAs by the way to them from the run's, not from the root."""
-    bundle, base = split_name(model)
-    name = base or split_loras(model)[0]
-    folder = Path(name).expanduser()
-    if name not in BUILT_IN and (base or not bundle) and folder.is_dir():
-        name = _way(out, folder)
-    return with_files(model, f"{bundle}:{name}" if base else name, lambda file: _way(out, file))
-
-
-def _way(out: Path, there: str | Path) -> str:
-    return os.path.relpath(Path(there).expanduser().resolve(), out.resolve())
-
-
 def in_precision(facts: ModelFacts, dtype: str, preset: Preset) -> ModelFacts:
     """``facts`` in the preset's precision, on an accelerator and where no ``dtype`` was asked for."""
     if dtype != "auto" or preset.precision == "auto" or facts.device == "cpu":
@@ -148,10 +123,10 @@ def recorded(out: Path) -> RunRequest:
     try:
         asked = record["request"]
         return RunRequest(
-            story=_loras_changed(story_from_dict(record["story"]), partial(_from_here, out)),
+            story=_loras_changed(story_from_dict(record["story"]), partial(model_here, out)),
             out=out,
             preset=preset_from_dict(record["configuration"]),
-            model=_from_here(out, str(asked["model"])),
+            model=model_here(out, str(asked["model"])),
             device=asked["device"],
             dtype=asked["dtype"],
             method=asked.get("method", OURS),

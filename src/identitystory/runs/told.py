@@ -12,8 +12,9 @@ from . import folder as runfolder
 from .files import versions
 from .folder import RunFolder, has_identity
 from .plan import Plan
-from .request import MAX_TAKES, MAY_BE_EMPTY, RunRequest, model_record, story_to_dict
+from .request import MAX_TAKES, MAY_BE_EMPTY, RunRequest, story_to_dict
 from .takes import Found
+from .ways import model_record
 
 
 def make_record(
