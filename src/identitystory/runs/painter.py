@@ -178,7 +178,7 @@ class Run:
             tuple(left),
             identities,
             self.model.folder,
-            notes=FolderNotes(self.folder.notes, frames[0].key, self._spoilt),
+            notes=FolderNotes(self.folder.notes, made.notes, self._spoilt),
             asked=made.wanted,
             templates=CachedTemplates(
                 shared, [s.cast for s in made.story.scenes], request.preset.num_steps, self._spoilt

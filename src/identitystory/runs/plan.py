@@ -67,6 +67,7 @@ class Plan:
         frame_seeds: seeds of single frames that stay in force, by place.
         chosen: keys of takes that were chosen, by place.
         method: what paints the frames.
+        notes: what the notes of ``method`` are made from, whichever pictures are chosen or locked.
         story: what is painted: with the size of each scene in pixels as its shape, empty is the
             model's own, and without what no model reads.
     """
@@ -81,6 +82,7 @@ class Plan:
     story: Story
     places: tuple[Place, ...]
     chosen: dict[Place, str]
+    notes: str
 
 
 def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] | None) -> Plan:
@@ -115,12 +117,12 @@ def make_plan(request: RunRequest, model: ModelFacts, record: Mapping[str, Any] 
     )
     keys = {name: part.key for name, part in identities.items()}
     frames = _frames(request, painter, Sources(story, model, seeds, keys), seed)
+    notes = frames[0].key  # of a method with notes every frame's says all that is painted
     kept, placed = chosen | dict(request.locked), zip(frames, places, strict=True)
     frames = [replace(part, key=kept.get(place, part.key)) for part, place in placed]
     every = tuple(range(len(frames))) if request.paint else ()
-    made = Plan(
-        seed, frame_seeds, identities, frames, (*identities,), every, painter, story, places, chosen
-    )
+    told = seed, frame_seeds, identities, frames, (*identities,), every, painter, story, places
+    made = Plan(*told, chosen, notes)
     return of(made, request.only) if request.paint else made
 
 
