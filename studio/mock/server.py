@@ -173,6 +173,7 @@ class Handler(BaseHTTPRequestHandler):
             case []:
                 if method == "DELETE":
                     del world.stories[story["id"]]
+                    world.tell("stories", {})
                     return None
                 return world.shown(story)
             case ["text"]:

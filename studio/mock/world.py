@@ -225,10 +225,11 @@ class World:
     def _run(self, job: dict[str, Any]) -> None:
         story, steps = self.stories[job["story"]], 12
         total = steps * len(job["todo"])
-        for n, (index, seed) in enumerate(job["todo"]):
-            frame = story["frames"][index]
-            frame["state"] = "painting"
-            self.touched(story)
+        todo = [
+            (i, story["frames"][i], seed) for i, seed in job["todo"]
+        ]  # which may move meanwhile
+        for n, (index, frame, seed) in enumerate(todo):
+            frame["state"] = "painting"  # which nobody is told of, as with the real server
             kinds = self.pictures.kept[self.pictures.sample[index % len(self.pictures.sample)]]
             final = kinds["template" if len(frame["takes"]) % 2 else "frame"]
             noise = Image.effect_noise(final.size, 90).convert("RGB")
@@ -248,8 +249,8 @@ class World:
                 self.tell("live", job["live"])
             with self.lock:
                 if job["state"] == "cancelled":
-                    for left, _ in job["todo"][n:]:
-                        story["frames"][left]["state"] = ""
+                    for _, left, _ in todo[n:]:
+                        left["state"] = ""
                     break
                 self.paint(story, frame, seed)
                 story["found"] |= dict.fromkeys(self.cast(frame["words"]), self.pictures.portraits)

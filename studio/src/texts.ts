@@ -29,6 +29,7 @@ export const t = {
   failedWith: (status: number) => `That did not work (${status}).`,
   offline: 'Connection lost. Trying again; nothing is lost.',
   restarted: 'The studio was started again, and goes on where it was.',
+  otherStory: 'Not done: another story was opened before its turn came.',
   changedElsewhere: 'That cannot be undone: the story was changed since.',
   nothingToUndo: 'There is nothing to undo.',
   nothingToRedo: 'There is nothing to do again.',

@@ -2,65 +2,21 @@
 import { tick } from 'svelte';
 import { t } from '../texts';
 import { api } from './api';
+import { follow } from './drafts.svelte';
 import { library } from './library.svelte';
 import { studio } from './studio.svelte';
+import { inTurn, last, remember, since, undo, type Now } from './turns';
 import type { Change, Edit, Settings, Several, Story } from './types';
 
-interface Step {
-  story: string;
-  name: string;
-  /** True while the story is still as the step left it. */
-  valid: (story: Story, back: boolean) => boolean;
-  back: (story: Story) => Promise<Story>;
-  forth: (story: Story) => Promise<Story>;
-}
-
-const done: Step[] = [];
-const undone: Step[] = [];
-
-function remember(step: Step) {
-  done.push(step);
-  if (done.length > 200) done.shift();
-  undone.length = 0;
-}
-
-async function replay(from: Step[], to: Step[], back: boolean) {
-  const story = studio.story;
-  const at = from.findLastIndex((s) => s.story === story?.id);
-  const step = from[at];
-  if (!story || !step) return studio.note(back ? t.nothingToUndo : t.nothingToRedo);
-  from.splice(at, 1);
-  if (!step.valid(story, back)) return studio.note(t.changedElsewhere);
-  const now = await studio.try(() => (back ? step.back(story) : step.forth(story)));
-  if (!now) return;
-  to.push(step);
-  studio.take(now);
-  studio.note(back ? t.undid(step.name) : t.redid(step.name));
-}
-
-export const undo = () => inTurn(() => replay(done, undone, true));
-export const redo = () => inTurn(() => replay(undone, done, false));
-
-let last: Promise<unknown> = Promise.resolve();
-
-/** One after the other: what is done before the last answer came begins with that answer. */
-function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const mine = last.then(work);
-  last = mine.catch(() => undefined);
-  return mine;
-}
-
 /** Change the text by `work`, and remember the text before; `work` may find that nothing is to be done. */
-const change = (name: string, work: Work) => inTurn(() => changed(name, work));
-type Work = (story: Story) => Promise<Story> | null;
+const change = (name: string, work: Work) => inTurn((story, now) => changed(name, story, work(story, now)));
+type Work = (story: Story, now: Now) => Promise<Story> | null;
 
-async function changed(name: string, work: Work): Promise<Story | undefined> {
-  const before = studio.story;
-  const begun = before && work(before);
-  if (!begun) return undefined;
-  const after = await studio.try(() => begun);
+async function changed(name: string, before: Story, begun: Promise<Story> | null): Promise<Story | undefined> {
+  const after = begun && (await studio.try(() => begun));
   if (!after) return undefined;
-  studio.take(after);
+  if (studio.story?.id === after.id) studio.take(after);
+  else follow(before, after);
   if (after.text !== before.text)
     remember({
       story: before.id,
@@ -72,10 +28,17 @@ async function changed(name: string, work: Work): Promise<Story | undefined> {
   return after;
 }
 
-export const write = (text: string) => change(t.did.text, (story) => api.write(story, text));
-const edit = (name: string, edits: Edit[]) => change(name, (story) => (edits.length ? api.edit(story, edits) : null));
+/** Another text in place of `base`, the one that it began from, and of no other. */
+export const write = (text: string, base: string) =>
+  change(t.did.text, (story) => (story.text === base ? api.write(story, text) : null));
+const edit = (name: string, edits: Edit[] | ((now: Now) => Edit[])) =>
+  change(name, (story, now) => {
+    const some = typeof edits === 'function' ? edits(now) : edits;
+    return some.length ? api.edit(story, some) : null;
+  });
 
-export const setScene = (index: number, set: Change) => edit(t.did.scene(index + 1), [{ do: 'scene', index, set }]);
+export const setScene = (index: number, set: Change) =>
+  edit(t.did.scene(index + 1), (now) => now([index]).map((index) => ({ do: 'scene', index, set })));
 export const setPerson = (name: string, set: Change) => edit(t.did.person(name), [{ do: 'character', name, set }]);
 export const addPerson = (set: Change) => edit(t.did.newPerson, [{ do: 'person', set }]);
 export const dismiss = (name: string) => edit(t.did.dismiss(name), [{ do: 'dismiss', name }]);
@@ -86,70 +49,80 @@ export const takeFace = (name: string, seed: number) =>
 export const cast = (character: string | null, name?: string) =>
   change(character ? t.did.cast(character) : t.did.uncast(name ?? ''), (story) => api.cast(story, { character, name }));
 
-/** A new scene at the end, or at a place; it becomes the chosen one. */
-export async function addScene(prompt: string, index = studio.story?.frames.length ?? 0) {
-  const story = await edit(t.did.add, [{ do: 'add', index, set: { prompt } }]);
-  if (story) studio.select(index);
-  return story;
+/** A new scene at the end; it becomes the chosen one. */
+export async function addScene(prompt: string) {
+  const added = await change(t.did.add, (story) =>
+    api.edit(story, [{ do: 'add', index: story.frames.length, set: { prompt } }]),
+  );
+  if (added && added.id === studio.story?.id) studio.select(added.frames.length - 1);
+  return added;
 }
 
 const onBoard = () => document.activeElement?.matches('[role=option]') ?? false;
 
 /** The focus stays with the frame under the cursor, wherever it went. */
-async function follow() {
+async function refocus() {
   await tick();
   document.querySelector<HTMLElement>(`[data-index="${studio.cursor}"]`)?.focus();
 }
 
-/** The order in which the chosen frames stand before the place `to` (of the board as it is now). */
-function orderOf(story: Story, to: number): number[] {
+/** The order in which the frames of `places` stand before the place `to` (of the board as it is now). */
+function orderOf(story: Story, places: number[], to: number): number[] {
   const all = story.frames.map((f) => f.index);
-  const places = studio.places;
   const moving = new Set(places);
   return [...all.filter((i) => i < to && !moving.has(i)), ...places, ...all.filter((i) => i >= to && !moving.has(i))];
 }
 
-/** Move the chosen frames to where `to` says, given their places. */
-async function move(to: (places: number[], count: number) => number) {
+/** Move frames to where `to` says, given their places. */
+async function move(to: (places: number[], count: number, now: Now) => number, asked = studio.places) {
   const held = onBoard();
-  const moved = await change(t.did.move, (story) => {
-    const order = orderOf(story, to(studio.places, story.frames.length));
+  const moved = await change(t.did.move, (story, now) => {
+    const places = now(asked);
+    const order = orderOf(story, places, to(places, story.frames.length, now));
     return order.every((one, i) => one === i) ? null : api.edit(story, [{ do: 'order', scenes: order }]);
   });
-  if (!moved) return;
-  if (held) await follow();
+  if (moved?.id !== studio.story?.id || !moved) return;
+  if (held) await refocus();
   studio.say(t.movedTo(studio.cursor + 1, moved.frames.length));
 }
 
-export const moveTo = (to: number) => move(() => to);
+export const moveTo = (to: number) => move((_, count, now) => now([to])[0] ?? count);
 
-/** Move the chosen frames by one place, earlier or later. */
-export function moveBy(step: 1 | -1) {
+/** Move frames by one place, earlier or later. */
+export function moveBy(step: 1 | -1, places = studio.places) {
   if (!studio.ordered) return;
-  void move(([first = 0, ...more], count) => (step < 0 ? Math.max(0, first - 1) : Math.min(count, (more.at(-1) ?? first) + 2)));
+  const to = ([first = 0, ...more]: number[], count: number) =>
+    step < 0 ? Math.max(0, first - 1) : Math.min(count, (more.at(-1) ?? first) + 2);
+  void move(to, places);
 }
 
-export async function removeScenes() {
-  const places = studio.places;
-  const edits = places.toReversed().map((index): Edit => ({ do: 'remove', index }));
+export async function removeScenes(places = studio.places) {
   const held = onBoard();
-  if (!edits.length || !(await edit(t.did.remove(places.length), edits))) return;
-  studio.chosen = new Set();
-  if (held) await follow();
-  studio.note(t.removed(places.length), false, { name: t.undo, do: () => void undo() });
+  const choice = places.some((i) => studio.chosen.has(i));
+  const left = await edit(t.did.remove(places.length), (now) =>
+    now(places)
+      .toReversed()
+      .map((index) => ({ do: 'remove', index })),
+  );
+  if (!left) return;
+  const step = last(); // it has just been remembered
+  if (left.id === studio.story?.id) {
+    if (choice) studio.chosen = new Set();
+    if (held) await refocus();
+  }
+  studio.note(t.removed(places.length), false, { name: t.undo, do: () => void undo(step) });
 }
 
-export const lock = () => inTurn(locked);
+export const lock = (places = studio.places) => inTurn((story, now) => locked(story, now(places)));
 
-async function locked() {
-  const story = studio.story;
-  const frames = studio.places.map((i) => story?.frames[i]).filter((f) => f?.picture);
-  if (!story || !frames.length) return studio.note(t.nothingToLock);
-  const shut = !frames.every((f) => f?.locked);
-  const places = frames.flatMap((f) => (f && f.locked !== shut ? [f.index] : []));
-  const set = async (story: Story, value: boolean) => {
-    for (const i of places) story = await api.lock(story, i, value);
-    return story;
+async function locked(story: Story, asked: number[]) {
+  const frames = asked.flatMap((i) => story.frames[i] ?? []).filter((f) => f.picture);
+  if (!frames.length) return studio.note(t.nothingToLock);
+  const shut = !frames.every((f) => f.locked);
+  const places = frames.flatMap((f) => (f.locked !== shut ? [f.index] : []));
+  const set = async (now: Story, value: boolean) => {
+    for (const i of since(story, now)(places)) now = await api.lock(now, i, value);
+    return now;
   };
   const after = await studio.try(() => set(story, shut));
   if (!after) return;
@@ -158,40 +131,52 @@ async function locked() {
   remember({
     story: story.id,
     name: shut ? t.did.lock : t.did.unlock,
-    valid: (story) => places.every((i) => i < story.frames.length),
-    back: (story) => set(story, !shut),
-    forth: (story) => set(story, shut),
+    valid: (now) => since(story, now)(places).length === places.length,
+    back: (now) => set(now, !shut),
+    forth: (now) => set(now, shut),
   });
 }
 
-export const choose = (index: number, picture: string) => inTurn(() => chosen(index, picture));
+export const choose = (index: number, picture: string) =>
+  inTurn((story, now) => Promise.all(now([index]).map((i) => chosen(story, i, picture))));
 
-async function chosen(index: number, picture: string) {
-  const story = studio.story;
-  const before = story?.frames[index]?.picture;
-  if (!story || !before || before === picture) return;
-  const after = await studio.try(() => api.choose(story, index, picture));
+async function chosen(story: Story, index: number, picture: string) {
+  const before = story.frames[index]?.picture;
+  if (!before || before === picture) return;
+  const choose = async (now: Story, one: string) => {
+    for (const i of since(story, now)([index])) now = await api.choose(now, i, one);
+    return now;
+  };
+  const after = await studio.try(() => choose(story, picture));
   if (!after) return;
   studio.take(after);
   studio.say(t.chosenNow(index + 1));
   remember({
     story: story.id,
     name: t.did.choose,
-    valid: (story, back) => story.frames[index]?.picture === (back ? picture : before),
-    back: (story) => api.choose(story, index, before),
-    forth: (story) => api.choose(story, index, picture),
+    valid: (now, back) => since(story, now)([index]).some((i) => now.frames[i]?.picture === (back ? picture : before)),
+    back: (now) => choose(now, before),
+    forth: (now) => choose(now, picture),
   });
 }
 
-const queued = (work: (story: Story) => Promise<unknown>) =>
-  inTurn(async () => {
-    const story = studio.story;
-    if (!story || !(await studio.try(() => work(story)))) return;
+/** Put a job into the queue; `work` may find that nothing is to be done. */
+const queued = (work: (story: Story, now: Now) => Promise<unknown> | null, asked = studio.story) =>
+  inTurn(async (story, now) => {
+    const begun = work(story, now);
+    if (!begun || !(await studio.try(() => begun))) return;
     studio.say(t.inQueue);
     await studio.reload();
-  });
+  }, asked);
 
-export const paint = (only?: number[]) => queued((story) => api.paint(story, only ? { only } : {}));
+/** Paint all that is neither finished nor in the queue. */
+export const paint = () => queued((story) => (studio.lacking && !story.problem ? api.paint(story) : null));
+/** Paint the frame that stood at `index` of `asked`. */
+export const paintOne = (index: number, asked: Story) =>
+  queued((story, now) => {
+    const only = now([index]);
+    return only.length ? api.paint(story, { only }) : null;
+  }, asked);
 /** Look for a face, or for another one of the same words. */
 export const find = (name: string, again: boolean) =>
   queued((story) => (again ? api.find(story, name) : api.paint(story, { cast_only: true })));
@@ -202,19 +187,26 @@ export const takeCandidate = (name: string, number: number, kin = '') => queued(
 export const check = () => queued((story) => api.check(story));
 export const keep = (name: string, called: string) => queued((story) => api.keep(story, name, called));
 
-export function reroll(count = 1) {
-  const indexes = studio.places.filter((i) => !studio.story?.frames[i]?.locked);
-  if (!indexes.length) return studio.places.length ? studio.note(t.unlockFirst) : undefined;
-  return queued((story) => api.reroll(story, { indexes, count }));
-}
+export const reroll = (count = 1, places = studio.places) =>
+  queued((story, now) => {
+    const there = now(places);
+    const indexes = there.filter((i) => !story.frames[i]?.locked);
+    if (!indexes.length && there.length) studio.note(t.unlockFirst);
+    return indexes.length ? api.reroll(story, { indexes, count }) : null;
+  });
 
-export const withSeed = (index: number, seed: number) => queued((story) => api.reroll(story, { indexes: [index], seeds: [seed] }));
+export const withSeed = (index: number, seed: number) =>
+  queued((story, now) => {
+    const indexes = now([index]);
+    return indexes.length ? api.reroll(story, { indexes, seeds: [seed] }) : null;
+  });
 
 export const setStory = (set: Change) => edit(t.did.story, [{ do: 'story', set }]);
 
-export async function settings(values: Settings) {
-  const before = studio.story;
-  if (!before || JSON.stringify(values) === JSON.stringify(before.settings)) return before;
+export const settings = (values: Settings) => inTurn((story) => set(story, values));
+
+async function set(before: Story, values: Settings): Promise<Story | undefined> {
+  if (JSON.stringify(values) === JSON.stringify(before.settings)) return before;
   const after = await studio.try(() => api.settings(before.id, values));
   if (!after) return undefined;
   studio.take(after);

@@ -1,7 +1,8 @@
 /** The keys: one table, which the page obeys and the help shows. */
 import { t } from '../texts';
-import { lock, moveBy, paint, redo, removeScenes, reroll, undo } from './actions';
+import { lock, moveBy, paint, removeScenes, reroll } from './actions';
 import { studio } from './studio.svelte';
+import { redo, undo } from './turns';
 
 interface Key {
   /** As it is written in the help. */
@@ -105,7 +106,7 @@ export const keys: Key[] = [
     is: (e) => plain(e) && e.key === 'Delete',
     does: () => void removeScenes(),
   },
-  { shown: ['P'], says: t.key.paint, is: letter('p'), does: () => studio.story?.cost.calls && void paint() },
+  { shown: ['P'], says: t.key.paint, is: letter('p'), does: () => void paint() },
   { shown: ['/'], says: t.key.search, is: letter('/'), does: () => ((studio.view = 'board'), focusOn('#search')) },
   { shown: ['1'], says: t.key.board, is: letter('1'), does: () => (studio.view = 'board') },
   { shown: ['2'], says: t.key.cast, is: letter('2'), does: () => (studio.view = 'cast') },
@@ -143,9 +144,9 @@ export const keys: Key[] = [
   },
 ];
 
-/** Obey a key, unless somebody writes or a window is open. */
+/** Obey a key, unless somebody writes or a window is open; one that is held down counts once, but for the arrows. */
 export function press(e: KeyboardEvent) {
-  if (e.defaultPrevented || studio.window !== 'none' || document.querySelector('.menu:popover-open')) return;
+  if (e.defaultPrevented || e.isComposing || studio.window !== 'none' || document.querySelector('.menu:popover-open')) return;
   const target = e.target as HTMLElement;
   const writes = target.matches('textarea, select, input:not([type=range], [type=checkbox], [type=radio])');
   const steers = target.matches('[type=range], [type=radio]') && /^Arrow|Home|End/.test(e.key);
@@ -154,7 +155,7 @@ export function press(e: KeyboardEvent) {
     if (key.board && (studio.view !== 'board' || !studio.story)) continue;
     if (key.board === 'focus' && !target.matches('body, [role=listbox], [role=option]')) continue;
     e.preventDefault();
-    key.does(e);
+    if (!e.repeat || e.key.startsWith('Arrow')) key.does(e);
     return;
   }
 }

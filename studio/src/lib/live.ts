@@ -1,7 +1,7 @@
 /** Reading what a job is at. */
 import type { Live } from './types';
 
-/** The index of the frame that is painted, or null. */
+/** The index that the frame which is painted had when its job was given, or null. */
 export function frameOf(live: Live | null): number | null {
   const number = /^frames\/(\d+)/.exec(live?.part ?? '')?.[1];
   return number ? Number(number) - 1 : null;
@@ -11,7 +11,3 @@ export function frameOf(live: Live | null): number | null {
 export function personOf(live: Live | null): string | null {
   return /^cast\/(.+)/.exec(live?.part ?? '')?.[1] ?? null;
 }
-
-/** `live`, if it is about this frame of this story. */
-export const painted = (live: Live | null, story: string, index: number) =>
-  live && live.story === story && frameOf(live) === index ? live : null;

@@ -1,5 +1,38 @@
-/** A scene as the inspector's form has it, and what of the form is to be written. */
+/** A scene as the inspector's form has it, what of the form is to be written, and where a scene is found again. */
 import type { Change, Frame } from './types';
+
+const nameOf = (f: Frame) => f.id || f.text;
+
+/** A name for each frame that stays with it while it moves: its id or words, and which of those it is. */
+export function names(frames: Frame[]): string[] {
+  const seen = new Map<string, number>();
+  return frames.map((f) => {
+    const name = nameOf(f);
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+    return `${seen.get(name)} ${name}`;
+  });
+}
+
+/** Where a frame stands in what became of its story: found by name, or by place where no frame came or went; -1 is gone. */
+export function moves(before: Frame[], now: Frame[]): (index: number) => number {
+  // What did not change at both ends stays itself, so that of two frames of the same words the right one is found.
+  const least = Math.min(before.length, now.length);
+  const same = (a?: Frame, b?: Frame) => a !== undefined && b !== undefined && nameOf(a) === nameOf(b);
+  let start = 0;
+  while (start < least && same(before[start], now[start])) start++;
+  let end = 0;
+  while (end < least - start && same(before.at(-1 - end), now.at(-1 - end))) end++;
+  const [old, next] = [before, now].map((all) => names(all.slice(start, all.length - end))) as [string[], string[]];
+  return (index) => {
+    if (index < 0 || index >= before.length) return -1;
+    if (index < start) return index;
+    if (index >= before.length - end) return index + now.length - before.length;
+    const i = index - start;
+    const place = next.indexOf(old[i] ?? '');
+    if (place >= 0) return place + start;
+    return before.length === now.length && !old.includes(next[i] ?? '') ? index : -1;
+  };
+}
 
 export interface Line {
   who: string;

@@ -1,11 +1,13 @@
 /** What the page shows: a projection of the server's state, and where the user is in it. */
 import { t } from '../texts';
 import { Refused, api } from './api';
-import type { Frame, Job, Listed, Live, Options, Scores, Story } from './types';
+import { follow, unsaved } from './drafts.svelte';
+import { badness, matches, score, type Filter } from './filters';
+import { moves } from './scene';
+import type { Frame, Job, Listed, Live, Options, State, Story } from './types';
 
 export type View = 'board' | 'cast';
 export type Side = 'none' | 'frame' | 'queue';
-export type Filter = 'all' | 'todo' | 'look' | 'locked' | 'worst';
 export type Window = 'none' | 'help' | 'compare' | 'new' | 'settings' | 'large';
 
 export interface Note {
@@ -14,6 +16,8 @@ export interface Note {
   bad: boolean;
   action?: { name: string; do: () => void };
 }
+
+const PAUSE = 2_000; // ms before a closed stream of events is opened again
 
 const remembered = (key: string): string[] => {
   try {
@@ -62,6 +66,15 @@ class Studio {
   ordered = $derived(this.filter === 'all' && !this.query.trim());
   running = $derived(this.jobs.find((j) => j.state === 'running') ?? null);
   waiting = $derived(this.jobs.filter((j) => j.state === 'pending'));
+  /** Of the chosen frames those that the board shows, in the story's order. */
+  picked = $derived(this.shown.flatMap((f) => (this.chosen.has(f.index) ? [f.index] : [])).sort((a, b) => a - b));
+  /** What would be painted and is not in the queue yet; null where that is nothing. */
+  lacking = $derived.by<{ frames: number[]; people: string[] } | null>(() => {
+    const { cost, frames, characters } = this.story ?? { cost: null, frames: [], characters: [] };
+    const left = cost?.frames.filter((i) => !waits(frames[i]?.state)) ?? [];
+    const people = cost?.characters.filter((name) => !waits(characters.find((p) => p.name === name)?.state)) ?? [];
+    return left.length || people.length ? { frames: left, people } : null;
+  });
 
   #events: EventSource | null = null;
   #server = '';
@@ -70,6 +83,8 @@ class Studio {
   /** Counts what is asked and taken, so that a late answer does not undo a newer one. */
   #turn = 0;
   #taken = 0;
+  #showing = 0;
+  #listed = 0;
 
   async start() {
     const token = /^#token=(.+)$/.exec(location.hash)?.[1];
@@ -103,10 +118,13 @@ class Studio {
   }
 
   async list() {
+    const asked = ++this.#listed;
     const all = await this.try(() => api.stories());
-    if (!all) return;
+    if (!all || asked !== this.#listed) return;
     this.stories = all.stories;
-    this.keepOpen(this.open.filter((id) => all.stories.some((s) => s.id === id)));
+    const there = (id: string) => all.stories.some((s) => s.id === id);
+    this.keepOpen(this.open.filter(there));
+    if (this.story && !there(this.story.id)) this.close(this.story.id);
   }
 
   async queue() {
@@ -115,14 +133,16 @@ class Studio {
   }
 
   async show(id: string) {
+    const asked = (this.#showing = ++this.#turn);
     const story = await this.try(() => api.story(id));
     if (!story) return;
-    const other = id !== this.story?.id;
+    if (!this.open.includes(id)) this.keepOpen([...this.open, id]);
+    if (asked !== this.#showing) return; // another one was asked for meanwhile
+    if (id === this.story?.id) return this.take(story, asked);
+    this.#taken = asked;
     this.story = story;
-    if (!other) return;
     Object.assign(this, { cursor: 0, anchor: 0, chosen: new Set(), query: '', filter: 'all', compared: [], side: 'none' });
     if (story.problem) this.writing = true; // where it is mended
-    if (!this.open.includes(id)) this.keepOpen([...this.open, id]);
     if (location.pathname !== `/story/${id}`) history.pushState(null, '', `/story/${id}`);
     document.title = `${story.title} · ${t.studio}`;
     scrollTo(0, 0);
@@ -133,8 +153,10 @@ class Studio {
     this.keepOpen(this.open.filter((one) => one !== id));
     if (id !== this.story?.id) return;
     const next = this.open.at(-1);
-    if (next) void this.show(next);
-    else this.story = null;
+    if (next) return void this.show(next);
+    this.#showing = ++this.#turn;
+    this.story = null;
+    this.listen();
   }
 
   keepOpen(ids: string[]) {
@@ -147,17 +169,14 @@ class Studio {
     const before = this.story;
     if (story.id !== before?.id || asked < this.#taken) return;
     this.#taken = Number.isFinite(asked) ? asked : ++this.#turn; // of two that were asked for the later stays
-    // Cursor and choice go with their frames, whoever moved them.
-    const [old, now] = [names(before.frames), names(story.frames)];
-    const last = Math.max(0, story.frames.length - 1);
-    const moved = (i: number) => {
-      const place = now.indexOf(old[i] ?? '');
-      return place < 0 ? Math.min(i, last) : place;
-    };
+    // Cursor, choice and drafts go with their frames, whoever moved them.
+    const place = moves(before.frames, story.frames);
+    const near = (i: number) => (place(i) < 0 ? Math.max(0, Math.min(i, story.frames.length - 1)) : place(i));
+    follow(before, story);
     this.story = story;
-    this.cursor = moved(this.cursor);
-    this.anchor = moved(this.anchor);
-    this.chosen = new Set([...this.chosen].map(moved));
+    this.cursor = near(this.cursor);
+    this.anchor = near(this.anchor);
+    this.chosen = new Set([...this.chosen].map(place).filter((i) => i >= 0));
     document.title = `${story.title} · ${t.studio}`;
   }
 
@@ -182,23 +201,46 @@ class Studio {
       this.online = true;
       if (missed) void Promise.all([this.reload(), this.list(), this.queue()]);
     });
-    on('live', (live: Live) => (this.live = live));
+    on('live', (live: Live) => {
+      const next = live.job !== this.live?.job || live.part !== this.live.part;
+      this.live = live;
+      if (next && live.story === this.story?.id) this.#soon(); // another frame is painted
+    });
     on('queue', (queue: { jobs: Job[] }) => {
       this.jobs = queue.jobs;
       if (!this.running) this.live = null;
     });
     on('story', ({ id }: { id: string }) => {
-      if (id !== this.story?.id) return;
-      clearTimeout(this.#again);
-      this.#again = window.setTimeout(() => void this.reload(), 60);
+      if (id === this.story?.id) this.#soon();
     });
     on('stories', () => void this.list());
     on('run', (told: { event: string; index?: number; message?: string }) => {
       if (told.event === 'FrameReady') this.say(t.finished((told.index ?? 0) + 1));
       if (told.event === 'Warned' && told.message) this.note(told.message);
     });
-    events.onerror = () => (this.online = false);
+    events.onerror = () => {
+      this.online = false;
+      // A browser comes back by itself from a lost line, and not from an answer that is no stream.
+      if (events.readyState === EventSource.CLOSED) setTimeout(() => events === this.#events && this.listen(), PAUSE);
+    };
     this.#events = events;
+  }
+
+  /** Load the story again when what tells of changes is silent for a moment. */
+  #soon() {
+    clearTimeout(this.#again);
+    this.#again = window.setTimeout(() => void this.reload(), 60);
+  }
+
+  /** How far the painting of this frame of the open story is, if it is the one that is painted. */
+  liveOf(frame: Frame): Live | null {
+    const live = this.live?.story === this.story?.id && this.live?.job === this.running?.id ? this.live : null;
+    return frame.state === 'painting' ? live : null;
+  }
+
+  /** Whether closing the page loses what was typed. */
+  get unsaved(): boolean {
+    return unsaved(this.stories.map((s) => s.id));
   }
 
   /** A sentence at the edge of the page, for a while; screen readers hear it. */
@@ -234,44 +276,14 @@ class Studio {
     this.compared = [];
   }
 
-  /** The places that an action is for: those chosen, else the one under the cursor. */
+  /** The places that an action is for, of frames that can be seen: those chosen, else the one under the cursor. */
   get places(): number[] {
-    const many = [...this.chosen].sort((a, b) => a - b);
-    return many.length ? many : this.frame ? [this.cursor] : [];
+    if (this.picked.length) return this.picked;
+    const seen = this.side === 'frame' || this.shown.some((f) => f.index === this.cursor);
+    return this.frame && seen ? [this.cursor] : [];
   }
 }
 
-/** A name for each frame that stays with it while it moves: its id or words, and which of those it is. */
-export function names(frames: Frame[]): string[] {
-  const seen = new Map<string, number>();
-  return frames.map((f) => {
-    const name = f.id || f.text;
-    seen.set(name, (seen.get(name) ?? 0) + 1);
-    return `${seen.get(name)} ${name}`;
-  });
-}
-
-const todo = (f: Frame) => f.state === 'empty' || f.state === 'stale' || f.state === 'failed';
-
-export function matches(f: Frame, filter: Filter): boolean {
-  if (filter === 'todo') return todo(f);
-  if (filter === 'look') return f.state === 'missing' || f.state === 'failed';
-  if (filter === 'locked') return f.locked;
-  if (filter === 'worst') return f.check !== null || lowest(f) !== null;
-  return true;
-}
-
-/** The lowest score of a frame and which it is, each as a share; null where nothing was measured. */
-export function lowest(f: Frame): { name: keyof Scores; share: number } | null {
-  const { same_person, words, faces } = f.scores ?? { same_person: null, words: null, faces: null };
-  const shares = { faces: faces === null ? null : faces / Math.max(1, f.cast.length), same_person, words };
-  const known = Object.entries(shares).filter((one): one is [keyof Scores, number] => one[1] !== null);
-  const [name, share] = known.sort((a, b) => a[1] - b[1])[0] ?? [];
-  return name === undefined || share === undefined ? null : { name, share };
-}
-
-const score = (f: Frame) => lowest(f)?.share ?? 1;
-/** How suspicious a check found a frame; of one that nobody checked, how far its lowest score is from all. */
-const badness = (f: Frame) => f.check?.suspicion ?? 1 - score(f);
+const waits = (state?: State) => state === 'queued' || state === 'painting';
 
 export const studio = new Studio();
