@@ -366,6 +366,27 @@ def test_a_story_that_was_deleted_comes_back(desk):  # noqa: F811
     assert desk.post(f"{desk.path(story)}/restore", {})["frames"] == story["frames"]
 
 
+def test_a_story_that_was_deleted_while_it_is_painted_comes_back(tmp_path):
+    made = studio(tmp_path, workshop())
+    story = made.new()
+    path, load = made.path(story), made.worker.service.load
+
+    def slow(*asked, **more):
+        made.client.delete(path)
+        return load(*asked, **more)
+
+    made.worker.service.load = slow
+    made.post(f"{path}/paint", {"revision": story["revision"]}, 202)
+    made.worker.one()
+    assert made.get("/api/queue")["jobs"][0]["state"] == "cancelled"
+    assert (tmp_path / "stories" / story["id"] / "run").is_dir()  # written after it was deleted
+    back = made.post(f"{path}/restore", {})
+    assert (back["text"], states(back)) == (story["text"], ["empty"] * 3)
+    assert made.client.post(f"{path}/restore").status_code == 404  # it is there
+    made.worker.service.load = load
+    assert states(made.painted(back)) == ["current"] * 3
+
+
 def test_a_run_of_the_command_line_is_open_here_and_its_lock_is_respected(desk):  # noqa: F811
     story = desk.painted(desk.new())
     path = desk.path(story)

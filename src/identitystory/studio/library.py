@@ -17,7 +17,7 @@ from threading import RLock
 from typing import Any
 
 from ..errors import RunError, StoryError, one_line
-from ..runs import audition
+from ..runs import audition, inside
 from ..runs.characters.casting import StoryCast
 from ..runs.files import canonical, read, write_whole
 from ..runs.options import new_request
@@ -214,12 +214,21 @@ class Library:
         os.replace(self._folder(id_), aside / id_)
 
     def restore(self, id_: str) -> Entry:
-        """Brings back a story that was put aside."""
-        aside = self.root / "deleted" / id_
-        if not _is_id(id_) or not aside.is_dir() or (self.root / "stories" / id_).exists():
-            raise NothingError
-        os.replace(aside, self.root / "stories" / id_)
-        return self.entry(id_)
+        """Brings back a story that was put aside.
+
+        What a painter wrote in its old place before it stopped is deleted; one that has not stopped yet goes
+        on in the story's own run, whose lock it still holds.
+
+        Raises:
+            NothingError: none of this id was put aside.
+        """
+        aside, place = self.root / "deleted" / id_, self.root / "stories" / id_
+        with self.lock:
+            if not _is_id(id_) or not aside.is_dir() or (place / SOURCE).exists():
+                raise NothingError
+            inside.remove(place, self.root)
+            os.replace(aside, place)
+            return self.entry(id_)
 
     def said(self, error: Exception) -> str:
         """A mistake on one line, which does not tell where the library is."""
