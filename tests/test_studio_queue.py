@@ -309,11 +309,8 @@ def collected(desk, story, since, until, act=lambda: None):  # noqa: F811
     async def read():
         found = []
         library, queue = desk.worker.library, desk.worker.queue
-        told = desk.client.app
-        assert told
-        async for event in stream(
-            library, queue, lambda: {"jobs": []}, story, since, {}, look=0.01
-        ):
+        told = lambda: desk.get("/api/queue")
+        async for event in stream(library, queue, told, story, since, {}, look=0.01):
             found.append((event.event, event.id, event.data))
             if len(found) == 3:
                 await asyncio.to_thread(act)
@@ -344,6 +341,38 @@ def test_what_others_do_is_told(desk, monkeypatch):  # noqa: F811
     seen = collected(desk, story["id"], None, lambda found: "story" in {e[0] for e in found}, edit)
     assert seen[0][0] == "hello"
     assert seen[-1][2] == {"id": story["id"], "revision": desk.get(desk.path(story))["revision"]}
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed"])
+def test_a_story_is_to_be_read_again_when_a_job_of_it_ends_unpainted(tmp_path, monkeypatch, state):
+    monkeypatch.setattr("identitystory.studio.events.SILENCE", 0.1)
+    made = studio(tmp_path, workshop())
+    broken = Service(load=lambda *_, **__: 1 / 0, describe=workshop().service.describe)
+    made.worker = Worker(tmp_path, "cpu", broken)
+    story = made.new()
+    made.painted(story)  # so that the next job, which fails as well, changes no file
+    job = made.post(f"{made.path(story)}/paint", {"revision": story["revision"]}, 202)["id"]
+    cancel = lambda: made.post(f"/api/jobs/{job}/cancel", {})
+
+    def over(found):
+        """Whether the end of the job was told, and that the story is to be read after it."""
+        queues = [n for n, e in enumerate(found) if e[0] == "queue"]
+        ended = [n for n in queues if found[n][2]["jobs"][0]["state"] == state]
+        return bool(ended) and "story" in [e[0] for e in found[ended[0] :]]
+
+    collected(made, story["id"], None, over, cancel if state == "cancelled" else made.worker.one)
+    frames = made.get(made.path(story))["frames"]
+    assert {f["state"] for f in frames} == {"failed" if state == "failed" else "empty"}
+
+
+def test_of_a_story_that_was_deleted_is_told_when_it_is_back(desk, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("identitystory.studio.events.SILENCE", 0.1)
+    story = desk.painted(desk.new())
+    desk.client.delete(desk.path(story))
+    back = lambda: desk.post(f"{desk.path(story)}/restore", {})
+    both = lambda found: {"run", "story"} <= {e[0] for e in found}
+    seen = collected(desk, story["id"], 0, both, back)
+    assert [e[0] for e in seen[:3]] == ["hello", "queue", None]
 
 
 def test_half_a_line_waits_for_its_other_half(tmp_path):

@@ -45,17 +45,20 @@ async def stream(
     Args:
         library, queue: what is looked at.
         queue_told: the queue as pages get it.
-        story: whose run is told, if any.
+        story: whose run is told, if any; of one that was deleted nothing is, until it is back.
         since: where the reader stopped; None is now.
         hello: the first event.
         look: seconds between looks.
         ended: whether the server is about to end; the stream ends at its next look.
     """
     yield ServerSentEvent(event="hello", data=hello, retry=1000)
-    log = None if story is None else Log(library.entry(story).run, since)
+    log: Log | None = None
     watched: dict[str, Any] = {}
     spoke = time.monotonic()
     while not ended():
+        if log is None and story is not None:
+            with suppress(NothingError):  # it was deleted, and may come back
+                log = Log(library.entry(story).run, since)
         some = await asyncio.to_thread(_look, library, queue, queue_told, story, log, watched)
         for event in some:
             yield event
@@ -111,15 +114,18 @@ def _look(
     if _new(watched, "stories", os.stat(library.root / "stories").st_mtime_ns):
         some.append(ServerSentEvent(event="stories", data={}))
     if story is not None:
-        try:
-            entry = library.entry(story)
-        except NothingError:
-            return some
-        if _new(watched, "story", _state(entry)):
-            some.append(
-                ServerSentEvent(event="story", data={"id": story, "revision": entry.revision})
-            )
+        with suppress(NothingError):  # it was deleted, and may come back
+            some += _story(library.entry(story), watched)
     return some if watched.get("begun") else _begin(watched, some)
+
+
+def _story(entry: Entry, watched: dict[str, Any]) -> list[ServerSentEvent]:
+    """That a story is to be read again, where its files or its jobs changed."""
+    own = [job for job in watched["queue"]["jobs"] if job["story"] == entry.id]
+    jobs = [(job["id"], job["state"]) for job in own]
+    if not _new(watched, "story", (_state(entry), jobs)):
+        return []
+    return [ServerSentEvent(event="story", data={"id": entry.id, "revision": entry.revision})]
 
 
 def _queue(
