@@ -496,10 +496,11 @@ def test_photos_need_the_options_of_consent(call, tmp_path, capsys):
     assert "--by, --purpose, --until" in capsys.readouterr().err
 
 
-def painted_of_photos(service, tmp_path):
+def painted_of_photos(service, tmp_path, metadata=True):
     """A run with a face of photos, which is in the library too."""
     library.add(photos(), "Mara")
     request = request_of(story_file(tmp_path, photos()), tmp_path / "run")
+    request = replace(request, metadata=metadata)
     list(service.run(request))
     assert RunFolder(tmp_path / "run").identity("Ann").exists()
     sheet, frame = (tmp_path / "run" / name for name in ("cast/Ann.png", "frames/001.png"))
@@ -547,6 +548,26 @@ def test_a_withdrawn_consent_blocks_every_copy_on_this_machine(
             tried()
     call("remove", "mara")
     assert "was withdrawn" in call("import", tmp_path / "mara.character", "--called", "New")[2]
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+def test_a_withdrawn_consent_deletes_a_face_that_the_story_has_no_more(
+    service, tmp_path, call, metadata
+):
+    request, run = painted_of_photos(service, tmp_path, metadata), RunFolder(tmp_path / "run")
+    own = {"name": "Bea", "description": "a woman with long red hair"}
+    told = {"title": "Hers", "character": [own], "scene": [{"prompt": "{Bea} swims"}]}
+    story = make_story(told, source="it")
+    list(service.run(replace(request, story=story, people={})))
+    assert "Ann" not in run.record.read_text()
+    assert run.identity("Ann").exists()
+    said = call("withdraw", "mara", run.root)[1]
+    for gone, stays in (
+        (run.identity("Ann"), run.identity("Bea")),
+        (run.contact_sheet("Ann"), run.contact_sheet("Bea")),
+    ):
+        assert f"{gone} deleted\n" in said
+        assert (gone.exists(), stays.exists()) == (False, True)
 
 
 def test_a_story_with_a_face_of_photos_has_no_sexual_words(service, tmp_path):

@@ -242,10 +242,10 @@ def test_a_face_whose_consent_ended_is_shown_to_nobody_and_blocks(desk, monkeypa
     assert desk.post(f"{desk.path(story)}/cast", asked)["problem"] is None  # a way out
 
 
-def kept_of(desk, story):  # noqa: F811
-    """What the story's run keeps of Mara's face."""
+def kept_of(desk, story, name="Mara"):  # noqa: F811
+    """What the story's run keeps of the face of ``name``."""
     cast = desk.root / "stories" / story["id"] / "run/cast"
-    return sorted(path.name for path in cast.glob("Mara*"))
+    return sorted(path.name for path in cast.glob(f"{name}*"))
 
 
 def test_consent_is_withdrawn_for_good_in_every_story_and_from_undo(desk):  # noqa: F811
@@ -281,6 +281,19 @@ def test_consent_is_withdrawn_for_good_in_every_story_and_from_undo(desk):  # no
 
     twice = desk.post("/api/characters/Mara/withdraw", {})
     assert twice == {"character": told["character"], "stories": []}
+
+
+def test_consent_is_withdrawn_from_a_face_that_the_story_has_no_more(desk):  # noqa: F811
+    brought(desk, photos().content)
+    cast = {"revision": (story := desk.new())["revision"], "character": "Mara", "name": "Mara"}
+    story = desk.painted(desk.post(f"{desk.path(story)}/cast", cast))
+    without = {"text": TEXT.replace("Mara", "Nora"), "revision": story["revision"]}
+    story = desk.painted(desk.put(f"{desk.path(story)}/text", without))
+    assert [each["name"] for each in story["characters"]] == ["Nora", "Tom"]
+    assert kept_of(desk, story) == ["Mara.png", "Mara.safetensors"]
+    own = kept_of(desk, story, "Nora")
+    assert story["id"] in desk.post("/api/characters/Mara/withdraw", {})["stories"]
+    assert (kept_of(desk, story), kept_of(desk, story, "Nora")) == ([], own)
 
 
 def test_only_a_face_of_photos_that_is_there_has_a_consent_to_withdraw(desk):  # noqa: F811

@@ -86,18 +86,12 @@ def withdraw(*, name: Who, runs: tuple[Annotated[Path, Argument("RUN")], ...] = 
     """
     from ..runs.characters import casting, library
     from ..runs.folder import RunFolder, no_run, read_record
-    from ..runs.request import story_from_dict
 
-    records = [(run, read_record(RunFolder(run))) for run in runs]
-    for run, record in records:
-        if record is None:
+    for run in runs:
+        if read_record(RunFolder(run)) is None:
             raise no_run(run)
-    person = library.withdraw(name)
+    library.withdraw(name)
     say(f"{name}: consent withdrawn; portraits and vectors are deleted from the library")
-    id = person.told.consent.id if person.told.consent else ""
-    for run, record in records:
-        story = story_from_dict((record or {})["story"])
-        for who in story.faced:
-            if who.consent.startswith(id):
-                say("\n".join(f"{file} deleted" for file in casting.forget(run, who.name)))
+    for file in (file for run in runs for file in casting.forget(run)):
+        say(f"{file} deleted")
     return 0

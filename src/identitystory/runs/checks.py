@@ -47,8 +47,8 @@ def with_faces(request: RunRequest, made: Plan) -> RunRequest:
         RunError: a consent has ended, or a face is in no file that is at hand.
     """
     for who in request.story.faced:
-        if why := consent.why_not_now(who):
-            casting.forget(request.out, who.name)
+        if why := consent.why_not_now(who.consent):
+            casting.forget(request.out)
             raise consent.refused(who.name, why)
     people, folder = dict(request.people), RunFolder(request.out)
     needy = [who for who in map(request.story.character, made.cast) if _files(who) - people.keys()]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .files import part_key, read_png_facts, read_tensor_facts
+from .files import part_key, read_facts
 from .folder import RunFolder
 from .inside import move, remove
 from .plan import Plan
@@ -31,13 +31,13 @@ def settle(folder: RunFolder, made: Plan) -> None:
     """
     for name, part in made.identities.items():
         for file in (folder.identity(name), folder.contact_sheet(name)):
-            facts = _facts(file, folder.root)
+            facts = read_facts(file, folder.root)
             if facts.get("key") == part.key:
                 continue
             if "key" in facts and search(facts):
                 move(file, take(folder, name, str(facts["key"]), file.suffix), folder.root)
             kept = take(folder, name, part.key, file.suffix)
-            if kept.is_file() and _facts(kept, folder.root).get("key") == part.key:
+            if kept.is_file() and read_facts(kept, folder.root).get("key") == part.key:
                 move(kept, file, folder.root)
 
 
@@ -46,7 +46,7 @@ def aside(folder: RunFolder, made: Plan) -> set[str]:
     found = set()
     for name, part in made.identities.items():
         kept = [take(folder, name, part.key, suffix) for suffix in (".safetensors", ".png")]
-        if all(f.is_file() and _facts(f, folder.root).get("key") == part.key for f in kept):
+        if all(f.is_file() and read_facts(f, folder.root).get("key") == part.key for f in kept):
             found.add(part.name)
     return found
 
@@ -54,7 +54,7 @@ def aside(folder: RunFolder, made: Plan) -> set[str]:
 def bring(folder: RunFolder, other: RunFolder, name: str) -> None:
     """Moves the face of ``name`` in the run ``other``, which lies beside, to the takes of ``folder``."""
     for file in (other.identity(name), other.contact_sheet(name)):
-        key = str(_facts(file, other.root).get("key", ""))
+        key = str(read_facts(file, other.root).get("key", ""))
         move(file, take(folder, name, key, file.suffix), folder.root.parent)
 
 
@@ -77,11 +77,6 @@ def prune(folder: RunFolder, keep: int) -> int:
         remove(sheet.with_suffix(".safetensors"), folder.root)
         remove(sheet, folder.root)
     return len(gone)
-
-
-def _facts(file: Path, root: Path) -> Mapping[str, Any]:
-    read = read_png_facts if file.suffix == ".png" else read_tensor_facts
-    return read(file, root) or {}
 
 
 def search(facts: Mapping[str, Any]) -> str:

@@ -168,6 +168,16 @@ def read_tensor_facts(path: Path, root: Path | None = None) -> dict[str, Any] | 
         return None
 
 
+def read_facts(path: Path, root: Path | None = None) -> dict[str, Any]:
+    """What a picture or a tensor file says of itself; nothing if it is no whole file of ours.
+
+    Raises:
+        RunError: it is a link, a pipe or a device.
+    """
+    told = read_png_facts if path.suffix == ".png" else read_tensor_facts
+    return told(path, root) or {}
+
+
 def _told(content: bytes) -> tuple[dict[str, Any], str | None]:
     """The facts of a tensor file, and the checksum if it has one."""
     ends = 8 + int.from_bytes(content[:8], "little")

@@ -211,6 +211,8 @@ def _known(request: RunRequest, character: Character, model: ModelFacts, seed: i
     key = part_key({"recipe": RECIPE, "part": "identity", **inputs})
     told = {"part": "identity", "key": key, "character": plain(character)}
     told |= _common_facts(request, model, seed)
+    if consent := request.story.character(character.name).consent:
+        told["consent"] = consent  # by which the file is found and deleted when it ends
     return Part(f"cast/{file_stem(character.name)}", key, seed, lambda: told)
 
 

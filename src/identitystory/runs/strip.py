@@ -22,7 +22,8 @@ UNMARKED = (
     "--no-marks: these pictures do not say that a trained algorithm made them, which the law asks "
     "for in some places"
 )
-KEPT = ("part", "key", "frame_seed")  # by which a run finds its files finished
+# By which a run finds its files finished, and those of a face whose consent has ended.
+KEPT = ("part", "key", "frame_seed", "consent")
 
 
 def told_of(request: RunRequest, told: Callable[[], dict[str, Any]]) -> dict[str, Any]:

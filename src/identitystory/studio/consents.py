@@ -6,10 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import IdentityStoryError
-from ..runs.characters import casting, consent
+from ..runs.characters import casting
 from ..runs.characters import library as characters
-from ..runs.folder import RunFolder, read_record
-from ..runs.request import story_from_dict
 from .library import Library
 from .queue import Queue
 from .texts import story_of
@@ -35,12 +33,9 @@ def withdraw(library: Library, queue: Queue, name: str) -> list[str]:
 
 
 def forget(run: Path) -> bool:
-    """Deletes what the run in a folder keeps of faces whose consent has ended; whether there was anything."""
-    with suppress(IdentityStoryError, OSError):  # no run, or a broken one, which says so itself
-        record = read_record(RunFolder(run)) if run.is_dir() else None
-        story = story_from_dict(record["story"]) if record else None
-        over = [who.name for who in story.faced if consent.why_not_now(who)] if story else []
-        return bool([file for name in over for file in casting.forget(run, name)])
+    """As `casting.forget`, whatever is wrong with the run; whether there was anything."""
+    with suppress(IdentityStoryError, OSError):
+        return bool(casting.forget(run))
     return False
 
 

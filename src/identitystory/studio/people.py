@@ -25,7 +25,7 @@ def told(board: Board, character: Character) -> Told:
     sheet = board.index.get((part.key, ".portraits")) if part else None
     sheet = sheet or pictures.picture(place, run)
     state, said = "current", ""
-    if over := consent.why_not_now(character):
+    if over := consent.why_not_now(character.consent):
         sheet, state, said = None, "empty", f"the consent for this face {over}"
     elif character.words_only:
         said = "painted from words alone"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from ...story.file import load_story
 from ...story.text import noun_in
 from ...types import Character, Story
 from .. import inside
-from ..folder import RunFolder
+from ..files import read_facts
+from ..folder import RunFolder, read_record
+from ..request import story_from_dict
 from . import consent, library
 from .archive import SUFFIX, CharacterFile, open_file
 
@@ -116,14 +119,28 @@ def chosen(run: Path, who: Character) -> CharacterFile | None:
     return person if person.face == who.face and person.told.consent is None else None
 
 
-def forget(run: Path, name: str) -> list[Path]:
-    """Deletes what the run in a folder keeps of somebody's face; returns what that was.
+def forget(run: Path) -> list[Path]:
+    """Deletes what the run in a folder keeps of faces whose consent has ended; returns what that was.
 
-    Numbers, contact sheet, and what a method was in the middle of.
+    Numbers and contact sheets, by what they say of themselves and by the run's story, which may name
+    somebody no more, and what a method was in the middle of.
     """
-    folder = RunFolder(run)
-    files = [folder.identity(name), folder.contact_sheet(name), folder.notes]
-    gone = [file for file in files if file.exists()]
+    folder, named = RunFolder(run), list[str]()
+    with suppress(RunError):  # a broken record says so itself
+        record = read_record(folder) if run.is_dir() else None
+        story = story_from_dict(record["story"]) if record else None
+        named = [c.name for c in story.faced if consent.why_not_now(c.consent)] if story else []
+    files = {place(name) for name in named for place in (folder.identity, folder.contact_sheet)}
+    files |= {file for file in folder.identity("_").parent.glob("*.*") if _is_over(file, run)}
+    gone = [file for file in sorted(files) if file.exists()]
+    if (named or gone) and folder.notes.exists():
+        gone.append(folder.notes)
     for file in gone:
         inside.remove(file, run)
     return gone
+
+
+def _is_over(file: Path, run: Path) -> bool:
+    """Whether a file of a run is of a face whose consent has ended, as it says itself."""
+    told = read_facts(file, run).get("consent") if file.suffix in (".png", ".safetensors") else None
+    return isinstance(told, str) and bool(consent.why_not_now(told))

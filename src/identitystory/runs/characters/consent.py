@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 
 from ...errors import RunError
-from ...types import Character
 from .. import inside
 from .form import Consent
 
@@ -55,9 +54,9 @@ def short(consent: Consent | None) -> str:
     return "" if consent is None else f"{consent.id} {consent.until}"
 
 
-def why_not_now(character: Character) -> str:
-    """`why_not` of a story's character."""
-    id, _, until = character.consent.partition(" ")
+def why_not_now(told: str) -> str:
+    """`why_not` of a consent as a run tells it, see `short`."""
+    id, _, until = told.partition(" ")
     return over(id, until) if id else ""
 
 
