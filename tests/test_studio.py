@@ -8,6 +8,7 @@ from identitystory.cli.main import main
 from identitystory.marks.packet import TRAINED, find
 from identitystory.runs.folder import opened
 from identitystory.studio import pictures
+from identitystory.studio.edits import edited
 from tests.studio_desk import SHORT, TEXT, desk, shared, studio, workshop  # noqa: F401  (fixtures)
 
 
@@ -161,6 +162,98 @@ def test_tables_that_were_written_by_hand_are_edited_in_any_order(desk):  # noqa
         made = desk.post(f"{path}/edit", edit)
         expected[key], revision = value, made["revision"]
         assert made["frames"][0]["written"] == expected
+
+
+COMMENTED = """title = "The pier"
+
+# who
+[[character]]
+name = "Mara"
+description = "a woman"
+# not yet: seed = 3
+
+# the old man
+[[character]]
+name = "Tom"
+description = "a man"
+
+# --- by day ---
+
+# one
+[[scene]]
+prompt = "{Mara} reads"
+
+# her coat
+[scene.wears]
+Mara = "a coat"
+
+# two
+[[scene]]
+prompt = "a pier"
+
+# --- by night ---
+
+# three
+[[scene]]
+prompt = "a boat"
+
+# the end
+"""
+
+
+def parts(*numbers, old="", new=""):
+    """These paragraphs of COMMENTED, from 0, as one text."""
+    return "\n\n".join(COMMENTED.split("\n\n")[n] for n in numbers).replace(old, new)
+
+
+ANN = {"name": "Ann", "description": "a girl"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        ({"do": "order", "scenes": [2, 0, 1]}, parts(0, 1, 2, 3, 8, 4, 5, 7, 6, 9)),
+        ({"do": "remove", "index": 0}, parts(0, 1, 2, 3, 6, 7, 8, 9)),
+        ({"do": "remove", "index": 1}, parts(0, 1, 2, 3, 4, 5, 7, 8, 9)),
+        ({"do": "remove", "index": 2}, parts(0, 1, 2, 3, 4, 5, 6, 7, 9)),
+        ({"do": "dismiss", "name": "Tom"}, parts(0, 1, 3, 4, 5, 6, 7, 8, 9)),
+        (
+            {"do": "person", "set": ANN},
+            parts(
+                *range(10),
+                old="# --- by day",
+                new='[[character]]\nname = "Ann"\ndescription = "a girl"\n\n# --- by day',
+            ),
+        ),
+        (
+            {"do": "add", "index": 0, "set": {"prompt": "a gull"}},
+            parts(*range(10), old="# one", new='[[scene]]\nprompt = "a gull"\n\n# one'),
+        ),
+        (
+            {"do": "story", "set": {"style": "ink"}},
+            parts(*range(10), old='pier"\n\n# who', new='pier"\nstyle = "ink"\n\n# who'),
+        ),
+        (
+            {"do": "scene", "index": 0, "set": {"negative": "hats"}},
+            parts(*range(10), old='reads"', new='reads"\nnegative = "hats"'),
+        ),
+        (
+            {"do": "scene", "index": 0, "set": {"wears": {"Mara": "a hat"}}},
+            parts(
+                *range(10),
+                old='\n\n# her coat\n[scene.wears]\nMara = "a coat"',
+                new='\n# her coat\nwears = {Mara = "a hat"}',
+            ),
+        ),
+    ],
+)
+def test_an_edit_leaves_each_comment_with_what_it_is_about(edit, text):
+    assert edited(COMMENTED, [edit]) == text
+
+
+def test_a_text_without_a_last_line_break_is_edited():
+    text = edited(TEXT.rstrip("\n"), [{"do": "order", "scenes": [2, 1, 0]}])
+    assert edited(text, [{"do": "order", "scenes": [2, 1, 0]}]) == TEXT
 
 
 def test_places_style_and_negative_are_the_storys_and_not_its_scenes(desk):  # noqa: F811

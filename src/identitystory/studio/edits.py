@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tomlkit
-from tomlkit.container import Container
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
 from ..errors import StoryError
+from .comments import lay, lift
 from .texts import SOURCE, story_of
 
 Values = Mapping[str, Any]
@@ -24,12 +24,14 @@ def edited(text: str, edits: Iterable[Mapping[str, Any]]) -> str:
         StoryError: the text is no TOML, an edit does not fit it, or the story would be wrong after them.
     """
     try:
-        document = tomlkit.parse(text)
+        document = tomlkit.parse(text if text.endswith("\n") else f"{text}\n")
     except (TOMLKitError, ValueError, RecursionError):
         story_of(text)  # says where
         raise StoryError(f"{SOURCE} cannot be edited so; edit its text") from None
+    heads = lift(document)
     for edit in edits:
         _EDITS[edit["do"]](document, edit)
+    lay(document, heads)
     made = tomlkit.dumps(document)
     story_of(made)
     return made
@@ -74,12 +76,9 @@ def _nobody(name: str) -> StoryError:
 
 
 def _person(document: Any, edit: Values) -> None:
-    tables, table = _tables(document, "character"), tomlkit.table()
+    table = tomlkit.table()
     _set(table, edit["set"])
-    after = _cut(tables[-1].value) if tables else []
-    tables[-1].value.body.extend(after[:1])  # a blank line
-    table.value.body.extend(after or [(None, tomlkit.nl())])
-    tables.append(table)
+    _tables(document, "character").append(table)
 
 
 def _dismiss(document: Any, edit: Values) -> None:
@@ -124,22 +123,8 @@ def _set(table: Any, values: Values) -> None:
     for key, value in values.items():
         if value is None or isinstance(value, Mapping | list):
             table.pop(key, None)  # a table below is written elsewhere than a table on a line
-        if value is None:
-            continue
-        if key in table or not isinstance(table, Table):
+        if value is not None:
             table[key] = _item(value)
-        else:  # before what follows the last key, which is about the next table
-            after = _cut(table.value)
-            table[key] = _item(value)
-            table.value.body.extend(after)
-
-
-def _cut(table: Container) -> list[Any]:
-    """Takes away, and gives, the blank lines and comments after the last key of a table."""
-    last = max((n for n, (key, _) in enumerate(table.body) if key is not None), default=-1)
-    after = table.body[last + 1 :]
-    del table.body[last + 1 :]
-    return after
 
 
 def _item(value: Any) -> Any:
