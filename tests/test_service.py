@@ -395,6 +395,19 @@ def test_a_frame_is_made_again_from_its_own_png(workshop, request_, tmp_path):
     assert (tmp_path / "again" / "frames" / "001.png").read_bytes() == picture.read_bytes()
 
 
+def test_a_frame_with_somebody_of_words_alone_is_made_again(workshop, request_, tmp_path):
+    """How many people are in a picture is in its key, for templates and words of faces go by it."""
+    people = [
+        {"name": "Mara", "description": "a woman"},
+        {"name": "Rex", "description": "a dog", "identity": False},
+    ]
+    story = {"character": people, "scene": [{"prompt": "{Mara} walks with {Rex}"}]}
+    workshop.run(replace(request_, story=make_story(story, source="a.toml")))
+    picture = request_.out / "frames" / "001.png"
+    workshop.run(from_picture(picture, tmp_path / "again"))
+    assert (tmp_path / "again/frames/001.png").read_bytes() == picture.read_bytes()
+
+
 def test_a_picture_of_another_checkpoint_is_warned_about(backend, workshop, request_, tmp_path):
     workshop.run(replace(request_, only=(0,)))
     again = from_picture(request_.out / "frames" / "001.png", tmp_path / "again")

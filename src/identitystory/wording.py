@@ -73,9 +73,13 @@ def identity_prompt(
 
 def crowd(story: Story, scene: Scene) -> range:
     """How many people a picture may show: the cast, and as many more as are painted from words alone."""
+    return range(len(scene.cast), len(scene.cast) + len(beside(story, scene)) + 1)
+
+
+def beside(story: Story, scene: Scene) -> list[Character]:
+    """Who is in a scene, and painted from words alone."""
     names = {" ".join(n.split()).replace("\u2019", "'") for n in _NAMES.findall(scene.text)}
-    others = sum(c.words_only and c.name in names for c in story.characters)
-    return range(len(scene.cast), len(scene.cast) + others + 1)
+    return [c for c in story.characters if c.words_only and c.name in names]
 
 
 def surplus(people: int | None, story: Story, scene: Scene) -> int:

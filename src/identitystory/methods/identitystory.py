@@ -22,7 +22,7 @@ from ..sampling import sized
 from ..settings import to_dict
 from ..skeleton import control_of, kind_of
 from ..types import Control, Frame, Scene, Story, Template, plain
-from ..wording import crowd, identity_prompt, negative, phrases, template_prompt, worn
+from ..wording import beside, identity_prompt, negative, phrases, template_prompt, worn
 from .method import Method, Sources, Work
 
 
@@ -100,12 +100,15 @@ class IdentityStory(Method):
         }
 
     def facts(self, sources: Sources, index: int) -> dict[str, Any]:
-        """The scene, and who is in it with which identity. Without ``method``, as ever."""
+        """The scene, and who is in it, with which identity or from words alone. Without ``method``, as ever."""
         story, scene = sources.story, sources.story.scenes[index]
         cast = [story.character(name) for name in scene.cast]
         facts: dict[str, Any] = {
             "scene": plain(scene),
-            "characters": [plain(c) | {"identity": sources.identities[c.name]} for c in cast],
+            "characters": [
+                *(plain(c) | {"identity": sources.identities[c.name]} for c in cast),
+                *map(plain, beside(story, scene)),
+            ],
         }
         source = self._source(story, index)
         if source is not None:  # it cannot be painted without
@@ -253,7 +256,7 @@ class IdentityStory(Method):
 
 def _others(story: Story, scene: Scene) -> dict[str, Any]:
     """How many are painted from words alone, for a prompt says the same where they have no name; nothing of none."""
-    others = len(crowd(story, scene)) - 1
+    others = len(beside(story, scene))
     return {"others": others} if others else {}
 
 

@@ -179,7 +179,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
 
 def _one_scene(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The story of a picture that tells its own scene alone."""
-    keys = ("name", "description", "noun", "face", "seed", "candidate", "sought")
+    keys = ("name", "description", "noun", "words_only", "face", "seed", "candidate", "sought")
     return {
         "title": facts["title"],
         "style": facts["style"],
