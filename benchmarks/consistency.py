@@ -27,7 +27,8 @@ from identitystory.experiments.instruments import EvaluationRequest, open_tools
 from identitystory.experiments.workers import engine
 from identitystory.metrics.evidence import Evidence, Instruments, look
 from identitystory.metrics.intervals import Statistic, bootstrap, difference
-from identitystory.metrics.measures import pooled, score
+from identitystory.metrics.measures import score
+from identitystory.metrics.pooling import pooled
 from identitystory.protocols import FaceRecogniser
 from identitystory.runs.options import new_request
 from identitystory.runs.request import RunRequest
