@@ -179,8 +179,7 @@ def test_what_a_check_found_is_on_the_board_and_the_worst_comes_first(
 ) -> None:
     page = opened(browser, address)
     page.get_by_role("button", name="Skip", exact=True).click()
-    page.get_by_role("button", name="All stories").click()
-    page.locator("#stories").get_by_role("button", name=re.compile("^The storm")).click()
+    open_story(page, "The storm")
     options = page.get_by_role("option")
     said = "Tom is not there · expected 'two people', not 1 seen · Mara: not sure · Tom: not seen"
     expect(options.nth(3)).to_contain_text(said)
@@ -349,6 +348,12 @@ def refused(page: Any, pattern: str) -> None:
     page.route(pattern, lambda route: route.fulfill(status=500, json={}))
 
 
+def open_story(page: Any, title: str) -> None:
+    """By the list of all stories, as a person does; what then stands there is not waited for."""
+    page.get_by_role("button", name="All stories").click()
+    page.locator("#stories").get_by_role("button", name=re.compile(f"^{title}")).click()
+
+
 def test_a_text_that_cannot_be_saved_stays_and_so_does_what_is_typed_while_it_is_saved(
     browser: Any, address: str
 ) -> None:
@@ -432,8 +437,7 @@ def test_what_is_typed_outlives_every_way_out_of_its_pane(browser: Any, address:
     text = page.get_by_label("The story as text")
     mine = text.input_value() + "# more\n"
     text.fill(mine)
-    page.get_by_role("button", name="All stories").click()
-    page.locator("#stories").get_by_role("button", name=re.compile("^The storm")).click()
+    open_story(page, "The storm")
     expect(text).not_to_have_value(mine)
     page.go_back()
     expect(text).to_have_value(mine)
@@ -527,8 +531,7 @@ def test_what_waits_for_its_turn_acts_on_the_frame_and_the_story_it_was_asked_fo
     page.keyboard.press("Alt+ArrowRight")
     held.wait()
     page.keyboard.press("Delete")
-    page.get_by_role("button", name="All stories").click()
-    page.locator("#stories").get_by_role("button", name=re.compile("^The storm")).click()
+    open_story(page, "The storm")
     expect(frames).to_have_count(8)
     held.let_go()
     expect(page.get_by_text("Not done: another story was opened").first).to_be_visible()
@@ -541,8 +544,7 @@ def test_what_waits_for_its_turn_acts_on_the_frame_and_the_story_it_was_asked_fo
     tabs = page.get_by_role("navigation", name="Open stories")
     tabs.get_by_role("button", name="The storm", exact=True).click()
     late.wait()
-    page.get_by_role("button", name="All stories").click()
-    page.locator("#stories").get_by_role("button", name=re.compile("^The long winter")).click()
+    open_story(page, "The long winter")
     expect(frames).to_have_count(200)
     late.let_go()
     page.wait_for_timeout(300)
