@@ -63,7 +63,7 @@ def train(style: str, minutes: float, *, batch: int = BATCH, steps: int | None =
     torch.manual_seed(run.step * 16 + run.rank)
     draw, seen = (
         Draw([run.step, run.rank, 17], sets),
-        visibility(4, next(iter(sets))),
+        visibility(1 if steps else 4, next(iter(sets))),
     )
     alpha_bar, visible = moved(scheduler().alphas_cumprod, seen)
     for _ in run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from miniature import paths
 from miniature.pictures import draw, faces, latents, recipe, sets, views
 from miniature.pictures.keypoints import JOINTS, eyes_of, face_place, head_box, skeletons
 from miniature.pictures.labels import CATEGORY_NAMES, NOBODY, labels
+from miniature.stages import vae
 from miniature.stages.little_people import heads_of, look_at
 from miniature.stages.pose_control import RANGE, turned
 from miniature.world.head import KEY_POINTS
@@ -152,6 +155,37 @@ def test_a_head_is_cut_out_of_a_picture_of_two():
     x = look_at(data, rows[:2], None)
     assert x.shape == (2, 3, 96, 96)
     assert not torch.equal(x[0], x[1])  # the left and the right one of one picture
+
+
+class Patches(torch.nn.Module):
+    """Stands in for the autoencoder: a cell's latents are a linear map of its pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Conv2d(3, vae.CHANNELS, latents.FACTOR, latents.FACTOR)
+
+    def encode(self, x):
+        return SimpleNamespace(latent_dist=SimpleNamespace(mean=self.encoder(x)))
+
+
+def test_latents_are_stored_once_for_each_encoder_normalised(monkeypatch):
+    first, second = Patches(), Patches()
+    monkeypatch.setattr(vae, "load_encoder_side", lambda: first)
+    assert latents.encode(names=("pairs",)) == 64
+    of = latents.Latents(sets.open_set("pairs"))
+    z, cells = of.arrays(vae.CHANNELS)
+    assert z.shape == (64, vae.CHANNELS, 16, 24)
+    np.testing.assert_allclose(z.mean((0, 2, 3), dtype=float), 0, atol=1e-3)
+    np.testing.assert_allclose(z.std((0, 2, 3), dtype=float), 1, atol=1e-3)
+    mean, std = latents.load_norm()
+    with torch.no_grad():
+        alone = first.encoder(views.to_tensor(of.data.rgb[[40]]))
+    np.testing.assert_allclose(z[40], ((alone - mean) / std)[0], atol=2e-2)
+    assert (cells[40] == latents.shares_of_cells(of.data, of.data.marks[40:41])[0]).all()
+
+    assert latents.encode(names=("pairs",)) == 0
+    monkeypatch.setattr(vae, "load_encoder_side", lambda: second)
+    assert latents.encode(names=("pairs",)) == 64
 
 
 def test_shares_of_cells_add_up():
