@@ -28,9 +28,10 @@ from identitystory.cli.main import default_service
 from identitystory.discovery import mean
 from identitystory.errors import ModelError
 from identitystory.injection import heads_in
-from identitystory.metrics.checking import Asked, Inspected, heads_of, inspect
+from identitystory.metrics.checking import Asked, Inspected, inspect
 from identitystory.metrics.conformal import FILE, Marks, calibrated
 from identitystory.metrics.faces import load_recogniser
+from identitystory.metrics.heads import heads_of
 from identitystory.metrics.likeness import OWN, ByFaces, Knows, OwnEncoder, likenesses
 from identitystory.models.describe import describe_model
 from identitystory.models.device import Room

@@ -26,6 +26,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from benchmarks.consistency import STORIES, area, gained
+from identitystory.attempts import find_template
 from identitystory.config import InjectionConfig, Preset
 from identitystory.cost import frame_worth
 from identitystory.experiments.instruments import EvaluationRequest, open_tools
@@ -42,7 +43,7 @@ from identitystory.metrics.intervals import difference, mean_over
 from identitystory.metrics.measures import score
 from identitystory.models.backend import load_backend
 from identitystory.models.files.suited import preset
-from identitystory.pipeline import asked_template, find_identity, find_template, inject
+from identitystory.pipeline import asked_template, find_identity, inject
 from identitystory.protocols import Backend
 from identitystory.sampling import sized
 from identitystory.seeds import attempt_seed, derived_seed

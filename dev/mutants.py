@@ -32,6 +32,7 @@ TESTS = {  # of each file, the last that fits
     "masks.py": "test_masks test_injection test_people",
     "injection.py": "test_injection test_people",
     "pipeline.py": "test_pipeline test_people",
+    "attempts.py": "test_pipeline test_people",
     "seeds.py": "test_pipeline",
     "wording.py": "test_pipeline test_people test_words",
     "cost.py": "test_pipeline test_plan",

@@ -14,12 +14,13 @@ from benchmarks import marks as marks_script
 from identitystory.cli.main import main
 from identitystory.errors import RunError
 from identitystory.experiments.evaluate import read_run
-from identitystory.metrics import checking
+from identitystory.metrics import torso
 from identitystory.metrics.attributes import AttributeReader
-from identitystory.metrics.checking import Asked, exchanged, heads_of, inspect, twice
+from identitystory.metrics.checking import Asked, exchanged, inspect, twice
 from identitystory.metrics.conformal import Marks, bound, calibrated, lower, marks_of, upper
 from identitystory.metrics.evidence import Evidence, Instruments, MeasuredStory
 from identitystory.metrics.evidence import look as look_at_all
+from identitystory.metrics.heads import heads_of
 from identitystory.metrics.likeness import OwnEncoder, cut_outs, likeness
 from identitystory.metrics.measures import score
 from identitystory.metrics.scores import cosine, exchanges
@@ -252,7 +253,7 @@ def reader(**accuracy):
 
 
 def test_words_are_read_where_the_reader_can_be_trusted(monkeypatch):
-    monkeypatch.setattr(checking, "is_bare", lambda reader, image, share: False)
+    monkeypatch.setattr(torso, "is_bare", lambda reader, image, share: False)
     one = replace(asked("Ida"), prompt="a woman with red hair in a suit in a forest")
     found = inspect(picture((LEFT, RED)), area(LEFT), one, Colours(), MARKS, reader())
     assert [fault.words for fault in found.faults] == [
@@ -273,7 +274,7 @@ def test_words_are_read_where_the_reader_can_be_trusted(monkeypatch):
 
 
 def test_somebody_bare_is_told(monkeypatch):
-    monkeypatch.setattr(checking, "is_bare", lambda reader, image, share: True)
+    monkeypatch.setattr(torso, "is_bare", lambda reader, image, share: True)
     found = inspect(picture((LEFT, RED)), area(LEFT), asked("Ida"), Colours(), MARKS, reader())
     assert kinds(found) == {("bare", "Ida")}
 
@@ -281,26 +282,26 @@ def test_somebody_bare_is_told(monkeypatch):
 def test_of_several_each_is_looked_at_by_their_own_head(monkeypatch):
     """Somebody alone in the whole picture, of two each in a square around their head."""
     red = lambda image: np.array(image)[..., 0].max() > np.array(image)[..., 2].max()
-    monkeypatch.setattr(checking, "is_bare", lambda reader, image, share: red(image))
+    monkeypatch.setattr(torso, "is_bare", lambda reader, image, share: red(image))
     wide = Image.new("RGB", (128, 64), (110, 110, 110))
     wide.paste(RED, (8, 8, 24, 24))
     wide.paste(BLUE, (104, 8, 120, 24))
     heads = torch.zeros(2, 64, 128, dtype=torch.bool)
     heads[0, 8:24, 8:24] = heads[1, 8:24, 104:120] = True
-    assert checking.undressed(None, wide, heads, heads) == [0]
-    assert checking.undressed(None, wide, heads.flip(0), heads) == [1]
-    assert checking.undressed(None, wide, heads, None) == []
-    assert checking.undressed(None, wide, heads[:0], heads) == []
+    assert torso.undressed(None, wide, heads, heads) == [0]
+    assert torso.undressed(None, wide, heads.flip(0), heads) == [1]
+    assert torso.undressed(None, wide, heads, None) == []
+    assert torso.undressed(None, wide, heads[:0], heads) == []
     alone = picture((LEFT, RED))
-    assert checking.undressed(None, alone, area(LEFT), area(LEFT)) == [0]
-    assert checking.undressed(None, alone, area(LEFT), None) == [0]
+    assert torso.undressed(None, alone, area(LEFT), area(LEFT)) == [0]
+    assert torso.undressed(None, alone, area(LEFT), None) == [0]
 
 
 def test_a_template_is_doubted_before_a_picture_is(monkeypatch):
-    monkeypatch.setattr(checking, "is_bare", lambda reader, image, share: share <= 0.45)
+    monkeypatch.setattr(torso, "is_bare", lambda reader, image, share: share <= 0.45)
     alone = picture((LEFT, RED)), area(LEFT), area(LEFT)
-    assert checking.undressed(None, *alone) == []
-    assert checking.undressed(None, *alone, True) == [0]
+    assert torso.undressed(None, *alone) == []
+    assert torso.undressed(None, *alone, True) == [0]
 
 
 # --- A run ----------------------------------------------------------------------------------------

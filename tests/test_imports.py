@@ -19,7 +19,7 @@ LAYERS = [
     {"protocols", "checked", "config", "extensions"},
     {"presets", "settings", "seeds", "wording", "skeleton", "sampling", "masks", "discovery"},
     {"casting", "cost", "injection", "story"},
-    {"pipeline", "models", "metrics"},
+    {"attempts", "pipeline", "models", "metrics"},
     {"methods"},
     {"runs", "testing"},
     {"person", "api", "experiments", "pages", "studio"},
@@ -27,7 +27,7 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 RANK |= {"__main__": len(LAYERS), "__init__": len(LAYERS)}  # the door of Python, and its sign
-PAPER = {"sampling", "masks", "discovery", "injection", "pipeline"}
+PAPER = {"sampling", "masks", "discovery", "injection", "attempts", "pipeline"}
 FOUNDATION = {"types", "control", "pose", "errors", "sizes", "deadline", "marks", "extensions"}
 FOUNDATION |= {"protocols", "checked", "config", "presets", "settings", "seeds", "wording"}
 FOUNDATION |= {"skeleton", "window"}

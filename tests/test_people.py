@@ -10,12 +10,13 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from benchmarks.heads import Tally, records
+from identitystory.attempts import find_template
 from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ModelError
 from identitystory.injection import make_template
 from identitystory.masks import distinct_heads, with_heads
 from identitystory.methods.method import find_cast
-from identitystory.pipeline import find_template, paint
+from identitystory.pipeline import paint
 from identitystory.protocols import ModelFacts
 from identitystory.runs import painter
 from identitystory.runs.events import FrameReady, TemplateReady, Warned

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 import torch
 
+from identitystory.attempts import find_template
 from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
 from identitystory.cost import count_evaluations, frame_evaluations, search_evaluations
 from identitystory.discovery import discover
@@ -13,7 +14,6 @@ from identitystory.methods.plain import DirectIdentity
 from identitystory.pipeline import (
     asked_template,
     find_identity,
-    find_template,
     first_latents,
     inject,
     inject_together,

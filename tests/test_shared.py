@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from identitystory.attempts import find_template
 from identitystory.config import ControlConfig, DiscoveryConfig, InjectionConfig, Preset
-from identitystory.pipeline import find_template
 from identitystory.protocols import Backend, ModelFacts
 from identitystory.runs import cache as shared
 from identitystory.runs.events import Finished, Started

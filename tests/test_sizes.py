@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler, StableDiffusionXLPipeline
 from PIL import Image
 
 from identitystory import masks
+from identitystory.attempts import find_template
 from identitystory.config import InjectionConfig, Preset
 from identitystory.errors import ConfigError, StoryError
 from identitystory.injection import kept_latents, make_template, redenoise
@@ -18,7 +19,6 @@ from identitystory.methods.method import Work
 from identitystory.methods.subject import grid_of, subject_mask
 from identitystory.models.backend import load_backend
 from identitystory.models.describe import describe_model
-from identitystory.pipeline import find_template
 from identitystory.protocols import ModelFacts
 from identitystory.runs import sheets
 from identitystory.runs.events import Finished

@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
+from ..attempts import best_of_turns, find_template
 from ..config import InjectionConfig, Preset
 from ..cost import frame_evaluations
 from ..errors import StoryError
-from ..pipeline import best_of_turns, find_template, first_latents, inject, inject_together
+from ..pipeline import first_latents, inject, inject_together
 from ..protocols import Backend
 from ..sampling import sized
 from ..settings import to_dict

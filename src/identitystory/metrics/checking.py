@@ -19,8 +19,9 @@ from torch import Tensor
 from . import scores
 from .attributes import AttributeReader, said
 from .conformal import Marks
+from .heads import heads_of, square
 from .likeness import Knows, likenesses
-from .torso import BARE, DOUBT, is_bare
+from .torso import undressed
 
 Mark = Literal["own", "unsure", "unlike", "unseen", ""]
 TRUSTED = 0.9  # of what a reader says wrong, it is told where it is right so often
@@ -156,18 +157,6 @@ def inspect(
     return Inspected(len(heads), likeness, found, _sorted(faults))
 
 
-def heads_of(masks: Tensor, heads: Tensor) -> list[int | None]:
-    """For each of ``masks`` (s, H, W) the largest of ``heads`` (n, H, W) that lies in it by more than half."""
-    sizes = heads.flatten(1).sum(dim=1)  # (n,)
-    inside = (masks[:, None] & heads).flatten(2).sum(dim=2)  # (s, n)
-    return [
-        max(held, key=lambda h: int(sizes[h]))
-        if (held := own.nonzero().flatten().tolist())
-        else None
-        for own in 2 * inside > sizes
-    ]
-
-
 def exchanged(S: Tensor, mine: Sequence[int | None]) -> list[int | None]:
     """Of each of the cast whose identity their head has instead of their own; None where its own.
 
@@ -218,29 +207,6 @@ def _number(S: Tensor, h: int | None, j: int) -> float | None:
     return None if value != value else round(value, 4)
 
 
-def undressed(
-    reader: AttributeReader,
-    image: Image.Image,
-    masks: Tensor,
-    heads: Tensor | None,
-    doubt: bool = False,
-) -> list[int]:
-    """The places in ``masks`` (s, H, W) bool of those who seem to wear nothing, see `torso`.
-
-    Somebody alone is read off the whole picture; of several each off a square around their head, which
-    is one of ``heads`` (n, H, W). Without heads nobody of several is looked at. With ``doubt`` those, too,
-    who may wear nothing once a face is put in: nearly as much of them has its colour.
-    """
-    share = DOUBT if doubt else BARE
-    if len(masks) == 1 and (heads is None or len(heads) == 1):
-        return [0] if is_bare(reader, image, share) else []
-    if heads is None or len(masks) < 2:
-        return []
-    mine = heads_of(masks, heads)
-    seen = [(j, square(image, heads[h])) for j, h in enumerate(mine) if h is not None]
-    return [j for j, around in seen if is_bare(reader, around, share)]
-
-
 def _words(
     image: Image.Image,
     heads: Tensor | None,
@@ -283,15 +249,6 @@ def _misread(
         for k, v in wanted.items()
         if shown[k] not in v
     ]
-
-
-def square(image: Image.Image, head: Tensor) -> Image.Image:
-    """A square as high as the picture, with a head in the middle as far as there is room."""
-    columns = head.any(dim=0).nonzero().flatten()
-    side = min(image.size)
-    middle = int(columns[0] + columns[-1] + 1) // 2
-    left = max(0, min(image.width - side, middle - side // 2))
-    return image.crop((left, 0, left + side, side))
 
 
 def _fault(kind: str, who: str, words: str) -> Fault:

@@ -17,7 +17,7 @@ from ..story.expect import Expectation
 from ..types import Scene, Story
 from ..wording import phrases
 from .attributes import AttributeReader, Phrases, said, unread
-from .checking import square
+from .heads import square
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from .attributes import AttributeReader
 from .colour import Pixels, rgb_to_lab
+from .heads import heads_of, square
 
 NEAR = 0.06  # OKLab distance within which a pixel has the face's colour
 LIGHT = 0.4  # what lightness weighs in it: shoulders are lit otherwise than a face
@@ -59,3 +61,26 @@ def face_of(reader: AttributeReader, image: Image.Image) -> tuple[float, float, 
 def is_bare(reader: AttributeReader, image: Image.Image, share: float = BARE) -> bool:
     """Whether the one in ``image`` has the face's colour in at least this share of the strip below the neck."""
     return skin_below(np.asarray(image.convert("RGB")), face_of(reader, image)) >= share
+
+
+def undressed(
+    reader: AttributeReader,
+    image: Image.Image,
+    masks: Tensor,
+    heads: Tensor | None,
+    doubt: bool = False,
+) -> list[int]:
+    """The places in ``masks`` (s, H, W) bool of those who seem to wear nothing.
+
+    Somebody alone is read off the whole picture; of several each off a square around their head, which
+    is one of ``heads`` (n, H, W). Without heads nobody of several is looked at. With ``doubt`` those, too,
+    who may wear nothing once a face is put in: nearly as much of them has its colour.
+    """
+    share = DOUBT if doubt else BARE
+    if len(masks) == 1 and (heads is None or len(heads) == 1):
+        return [0] if is_bare(reader, image, share) else []
+    if heads is None or len(masks) < 2:
+        return []
+    mine = heads_of(masks, heads)
+    seen = [(j, square(image, heads[h])) for j, h in enumerate(mine) if h is not None]
+    return [j for j, around in seen if is_bare(reader, around, share)]

@@ -8,7 +8,7 @@ from functools import partial
 
 from ..config import Preset
 from ..metrics.attributes import AttributeReader, reader_in
-from ..metrics.checking import undressed
+from ..metrics.torso import undressed
 from ..protocols import Backend, ModelFacts
 
 Load = Callable[..., Backend]  # `models.backend.load_backend`, or what stands for it
