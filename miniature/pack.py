@@ -156,20 +156,29 @@ def pack(folder: Path, replace: bool = False) -> list[str]:
     Raises:
         SystemExit: files would be lost, and ``replace`` is not said.
     """
-    new = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
+    new, beside = begun(folder), begun(folder.with_name(LITTLE_PEOPLE))
+    for old in (new, beside):
+        shutil.rmtree(old, ignore_errors=True)
     new.mkdir(parents=True)
-    missing = write_parts(new)
+    missing = write_parts(new, beside)
     lost = files_of(folder) - files_of(new)
     if lost and not replace:
         shutil.rmtree(new)
+        shutil.rmtree(beside, ignore_errors=True)
         raise SystemExit(
             f"{folder} has {', '.join(sorted(lost)[:3])}{' and more' * (len(lost) > 3)}, which would be lost, for "
             f"this is not trained in {paths.state()}: {', '.join(missing)}. Train it, pack into another --out, or say --replace"
         )
-    shutil.rmtree(folder, ignore_errors=True)
-    new.rename(folder)
+    for written, place in ((new, folder), (beside, folder.with_name(LITTLE_PEOPLE))):
+        if written.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            written.rename(place)
     return missing
+
+
+def begun(folder: Path) -> Path:
+    """Where a folder is written before it takes its place."""
+    return folder.with_name(f"{folder.name}.new")
 
 
 def files_of(folder: Path) -> set[str]:
@@ -177,8 +186,8 @@ def files_of(folder: Path) -> set[str]:
     return {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
 
 
-def write_parts(folder: Path) -> list[str]:
-    """Write what is trained into an empty ``folder``; the names of parts that are not."""
+def write_parts(folder: Path, beside: Path) -> list[str]:
+    """Write what is trained into an empty ``folder``, the recogniser ``beside`` it; the names of what is not."""
     index: dict = {
         "_class_name": "StableDiffusionXLPipeline",
         "force_zeros_for_empty_prompt": False,
@@ -198,7 +207,7 @@ def write_parts(folder: Path) -> list[str]:
 
     def recogniser() -> None:
         measured = little_people.report()
-        save_network(folder.parent / LITTLE_PEOPLE, little_people.load_recogniser(),
+        save_network(beside, little_people.load_recogniser(),
                      threshold=measured["autoencoded_at"], measured=measured)  # fmt: skip
 
     def enlarging() -> None:

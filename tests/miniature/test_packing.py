@@ -68,16 +68,28 @@ def test_diffusers_opens_it_and_knows_the_factor(packed):
     assert image.shape == (vae.SIZE, vae.SIZE, 3)
 
 
-def test_what_the_state_lacks_is_not_taken_from_a_checkpoint(packed, tmp_path):
-    there = tmp_path / "there"
-    (there / "segmenter").mkdir(parents=True)
-    (there / "segmenter" / "model.safetensors").write_bytes(b"trained elsewhere")
+def test_what_the_state_lacks_is_not_taken_from_a_checkpoint(tmp_path, monkeypatch):
+    """Nor is the recogniser beside it changed by a pack that is refused."""
+    there, known = tmp_path / "there", tmp_path / "little_people" / "model.safetensors"
+    for file in (there / "segmenter" / "model.safetensors", known):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"trained elsewhere")
+
+    def write_parts(folder, beside):
+        beside.mkdir()
+        (beside / known.name).write_bytes(b"new")
+        (folder / "model_index.json").write_bytes(b"new")
+        return ["segmenter"]
+
+    monkeypatch.setattr(pack, "write_parts", write_parts)
     with pytest.raises(SystemExit, match=r"segmenter/model.safetensors.* --replace"):
         pack.pack(there)
     assert pack.files_of(there) == {"segmenter/model.safetensors"}
-    assert [*tmp_path.iterdir()] == [there]
-    pack.pack(there, replace=True)
-    assert pack.files_of(there) == pack.files_of(packed)
+    assert known.read_bytes() == b"trained elsewhere"
+    assert pack.pack(there, replace=True) == ["segmenter"]
+    assert pack.files_of(there) == {"model_index.json"}
+    assert known.read_bytes() == b"new"
+    assert {p.name for p in tmp_path.iterdir()} == {"there", "little_people"}
 
 
 def test_it_is_small_enough(packed):

@@ -34,13 +34,13 @@ def with_doubles(evidence: Sequence[Evidence]) -> list[Evidence]:
     """The stories with a face of somebody whose description another character has, too, in any of them."""
     people: dict[str, set[str]] = defaultdict(set)
     for e in evidence:
-        for who, words in zip(e.face_who, _words(e), strict=True):
+        for who, words in zip(e.face_who, _words([e]), strict=True):
             people[words].add(who)
-    return [e for e in evidence if any(len(people[words]) > 1 for words in _words(e))]
+    return [e for e in evidence if any(len(people[words]) > 1 for words in _words([e]))]
 
 
-def _words(e: Evidence) -> list[str]:
-    return [words.casefold() for words in e.face_words]
+def _words(evidence: Sequence[Evidence]) -> list[str]:
+    return [words.casefold() for e in evidence for words in e.face_words]
 
 
 def different(evidence: Sequence[Evidence], instruments: Instruments) -> Statistic:
@@ -55,14 +55,12 @@ def auc(evidence: Sequence[Evidence], instruments: Instruments) -> Statistic:
 
 def different_alike(evidence: Sequence[Evidence], instruments: Instruments) -> Statistic:
     """`different`, among those of one description."""
-    words = [w for e in evidence for w in _words(e)]
-    return pooled(_all(evidence, instruments), evidence, words)[0]
+    return pooled(_all(evidence, instruments), evidence, _words(evidence))[0]
 
 
 def auc_alike(evidence: Sequence[Evidence], instruments: Instruments) -> Statistic:
     """`auc`, among those of one description."""
-    words = [w for e in evidence for w in _words(e)]
-    return pooled(_all(evidence, instruments), evidence, words)[1]
+    return pooled(_all(evidence, instruments), evidence, _words(evidence))[1]
 
 
 def _all(evidence: Sequence[Evidence], instruments: Instruments) -> Tensor:
