@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import StoryError
+from .plain import MAX_NUMBER
 
 MAX_BYTES = 1 << 19  # so that the slowest file of this size is read within 2 s
 MAX_DEPTH = 20  # of YAML
@@ -125,7 +126,7 @@ def _bounded(value: Any) -> Any:
         part = left.pop()
         if isinstance(part, dict | list):
             left += part.values() if isinstance(part, dict) else part
-        elif isinstance(part, int) and abs(part) >= 2**64:
+        elif isinstance(part, int) and abs(part) >= MAX_NUMBER:
             raise ValueError("a number in it is too large")
     return value
 

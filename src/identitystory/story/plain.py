@@ -8,6 +8,7 @@ import unicodedata
 from typing import Any
 
 MAX_DEPTH = 32  # of tables and lists
+MAX_NUMBER = 2**64  # what a whole number stays below
 
 
 def plain_json(content: bytes | str) -> Any:
@@ -34,7 +35,7 @@ def _check_plain(value: Any, depth: int) -> None:
         if bad:
             raise ValueError(f"it holds the control character U+{ord(bad):04X}")
     elif isinstance(value, float | int):
-        if not (math.isfinite(value) if isinstance(value, float) else abs(value) < 2**64):
+        if not (math.isfinite(value) if isinstance(value, float) else abs(value) < MAX_NUMBER):
             raise ValueError("a number in it is too large")
     elif isinstance(value, dict | list):
         if not depth:
