@@ -74,6 +74,16 @@ def told(S: Tensor, same: Tensor, asked: Tensor, weight: Tensor) -> tuple[float,
     return float(S[one].mean()), float(S[two].mean()), area
 
 
+def weights(w: Tensor, who: Tensor) -> Tensor:
+    """Of pictures of ``who`` (p,) and people (n,), how often each pair counts: (p, n).
+
+    ``w`` is how often each person was drawn. Somebody and a picture of theirs count as often, two people as
+    often as both together, as in `pooling.pooled`.
+    """
+    mine = who[:, None] == torch.arange(len(w))
+    return torch.where(mine, w[who][:, None], w[who][:, None] * w)
+
+
 def row(name: str, found: Tensor, truth: Tensor, nouns: Sequence[str]) -> str:
     """A line of the table: pictures (n * scenes, d), drawn people (n, d)."""
     n = len(truth)
@@ -84,7 +94,7 @@ def row(name: str, found: Tensor, truth: Tensor, nouns: Sequence[str]) -> str:
     one, two, area = told(found @ found.mT, who[:, None] == who, pairs, everyone)
     own, mine = found @ truth.mT, who[:, None] == torch.arange(n)
     near = word[who][:, None] == word
-    drawn = lambda w: told(own, mine, near, w[who][:, None] * w)
+    drawn = lambda w: told(own, mine, near, weights(w, who))
     whole = drawn(torch.ones(n, dtype=torch.float64))
     low, high = bootstrap(lambda w: drawn(w)[2], n) or (float("nan"), float("nan"))
     seen = 1 - float(found.isnan().any(dim=1).float().mean())

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.options import hold
 from identitystory.cli.main import default_service
 from identitystory.cost import frame_evaluations
 from identitystory.errors import ConfigError
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--faces", default="little-people", help="as evaluate's")
     parser.add_argument("--shard", default="1/1", help="every Nth story from the Ith on, as I/N")
     options = parser.parse_args()
+    hold(options.out, options, ("out", "stories", "shard"))
     service = one_model(default_service())
     tools = open_tools(EvaluationRequest((), faces=options.faces, measures=OTHERS), [options.model])
     for what, why in tools.not_measured.items():
@@ -145,7 +147,8 @@ def main() -> None:
         make_run(new_request(story, once, few, model=options.model), service)
         for which in ARMS:
             run = options.out / which / name
-            if not run.is_dir():
+            if run != once:  # what a broken-off arm has spent is not known
+                shutil.rmtree(run, ignore_errors=True)
                 shutil.copytree(once, run)
             by = eyes(service, run)
             if by.marks is None:

@@ -26,6 +26,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from benchmarks.consistency import STORIES, area, gained
+from benchmarks.options import hold
 from identitystory.attempts import find_template
 from identitystory.config import InjectionConfig, Preset
 from identitystory.cost import frame_worth
@@ -296,7 +297,7 @@ def main() -> None:
     parser.add_argument("--fast", action="store_true", help="with that preset's guidance, too")
     parser.add_argument("--look", action="store_true", help="at what is there; paint nothing")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    hold(options.out, options, ("out", "stories", "scenes", "people", "look"))
     base, _ = overridden(
         preset("recommended", options.model),
         Overrides(steps=options.steps, portraits=options.portraits),

@@ -36,6 +36,7 @@ from identitystory.runs.folder import RunFolder
 from identitystory.runs.plan import make_plan
 from identitystory.settings import PARTS
 from identitystory.story.file import inline_story, slug
+from identitystory.types import Character
 from tests.workshop import FACTS, Workshop, contents
 
 MARA, TOM = "Mara: a woman with dark curly hair", "Tom: an old man with a beard"
@@ -160,6 +161,14 @@ def test_stories_are_cut_with_their_casts_and_descriptions_come_once():
     assert [len(s.scenes) for s in faces] == [3, 3]
     assert faces[0].scenes[0].prompt == "a portrait of a woman with dark curly hair"
     assert faces[0].scenes[0].text == "a portrait of {Mara}"
+    dog = Character("Rex", "a brown dog", "dog", words_only=True)
+    beside = replace(STORIES[1], characters=(*STORIES[1].characters, dog))
+    assert (
+        chosen_stories(
+            ablation("discovery"), [STORIES[0], beside], replace(PRESET, discovery=asks), 9, 3
+        )
+        == faces
+    )  # whom nobody searches is nobody's portrait
 
 
 def test_heads_are_turned_a_scene_an_angle():

@@ -30,7 +30,7 @@ from identitystory.runs.sheets import NAMES as LEFT
 from identitystory.runs.sheets import TILE, wrapped
 from identitystory.story.file import inline_story
 from identitystory.story.sets import load_stories
-from tests.workshop import Workshop
+from tests.workshop import FACTS, Workshop
 
 PRESET = Preset(
     "test",
@@ -276,6 +276,16 @@ def test_finished_runs_are_not_painted_over_with_other_settings(
     assert {f: f.read_bytes() for f in request_.out.rglob("*") if f.is_file()} == files
 
 
+def test_finished_runs_are_not_painted_over_in_another_precision(backend, request_):
+    """Which ``auto`` may be on another machine."""
+    paint(request_, Workshop(backend).service)
+    other = Workshop(backend).service
+    other.describe = lambda *_: replace(FACTS, dtype="bfloat16")
+    sentence = "dtype float32, and this command asks for bfloat16; .*, or --dtype float32"
+    with pytest.raises(ConfigError, match=sentence):
+        paint(request_, other)
+
+
 def test_memory_is_that_of_the_frames_that_are_there(backend, request_):
     """The most of several turns over the same frames; nothing of frames that are gone."""
     paint(request_, Workshop(backend).service)
@@ -283,15 +293,16 @@ def test_memory_is_that_of_the_frames_that_are_there(backend, request_):
     run = run_of(request_, "general", STORIES[0]).out
     note_peak(file, run, 99999.0)
     note_peak(file, run, 7.0)
-    assert read_peak(file) == 99999.0
+    assert read_peak(file, run) == 99999.0
     record = run / "run.json"
     other = json.loads(record.read_text())
     other["parts"]["frames/001"]["key"] = "another"
     record.write_text(json.dumps(other))
+    assert read_peak(file, run) is None  # those frames are gone
     note_peak(file, run, 7.0)
-    assert read_peak(file) == 7.0
+    assert read_peak(file, run) == 7.0
     file.unlink()
-    assert read_peak(file) is None
+    assert read_peak(file, run) is None
 
 
 def test_seconds_are_those_of_the_storys_own_frames(backend, request_):

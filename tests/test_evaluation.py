@@ -118,6 +118,17 @@ def test_another_seed_is_another_person_and_the_same_seed_the_same(run):
     assert identity(one) == identity(again) != identity(other)
 
 
+def test_one_character_of_two_stories_is_one_person_by_a_method_without_identities(run, story):
+    """Else what the methods keep alike would count as two people who are too much alike."""
+    who = lambda told: [m.identity for p in told.pictures for m in p.cast]
+    how = {"method": "general"}
+    one, again = (read_run(run(name, **how)) for name in ("a", "b"))
+    assert who(one) == who(again)
+    assert len(set(who(one))) == one.people == 2
+    other = read_run(run("c", seed=1, **how))
+    assert not {*who(one)} & {*who(other)}
+
+
 def test_masks_come_back_as_they_were_written(tmp_path):
     masks = torch.rand(3, 8, 9) < 0.3
     masks[1] &= ~masks[0]

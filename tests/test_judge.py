@@ -23,8 +23,8 @@ from scipy.stats import binomtest
 
 from identitystory.cli.main import main
 from identitystory.errors import ConfigError, RunError
+from identitystory.experiments import cases, study
 from identitystory.experiments import judge as judging
-from identitystory.experiments import study
 from identitystory.experiments.cases import Case, find_cases
 from identitystory.experiments.endpoint import MAX_WAIT, Judge, UnusableError, post
 from identitystory.metrics import intervals
@@ -58,6 +58,16 @@ def asked_for(root, method, number):
     scenes = [f"{{Mara}} reads {number}", f"{{Mara}} sees {NASTY}"]
     story = inline_story(["Mara: a woman"], scenes, title=f"Story {number}")
     return RunRequest(story, root / method / str(number), PRESETS["paper"], method=method)
+
+
+def test_a_method_of_another_package_is_one_of_a_benchs(tmp_path, monkeypatch):
+    """An ablation's variants beside them are none."""
+    for variant in ("general", "one-noise", "start_4"):
+        (tmp_path / "runs" / variant / "ida").mkdir(parents=True)
+        (tmp_path / "runs" / variant / "ida" / "run.json").write_text("{}")
+    monkeypatch.setattr(cases.REGISTRY, "names", lambda: (*cases.REGISTRY.own, "one-noise"))
+    found = cases._folders([tmp_path])
+    assert [folder.parent.name for folder in found] == ["general", "one-noise"]
 
 
 def begin(request, facts=WEIGHTS):

@@ -1,17 +1,18 @@
 """The page of results: facts of the runs, the table, and what follows from the numbers alone."""
 
+from dataclasses import replace
+
 from identitystory.cli.main import main
 from identitystory.experiments.batch import paint
-from identitystory.experiments.table1 import (
+from identitystory.experiments.results import (
     apart,
     best,
-    measured,
     overlap,
     page,
-    tables,
     without_folders,
     write_page,
 )
+from identitystory.experiments.table1 import measured, tables
 from identitystory.experiments.tables import Outcome, Row
 from tests.test_bench import STORIES, Workshop, grey, request_  # noqa: F401
 
@@ -62,7 +63,9 @@ def test_ties_and_intervals_of_one_story_are_not_victories():
     )
     assert best(two) == ["- x: a and b, 0.300, apart from all others."]
     one = outcome(rows("a", x=[0.3, 0.3, 0.3, 5]), rows("b", x=[0.2, 0.2, 0.2, 5]))
-    assert best(one) == ["- x: a, 0.300; too few stories for an interval."]
+    assert best(one) == ["- x: a, 0.300; the same in every story."]
+    near = outcome(rows("a", x=[0.3, 0.3, 0.3, 5]), rows("b", x=[0.2, 0.1, 0.3, 5]))
+    assert best(near) == ["- x: a, 0.300; intervals overlap with b."]
 
 
 def test_who_was_measured_on_fewer_stories_is_not_held_against_the_others():
@@ -72,6 +75,8 @@ def test_who_was_measured_on_fewer_stories_is_not_held_against_the_others():
         rows("c", x=[0.1, 0.0, 0.2, 5]),
     )
     assert best(found) == ["- x: b, 0.300; intervals overlap with c."]
+    few = replace(found, sizes={"all": 9})
+    assert best(few) == ["- x: b, 0.300 over 5 stories; intervals overlap with c."]
 
 
 def test_differences_that_leave_out_nothing_are_told_and_counted():

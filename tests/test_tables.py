@@ -62,3 +62,5 @@ def test_variants_are_compared_within_their_group():
     few = [*rows, Row("c", None, "m", 0.5, None, None, 1, each=(0.5, NAN))]
     values = Outcome(few).table({"m": "m"}, "variant").rows
     assert values == [["a", "0.300"], ["b", "0.400"], ["c", "0.500 (1 of 2)"]]
+    values = Outcome(few, sizes={"all": 3}).table({"m": "m"}, "variant").rows
+    assert values == [["a", "0.300 (2 of 3)"], ["b", "0.400 (2 of 3)"], ["c", "0.500 (1 of 3)"]]

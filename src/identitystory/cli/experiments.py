@@ -51,6 +51,7 @@ def bench(
         results: also write the page of results here
         json: print the table as JSON
     """
+    from ..experiments import results as page
     from ..experiments import table1, workers
     from ..experiments.instruments import EvaluationRequest
     from ..runs.files import check_writable
@@ -80,7 +81,7 @@ def bench(
         given = {"stories": runs.stories, "methods": methods, "limit": limit, "scenes": scenes}
         given |= {"seed": runs.seed, **asdict(model), "offline": False, **asdict(overrides)}
         line = _command_line("bench", {**given, **asdict(measured), "qalign": qalign})
-        files.append(table1.write_page(request, outcome, results, f"{line} --out DIR"))
+        files.append(page.write_page(request, outcome, results, f"{line} --out DIR"))
     if json:
         return answer(json, table1.as_json(request, outcome), "")
     return answer(json, None, table1.markdown(request, outcome), *files)

@@ -78,7 +78,7 @@ def chosen_stories(
             raise ConfigError(f"{name} is {value}; it must be at least 1")
     if not made.faces and not made.poses:
         return tuple(shortened(story, scenes) for story in stories[:number])
-    people = {c.description.casefold(): c for story in stories for c in story.characters}
+    people = {c.description.casefold(): c for story in stories for c in story.faced}
     tell = turned_story if made.poses else face_story
     return tuple(
         tell(c, base, place, scenes) for place, c in enumerate(list(people.values())[:number], 1)

@@ -109,8 +109,10 @@ def ahead(runs: Iterable[RunRequest], model: ModelFacts) -> list[int]:
     return costs
 
 
-def check_settings(runs: Iterable[RunRequest]) -> None:
-    """Refuses runs that are there already with another seed, preset or model: they would be lost.
+def check_settings(runs: Iterable[RunRequest], model: ModelFacts) -> None:
+    """Refuses runs that are there already with another seed, preset, model or precision.
+
+    All of their pictures would be painted again.
 
     Raises:
         ConfigError: names the first, what differs, and what to do.
@@ -123,15 +125,22 @@ def check_settings(runs: Iterable[RunRequest]) -> None:
         way = partial(model_record, run.out)
         before = {
             "model": way(there.model),
+            "dtype": record.get("model", {}).get("dtype"),
             "seed": record.get("seed", 0),
             **settings(there.preset),
         }
-        wanted = {"model": way(run.model), "seed": run.seed, **settings(run.preset)}
+        wanted = {
+            "model": way(run.model),
+            "dtype": in_precision(model, run.dtype, run.preset).dtype,
+            "seed": run.seed,
+            **settings(run.preset),
+        }
         for name, value in wanted.items():
             if before[name] != value:
+                same = f"--dtype {before[name]}" if name == "dtype" else "the same settings"
                 raise ConfigError(
                     f"{run.out} was painted with {name} {before[name]}, and this command asks for "
-                    f"{value}; give another --out, or the same settings"
+                    f"{value}; give another --out, or {same}"
                 )
 
 
@@ -173,8 +182,8 @@ def paint(
         RunError: runs failed; names them. The others are finished all the same.
     """
     engine = engine or Local()
-    check_settings(experiment.runs())
     facts = service.describe(experiment.model, experiment.device, experiment.dtype)
+    check_settings(experiment.runs(), facts)
     for variant in experiment.variants:
         make_plan(experiment.run(variant, experiment.stories[0]), facts, None)
     units = stages(experiment)
@@ -247,17 +256,21 @@ def peak_mib() -> float:
 
 def note_peak(file: Path, run: Path, peak: float) -> None:
     """Notes MiB for the frames of ``run`` as they are now; the more of two, if it took several turns."""
-    parts = (read_record(RunFolder(run)) or {})["parts"]
-    keys = [part["key"] for name, part in parts.items() if name.startswith("frames/")]
-    before = _note(file)
+    before, keys = _note(file), _frame_keys(run)
     if before.get("frames") == keys:
         peak = max(peak, before["peak_mib"])
     write_whole(file, (canonical({"peak_mib": peak, "frames": keys}) + "\n").encode())
 
 
-def read_peak(file: Path) -> float | None:
-    """MiB noted in ``file``; None if there is no such note."""
-    return _note(file).get("peak_mib")
+def read_peak(file: Path, run: Path) -> float | None:
+    """MiB noted in ``file`` of the frames that ``run`` has; None if there is no such note."""
+    note = _note(file)
+    return note.get("peak_mib") if note.get("frames") == _frame_keys(run) else None
+
+
+def _frame_keys(run: Path) -> list[str]:
+    parts = (read_record(RunFolder(run)) or {}).get("parts", {})
+    return [part["key"] for name, part in parts.items() if name.startswith("frames/")]
 
 
 def _note(file: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from ..errors import RunError
-from ..methods.registry import METHODS
+from ..methods.registry import REGISTRY
 from ..runs.files import part_key, read, read_picture, read_png_facts
 from ..runs.folder import RunFolder, find_runs, read_record, told_frames
 from ..runs.request import recorded, story_to_dict
@@ -116,7 +116,7 @@ def _folders(paths: Sequence[Path]) -> list[Path]:
     roots: dict[Path, Path] = {}
     for path in paths:
         for root in find_runs([path], "make some with identitystory bench"):
-            if root.parent.name in METHODS or not (path / "runs").is_dir():
+            if root.parent.name in REGISTRY.names() or not (path / "runs").is_dir():
                 roots.setdefault(root.resolve(), root)
     return list(roots.values())
 

@@ -141,7 +141,7 @@ def read_run(
         raise RunError(f"{root} has no finished picture; paint it with identitystory generate")
     if len(made) < len(story.scenes) and notes is not None:
         notes.append(f"{root}: {len(made)} of {len(story.scenes)} frames are there")
-    people = len({member.identity for picture in made for member in picture.cast})
+    people = len({member.name for picture in made for member in picture.cast})
     told = [[s.prompt, [story.character(n).description for n in s.cast]] for s in story.scenes]
     return MeasuredStory(str(root), tuple(made), people, origin=canonical(told))
 
@@ -153,7 +153,7 @@ def _picture(root: Path, file: Path, masks: Path, facts: dict[str, Any]) -> Pict
             Member(
                 name,
                 characters[name]["description"],
-                characters[name].get("identity") or f"{root.resolve()}/{name}",
+                _identity(facts, characters[name]),
             )
             for name in facts["scene"]["cast"]
         )
@@ -164,6 +164,12 @@ def _picture(root: Path, file: Path, masks: Path, facts: dict[str, Any]) -> Pict
         return Picture(file, facts["scene"]["prompt"], cast, M, turn)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{file}: what it says of itself is broken: {error!r}") from None
+
+
+def _identity(facts: dict[str, Any], character: dict[str, Any]) -> str:
+    """As `Member.identity`: the found one's key, or without one all that a search would go by."""
+    known = {k: v for k, v in character.items() if k not in ("wears", "file", "consent")}
+    return character.get("identity") or canonical([known, facts.get("seed")])
 
 
 # --- What is written and shown of it --------------------------------------------------------------

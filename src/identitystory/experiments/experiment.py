@@ -130,10 +130,15 @@ class Experiment:
         """``all``, and where they differ ``1 character`` and so on -> the stories' numbers."""
         groups: dict[str, list[int]] = {"all": list(range(len(self.stories)))}
         for index, story in enumerate(self.stories):
-            groups.setdefault(group_of(len(story.faced)), []).append(index)
+            groups.setdefault(group_of(people_in(story)), []).append(index)
         if len(groups) == 2:  # all of one size
             groups.popitem()
         return groups
+
+
+def people_in(story: Story) -> int:
+    """How many characters have a face of their own in a scene of ``story``."""
+    return len({name for scene in story.scenes for name in scene.cast})
 
 
 def measure(experiment: Experiment, score: Scorer, say: Say = silent) -> Outcome:
@@ -173,7 +178,8 @@ def measure(experiment: Experiment, score: Scorer, say: Say = silent) -> Outcome
                 )
     reference = experiment.reference.label if experiment.reference else ""
     used = (found.measured_with, found.not_measured)
-    return Outcome(compared(rows, reference), reference, *used, notes)
+    sizes = {group: len(members) for group, members in experiment.groups().items()}
+    return Outcome(compared(rows, reference), reference, *used, notes, sizes=sizes)
 
 
 def write_sheets(experiment: Experiment, folder: str, *, heads: bool = False) -> list[Path]:

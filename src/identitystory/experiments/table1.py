@@ -2,26 +2,21 @@
 
 ``table.json`` and ``table.md`` are the outcome, ``side_by_side/STORY.png`` the pictures (Fig. 6).
 Pictures and scores depend on the inputs alone; seconds and memory are those of the time when a
-picture was made. A page of results can be written besides; nothing on it is written by hand.
+picture was made.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..config import Preset
-from ..methods.registry import METHODS, OURS, check_method, method
+from ..methods.registry import METHODS, check_method, method
 from ..metrics.measures import described
-from ..models.files.catalogue import called
-from ..models.files.suited import suits_of
 from ..runs.files import read
-from ..runs.folder import RunFolder, read_record
+from ..runs.folder import RunFolder
 from ..runs.request import RunRequest
 from ..runs.service import Service
 from ..story.plain import plain_json
@@ -91,7 +86,8 @@ def _cost(request: Experiment, variant: Variant) -> dict[str, float | None]:
     seconds = [s for story in request.stories for s in _seconds(request.run(variant, story))]
     frames = sum(len(story.scenes) for story in request.stories)
     notes = [request.note(variant, story) for story in request.stories]
-    peaks = [batch.read_peak(note) for note in notes if note is not None]
+    runs = [request.run(variant, story).out for story in request.stories]
+    peaks = [batch.read_peak(note, run) for note, run in zip(notes, runs, strict=True) if note]
     return {
         "seconds": sum(seconds) / len(seconds) if seconds else None,
         "evaluations": sum(calls(variant, story) for story in request.stories) / frames,
@@ -185,111 +181,3 @@ def write(request: Experiment, outcome: Outcome) -> list[Path]:
     out, text = request.out, markdown(request, outcome)
     files = write_files({out / "table.json": as_json(request, outcome), out / "table.md": text})
     return [*files, *write_sheets(request, "side_by_side", heads=True)]
-
-
-# --- The page of results --------------------------------------------------------------------------
-
-
-def page(request: Experiment, outcome: Outcome, command: str) -> str:
-    """The whole page, Markdown.
-
-    Args:
-        request: what was compared; its runs are finished.
-        outcome: of ``table1.measured``.
-        command: what repeats it.
-    """
-    template = resources.files("identitystory") / "templates" / "results.md"
-    text = template.read_text(encoding="utf-8").format(
-        command=command,
-        run="\n".join(_run(request, outcome)),
-        tables="\n".join(tables(outcome)),
-        shown="\n".join([*best(outcome), *apart(outcome)]),
-        caveats="".join(f"- {line}\n" for line in suits_of(request.model).caveats),
-    )
-    return without_folders(text)
-
-
-def write_page(request: Experiment, outcome: Outcome, file: Path, command: str) -> Path:
-    """``page`` in ``file``, whole or not at all."""
-    return write_files({file: page(request, outcome, command)})[0]
-
-
-def _run(request: Experiment, outcome: Outcome) -> list[str]:
-    """What was run, a line a fact."""
-    first = RunFolder(request.run(request.variants[0], request.stories[0]).out)
-    record = read_record(first) or {}
-    model, preset = record["model"], request.variants[0].preset
-    sizes = Counter(len(story.characters) for story in request.stories)
-    casts = ", ".join(f"{count} with {size}" for size, count in sorted(sizes.items()))
-    frames = sum(len(story.scenes) for story in request.stories)
-    facts = {
-        "stories": f"{len(request.stories)} ({casts} characters), {frames} scenes",
-        "model": f"{called(request.model)}, weights {model['fingerprint'][:12]}",
-        "preset": f"{preset.name}, {preset.num_steps} steps of {preset.sampler}, "
-        f"{preset.discovery.num_portraits} portraits of "
-        f"{preset.portrait_steps} steps a character",
-        "seed": request.seed,
-        "computed on": f"{model['device']}, {model['dtype']}",
-        "versions": ", ".join(f"{name} {v}" for name, v in record["versions"].items()),
-        **{f"measured, {what}": how for what, how in measured_with(outcome).items()},
-    }
-    rows = [f"| {name} | {fact} |" for name, fact in facts.items()]
-    return ["| what was run | |", "| --- | --- |", *rows]
-
-
-def best(outcome: Outcome) -> list[str]:
-    """For each measure the best method over all stories, and whose intervals reach into its own."""
-    lines = []
-    for what in outcome.measured():
-        found = {name: r for name in outcome.labels if (r := outcome.row(name, what))}
-        most, better = max(r.stories for r in found.values()), described(what).better
-        values = {name: r for name, r in found.items() if r.stories == most}
-        if not better or len(values) < 2:
-            continue
-        value = (min if better == "less" else max)(r.value for r in values.values())
-        tops = [name for name, r in values.items() if r.value == value]
-        if len(tops) == len(values):
-            lines.append(f"- {what}: all alike, {value:.3f}.")
-            continue
-        near = [n for n in values if n not in tops and overlap(values[n], values[tops[0]])]
-        beside = (
-            f"; intervals overlap with {', '.join(near)}" if near else ", apart from all others"
-        )
-        top = values[tops[0]]
-        end = beside if top.low != top.high else "; too few stories for an interval"  # one, or None
-        lines.append(f"- {what}: {' and '.join(tops)}, {value:.3f}{end}.")
-    return lines or ["Nothing was scored."]
-
-
-def apart(outcome: Outcome) -> list[str]:
-    """For each other method the differences to IdentityStory whose interval leaves out 0."""
-    lines, tried, sure = [], 0, 0
-    for name in outcome.labels:
-        rows = [r for r in outcome.rows if r.variant == name and r.group == "all"]
-        rows = [r for r in rows if has_gain(r) and r.gain_low is not None]
-        some = [
-            f"{r.measure} {cell(r.gain, r.gain_low, r.gain_high, form='+.3f')}"
-            for r in rows
-            if not (r.gain_low or 0) <= 0 <= (r.gain_high or 0)
-        ]
-        tried, sure = tried + len(rows), sure + len(some)
-        if some:
-            lines.append(f"- {name} less {OURS}, story by story: {', '.join(some)}.")
-    if lines:
-        lines.append(
-            f"- The other {tried - sure} of {tried} differences with an interval hold 0 in it. By chance "
-            "alone one of 20 would not."
-        )
-    return lines
-
-
-def without_folders(text: str) -> str:
-    """``text`` with only the last names of absolute paths: a page is read elsewhere."""
-    return re.sub(r"(?<![\w./~])(?:[A-Za-z]:)?[/\\](?:[^\s()]*[/\\])?([^\s()/\\]+)", r"\1", text)
-
-
-def overlap(one: Row, other: Row) -> bool:
-    """Whether the intervals of two have a number in common; not without intervals."""
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return False
-    return one.low <= other.high and other.low <= one.high

@@ -161,6 +161,8 @@ class Outcome:
         not_measured: instrument -> why.
         notes: what else the reader should know.
         costs: label -> what a frame of it costs; empty where that was not asked.
+        sizes: group -> how many stories it has; where it is not told, the most that a variant was
+            measured on count as all.
     """
 
     rows: Sequence[Row]
@@ -169,6 +171,7 @@ class Outcome:
     not_measured: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     costs: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -205,7 +208,11 @@ class Outcome:
         names = ("gain", "gain_low", "gain_high", "pairs")
         numbers = attrgetter(*names) if gains else attrgetter("value", "low", "high", "stories")
         here = {(r.variant, r.measure): numbers(r) for r in self.rows if r.group == group}
-        most = {m: max((n[3] for (_, of), n in here.items() if of == m), default=0) for m in head}
+        most = {
+            m: self.sizes.get(group)
+            or max((n[3] for (_, of), n in here.items() if of == m), default=0)
+            for m in head
+        }
         form = "+.3f" if gains else ".3f"
         rows = [
             [

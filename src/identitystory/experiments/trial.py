@@ -37,7 +37,7 @@ from . import batch, instruments
 from .checkup import Check
 from .evaluate import evaluate, read_run
 from .instruments import NONE, EvaluationRequest, Tools
-from .table1 import without_folders
+from .results import without_folders
 
 PORTRAITS = 16  # a character, unless others are asked for: one batch
 FLAT = 4.0  # levels of 255; the pixels of a picture of anything differ by more on the mean
