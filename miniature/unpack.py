@@ -136,6 +136,8 @@ def unpack(folder: Path) -> list[str]:
         if needed.exists() and not trained(name):
             told = spent.get(name, {"steps": 0, "minutes": 0})
             state = dict(model=read().state_dict(), spent=60 * told["minutes"], step=told["steps"])
+            plain = spent.get(name.removesuffix("_cool"), told)  # what a cooled stage began from
+            state["began"] = plain["steps"] if name.endswith("_cool") else 0
             paths.checkpoint(name).parent.mkdir(parents=True, exist_ok=True)
             torch.save(state, paths.checkpoint(name))
             written.append(name)

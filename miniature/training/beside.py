@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from .. import paths
-from .loop import load_trained, trained
+from .loop import load_trained, put_aside, trained
 
 
 def fingerprint() -> float:
@@ -33,7 +33,7 @@ def fits(name: str) -> bool:
 def begin_anew_unless_fitting(name: str) -> None:
     """Put aside a checkpoint that was trained beside another U-Net."""
     if trained(name) and not fits(name):
-        paths.checkpoint(name).rename(paths.checkpoint(f"{name}_old"))
+        put_aside(name)
 
 
 def load_fitting(name: str, make: Callable[[], nn.Module]) -> nn.Module:

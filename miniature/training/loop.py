@@ -92,8 +92,9 @@ class Run:
         ema: decay of the average of the weights, 0 for none.
         warmup: steps over which the rates rise, at every start anew.
         decay_from: share of the budget after which the rates fall; None for a constant rate.
-        start: a stage to begin from where this one has no checkpoint: a copy of it, its time set
-            back to zero. So a constant-rate checkpoint gets a copy that is cooled for packing.
+        start: a stage to begin from where this one has no checkpoint, or one that began from an
+            earlier state of it: a copy, its time set back to zero. So a constant-rate checkpoint
+            gets a copy that is cooled for packing, and another when it was trained on.
     """
 
     def __init__(
@@ -105,16 +106,20 @@ class Run:
         self.budget, self.limit, self.decay = 60 * minutes, steps, ema
         self.warmup, self.decay_from, self.clip = warmup, decay_from, clip
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if ema else model
-        self.spent, self.step, self.means = 0.0, 0, {}
+        self.spent, self.step, self.began, self.means = 0.0, 0, 0, {}
         self.rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
         self.path = paths.checkpoint(name)
         self.together = dist.is_initialized()
         self.rank = dist.get_rank() if self.together else 0
+        if start and not self.rank:
+            put_aside_unless_of(name, start)
+        if start and self.together:
+            dist.barrier()
         if self.path.exists():
             self._load(name)
         elif start and trained(start):
             self._load(start)
-            self.spent = 0.0
+            self.spent, self.began = 0.0, self.step
         elif self.together:
             for p in model.parameters():
                 dist.broadcast(p.data, 0)
@@ -130,6 +135,7 @@ class Run:
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
         self.spent, self.step = state["spent"], state["step"]
+        self.began = state.get("began", 0)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all; the first process does."""
@@ -137,7 +143,7 @@ class Run:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         state = dict(
-            model=self.model.state_dict(), spent=self.spent, step=self.step,
+            model=self.model.state_dict(), spent=self.spent, step=self.step, began=self.began,
             optimizers=[o.state_dict() for o in self.optimizers],
         )  # fmt: skip
         if self.decay:
@@ -223,6 +229,25 @@ class Run:
 def trained(name: str) -> bool:
     """Whether a stage has a checkpoint."""
     return paths.checkpoint(name).exists()
+
+
+def put_aside(name: str) -> None:
+    """Rename a stage's checkpoint, so that the stage begins anew."""
+    paths.checkpoint(name).rename(paths.checkpoint(f"{name}_old"))
+
+
+def put_aside_unless_of(name: str, start: str) -> None:
+    """Put aside a checkpoint that began from fewer steps of ``start`` than that has by now.
+
+    One from before these were stored is put aside where ``start`` has more steps than itself.
+    """
+    if trained(name) and trained(start):
+        own, other = (
+            torch.load(paths.checkpoint(n), weights_only=True, mmap=True) for n in (name, start)
+        )
+        if other["step"] > own.get("began", own["step"]):
+            print(f"{start} was trained on: {name} begins anew from it", flush=True)
+            put_aside(name)
 
 
 def load_trained(name: str, model: nn.Module) -> nn.Module:

@@ -52,6 +52,23 @@ def test_a_cooled_copy_leaves_the_constant_one_as_it_is(state):
     assert not torch.equal(load_trained("cooled", nn.Linear(3, 1, bias=False)).weight, before)
 
 
+def test_a_cooled_copy_begins_anew_when_the_constant_one_was_trained_on(state):
+    """Else what that learned since would be lost; the old copy is kept aside."""
+    new = lambda: nn.Linear(3, 1, bias=False)
+    cool = lambda: run_of(new(), "cooled", decay_from=0.0, start="some")
+    go(run_of(new(), decay_from=None))
+    go(cool())
+    old = load_trained("cooled", new()).weight
+    again = cool()
+    assert (again.step, again.began) == (8, 4)  # goes on: the constant one is as it was
+    assert again.spent > 0
+    go(run_of(new(), decay_from=None))
+    anew = cool()
+    assert (anew.step, anew.began, anew.spent) == (8, 8, 0)
+    assert torch.equal(anew.model.weight, load_trained("some", new()).weight)
+    assert torch.equal(load_trained("cooled_old", new()).weight, old)
+
+
 def test_rates_rise_stay_and_fall(state):
     run = run_of(nn.Linear(1, 1), warmup=2, decay_from=0.5)
     assert run.scale(0.0) == 0.5
