@@ -53,17 +53,18 @@ class Latents:
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
     def arrays(self, channels: int, mode: str = "r") -> tuple[np.ndarray, np.ndarray]:
-        """Latents and cells, memory-mapped."""
+        """Latents and cells, memory-mapped: of as many pictures as the files hold, which may be fewer
+        than are drawn by now; for writing, of all."""
         s = self.data.spec
         h, w = s["height"] // FACTOR, s["width"] // FACTOR
         found = []
         for name, kind, depth in (("latents.f2", "f2", channels), ("cells.u1", "u1", len(GROUPS))):
-            shape, path = (s["count"], depth, h, w), self.data.folder / name
-            size = int(np.prod(shape)) * np.dtype(kind).itemsize
-            if mode != "r" and (not path.exists() or path.stat().st_size < size):
+            each, path = (depth, h, w), self.data.folder / name
+            size = int(np.prod(each)) * np.dtype(kind).itemsize  # bytes of a picture
+            if mode != "r" and (not path.exists() or path.stat().st_size < s["count"] * size):
                 with path.open("ab") as file:
-                    file.truncate(size)
-            found.append(np.memmap(path, kind, mode, shape=shape))
+                    file.truncate(s["count"] * size)
+            found.append(np.memmap(path, kind, mode, shape=(path.stat().st_size // size, *each)))
         return found[0], found[1]
 
 

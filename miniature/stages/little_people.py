@@ -127,9 +127,11 @@ class Through:
         """Encode, disturb, decode what is missing of ``count`` pictures."""
         from .vae import load_vae
 
+        missing = [int(n) for n in self.data.numbers[::3][:count] if int(n) not in self.numbers]
+        if not missing:
+            return
         vae, done, rng = load_vae(), list(self.numbers), np.random.default_rng(5)
         kept, last = self.array("r+"), time.time()
-        missing = [int(n) for n in self.data.numbers[::3][:count] if int(n) not in self.numbers]
         for some in np.array_split(np.array(missing, int), -(-len(missing) // 8)):
             kept[len(done) : len(done) + len(some)] = autoencoded(vae, self.data.rgb[some], rng)
             done += some.tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from miniature import paths
 from miniature.pictures import draw, faces, latents, recipe, sets, views
 from miniature.pictures.keypoints import JOINTS, eyes_of, face_place, head_box, skeletons
 from miniature.pictures.labels import CATEGORY_NAMES, NOBODY, labels
-from miniature.stages import vae
+from miniature.stages import little_people, vae
 from miniature.stages.little_people import heads_of, look_at
 from miniature.stages.pose_control import RANGE, turned
 from miniature.world.head import KEY_POINTS
@@ -186,6 +187,48 @@ def test_latents_are_stored_once_for_each_encoder_normalised(monkeypatch):
     assert latents.encode(names=("pairs",)) == 0
     monkeypatch.setattr(vae, "load_encoder_side", lambda: second)
     assert latents.encode(names=("pairs",)) == 64
+
+
+def test_a_set_that_grew_is_read_as_far_as_it_is_encoded(monkeypatch):
+    monkeypatch.setattr(vae, "load_encoder_side", Patches)
+    data = sets.open_set("pairs")
+    latents.encode(names=("pairs",))
+    before = latents.Latents(data).arrays(vae.CHANNELS)[0][5].copy()
+    known = data.spec["count"]
+    spec = data.folder / "spec.json"
+    spec.write_text(json.dumps(data.spec | {"count": known + 64}))
+    try:
+        grown = latents.Latents(sets.open_set("pairs"))
+        z, cells = grown.arrays(vae.CHANNELS)
+        assert len(z) == len(cells) == known
+        assert len(grown.numbers) == known
+        assert (z[5] == before).all()
+    finally:
+        spec.write_text(json.dumps(data.spec))
+
+
+class Halved(Patches):
+    """Stands in for a whole autoencoder: half of everything comes back as it was."""
+
+    def encode(self, x):
+        return SimpleNamespace(latent_dist=SimpleNamespace(mean=x / 2))
+
+    def decode(self, z):
+        return SimpleNamespace(sample=2 * z)
+
+
+def test_what_went_through_the_autoencoder_does_not_again(monkeypatch):
+    """A stage that was broken off and given again goes on."""
+    monkeypatch.setattr(vae, "load_vae", Halved)
+    monkeypatch.setattr(little_people, "NOISE", 0.0)
+    data = sets.open_set("pairs")
+    through = little_people.Through(data)
+    through.make()
+    assert list(little_people.Through(data).numbers) == data.numbers[::3].tolist()
+    assert (through.array()[1] == data.rgb[3]).all()
+    through.array("r+")[1] = 7
+    little_people.Through(data).make()
+    assert (through.array()[1] == 7).all()
 
 
 def test_shares_of_cells_add_up():
