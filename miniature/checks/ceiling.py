@@ -28,7 +28,7 @@ from identitystory.metrics.measures import Score, score
 
 from ..paths import TARGET, state
 from ..pictures.recipe import HELD_OUT
-from ..pictures.views import to_images, to_tensor
+from ..stages.little_people import autoencoded
 from ..world.captions import caption, describe
 from ..world.picture import paint
 from ..world.records import Record
@@ -81,13 +81,6 @@ def told(shots: Sequence[Shot], images: Sequence[np.ndarray], folder: Path) -> M
     return MeasuredStory(str(folder), tuple(pictures), len(shots[0].cast))
 
 
-@torch.inference_mode()
-def decoded(vae: AutoencoderKL, images: np.ndarray) -> np.ndarray:
-    """``images`` (n, H, W, 3) uint8 through the autoencoder."""
-    latents = vae.encode(to_tensor(images)).latent_dist.mean
-    return to_images(vae.decode(latents).sample)
-
-
 def table(found: dict[str, dict[str, list[Score]]]) -> str:
     """Markdown of group -> column -> scores: a line for each measure that could be taken."""
     rows = []
@@ -117,7 +110,7 @@ def main() -> None:
     seen: dict[str, list[Evidence]] = {"drawn": [], "autoencoder": []}
     for number, shots in enumerate(stories(options.people, options.pairs, options.pictures)):
         images = np.stack([one.image for one in shots])
-        for column, shown in (("drawn", images), ("autoencoder", decoded(vae, images))):
+        for column, shown in (("drawn", images), ("autoencoder", autoencoded(vae, images))):
             story = told(shots, shown, options.out / column / f"{number:02d}")
             seen[column].append(look(story, instruments))
     found: dict[str, dict[str, list[Score]]] = {}

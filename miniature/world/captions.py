@@ -14,6 +14,7 @@ import numpy as np
 from . import words
 from .colour import COLOURS
 from .records import (
+    CATEGORIES,
     INDOORS,
     Moment,
     Person,
@@ -25,9 +26,6 @@ from .records import (
     skin_group,
 )
 from .things import things_of
-
-IRIS_WORDS = {"dark": "dark", "brown": "brown", "hazel": "hazel", "green": "green",
-              "blue": "blue", "gray": "gray"}  # fmt: skip
 
 # Rooms where only a lit lamp tells the hour.
 WITHOUT_WINDOW = frozenset({"library", "cafe", "studio", "plain wall"})
@@ -60,7 +58,7 @@ def _hair(person: Person, rng: np.random.Generator) -> str:
         return f"{colour} hair"
     phrase = _one(rng, words.HAIR[person.hair])
     if chance < 0.18:  # the cut alone
-        return phrase.replace("{} ", "")
+        return phrase.replace("{} ", "").replace("a afro", "an afro")
     return phrase.format(colour)
 
 
@@ -93,7 +91,7 @@ def describe(person: Person, rng: np.random.Generator) -> str:
     if person.freckles > 0.35 and say(0.6):
         traits.append("freckles")
     if say(0.22):
-        traits.append(f"{IRIS_WORDS[eye_colour(person)]} eyes")
+        traits.append(f"{eye_colour(person)} eyes")
     absent = []
     if person.glasses == "none" and rng.random() < 0.05:
         absent.append(_one(rng, ("without glasses", "no glasses")))
@@ -188,8 +186,7 @@ def _empty(record: Record, rng: np.random.Generator) -> str:
     rng.shuffle(things)
     text = " ".join(x for x in (text, hour) if x)
     if things and rng.random() < 0.85:
-        joiner = " and " if " with " in text else " with "
-        text += joiner + _listed(things)
+        text += f" with {_listed(things)}"
     if rng.random() < 0.6:
         text += f", {_one(rng, words.NOBODY)}"
     return text
@@ -228,7 +225,7 @@ def _vocabulary() -> tuple[str, ...]:
         take(getattr(words, name))
     for phrases in words.OUTFIT.values():
         take([p.format(c="red", d="red") for p in phrases])
-    take([list(IRIS_WORDS.values()), COLOURS])
+    take([CATEGORIES["eyes"], COLOURS])
     return tuple(sorted(found))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -241,6 +241,3 @@ def categories(record: Record, who: int) -> dict[str, str]:
         "gesture": m.gesture if record.framing == "half-body" else "none",
         "place": place.name, "hour": place.hour, "framing": record.framing,
     }  # fmt: skip
-
-
-KINDS: tuple[str, ...] = tuple(f.name for f in fields(Person) if f.name not in RANGES)

@@ -44,7 +44,7 @@ def test_a_perfect_autoencoder_changes_nothing():
         decode=lambda z: SimpleNamespace(sample=2 * z),
     )
     images = np.random.default_rng(0).integers(0, 255, (2, 16, 24, 3), np.uint8)
-    assert np.array_equal(ceiling.decoded(halved, images), images)
+    assert np.array_equal(ceiling.autoencoded(halved, images), images)
 
 
 def test_the_table_has_what_could_be_measured():

@@ -203,6 +203,13 @@ def test_captions_are_true_and_in_the_vocabulary():
             assert ("night" in text or "stars" in text) <= (facts["hour"] == "night"), text
 
 
+def test_the_article_suits_a_cut_without_its_colour():
+    rng, person = np.random.default_rng(0), draw_person(3, hair="afro")
+    said = " / ".join(captions.describe(person, rng) for _ in range(200))
+    assert "with an afro" in said
+    assert not re.search(r"\ba [aeiou]", said)
+
+
 def test_every_category_is_known():
     rng = np.random.default_rng(1)
     for i in range(200):
