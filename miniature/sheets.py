@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from .paths import state
 from .world import records
+from .world.pen import STYLES
 from .world.picture import PARTS, paint
 from .world.records import Moment, Place, Record
 from .world.sampling import draw_person, draw_record
@@ -198,7 +200,7 @@ def masks() -> np.ndarray:
 def styles() -> np.ndarray:
     """The same records in every style."""
     out = []
-    for style in ("storybook", "ink line", "cut paper"):
+    for style in STYLES:
         rng = np.random.default_rng(4)
         for i in range(8):
             out.append(paint(draw_record(rng, [draw_person(60 + i)]), 256, style).rgb)
@@ -235,12 +237,26 @@ SHEETS = {
     )
 }
 
-if __name__ == "__main__":
-    names = sys.argv[1:] or list(SHEETS)
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = [*SHEETS, speed.__name__]
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all sheets without"
+    )
+    wanted = parser.parse_args(arguments).names
+    for name in wanted:
+        if name not in names:
+            parser.error(f"no sheet is called {name!r}; there are: {', '.join(names)}")
     out = state() / "sheets" / "world"
     out.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in wanted or SHEETS:
         if name == "speed":
             speed()
         else:
             Image.fromarray(SHEETS[name]()).save(out / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +21,14 @@ from . import paths
 
 @dataclass(frozen=True)
 class Step:
-    """A command of the workshop: its name, arguments, and minutes where it trains."""
+    """A command of the workshop: its name, arguments, and minutes where it trains; ``shared`` ones draw
+    other batches in each of several processes, all others would compute the same twice."""
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
     minutes: float = 0.0
+    shared: bool = False
 
 
 def drawing(kind: str, count: int) -> Step:
@@ -43,24 +46,24 @@ STEPS = (
     Step("text", "stages.text", minutes=20),
     Step("look", "stages.look", minutes=8),
     Step("reader", "stages.reader", minutes=25),
-    Step("vae", "stages.vae", minutes=120),
-    Step("vae --cool", "stages.vae", ("--cool",), 25),
+    Step("vae", "stages.vae", minutes=120, shared=True),
+    Step("vae --cool", "stages.vae", ("--cool",), 25, shared=True),
     Step("latents", "pictures.latents"),
-    Step("teacher", "stages.teacher", minutes=30),
-    Step("tower", "stages.tower", minutes=50),
+    Step("teacher", "stages.teacher", minutes=30, shared=True),
+    Step("tower", "stages.tower", minutes=50, shared=True),
     Step("segmenter", "stages.segmenter", minutes=30),
     Step("numbers", "stages.numbers", minutes=15),
     Step("little_people --through", "stages.little_people", ("--through",)),
-    Step("little_people", "stages.little_people", minutes=30),
+    Step("little_people", "stages.little_people", minutes=30, shared=True),
     Step("enlarger", "stages.enlarger", minutes=12),
-    Step("unet", "stages.unet", minutes=900),
-    Step("unet --cool", "stages.unet", ("--cool",), 60),
+    Step("unet", "stages.unet", minutes=900, shared=True),
+    Step("unet --cool", "stages.unet", ("--cool",), 60, shared=True),
     Step("perception", "stages.perception", minutes=12),
-    Step("identity_lora", "stages.identity_lora", minutes=120),
+    Step("identity_lora", "stages.identity_lora", minutes=120, shared=True),
     Step("decoder", "stages.decoder", ("--believed",), 60),
-    Step("ip_adapter", "stages.ip_adapter", minutes=30),
-    Step("few_steps", "stages.few_steps", minutes=20),
-    Step("pose_control", "stages.pose_control", minutes=30),
+    Step("ip_adapter", "stages.ip_adapter", minutes=30, shared=True),
+    Step("few_steps", "stages.few_steps", minutes=20, shared=True),
+    Step("pose_control", "stages.pose_control", minutes=30, shared=True),
     Step("pack", "pack"),
 )
 TINY = {
@@ -81,11 +84,31 @@ def command_of(
     if tiny and step.module == "pictures.draw":
         arguments[2] = str(TINY[arguments[0]])
     if step.minutes:
-        arguments += ["--minutes", str(step.minutes * scale), "--processes", str(processes)]
+        arguments += ["--minutes", str(step.minutes * scale)]
+        arguments += ["--processes", str(processes)] if step.shared else []
         arguments += ["--tiny"] if tiny else []
     if step.name == "pack" and out:
         arguments += ["--out", str(out)]
     return [sys.executable, "-m", f"miniature.{step.module}", *arguments]
+
+
+def chosen(names: Sequence[str]) -> list[Step]:
+    """The steps of these names; the first word of a name stands for all that begin with it where no
+    step is called so itself.
+
+    Raises:
+        ValueError: no step has one of the names.
+    """
+    found: set[str] = set()
+    for name in names:
+        some = {s.name for s in STEPS if s.name == name} or {
+            s.name for s in STEPS if s.name.split()[0] == name
+        }
+        if not some:
+            known = ", ".join(s.name for s in STEPS)
+            raise ValueError(f"no step is called {name!r}; there are: {known}")
+        found |= some
+    return [s for s in STEPS if s.name in found]
 
 
 def main() -> None:
@@ -93,21 +116,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path, help="folder of everything that training makes")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies every budget")
-    parser.add_argument("--processes", type=int, default=1, help="that train together, one a core")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="that train a large part together, one a core"
+    )
     parser.add_argument("--tiny", action="store_true", help="a rehearsal of a few steps")
-    parser.add_argument("--only", nargs="*", metavar="STEP", help="these steps, by name")
+    parser.add_argument("--only", nargs="+", metavar="STEP", help="these steps, by name")
     parser.add_argument("--out", type=Path, help="where to pack; the package's own folder without")
     options = parser.parse_args()
     paths.use_state(options.state)
     if options.tiny and options.out is None:
         options.out = paths.state() / "packed"
-    for step in STEPS:
-        if (
-            options.only
-            and step.name not in options.only
-            and step.name.split()[0] not in options.only
-        ):
-            continue
+    try:
+        steps = chosen(options.only) if options.only else STEPS
+    except ValueError as error:
+        parser.error(str(error))
+    for step in steps:
         command = command_of(
             step, scale=options.scale, processes=options.processes, tiny=options.tiny,
             out=options.out,

@@ -19,7 +19,7 @@ PER_PERSON = 4  # pictures of each person, pair or three
 NOBODY = 4  # pictures of each block of singles that show a place alone
 ALONE = BLOCK // PER_PERSON - NOBODY // PER_PERSON  # people in a block of singles
 HELD_OUT = 1_000_000  # number of the first held-out person
-HELD_OUT_SCENES = frozenset({  # never drawn for training: (place, expression)
+HELD_OUT_SCENES = frozenset({  # what the painter never sees: (place, expression)
     ("beach", "surprised"), ("library", "angry"), ("forest", "laughing"), ("kitchen", "sad"),
     ("harbour", "laughing"),
 })  # fmt: skip
@@ -72,7 +72,9 @@ def cast_of(kind: str, number: int) -> tuple[list[int], str | None]:
 
 
 def record_of(kind: str, number: int) -> Record:
-    """What picture ``number`` of a set shows; no held-out scene in a set that is trained on."""
+    """What picture ``number`` of a set shows: no held-out scene in the singles, pairs and threes.
+
+    The strangers have them, too: of them only the recogniser learns, which knows no scenes."""
     numbers, framing = cast_of(kind, number)
     people = [draw_person(n) for n in numbers]
     for attempt in range(20):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from miniature import paths
+from miniature import paths, sheets, train
 from miniature.stages.few_steps import velocity_to
 from miniature.stages.vae import CUTS, cut, noisy
 from miniature.training import losses, noise
@@ -170,3 +174,30 @@ def test_one_prediction_gets_where_two_steps_got():
     v = velocity_to(z, landed, a, b)
     clean, eps = a.sqrt() * z - (1 - a).sqrt() * v, (1 - a).sqrt() * z + a.sqrt() * v
     assert (b.sqrt() * clean + (1 - b).sqrt() * eps).allclose(landed, atol=1e-5)
+
+
+def test_an_exact_name_is_one_step_and_a_first_word_all_that_begin_with_it():
+    named = lambda *names: [s.name for s in train.chosen(names)]
+    assert named("unet") == ["unet"]
+    assert named("unet --cool", "vae") == ["vae", "unet --cool"]
+    assert named("draw") == [f"draw {kind}" for kind in train.TINY]
+
+
+def test_a_step_or_a_sheet_that_there_is_not_is_named(monkeypatch, capsys):
+    """Nothing would be done, and no word said of it."""
+    monkeypatch.setattr(train.sys, "argv", ["train", "--only", "vea"])
+    for main, word in ((train.main, "vea"), (lambda: sheets.main(["spede"]), "spede")):
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        assert re.search(f"'{word}'; there are: .*pe", capsys.readouterr().err)
+
+
+def test_processes_are_shared_by_stages_that_draw_by_their_rank():
+    """Others would compute the same in each. The decoder's judge is none of the trained model's."""
+    for step in train.STEPS:
+        module = importlib.import_module(f"miniature.{step.module}")
+        ranked = "run.rank" in Path(module.__file__).read_text(encoding="utf-8")
+        assert step.shared == (ranked and step.minutes > 0 and step.name != "decoder"), step.name
+        told = train.command_of(step, scale=1, processes=2, tiny=False, out=None)
+        assert ("--processes" in told) == step.shared
