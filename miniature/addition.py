@@ -2,13 +2,14 @@
 
 ``pose`` makes a copy of the checkpoint with a control net in it, for ``--model FOLDER``; ``"ink line"`` and
 ``"cut paper"`` a LoRA file in that style, for ``--lora FILE``. The shipped weights are unpacked into
-the state, what is trained on is drawn and encoded, and the stage goes on where it stood, so the command may be
+a state of their own, ``build/addition``, what is trained on is drawn and encoded, and the stage goes on where it stood, so the command may be
 broken off and given again.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -52,10 +53,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20, help="of one core's training, in all")
     parser.add_argument("--singles", type=int, default=1024, help="pictures of one person")
     parser.add_argument("--pairs", type=int, default=256, help="pictures of two")
-    parser.add_argument("--state", type=Path)
+    parser.add_argument("--state", type=Path, help="build/addition without")
     parser.add_argument("--tiny", action="store_true", help="a rehearsal of a few steps")
     options = parser.parse_args()
-    paths.use_state(options.state)
+    if options.state or paths.VARIABLE not in os.environ:  # apart from a miniature of one's own
+        paths.use_state(options.state or paths.ROOT / "build" / "addition")
     for each in commands(
         options.what, minutes=options.minutes, singles=options.singles, pairs=options.pairs,
         tiny=options.tiny,

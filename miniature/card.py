@@ -19,6 +19,8 @@ from .training.noise import GUIDANCE
 from .world import words
 from .world.records import FRAMINGS, PLACES
 
+CARD = "card.toml"
+OTHER_SETS = ("strangers", "held_out", "held_out_pairs")  # which the painter does not learn from
 STAGES = (
     "look", "vae", "vae_cool", "decoder", "text", "teacher", "tower", "segmenter", "reader",
     "perception", "unet", "unet_cool", "identity_lora", "ip_adapter", "few_steps",
@@ -40,35 +42,47 @@ caveats = [
     "Story-Adapter sees pictures through the miniature's identity tower, which knows people better than CLIP does. That flatters it.",
 ]
 """
+PASSING = ("look", "decoder", "teacher", "perception", "numbers")  # no part of their own is packed
+# What a report beside a sheet measures.
+MEASURED = {
+    "vae_cool": "vae_cool", "decoder": "decoder", "unet_cool": "unet_cool", "kept": "identity_lora",
+    "little_people": "little_people",
+}  # fmt: skip
 MACHINE = "one core; half with AMX, the other half, and vae, vae_cool and text, with avx512_bf16"
 
 
 def read_card(folder: Path) -> dict:
-    """The card that is there, or an empty one."""
-    path = folder / "card.toml"
-    empty: dict = {"training": {}, "measured": {}}
-    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
+    """The card that is there, or an empty one; a state has that of what it was unpacked from."""
+    path = folder / CARD
+    empty: dict = {"data": {}, "training": {}, "measured": {}}
+    return empty | (tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
 
 
 def training_facts() -> dict[str, tuple[int, float]]:
-    """Steps and minutes of each stage, as its checkpoint says."""
-    facts = {}
+    """Steps and minutes of each stage, as its checkpoint says, or what the state was unpacked from."""
+    facts, before = {}, read_card(paths.state())["training"]
     for name in STAGES:
         if trained(name):
             state = torch.load(paths.checkpoint(name), weights_only=True, mmap=True)
             facts[name] = (state["step"], round(state["spent"] / 60, 1))
+        elif name in before and name in PASSING:
+            facts[name] = (before[name]["steps"], before[name]["minutes"])
     return facts
 
 
 def measured() -> dict[str, object]:
-    """What the reports wrote beside their sheets."""
+    """What the reports wrote beside their sheets; of stages that are as they were unpacked, what was
+    known of them."""
     found: dict[str, object] = {}
-    for name in ("vae_cool", "decoder", "unet_cool", "kept", "little_people"):
+    before, now = read_card(paths.state()), training_facts()
+    for name, stage in MEASURED.items():
         path = paths.state() / "sheets" / f"{name}.json"
         if path.exists():
             known = json.loads(path.read_text())
             known = known.get("mean", known)
             found |= {f"{name}_{k}": v for k, v in known.items() if isinstance(v, int | float)}
+        elif stage in now and now[stage][0] == before["training"].get(stage, {}).get("steps"):
+            found |= {k: v for k, v in before["measured"].items() if k.startswith(f"{name}_")}
     return {k.replace(" ", "_"): v for k, v in found.items()}
 
 
@@ -106,23 +120,33 @@ def paints_lines() -> list[str]:
 
 
 def write_card(folder: Path) -> None:
-    """Data, steps, minutes, measured quality, sha256 of every weight file."""
-    quoted, trained_on = json.dumps, open_there("singles", "pairs", "threes")
+    """Data, steps, minutes, measured quality, sha256 of every weight file.
+
+    What this state cannot know is as on the card of the checkpoint that it was unpacked from.
+    """
+    quoted, before, painted = json.dumps, read_card(paths.state()), ("singles", "pairs", "threes")
+    trained_on = open_there(*painted)
+    counts = {s.folder.name: len(s.numbers) for s in open_there(*painted, *OTHER_SETS)}
+    known = {n: c for n, c in before["data"].items() if n in (*painted, *OTHER_SETS)}
+    sizes = dict.fromkeys([*before.get("sizes", ()), *sizes_of(trained_on)])
+    people = [KINDS[s.folder.name].people for s in trained_on]
     lines = [
         "# What the miniature is, made of, and good for. Written by `python -m miniature.pack`.",
         'name = "identitystory miniature, version 0.10"',
         'licence = "Apache-2.0; drawn by the workshop from nothing but numbers"',
-        f"sizes = {quoted(sizes_of(trained_on))}",
+        f"sizes = {quoted(list(sizes))}",
         "",
         *SUITS.splitlines(),
         "",
         "[data]",
         'source = "the storybook world (miniature/world), drawn for this purpose"',
     ]
-    others = open_there("strangers", "held_out", "held_out_pairs")
-    lines += [f"{s.folder.name} = {len(s.numbers)}  # pictures" for s in (*trained_on, *others)]
     lines += [
-        f"people_in_a_picture = {max((KINDS[s.folder.name].people for s in trained_on), default=1)}",
+        f"{name} = {max(counts.get(name, 0), known.get(name, 0))}  # pictures"
+        for name in (*painted, *OTHER_SETS) if name in counts or name in known
+    ]  # fmt: skip
+    lines += [
+        f"people_in_a_picture = {max([before['data'].get('people_in_a_picture', 1), *people])}",
         f'held_out_people = "from {HELD_OUT} on"',
         f"held_out_scenes = {quoted([' / '.join(s) for s in sorted(HELD_OUT_SCENES)])}",
         f"places = {quoted(PLACES)}",
@@ -145,4 +169,4 @@ def write_card(folder: Path) -> None:
     for file in sorted(folder.rglob("*.safetensors")):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         lines.append(f'"{file.relative_to(folder).as_posix()}" = "{digest}"')
-    (folder / "card.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / CARD).write_text("\n".join(lines) + "\n", encoding="utf-8")

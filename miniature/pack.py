@@ -154,21 +154,25 @@ def pack(folder: Path, replace: bool = False) -> list[str]:
         replace: also by one that lacks some of its files.
 
     Raises:
-        SystemExit: files would be lost, and ``replace`` is not said.
+        SystemExit: files would be lost, and ``replace`` is not said; or no held-out pictures are
+            drawn to measure with. Nothing is changed then.
     """
     new, beside = begun(folder), begun(folder.with_name(LITTLE_PEOPLE))
     for old in (new, beside):
         shutil.rmtree(old, ignore_errors=True)
     new.mkdir(parents=True)
-    missing = write_parts(new, beside)
-    lost = files_of(folder) - files_of(new)
-    if lost and not replace:
-        shutil.rmtree(new)
-        shutil.rmtree(beside, ignore_errors=True)
-        raise SystemExit(
-            f"{folder} has {', '.join(sorted(lost)[:3])}{' and more' * (len(lost) > 3)}, which would be lost, for "
-            f"this is not trained in {paths.state()}: {', '.join(missing)}. Train it, pack into another --out, or say --replace"
-        )
+    try:
+        missing = write_parts(new, beside)
+        lost = files_of(folder) - files_of(new)
+        if lost and not replace:
+            raise SystemExit(
+                f"{folder} has {', '.join(sorted(lost)[:3])}{' and more' * (len(lost) > 3)}, which would be lost, for "
+                f"this is not trained in {paths.state()}: {', '.join(missing)}. Train it, pack into another --out, or say --replace"
+            )
+    except BaseException:
+        for begin in (new, beside):
+            shutil.rmtree(begin, ignore_errors=True)
+        raise
     for written, place in ((new, folder), (beside, folder.with_name(LITTLE_PEOPLE))):
         if written.exists():
             shutil.rmtree(place, ignore_errors=True)

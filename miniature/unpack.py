@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import CLIPSegForImageSegmentation, CLIPTextModel, CLIPTextModelWithProjection
 
 from . import paths
-from .card import read_card
+from .card import CARD, read_card
 from .package import ATTRIBUTES, CONTROLS, LITTLE_PEOPLE, WEIGHTS
 from .pictures.latents import mark_of, norm_path
 from .stages import (
@@ -130,7 +130,21 @@ def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
 
 
 def unpack(folder: Path) -> list[str]:
-    """Write a checkpoint for every stage that has none; their names."""
+    """Write a checkpoint for every stage that has none; their names. The card goes into the state, too.
+
+    Raises:
+        SystemExit: the state has checkpoints that were not unpacked from this folder.
+    """
+    card, own = folder / CARD, paths.state() / CARD
+    told_by = lambda path: path.read_text(encoding="utf-8") if path.exists() else None
+    begun = sorted(p.stem for p in paths.checkpoint("any").parent.glob("*.pt"))
+    if begun and told_by(own) != (told_by(card) or ""):
+        raise SystemExit(
+            f"{paths.state()} has another training ({', '.join(begun[:3])}{' and more' * (len(begun) > 3)}), "
+            f"which {folder} does not fit; give another --state, or delete that one"
+        )
+    paths.state().mkdir(parents=True, exist_ok=True)
+    own.write_text(told_by(card) or "", encoding="utf-8")
     spent, written = read_card(folder)["training"], []
     for name, (needed, read) in readers_of(folder).items():
         if needed.exists() and not trained(name):

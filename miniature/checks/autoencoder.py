@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import paths
-from ..pictures.sets import FACE, FINE, PictureSet, open_there, part_of
+from ..pictures.sets import FACE, FINE, PictureSet, open_held_out, part_of
 from ..pictures.views import to_images, to_tensor
 from ..training.loop import CPU, mixed
 
@@ -24,8 +24,8 @@ COUNT = 48
 
 
 def held_out(count: int) -> tuple[PictureSet, np.ndarray]:
-    """Pictures of people that nothing was trained on; the last ones drawn where there is no such set."""
-    (data, *_) = open_there("held_out", "singles")
+    """Pictures of people that nothing was trained on."""
+    (data,) = open_held_out()
     return data, data.numbers[-count:]
 
 

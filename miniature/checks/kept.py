@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from .. import paths
 from ..package import IdentityEncoder
 from ..pictures.faces import middles, numbers_of
-from ..pictures.sets import open_there
+from ..pictures.sets import open_held_out, open_set
 from ..pictures.views import to_images, to_tensor
 from ..stages.little_people import SET as STRANGERS
 from ..stages.little_people import SOMEWHERE, autoencoded, face_of, heads_in, load_recogniser
@@ -94,7 +94,7 @@ def paint(painter: nn.Module, said, e: Tensor | None, steps: int) -> Tensor:
 @torch.inference_mode()
 def told_by(encoder: IdentityEncoder, e: Tensor) -> Tensor:
     """(m, k) identity numbers that identities e (m, d) tell, learnt from pictures of other people."""
-    (others, *_) = open_there(STRANGERS)
+    others = open_set(STRANGERS)
     alone = [n for n, shot in sorted(others.shots.items()) if len(shot.people) == 1][:KNOWN]
     known = numbers_of(others)
     numbers = torch.from_numpy(np.stack([known[others.shots[n].people[0]] for n in alone]))
@@ -110,7 +110,7 @@ def report(count: int = 96, steps: int = 20) -> dict[str, float]:
 
     if not trained(NUMBERS):
         return {}
-    (data, *_) = open_there("held_out", "singles")
+    (data,) = open_held_out()
     first: dict[int, int] = {}
     for number, shot in sorted(data.shots.items()):
         if len(shot.people) == 1:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .. import paths
 from ..pictures.labels import NOBODY
 from ..pictures.latents import Latents, load_norm
-from ..pictures.sets import open_there
+from ..pictures.sets import open_held_out
 from ..pictures.views import to_images
 from ..training.captioning import Speaker
 from ..training.loop import CPU, mixed, trained
@@ -97,7 +97,7 @@ def report(name: str = "unet", count: int = 32, steps: int = 20) -> dict[str, ob
     from ..stages.vae import CHANNELS, load_vae
 
     unet, vae, speaker, result = load_unet(name), load_vae(), Speaker(), {}
-    for data in open_there("held_out", "held_out_pairs") or open_there("singles"):
+    for data in open_held_out("held_out_pairs"):
         latents, wide = Latents(data), data.spec["width"] > data.spec["height"]
         numbers = latents.numbers[:: 3 if not wide else 1][: count // 4 if wide else count]
         if not len(numbers):

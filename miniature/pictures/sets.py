@@ -129,6 +129,21 @@ def open_set(name: str) -> PictureSet:
     return PictureSet(folder)
 
 
+def open_held_out(*more: str) -> list[PictureSet]:
+    """The held-out pictures, which reports measure on, then those of ``more`` that are there.
+
+    Raises:
+        SystemExit: no held-out picture is drawn; those that were trained on are no measure.
+    """
+    found = open_there("held_out", *more)
+    if not found or found[0].folder.name != "held_out":
+        raise SystemExit(
+            f"{paths.pictures('held_out')} has no pictures to measure with: "
+            "python -m miniature.pictures.draw held_out --count 1024"
+        )
+    return found
+
+
 def open_there(*names: str) -> list[PictureSet]:
     """Those of these sets that are there and have pictures."""
     found = [PictureSet(paths.pictures(n)) for n in names]

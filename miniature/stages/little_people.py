@@ -26,7 +26,7 @@ from .. import paths
 from ..package import CELL, LOOK, WIDTH, LittlePeople, found, head_at, smaller
 from ..pictures.faces import kinds_of, look_alikes, numbers_of
 from ..pictures.keypoints import head_box
-from ..pictures.sets import PictureSet, open_set, open_there
+from ..pictures.sets import PictureSet, open_held_out, open_set, open_there
 from ..pictures.views import soften, to_images, to_tensor
 from ..training.loop import Run, mixed, moved
 from ..training.losses import contrast
@@ -315,7 +315,7 @@ def report(count: int = 240) -> dict[str, float]:
     from .vae import load_vae
 
     net, result = load_recogniser(), {}
-    (data, *_) = open_there("held_out", SET)
+    (data,) = open_held_out()
     rows = heads_of(data)[0][:count]
     drawn = data.rgb[[row[0] for row in rows]]
     faces, who = [face_of(data, *row[:2]) for row in rows], np.array([row[2] for row in rows])

@@ -20,7 +20,7 @@ from .. import paths
 from ..package import TABLE, WEIGHTS, AttributeNet
 from ..pictures.keypoints import face_place
 from ..pictures.labels import NOBODY, labels
-from ..pictures.sets import PictureSet, open_there
+from ..pictures.sets import PictureSet, open_held_out, open_there
 from ..pictures.views import soften, to_tensor
 from ..training.loop import Run, load_trained, mixed, moved
 from ..training.options import stage_options
@@ -135,7 +135,7 @@ def read(model: AttributeNet, x: Tensor) -> Tensor:
 def report(count: int = 512) -> dict[str, float]:
     """Accuracy of each attribute on held-out people, half of the pictures softened."""
     model = load_reader()
-    sets = open_there("held_out", "held_out_pairs") or open_there("singles")
+    sets = open_held_out("held_out_pairs")
     right, there, rng = [], [], np.random.default_rng(0)
     for data in sets:
         for numbers in np.array_split(data.numbers[:count], max(1, count // BATCH)):
@@ -151,7 +151,7 @@ def report(count: int = 512) -> dict[str, float]:
 def turns(count: int = 512) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Degrees that each value of an angle stands for, the mean of held-out pictures with it; and by how
     many degrees the reader is off on the mean, told by the mean of these as likely as it holds each."""
-    model, data = load_reader(), (open_there("held_out") or open_there("singles"))[0]
+    model, data = load_reader(), open_held_out()[0]
     numbers = [int(n) for n in data.numbers[:count] if len(data.shots[int(n)].record.people) == 1]
     truth = torch.tensor([truth_of(data, n) for n in numbers])
     parts = np.array_split(np.array(numbers), max(1, len(numbers) // BATCH))

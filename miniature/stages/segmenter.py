@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 from ..package import compete
-from ..pictures.sets import PictureSet, head_of, open_there, person_of
+from ..pictures.sets import PictureSet, head_of, open_held_out, open_there, person_of
 from ..pictures.views import soften, to_tensor
 from ..training.loop import Run, load_trained, mixed, moved
 from ..training.losses import matching
@@ -221,7 +221,7 @@ def report(batches: int = 5) -> dict[str, float]:
     """Mean IoU on held-out people, whole and heads, one and two in the picture; who is who."""
     tokenizer = make_tokenizers()[0]
     model, result = load_trained(NAME, new_segmenter(len(tokenizer))), {}
-    for data in open_there("held_out", "held_out_pairs") or open_there("singles"):
+    for data in open_held_out("held_out_pairs"):
         rng, people, heads, right = np.random.default_rng(0), [], [], []
         for _ in range(batches):
             b = draw([data], BATCH, rng)

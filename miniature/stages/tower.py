@@ -15,7 +15,7 @@ from transformers import CLIPVisionConfig
 
 from ..package import IdentityEncoder
 from ..pictures.faces import SIZE, Pairs, middles, portraits
-from ..pictures.sets import PictureSet, open_set, open_there
+from ..pictures.sets import PictureSet, open_held_out, open_set
 from ..pictures.views import to_tensor
 from ..training.loop import CPU, Run, load_trained, mixed, moved
 from ..training.losses import contrast
@@ -127,7 +127,7 @@ def verified(e: Tensor, who: np.ndarray) -> dict[str, float]:
 
 def report() -> dict[str, float]:
     """Verification over portraits of held-out people."""
-    data = (open_there("held_out") or open_there("singles"))[0]
+    (data,) = open_held_out()
     of = portraits(data)
     who = np.array([w for w, its in of.items() for _ in its])
     return verified(embed_all(data, np.concatenate(list(of.values())), load_encoder()), who)

@@ -14,7 +14,7 @@ from identitystory.models.device import Room
 from identitystory.models.sdxl.control_net import load_control
 from identitystory.pose import Pose
 from identitystory.skeleton import drawn, points
-from miniature import pack, paths, unpack
+from miniature import card, pack, paths, unpack
 from miniature.stages import enlarger, identity_lora, pose_control, text, tower, unet, vae
 from miniature.stages.painter import Painter, load_plain, plain_state
 
@@ -90,6 +90,50 @@ def test_what_the_state_lacks_is_not_taken_from_a_checkpoint(tmp_path, monkeypat
     assert pack.files_of(there) == {"model_index.json"}
     assert known.read_bytes() == b"new"
     assert {p.name for p in tmp_path.iterdir()} == {"there", "little_people"}
+
+
+def test_a_pack_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def write_parts(folder, beside):
+        (folder / "model_index.json").write_bytes(b"new")
+        beside.mkdir()
+        raise SystemExit("no pictures to measure with")
+
+    monkeypatch.setattr(pack, "write_parts", write_parts)
+    with pytest.raises(SystemExit, match="no pictures"):
+        pack.pack(tmp_path / "packed")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_says_what_a_state_cannot_know_as_the_unpacked_one_did(tmp_path, monkeypatch):
+    """Nothing is drawn there, and what was never packed is not there. Measures go with the weights."""
+    monkeypatch.setenv(paths.VARIABLE, str(tmp_path / "state"))
+    stages = ("vae_cool", "text", "unet_cool", "little_people")
+    small = (paths.TARGET, lambda: torch.nn.Linear(1, 1))
+    monkeypatch.setattr(unpack, "readers_of", lambda folder: dict.fromkeys(stages, small))
+    pack.norm_path().parent.mkdir()
+    torch.save({}, pack.norm_path())
+    assert unpack.unpack(paths.TARGET) == list(stages)
+    card.write_card(tmp_path)
+    ours, shipped = card.read_card(tmp_path), card.read_card(paths.TARGET)
+    for table in ("sizes", "suits", "data", "measured"):
+        assert ours[table] == shipped[table]
+    known = {*stages, "look", "decoder", "teacher", "perception"}
+    assert ours["training"] == {
+        "machine": shipped["training"]["machine"],
+        **{k: v for k, v in shipped["training"].items() if k in known},
+    }
+    trained_on = torch.load(paths.checkpoint("unet_cool"), weights_only=True)
+    trained_on["step"] += 1
+    torch.save(trained_on, paths.checkpoint("unet_cool"))
+    card.write_card(tmp_path)
+    left = card.read_card(tmp_path)["measured"]
+    assert left == {k: v for k, v in shipped["measured"].items() if not k.startswith("unet_cool")}
+
+
+def test_a_state_that_was_begun_otherwise_is_not_filled_up(state, packed):
+    """What was trained there does not fit these weights."""
+    with pytest.raises(SystemExit, match=r"has another training.*--state"):
+        unpack.unpack(packed)
 
 
 def test_it_is_small_enough(packed):

@@ -13,7 +13,7 @@ from miniature import paths
 from miniature.pictures import draw, faces, latents, recipe, sets, views
 from miniature.pictures.keypoints import JOINTS, eyes_of, face_place, head_box, skeletons
 from miniature.pictures.labels import CATEGORY_NAMES, NOBODY, labels
-from miniature.stages import little_people, vae
+from miniature.stages import little_people, reader, vae
 from miniature.stages.little_people import heads_of, look_at
 from miniature.stages.pose_control import RANGE, turned
 from miniature.world.head import KEY_POINTS
@@ -94,6 +94,14 @@ def test_held_out_scenes_are_never_drawn_for_training():
         record = recipe.record_of("singles", 9000 + n)
         scenes = {(record.place.name, m.expression) for m in record.moments}
         assert not scenes & recipe.HELD_OUT_SCENES
+
+
+def test_nothing_is_measured_on_what_was_trained_on(monkeypatch):
+    monkeypatch.setattr(reader, "load_reader", lambda: None)
+    monkeypatch.setattr(little_people, "load_recogniser", lambda: None)
+    for report in (reader.report, reader.turns, little_people.report):
+        with pytest.raises(SystemExit, match=r"held_out has no pictures .*draw held_out"):
+            report()
 
 
 def test_labels_say_what_the_record_says_and_nothing_of_nobody():
