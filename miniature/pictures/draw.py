@@ -16,19 +16,29 @@ from pathlib import Path
 import numpy as np
 
 from .. import paths
+from ..world import pen
 from ..world.pen import PARTS
 from ..world.picture import paint
+from . import recipe
 from .recipe import KINDS, cast_of, record_of
 from .sets import BLOCK, PictureSet, Shot, packed
 
 HEIGHT = 256
+WORLD = Path(pen.__file__).parent
+SPOKEN = ("captions.py", "words.py")  # what is said of pictures; nothing of it is in a set
+
+
+def sources() -> dict[str, str]:
+    """The text of every module that says who and what there is and how it is drawn, by name."""
+    every = [*WORLD.glob("*.py"), Path(recipe.__file__)]
+    return {f.name: f.read_text(encoding="utf-8") for f in sorted(every) if f.name not in SPOKEN}
 
 
 def world_mark(kind: str) -> str:
-    """Tells one state of the world from another: a digest of three records and a picture."""
+    """Tells one state of the world from another: a digest of its sources, three records and a picture."""
     records = [record_of(kind, n) for n in (0, 1, 60)]
     picture = paint(records[0], height=64, style=KINDS[kind].style)
-    seen = repr(records).encode() + picture.rgb.tobytes()
+    seen = repr((sources(), records)).encode() + picture.rgb.tobytes()
     return hashlib.sha256(seen).hexdigest()[:16]
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import paths
 from .faces import portraits
 from .sets import PictureSet
 
@@ -33,12 +32,12 @@ class Embedded:
 
 
 def embedded(data: PictureSet) -> Embedded:
-    """The embeddings of all portraits of people with two or more; stored, for one tower."""
+    """The embeddings of all portraits of people with two or more; stored beside them, for one tower."""
     from ..stages.tower import embed_all, load_encoder
 
     of = portraits(data)
     numbers = np.concatenate([of[w] for w in of])
-    encoder, path = load_encoder(), paths.state() / f"embeddings_{data.folder.name}.pt"
+    encoder, path = load_encoder(), data.folder / "embeddings.pt"
     mark = float(sum(p.double().abs().sum() for p in encoder.vision_model.parameters()))
     stored = torch.load(path, weights_only=True) if path.exists() else {}
     if stored.get("mark") != mark or stored["numbers"].tolist() != numbers.tolist():

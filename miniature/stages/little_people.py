@@ -15,6 +15,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from .. import paths
 from ..package import CELL, LOOK, WIDTH, LittlePeople, found, head_at, smaller
 from ..pictures.faces import kinds_of, look_alikes, numbers_of
 from ..pictures.keypoints import head_box
+from ..pictures.latents import mark_of
 from ..pictures.sets import PictureSet, open_held_out, open_set, open_there
 from ..pictures.views import soften, to_images, to_tensor
 from ..training.loop import Run, mixed, moved
@@ -108,10 +110,16 @@ class Through:
     data: PictureSet
 
     @cached_property
+    def told(self) -> dict[str, Any]:
+        """The mark of the ``encoder`` and the ``numbers`` of the pictures, in their order."""
+        path = self.data.folder / "through.json"
+        stored = json.loads(path.read_text()) if path.exists() else {}
+        return stored if isinstance(stored, dict) else {"numbers": stored}  # once the numbers alone
+
+    @cached_property
     def numbers(self) -> dict[int, int]:
         """Number of a picture -> its row among these."""
-        path = self.data.folder / "through.json"
-        return {n: k for k, n in enumerate(json.loads(path.read_text()) if path.exists() else [])}
+        return {n: k for k, n in enumerate(self.told.get("numbers", ()))}
 
     def array(self, mode: str = "r") -> np.ndarray:
         """(THROUGH, H, W, 3) uint8, memory-mapped."""
@@ -124,18 +132,21 @@ class Through:
         return np.memmap(path, np.uint8, mode, shape=shape)
 
     def make(self, count: int = THROUGH, told: float = 30) -> None:
-        """Encode, disturb, decode what is missing of ``count`` pictures."""
+        """Encode, disturb, decode what is missing of ``count`` pictures; all, by another encoder."""
         from .vae import load_vae
 
-        missing = [int(n) for n in self.data.numbers[::3][:count] if int(n) not in self.numbers]
+        vae, rng = load_vae(), np.random.default_rng(5)
+        mark = mark_of(vae)
+        done = list(self.numbers) if self.told.get("encoder") == mark else []
+        missing = [int(n) for n in self.data.numbers[::3][:count] if int(n) not in done]
         if not missing:
             return
-        vae, done, rng = load_vae(), list(self.numbers), np.random.default_rng(5)
         kept, last = self.array("r+"), time.time()
         for some in np.array_split(np.array(missing, int), -(-len(missing) // 8)):
             kept[len(done) : len(done) + len(some)] = autoencoded(vae, self.data.rgb[some], rng)
             done += some.tolist()
-            (self.data.folder / "through.json").write_text(json.dumps(done))
+            told_now = json.dumps(dict(encoder=mark, numbers=done))
+            (self.data.folder / "through.json").write_text(told_now)
             if time.time() - last > told:
                 print(f"through the autoencoder: {len(done)}", flush=True)
                 last = time.time()

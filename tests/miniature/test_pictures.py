@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from miniature import paths
-from miniature.pictures import draw, faces, latents, recipe, sets, views
+from miniature.pictures import draw, faces, latents, people, recipe, sets, views
 from miniature.pictures.keypoints import JOINTS, eyes_of, face_place, head_box, skeletons
 from miniature.pictures.labels import CATEGORY_NAMES, NOBODY, labels
-from miniature.stages import little_people, reader, vae
+from miniature.stages import little_people, reader, tower, vae
 from miniature.stages.little_people import heads_of, look_at
 from miniature.stages.pose_control import RANGE, turned
 from miniature.world.head import KEY_POINTS
@@ -62,6 +62,36 @@ def test_a_set_of_another_world_is_not_added_to(monkeypatch):
     monkeypatch.setattr(draw, "world_mark", lambda kind: "another")
     with pytest.raises(SystemExit, match="delete it"):
         draw.draw("singles", 200)
+
+
+def test_every_module_that_draws_is_in_the_mark_of_the_world(monkeypatch):
+    """A change that three records and a small picture do not show is another world, too."""
+    known, mark = draw.sources(), draw.world_mark("singles")
+    assert {"cat.py", "beard.py", "sampling.py", "recipe.py"} <= set(known)
+    assert not {"captions.py", "words.py"} & set(known)
+    assert draw.world_mark("singles") == mark
+    monkeypatch.setattr(draw, "sources", lambda: known | {"cat.py": known["cat.py"] + "#"})
+    assert draw.world_mark("singles") != mark
+
+
+def test_what_the_tower_says_lies_with_the_pictures(monkeypatch):
+    """Of a set that is drawn anew it is not taken from the one before."""
+    said = []
+
+    def embed_all(data, numbers, encoder):
+        said.append(len(numbers))
+        return torch.zeros(len(numbers), 2)
+
+    encoder = SimpleNamespace(vision_model=torch.nn.Linear(1, 1).requires_grad_(False))
+    monkeypatch.setattr(tower, "embed_all", embed_all)
+    monkeypatch.setattr(tower, "load_encoder", lambda: encoder)
+    data = sets.open_set("singles")
+    for _ in range(2):
+        assert len(people.embedded(data).numbers) == said[0]
+    assert len(said) == 1
+    (data.folder / "embeddings.pt").unlink()
+    people.embedded(data)
+    assert len(said) == 2
 
 
 def test_every_person_of_the_singles_has_two_portraits():
@@ -172,6 +202,7 @@ class Patches(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = torch.nn.Conv2d(3, vae.CHANNELS, latents.FACTOR, latents.FACTOR)
+        self.requires_grad_(False)
 
     def encode(self, x):
         return SimpleNamespace(latent_dist=SimpleNamespace(mean=self.encoder(x)))
@@ -227,7 +258,8 @@ class Halved(Patches):
 
 def test_what_went_through_the_autoencoder_does_not_again(monkeypatch):
     """A stage that was broken off and given again goes on."""
-    monkeypatch.setattr(vae, "load_vae", Halved)
+    one, another = Halved(), Halved()
+    monkeypatch.setattr(vae, "load_vae", lambda: one)
     monkeypatch.setattr(little_people, "NOISE", 0.0)
     data = sets.open_set("pairs")
     through = little_people.Through(data)
@@ -237,6 +269,9 @@ def test_what_went_through_the_autoencoder_does_not_again(monkeypatch):
     through.array("r+")[1] = 7
     little_people.Through(data).make()
     assert (through.array()[1] == 7).all()
+    monkeypatch.setattr(vae, "load_vae", lambda: another)
+    little_people.Through(data).make()
+    assert (through.array()[1] == data.rgb[3]).all()
 
 
 def test_shares_of_cells_add_up():
