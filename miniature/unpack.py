@@ -1,7 +1,7 @@
 """The way back from a packed checkpoint: ``python -m miniature.unpack [FOLDER]`` fills the state.
 
 Where the state is gone, a training goes on from the weights in a checkpoint instead of from nothing.
-What was never packed (``look``, ``teacher``, ``perception``, ``numbers``, the heads that taught) is not
+The encoders are finished: all else was trained on them. What was never packed (``look``, ``teacher``, ``perception``, ``numbers``, the heads that taught) is not
 there afterwards; nor are the states of the optimizers, which begin anew. Latents come out normalised
 already, so the encoder's own normalisation is then one of mean 0 and spread 1.
 """
@@ -21,11 +21,13 @@ from transformers import CLIPSegForImageSegmentation, CLIPTextModel, CLIPTextMod
 
 from . import paths
 from .card import CARD, read_card
-from .package import ATTRIBUTES, CONTROLS, LITTLE_PEOPLE, WEIGHTS
+from .package import ADAPTER, ATTRIBUTES, CONTROLS, FEW_STEPS_FILE, LITTLE_PEOPLE, WEIGHTS
 from .pictures.latents import mark_of, norm_path
 from .stages import (
     enlarger,
+    few_steps,
     identity_lora,
+    ip_adapter,
     little_people,
     pose_control,
     reader,
@@ -34,7 +36,11 @@ from .stages import (
     vae,
 )
 from .stages.painter import LORA, load_plain
+from .training.beside import fingerprint
 from .training.loop import trained
+
+# What all else was trained on: another one would fit nothing that is unpacked with it.
+ENCODERS = ("text", "vae", "vae_cool", "tower")
 
 
 def prefixed(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -75,15 +81,15 @@ def read_tower(folder: Path) -> nn.Module:
     return model
 
 
-def read_listener(folder: Path, steps: float) -> nn.Module:
-    """The U-Net with its LoRA and fuse module, marked as fitting the U-Net beside it."""
+def read_listener(folder: Path, beside: float) -> nn.Module:
+    """The U-Net with its LoRA and fuse module, marked as trained ``beside`` what is packed with it."""
     model = identity_lora.Listener()
     load_plain(model, read_unet(folder).state_dict())
     tensors = load_file(folder / "photomaker.safetensors")
     lora = prefixed(tensors, "lora_weights.unet.")
     set_peft_model_state_dict(model.unet, lora, adapter_name=LORA)
     model.fuse.load_state_dict(prefixed(tensors, "id_encoder.fuse_module."))
-    model.beside.fill_(steps)
+    model.beside.fill_(beside)
     return model
 
 
@@ -100,13 +106,24 @@ def read_recogniser(file: Path) -> nn.Module:
     return taught
 
 
+def told_of(training: dict, stage: str, cool: bool = False) -> dict:
+    """Steps and minutes of a stage on a card; of its cooled copy, of as many steps as it where the card
+    has none."""
+    plain = training.get(stage, {"steps": 0, "minutes": 0})
+    return training.get(f"{stage}_cool", plain | {"minutes": 0}) if cool else plain
+
+
 def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
-    """Stage -> (a file that must be there, what reads its model)."""
-    steps = read_card(folder)["training"].get("unet_cool", {"steps": 0})["steps"]
+    """Stage -> (a file that must be there, what reads its model), in the order of who is beside whom."""
+    training = read_card(folder)["training"]
+    beside = lambda name: fingerprint(
+        name, lambda stage: told_of(training, stage, cool=True)["steps"]
+    )
     seen = folder / ATTRIBUTES / WEIGHTS
     large = folder / "enlarger" / "model.safetensors"
     known = folder.parent / LITTLE_PEOPLE / WEIGHTS
     turning = folder / CONTROLS / pose_control.KIND
+    pictured, quick = folder / ADAPTER, folder / FEW_STEPS_FILE
     return {
         "vae": (folder / "vae", lambda: read_vae(folder)),
         "vae_cool": (folder / "vae", lambda: read_vae(folder)),
@@ -114,7 +131,10 @@ def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
         "unet": (folder / "unet", lambda: read_unet(folder)),
         "unet_cool": (folder / "unet", lambda: read_unet(folder)),
         "tower": (folder / "photomaker.safetensors", lambda: read_tower(folder)),
-        "identity_lora": (folder / "photomaker.safetensors", lambda: read_listener(folder, steps)),
+        "identity_lora": (
+            folder / "photomaker.safetensors",
+            lambda: read_listener(folder, beside(identity_lora.NAME)),
+        ),
         "segmenter": (
             folder / "segmenter",
             lambda: CLIPSegForImageSegmentation.from_pretrained(folder / "segmenter").float(),
@@ -122,8 +142,13 @@ def readers_of(folder: Path) -> dict[str, tuple[Path, object]]:
         "reader": (seen, lambda: read_small(reader.new_reader(), seen)),
         "pose_control": (
             turning,
-            lambda: pose_control.unpacked(turning, read_unet(folder), steps),
+            lambda: pose_control.unpacked(turning, read_unet(folder), beside(pose_control.NAME)),
         ),
+        "ip_adapter": (
+            pictured,
+            lambda: ip_adapter.unpacked(pictured, read_unet(folder), beside(ip_adapter.NAME)),
+        ),
+        "few_steps": (quick, lambda: few_steps.unpacked(quick, beside(few_steps.NAME))),
         "little_people": (known, lambda: read_recogniser(known)),
         "enlarger": (large, lambda: read_small(enlarger.new_enlarger(), large)),
     }
@@ -148,10 +173,12 @@ def unpack(folder: Path) -> list[str]:
     spent, written = read_card(folder)["training"], []
     for name, (needed, read) in readers_of(folder).items():
         if needed.exists() and not trained(name):
-            told = spent.get(name, {"steps": 0, "minutes": 0})
-            state = dict(model=read().state_dict(), spent=60 * told["minutes"], step=told["steps"])
-            plain = spent.get(name.removesuffix("_cool"), told)  # what a cooled stage began from
-            state["began"] = plain["steps"] if name.endswith("_cool") else 0
+            cool, plain = name.endswith("_cool"), name.removesuffix("_cool")
+            told = told_of(spent, plain, cool=cool)
+            state = dict(
+                model=read().state_dict(), spent=60 * told["minutes"], step=told["steps"],
+                began=told_of(spent, plain)["steps"] if cool else 0, finished=name in ENCODERS,
+            )  # fmt: skip
             paths.checkpoint(name).parent.mkdir(parents=True, exist_ok=True)
             torch.save(state, paths.checkpoint(name))
             written.append(name)

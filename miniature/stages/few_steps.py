@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model_state_dict
-from safetensors.torch import save_file
+from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..package import FEW_STEPS, FEW_STEPS_FILE, ddim_step
@@ -41,7 +41,7 @@ class Student(nn.Module):
         self.frozen = (painter.unet.to(DEVICE), painter._switches)
         named = painter.unet.named_parameters()
         self.lora = nn.ParameterList(p for n, p in named if f".{NAME}." in n)
-        self.register_buffer("beside", torch.tensor(fingerprint()))
+        self.register_buffer("beside", torch.tensor(fingerprint(NAME)))
 
     def forward(
         self, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor, *, taught: bool
@@ -138,6 +138,15 @@ def pack(folder: Path) -> None:
     state = get_peft_model_state_dict(load_student().frozen[0], adapter_name=NAME)
     half = {f"unet.{k}": v.detach().half().contiguous() for k, v in state.items()}
     save_file(half, folder / FEW_STEPS_FILE)
+
+
+def unpacked(file: Path, beside: float) -> Student:
+    """The LoRA that ``pack`` wrote, marked as fitting what ``beside`` stands for."""
+    student = Student()
+    tensors = {k.removeprefix("unet."): v.float() for k, v in load_file(file).items()}
+    set_peft_model_state_dict(student.frozen[0], tensors, adapter_name=NAME)
+    student.beside.fill_(beside)
+    return student
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ class Listener(Painter):
         """As ``unet`` left it."""
         listener = cls()
         load_plain(listener, load_unet().state_dict())
-        listener.beside.fill_(fingerprint())
+        listener.beside.fill_(fingerprint(NAME))
         return listener
 
 

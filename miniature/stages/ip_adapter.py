@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..package import ADAPTER, Site, attend, edited
@@ -95,7 +95,7 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
     unet, data = load_unet().to(DEVICE), open_set("singles")
     known, latents, speaker = embedded(data), Latents(data), Speaker()
     adapter = Adapter(unet, sum(WIDTHS))
-    adapter.beside.fill_(fingerprint())
+    adapter.beside.fill_(fingerprint(NAME))
     optimizer = torch.optim.AdamW(adapter.parameters(), 5e-4, betas=(0.9, 0.99), weight_decay=0.01)
     run = Run(NAME, adapter, [optimizer], minutes=minutes, steps=steps, ema=0.99, warmup=100)
     (alpha_bar,) = moved(scheduler().alphas_cumprod)
@@ -131,6 +131,15 @@ def save(adapter: Adapter, folder: Path) -> None:
     """Writes ``sdxl_models/ip-adapter_sdxl.safetensors`` into the checkpoint ``folder``, float16."""
     (folder / ADAPTER).parent.mkdir(exist_ok=True)
     save_file({k: v.half() for k, v in adapter.state().items()}, folder / ADAPTER)
+
+
+def unpacked(file: Path, unet: nn.Module, beside: float) -> Adapter:
+    """The adapter that ``save`` wrote, marked as fitting what ``beside`` stands for."""
+    adapter, tensors = Adapter(unet, sum(WIDTHS)), load_file(file)
+    for name, value in adapter.state().items():
+        value.copy_(tensors[name])  # these are the weights themselves
+    adapter.beside.fill_(beside)
+    return adapter
 
 
 def pack(folder: Path) -> None:

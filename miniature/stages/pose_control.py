@@ -150,7 +150,7 @@ def train(minutes: float, *, batch: int = BATCH, steps: int | None = None) -> No
     """Learn to paint the picture whose skeleton is seen, told what it shows."""
     unet = load_unet().to(DEVICE)
     model = PoseControl(unet)
-    model.beside.fill_(fingerprint())
+    model.beside.fill_(fingerprint(NAME))
     copied = [p for n, p in model.net.named_parameters() if not n.startswith(NEW)]
     new = [p for n, p in model.net.named_parameters() if n.startswith(NEW)]
     groups = [dict(params=copied), dict(params=new, lr=1e-3)]
@@ -210,11 +210,11 @@ def pack(folder: Path) -> None:
     load_control().net.half().save_pretrained(folder / CONTROLS / KIND)
 
 
-def unpacked(folder: Path, unet: nn.Module, steps: float) -> PoseControl:
-    """The net that ``pack`` wrote, marked as fitting ``unet``, of so many ``steps``."""
+def unpacked(folder: Path, unet: nn.Module, beside: float) -> PoseControl:
+    """The net that ``pack`` wrote for ``unet``, marked as fitting what ``beside`` stands for."""
     model = PoseControl(unet)
     model.net.load_state_dict(ControlNetModel.from_pretrained(folder).float().state_dict())
-    model.beside.fill_(steps)
+    model.beside.fill_(beside)
     return model
 
 

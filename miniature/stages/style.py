@@ -48,7 +48,7 @@ class Styled(nn.Module):
         unet.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(TARGETS)))
         self.frozen = (unet.to(DEVICE),)  # no part of the checkpoint
         self.lora = nn.ParameterList(p for n, p in unet.named_parameters() if "lora_" in n)
-        self.register_buffer("beside", torch.tensor(fingerprint()))
+        self.register_buffer("beside", torch.tensor(fingerprint("style")))
 
     def forward(self, x: Tensor, t: Tensor, states: Tensor, pooled: Tensor) -> Tensor:
         """Predicted velocity."""

@@ -1,7 +1,8 @@
 """The training loop that every stage shares: a time budget, a schedule, an average, a checkpoint.
 
 ``for fraction in run: ...; run.update(loss)``. The budget is a core's training time, whatever else runs
-beside it: it is stored with the checkpoint, so a stage that was broken off goes on where it stood.
+beside it: it is stored with the checkpoint, so a stage that was broken off goes on where it stood. One
+whose checkpoint says ``finished`` is left as it is.
 Checkpoints are written every 90 seconds.
 
 Several processes may train one model (``spawn``): each computes its own batches on one core, the
@@ -107,6 +108,7 @@ class Run:
         self.warmup, self.decay_from, self.clip = warmup, decay_from, clip
         self.average = copy.deepcopy(model).eval().requires_grad_(False) if ema else model
         self.spent, self.step, self.began, self.means = 0.0, 0, 0, {}
+        self.finished = False
         self.rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
         self.path = paths.checkpoint(name)
         self.together = dist.is_initialized()
@@ -119,7 +121,7 @@ class Run:
             self._load(name)
         elif start and trained(start):
             self._load(start)
-            self.spent, self.began = 0.0, self.step
+            self.spent, self.began, self.finished = 0.0, self.step, False
         elif self.together:
             for p in model.parameters():
                 dist.broadcast(p.data, 0)
@@ -135,7 +137,7 @@ class Run:
             for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(saved)
         self.spent, self.step = state["spent"], state["step"]
-        self.began = state.get("began", 0)
+        self.began, self.finished = state.get("began", 0), state.get("finished", False)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all; the first process does."""
@@ -161,6 +163,14 @@ class Run:
         return warm * (0.5 + 0.5 * math.cos(math.pi * min(1.0, late)))
 
     def __iter__(self) -> Iterator[float]:
+        if self.finished:
+            if not self.rank:
+                print(
+                    f"{self.name} stays as it was unpacked, for what was trained on it would not fit "
+                    f"another; delete {self.path} to train it anew",
+                    flush=True,
+                )
+            return
         saved = told = time.time()
         while self.spent < self.budget and not self._enough():
             began = core_time()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+from safetensors.torch import load_file
 
 from identitystory.metrics.little_people import load_little_people
 from identitystory.models.device import Room
@@ -15,8 +16,20 @@ from identitystory.models.sdxl.control_net import load_control
 from identitystory.pose import Pose
 from identitystory.skeleton import drawn, points
 from miniature import card, pack, paths, unpack
-from miniature.stages import enlarger, identity_lora, pose_control, text, tower, unet, vae
+from miniature.package import ADAPTER, FEW_STEPS_FILE
+from miniature.stages import (
+    enlarger,
+    few_steps,
+    identity_lora,
+    ip_adapter,
+    pose_control,
+    text,
+    tower,
+    unet,
+    vae,
+)
 from miniature.stages.painter import Painter, load_plain, plain_state
+from miniature.training import beside
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +196,30 @@ def test_a_state_comes_back_from_what_is_packed(packed, tmp_path, monkeypatch):
     mean, std = pack.load_norm()
     assert torch.equal((z - mean) / std, z)
     assert unpack.unpack(packed) == []
+
+
+def test_all_that_is_shipped_comes_back_and_fits(tmp_path, monkeypatch):
+    """What is beside the U-Net packs to the same weights; the encoders are not trained on."""
+    monkeypatch.setenv(paths.VARIABLE, str(tmp_path / "state"))
+    written = unpack.unpack(paths.TARGET)
+    assert {"identity_lora", "ip_adapter", "few_steps"} <= set(written)
+    for stage, file in ((ip_adapter, ADAPTER), (few_steps, FEW_STEPS_FILE)):
+        assert beside.fits(stage.NAME)
+        stage.pack(tmp_path)
+        ours, shipped = load_file(tmp_path / file), load_file(paths.TARGET / file)
+        assert ours.keys() == shipped.keys()
+        assert all(torch.equal(v, shipped[k]) for k, v in ours.items())
+    assert beside.fits("identity_lora")
+    stored = {
+        n: torch.load(paths.checkpoint(n), weights_only=True, mmap=True) for n in set(written)
+    }
+    assert {n for n, s in stored.items() if s["finished"]} == {"text", "vae", "vae_cool", "tower"}
+    assert stored["unet_cool"]["began"] == stored["unet"]["step"]
+    torch.save(stored["unet_cool"] | {"step": 9999}, tmp_path / "on.pt")
+    (tmp_path / "on.pt").rename(paths.checkpoint("unet_cool"))
+    paths.checkpoint("few_steps").unlink()
+    assert unpack.unpack(paths.TARGET) == ["few_steps"]
+    assert not beside.fits("few_steps")  # another U-Net is there by now
 
 
 def test_the_recogniser_that_is_shipped_comes_back():

@@ -13,7 +13,7 @@ from torch import nn
 from miniature import paths, sheets, train
 from miniature.stages.few_steps import velocity_to
 from miniature.stages.vae import CUTS, cut, noisy
-from miniature.training import losses, noise
+from miniature.training import beside, losses, noise
 from miniature.training.looking import PARTS, parts_of_words
 from miniature.training.loop import Run, load_trained, trained
 from miniature.training.muon import orthogonalized
@@ -71,6 +71,40 @@ def test_a_cooled_copy_begins_anew_when_the_constant_one_was_trained_on(state):
     assert (anew.step, anew.began, anew.spent) == (8, 8, 0)
     assert torch.equal(anew.model.weight, load_trained("some", new()).weight)
     assert torch.equal(load_trained("cooled_old", new()).weight, old)
+
+
+def test_a_finished_stage_stays_as_it_is_and_a_copy_of_it_can_be_cooled(state, capsys):
+    new = lambda: nn.Linear(3, 1, bias=False)
+    go(run_of(new()))
+    stored = torch.load(paths.checkpoint("some"), weights_only=True)
+    torch.save(stored | {"finished": True}, paths.checkpoint("some"))
+    again = run_of(new())
+    go(again)
+    assert again.step == 4
+    assert "some stays as it was unpacked" in capsys.readouterr().out
+    assert torch.equal(load_trained("some", new()).weight, stored["model"]["weight"])
+    cooled = run_of(new(), "cooled", start="some")
+    go(cooled)
+    assert cooled.step == 8
+
+
+def test_what_is_trained_beside_networks_fits_these_alone(state):
+    """Another tower is another for the identity's LoRA; and what the U-Net's steps alone tell still fits."""
+    paths.checkpoint("any").parent.mkdir()
+    keep = lambda name, **has: torch.save(has, paths.checkpoint(name))
+    for name in ("text", "vae_cool", "unet", "tower"):
+        keep(name, step=5)
+    for name in ("identity_lora", "few_steps", "pose_control"):
+        keep(name, step=3, model={"beside": torch.tensor(beside.fingerprint(name))})
+    fitting = lambda: [n for n in ("identity_lora", "few_steps", "pose_control") if beside.fits(n)]
+    assert len(fitting()) == 3
+    keep("tower", step=6)
+    assert fitting() == ["pose_control"]
+    keep("tower", step=5)
+    keep("identity_lora", step=4, model={"beside": torch.tensor(5.0)})
+    assert fitting() == ["identity_lora", "pose_control"]
+    keep("unet_cool", step=9)
+    assert fitting() == []
 
 
 def test_rates_rise_stay_and_fall(state):
