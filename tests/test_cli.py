@@ -1,8 +1,6 @@
 import io
 import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -474,22 +472,6 @@ def test_the_bar_survives_a_story_with_markup_in_its_title():
     show.show_rich([started, StepDone("cast/[a]", 2, 10), Warned("[b] bad [/x]")], out, out)
     assert "[bold]x[/nope] -> r" in out.getvalue()
     assert "warning: [b] bad [/x]" in out.getvalue()
-
-
-def test_help_imports_no_model_library():
-    code = (
-        "import sys\n"
-        "from identitystory.cli.main import main\n"
-        "try: main(['generate', '--help'])\n"
-        "except SystemExit as end: assert end.code == 0\n"
-        "heavy = {'diffusers', 'transformers', 'peft', 'rich'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src", check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "--only" in done.stdout
 
 
 def test_the_published_help_is_current():

@@ -164,7 +164,7 @@ def test_only_models_know_diffusers_and_transformers():
     ],
 )
 def test_the_package_and_its_help_come_without_torch(code):
-    heavy = "{'torch', 'diffusers', 'transformers', 'numpy', 'pydantic', 'rich'}"
+    heavy = "{'torch', 'diffusers', 'transformers', 'peft', 'numpy', 'pydantic', 'rich'}"
     told = f"import atexit, sys\natexit.register(lambda: print(sorted({heavy} & set(sys.modules))))"
     done = subprocess.run(
         [sys.executable, "-c", f"{told}\n{code}"],
