@@ -113,7 +113,7 @@ def test_leaving_the_loop_keeps_what_is_finished(model, backend, tmp_path, monke
     file = tmp_path / "story.toml"
     file.write_text(STORY)
     step = backend.general.step
-    slow = lambda *args: (time.sleep(0.1), step(*args))[1]  # a frame takes a second
+    slow = lambda *args: (time.sleep(0.02), step(*args))[1]  # a frame takes a while
     monkeypatch.setattr(backend.general, "step", slow)
     for _ in model.tell(file, tmp_path / "run"):
         break

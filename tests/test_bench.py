@@ -251,29 +251,20 @@ def test_differences_are_those_of_each_story_and_split(backend, request_):
     assert list(make_table(single)["methods"]["general"]["more"]) == ["all"]
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"seed": 1}, "was painted with seed 0, and this command asks for 1"),
-        ({"preset": replace(PRESET, num_steps=12)}, "num_steps 10, and this command asks for 12"),
-        (
-            {"preset": replace(PRESET, injection=InjectionConfig(start=7))},
-            r"injection\.start 8, and this command asks for 7",
-        ),
-        ({"model": "sdxl"}, "model miniature, and this command asks for sdxl"),
-    ],
-)
-def test_finished_runs_are_not_painted_over_with_other_settings(
-    change, sentence, backend, request_
-):
+def test_finished_runs_are_not_painted_over_with_other_settings(backend, request_):
     paint(request_, Workshop(backend).service)
     files = {file: file.read_bytes() for file in request_.out.rglob("*") if file.is_file()}
-    preset = change.get("preset", PRESET)
-    where = {name: value for name, value in change.items() if name != "preset"}
-    other = experiment(STORIES, request_.out, preset, NAMES, **where)
-    with pytest.raises(ConfigError, match=sentence):
-        paint(other, Workshop(backend).service)
-    assert {f: f.read_bytes() for f in request_.out.rglob("*") if f.is_file()} == files
+    later = replace(PRESET, injection=InjectionConfig(start=7))
+    for other, where, sentence in (
+        (PRESET, {"seed": 1}, "was painted with seed 0, and this command asks for 1"),
+        (replace(PRESET, num_steps=12), {}, "num_steps 10, and this command asks for 12"),
+        (later, {}, r"injection\.start 8, and this command asks for 7"),
+        (PRESET, {"model": "sdxl"}, "model miniature, and this command asks for sdxl"),
+    ):
+        asked = experiment(STORIES, request_.out, other, NAMES, **where)
+        with pytest.raises(ConfigError, match=sentence):
+            paint(asked, Workshop(backend).service)
+        assert {f: f.read_bytes() for f in request_.out.rglob("*") if f.is_file()} == files
 
 
 def test_finished_runs_are_not_painted_over_in_another_precision(backend, request_):

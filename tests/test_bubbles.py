@@ -71,10 +71,11 @@ def inside(face, box):
     )
 
 
-def test_no_face_is_covered_or_cut_on_a_hundred_pages_and_no_word_is_lost():
+@pytest.mark.parametrize("books", [40, pytest.param(100, marks=pytest.mark.slow)])
+def test_no_face_is_covered_or_cut_on_any_page_and_no_word_is_lost(books):
     fonts = open_fonts()
     pages = faces = on = spoken = 0
-    for seed in range(100):
+    for seed in range(books):
         book = random_book(seed, ("ltr", "rtl")[seed % 2])
         made = comic_pages(book, fonts)
         pages += len(made)
@@ -101,6 +102,6 @@ def test_no_face_is_covered_or_cut_on_a_hundred_pages_and_no_word_is_lost():
             for _, says in panel.spoken:
                 spoken += 1
                 assert says.replace(" ", "") in there, (seed, panel.number, says)
-    assert pages >= 100
-    assert faces > 300
+    assert pages >= books
+    assert faces > 3 * books
     assert on > 0.7 * spoken  # most words lie on their picture

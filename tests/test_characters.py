@@ -590,7 +590,7 @@ def test_an_invented_face_needs_no_consent(call):
 # --- Damage ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("many", [40, pytest.param(400, marks=pytest.mark.journey)])
+@pytest.mark.parametrize("many", [12, pytest.param(400, marks=pytest.mark.journey)])
 def test_damaged_and_hostile_files_are_refused_in_one_line(tmp_path, many):
     count, found = rounds(many, tmp_path, count=many)
     assert (count, found) == (many, [])

@@ -168,11 +168,14 @@ class Told:
         return {}
 
 
-def test_over_500_random_edits_what_would_be_painted_is_what_depends_on_the_edit(tmp_path):
+@pytest.mark.parametrize(
+    ("edits", "seed"), [(200, 3), pytest.param(500, 3, marks=pytest.mark.slow)]
+)
+def test_over_random_edits_what_would_be_painted_is_what_depends_on_the_edit(tmp_path, edits, seed):
     """Nothing else has another key; what was painted once, however long ago, is not painted again."""
-    rng, told, record, known = random.Random(3), Told(), None, []
+    rng, told, record, known = random.Random(seed), Told(), None, []
     painted, facts, states, counts = {}, {}, [], Counter()  # key by what a picture depends on
-    for step in range(501):
+    for step in range(edits + 1):
         kind = rng.choice(EDITS) if step else "insert"
         seeds = told.frame_seeds
         states.append(copy.deepcopy(told))
@@ -215,7 +218,7 @@ def test_over_500_random_edits_what_would_be_painted_is_what_depends_on_the_edit
         record["places"] = places
         known = told.known(places)
     assert set(counts) >= KINDS.keys() - {"undo"}
-    assert sum(counts.values()) > 300
+    assert sum(counts.values()) > 0.6 * edits
 
 
 BOXES = {"a woman with red hair": (4, 4, 60, 30), "a man with a beard": (4, 32, 60, 60)}

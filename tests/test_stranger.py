@@ -336,7 +336,7 @@ def test_a_run_is_locked_by_a_plain_file(run):
         assert (run / ".lock").stat().st_size == 0
 
 
-@pytest.mark.parametrize("many", [5, pytest.param(30, marks=pytest.mark.journey)])
+@pytest.mark.parametrize("many", [2, pytest.param(30, marks=pytest.mark.journey)])
 def test_mutated_runs_are_one_line_at_worst(tmp_path, many):
     assert rounds(many, many, tmp_path) == []
 

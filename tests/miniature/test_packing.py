@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -39,6 +40,8 @@ def state(tmp_path_factory):
     folder = tmp_path_factory.mktemp("state")
     patch.setenv(paths.VARIABLE, str(folder))
     (folder / "checkpoints").mkdir()
+    for name in ("tokenizer", "tokenizer_2"):  # what training makes of them is seen in test_words
+        shutil.copytree(paths.TARGET / name, folder / name)
     torch.manual_seed(0)
     painter = identity_lora.Listener()
     plain = unet.new_unet()

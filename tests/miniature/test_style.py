@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ def state(tmp_path_factory):
     folder = tmp_path_factory.mktemp("state")
     patch.setenv(paths.VARIABLE, str(folder))
     (folder / "checkpoints").mkdir()
+    for name in ("tokenizer", "tokenizer_2"):  # what training makes of them is seen in test_words
+        shutil.copytree(paths.TARGET / name, folder / name)
     torch.manual_seed(0)
     models = {
         "text": text.Teaching(len(text.make_tokenizers()[0])),
