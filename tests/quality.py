@@ -8,6 +8,7 @@ not fit each other, not to rank miniatures.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from identitystory.metrics.attributes import AttributeReader, load_reader
 from identitystory.metrics.scores import cosine
 from identitystory.models.backend import load_backend
 from identitystory.models.clip import load_clip
+from identitystory.protocols import Backend
 from miniature.world.words import PLACE
 from tests.people import PICTURES, captions, facts, masks, portraits
 
@@ -39,10 +41,15 @@ LEAST = {
 }
 
 
+@cache
+def miniature() -> Backend:
+    """The miniature, with few steps."""
+    return load_backend("miniature", num_steps=6, dtype="float32")
+
+
 def recognised() -> dict[str, float]:
     """Share of 24 pictures of 8 unseen people that lie nearest to one of the same person."""
-    identity = load_backend("miniature", num_steps=2, dtype="float32").identity
-    e = torch.nn.functional.normalize(identity.embed(portraits()), dim=1)
+    e = torch.nn.functional.normalize(miniature().identity.embed(portraits()), dim=1)
     similar = (e @ e.T).fill_diagonal_(-2)
     who = torch.arange(len(e)) // PICTURES
     right = (who[similar.argmax(1)] == who).float().mean()
@@ -51,8 +58,7 @@ def recognised() -> dict[str, float]:
 
 def segmented() -> dict[str, float]:
     """Mean intersection over union with the masks that the pictures were drawn with."""
-    segmenter = load_backend("miniature", num_steps=2, dtype="float32").segmenter
-    overlap = []
+    segmenter, overlap = miniature().segmenter, []
     for image, truth, row in zip(portraits(), masks(), facts(), strict=True):
         mask = segmenter.segment(image, [f"a {row['sex']}"]).masks[0].numpy()
         overlap.append((mask & truth).sum() / (mask | truth).sum())

@@ -487,6 +487,7 @@ def test_what_is_no_photo_is_one_line(tmp_path, call, wrong):
     code, _, line = call("from-photos", "Ann", file, *ASKED)
     assert code == 2
     assert line.startswith(str(file))
+    assert "\n" not in line
 
 
 def test_photos_need_the_options_of_consent(call, tmp_path, capsys):

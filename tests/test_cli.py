@@ -1,6 +1,8 @@
+import functools
 import io
 import itertools
 import json
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 
 from identitystory.cli import progress as show
 from identitystory.cli.commands import Group, options, scale, whole
+from identitystory.cli.commands import call as call_with
 from identitystory.cli.main import COMMANDS, main, parser
 from identitystory.cli.reference import cli_page
 from identitystory.cli.typed import read_scenes
@@ -326,13 +329,23 @@ def test_every_field_of_the_configurations_has_a_name_for_set():
 
 
 def test_what_a_command_takes_reaches_its_function_with_its_type():
-    """Every option of every command, given once: the parser reads it as the signature says."""
+    """Every option of every command, given once: it comes as the signature says."""
     for name, command in COMMANDS.items():
         inner = command.commands if isinstance(command, Group) else {"": command}
         for part, function in inner.items():
             typed, values = zip(*map(given_once, options(function)), strict=True)
             given = vars(parser().parse_args([name, *part.split(), *itertools.chain(*typed)]))
-            assert [given[key] for key, _ in values] == [value for _, value in values]
+            there = reached(function, {**given, "service": None})
+            assert [there[key] for key, _ in values] == [value for _, value in values]
+
+
+def reached(function, given):
+    """What ``function`` would be called with, the fields of its dataclasses in their place."""
+    instead = functools.wraps(function)(lambda **values: values)
+    found = {}
+    for name, value in call_with(instead, given).items():
+        found |= vars(value) if is_dataclass(value) else {name: value}
+    return found
 
 
 def given_once(option):
@@ -346,7 +359,7 @@ def given_once(option):
         whole: ("7", 7), scale: ("1.5", 1.5), str: ("x", "x"), Path: ("p", Path("p"))
     }.get(told.get("type"), told.get("choices", ())[-1:] * 2)  # fmt: skip
     several = told.get("action") == "append" or told.get("nargs") in ("+", "*")
-    return [*flag, text], (name, [value] if several else value)
+    return [*flag, text], (name, (value,) if several else value)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import time
 import tomllib
 from contextlib import suppress
 
@@ -479,5 +480,7 @@ def test_broken_files_are_refused_in_one_line_or_become_stories(tmp_path, name):
 def test_no_text_takes_time_without_end(tmp_path, name, unit):
     """Of 100,000 letters; what grew with their square would take hours."""
     start = "INT. A\n\nX " if name == "a.fountain" else ""
+    began = time.process_time()
     with suppress(StoryError):
         story_text(draft(tmp_path, name, start + unit * (100_000 // len(unit))), name)
+    assert time.process_time() - began < 5

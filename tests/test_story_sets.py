@@ -182,7 +182,9 @@ def test_examples_are_told_in_the_miniatures_words(file):
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-story.md"])
 def test_stories_on_pages_are_told_in_the_miniatures_words(page):
     text = (EXAMPLES.parent / page).read_text("utf-8")
-    for shown in re.findall(r"^```toml\n(.*?)^```", text, re.S | re.M):
+    stories = re.findall(r"^```toml\n(.*?)^```", text, re.S | re.M)
+    assert stories
+    for shown in stories:
         story = make_story(tomllib.loads(shown), source=page)
         assert unknown_words([scene.prompt for scene in story.scenes], KNOWN) == {}
 

@@ -188,20 +188,23 @@ def test_a_pictures_key_is_no_path(run, tmp_path):
 
 
 def test_a_model_of_nobodys_home_is_one_line():
-    with pytest.raises(ModelError):
-        find_folder("~nobody-is-called-this/x")
-    with pytest.raises(ModelError):
-        find_folder("x" * 5000)
+    for name in ("~nobody-is-called-this/x", "x" * 5000):
+        with pytest.raises(
+            ModelError, match=r"there is no folder '.*'; give one or a hub id"
+        ) as told:
+            find_folder(name)
+        assert "\n" not in str(told.value)
 
 
-def test_a_picture_that_tells_nonsense_is_one_line(run, tmp_path):
+def test_a_picture_that_tells_nonsense_is_one_line(run, tmp_path, capsys):
     picture = run / "frames" / "001.png"
     facts = files.read_png_facts(picture)
     for change in ({"preset": {"name": "x", "num_steps": []}}, {"model": None}, {"scene": 3}):
         files.write_png(picture, Image.new("RGB", (64, 64)), facts | change)
-        assert (
-            main(["generate", str(picture), "--out", str(tmp_path / "new")], service=service) == 2
-        )
+        argv = ["generate", str(picture), "--out", str(tmp_path / "new")]
+        assert main(argv, service=service) == 2
+        (told,) = capsys.readouterr().err.splitlines()
+        assert told.startswith("identitystory: ")
 
 
 def test_a_lock_of_wild_content_is_one_line(monkeypatch, tmp_path):

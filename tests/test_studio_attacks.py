@@ -130,8 +130,7 @@ def test_a_picture_is_asked_for_by_what_it_was_made_from_alone(desk, key):  # no
 )  # fmt: skip
 def test_the_page_is_a_table_and_no_folder(desk, path):  # noqa: F811
     answer = desk.client.get(path)
-    assert answer.status_code == 404 or b"create_app" not in answer.content
-    assert b"[project]" not in answer.content
+    assert answer.status_code in (403, 404)
 
 
 def test_a_link_in_the_library_is_not_followed(desk, tmp_path):  # noqa: F811

@@ -3,6 +3,7 @@
 import cProfile
 import json
 import os
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -208,12 +209,22 @@ def test_takes_that_do_not_say_their_scene_are_not_taken_for_one_scenes(service,
     assert takes.prune(request_.out)[0] == 3 + 1  # and the face of the other seed
 
 
-def test_a_run_that_is_cut_off_between_two_moves_loses_nothing(service, request_, monkeypatch):
-    """After every single rename the same command ends where it would have ended."""
-    made(service, request_)
-    front = replace(request_, story=story("{Mara} runs", *SCENES))
-    rename = os.replace
-    for allowed in range(12):
+def test_a_run_that_is_cut_off_between_two_moves_loses_nothing(
+    service, request_, tmp_path, monkeypatch
+):
+    """After every single rename the same command ends where it would have ended, and so does the old.
+
+    Three files of each of two frames become takes, and come back a place farther on.
+    """
+    request = replace(request_, story=story(*SCENES[:2]))
+    made(service, request)
+    before, rename = contents(request.out), os.replace
+    copy = lambda of, name: shutil.copytree(of, tmp_path / name)
+    longer = story("{Mara} runs", *SCENES[:2])
+    front = lambda out: made(service, replace(request, story=longer, out=out))
+    whole = copy(request.out, "whole")
+    assert front(whole) == ("frames/001",)
+    for allowed in range(2 * 3 * 2):
         left = [allowed]
 
         def few(source, target, left=left, **folders):
@@ -223,13 +234,19 @@ def test_a_run_that_is_cut_off_between_two_moves_loses_nothing(service, request_
                 left[0] -= 1
             return rename(source, target, **folders)
 
-        before = pictures(request_.out)
+        cut = copy(request.out, f"cut {allowed}")
         monkeypatch.setattr(os, "replace", few)
         with pytest.raises(KeyboardInterrupt):
-            made(service, front)
+            front(cut)
         monkeypatch.setattr(os, "replace", rename)
-        assert made(service, request_) == ()
-        assert pictures(request_.out) == before
+        back = copy(cut, f"back {allowed}")
+        assert made(service, replace(request, out=back)) == ()
+        assert contents(back) == before
+        assert front(cut) == ("frames/001",)
+        assert contents(cut) == contents(whole)
+    left[0] = allowed + 1  # and then there is nothing more to move
+    monkeypatch.setattr(os, "replace", few)
+    assert front(copy(request.out, "uncut")) == ("frames/001",)
 
 
 def test_the_commands(service, request_, capsys):
