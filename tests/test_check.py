@@ -383,7 +383,7 @@ def test_a_broken_file_stops_no_painting_and_a_check_names_it(service, request_)
         check(eyes(service, request_.out))
 
 
-def test_the_command_prints_a_table_and_json(service, request_, capsys):
+def test_the_command_prints_a_table_and_json(service, crowded, request_, capsys):
     made(service, request_)
     assert main(["check", str(request_.out)], service=lambda: service) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -396,6 +396,10 @@ def test_the_command_prints_a_table_and_json(service, request_, capsys):
         (f["suspicion"] for f in told["frames"]), reverse=True
     )
     assert {f["key"] for f in told["frames"]} == set(read_looked(RunFolder(request_.out)).frames)
+    times = crowded.segmenter.looked
+    for again, more in (([], 0), (["--again"], len(told["frames"]))):
+        assert main(["check", str(request_.out), *again], service=lambda: service) == 0
+        assert crowded.segmenter.looked == times + more
 
 
 @pytest.mark.parametrize("faces", ["nobody", "own"])

@@ -10,11 +10,13 @@ import zipfile
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from identitystory.cli.main import main
+from identitystory.pages import export as exporting
 from identitystory.pages import film
 from identitystory.pages.book import frame_count, read_book
 from identitystory.pages.comic import comic_pages
@@ -191,6 +193,62 @@ def test_a_film_stands_as_long_as_its_scenes_say_and_its_subtitles_with_it(made)
     assert (
         made["film.srt"].decode().startswith("1\n00:00:00,000 --> 00:00:00,500\nAt <dusk> & after.")
     )
+
+
+@pytest.mark.parametrize(
+    ("codec", "named"), [("av1", b"av01"), ("vp9", b"vp09"), ("h264", b"avc1")]
+)
+def test_a_film_is_of_the_codec_that_is_asked_for(run, codec, named):
+    if film.ENCODERS[codec][0] not in av.codecs_available:
+        pytest.skip(f"this FFmpeg has no {codec}")
+    book = read_book(run)
+    content = film.mp4(replace(book, panels=[replace(book.panels[0], given=0.2)]), codec)
+    assert named in content  # as the file calls what is in it
+    with av.open(io.BytesIO(content)) as opened:
+        assert len(list(opened.decode(video=0))) == round(0.2 * 24)
+
+
+def test_a_codec_that_is_not_there_is_one_line_with_those_that_are(
+    run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(film.ENCODERS, "vp9", ("no-such-encoder", {}))
+    out = tmp_path / "a.mp4"
+    code, said = told(capsys, run, "--as", "mp4", "--codec", "vp9", "--out", out)
+    assert (code, said.count("\n"), out.exists()) == (2, 1, False)
+    assert "--codec vp9 is not in this FFmpeg; it has " in said
+    assert not said.endswith("it has \n")
+
+
+def test_every_option_is_heeded(run, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(exporting, "export", lambda *given: asked.append(given) or ([], []))
+    given = [
+        "--as",
+        "mp4",
+        "--out",
+        "a.mp4",
+        "--order",
+        "rtl",
+        "--page",
+        "letter",
+        "--codec",
+        "vp9",
+    ]
+    given += ["--enlarge", "2", "--font", "a.ttf", "--language", "pt-BR", "--timings", "a.edl"]
+    assert told(capsys, run, *given, "--no-marks") == (0, "")
+    wanted = Wanted(
+        kind="mp4",
+        out=Path("a.mp4"),
+        order="rtl",
+        size="letter",
+        enlarge=2,
+        font=Path("a.ttf"),
+        language="pt-BR",
+        timings=Path("a.edl"),
+        codec="vp9",
+        marking=Marking(marks=False),
+    )
+    assert asked == [(run, wanted)]
 
 
 def test_a_gif_moves_and_says_its_words(made):

@@ -392,6 +392,18 @@ def test_an_interrupted_download_goes_on_where_it_broke_off(hub, tmp_path, capsy
     assert [name for name in blobs(tmp_path) if name.startswith(empty)] == [empty]
 
 
+def test_what_others_have_fetched_cannot_be_verified(hub):
+    serve_sam(hub)
+    list(fetch(SAM))
+    snapshot = located(SAM)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text(snapshot.name)  # as their tool notes it
+    (store() / "lock.json").unlink()
+    assert located(SAM) == snapshot
+    with pytest.raises(ModelError, match=r"was not fetched by identitystory\. "):
+        verify(SAM)
+
+
 def test_a_changed_file_is_fetched_again(hub):
     serve_sam(hub)
     list(fetch(SAM))

@@ -588,6 +588,24 @@ def test_a_reload_keeps_the_answers_their_order_and_who_it_is(tmp_path):
         assert load({"picture-stories-s": broken})["shown"]["at"] == []
 
 
+def test_the_command_writes_the_page_and_beside_it_the_key(runs, tmp_path, capsys):
+    page = tmp_path / "study.html"
+    command = ["study", "make", str(runs), "--seed", "0"]
+    assert main([*command, "--out", str(page), "--groups", "2"]) == 0
+    key = tmp_path / "study.key.json"
+    assert capsys.readouterr().out == f"{page}: for the participants\n{key}: for you alone\n"
+    assert len(json.loads(key.read_text())["groups"]) == 2
+    assert page.read_bytes() == _again(find_cases([runs])[0], tmp_path / "again.html", seed=0)
+    for out, groups, line in (
+        ("study.pdf", "2", "study.pdf'; give a file that ends in .html"),
+        ("other.html", "0", "--groups is 0; ask about at least one story"),
+    ):
+        assert main([*command, "--out", str(tmp_path / out), "--groups", groups]) == 2
+        said = capsys.readouterr().err
+        assert (said.count("\n"), line in said) == (1, True)
+        assert not (tmp_path / out).exists()
+
+
 def test_answers_are_counted_to_the_methods_they_were_for(runs, tmp_path, capsys):
     cases, _ = find_cases([runs])
     key_file = study.make(cases, tmp_path / "study.html", groups=3)

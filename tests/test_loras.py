@@ -12,6 +12,7 @@ from torch import nn
 from identitystory.errors import IdentityStoryError, ModelError, StoryError
 from identitystory.models.backend import load_backend
 from identitystory.models.describe import describe_model
+from identitystory.models.files import checkpoint
 from identitystory.models.files.catalogue import called, split_name
 from identitystory.models.files.header import read_header, trigger_words
 from identitystory.models.files.names import on_base, read_lora_name, split_loras, with_loras
@@ -72,6 +73,14 @@ def test_a_model_and_its_loras_are_one_name():
 def test_what_is_no_lora_is_refused_by_its_name(given, said):
     with pytest.raises(ModelError, match=said):
         read_lora_name(given)
+
+
+def test_a_family_that_takes_no_loras_says_so(toy, tmp_path, monkeypatch):
+    save_file({"a.lora_A.weight": randn(1, 1)}, tmp_path / "ink.safetensors")
+    plain = replace(checkpoint.check_layout(toy), check_lora=None, title="Plain")
+    monkeypatch.setattr(checkpoint, "check_layout", lambda _: plain)
+    with pytest.raises(ModelError, match=r"^Plain takes no LoRAs; leave .*ink\.safetensors out$"):
+        checkpoint.find_checkpoint(with_loras(str(toy), [f"{tmp_path}/ink.safetensors:0.5"]))
 
 
 def test_a_record_has_the_way_to_a_lora_from_the_runs_folder(tmp_path):

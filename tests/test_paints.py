@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from identitystory.cli.main import main
 from identitystory.errors import ModelError, StoryError
 from identitystory.protocols import Backend, ModelFacts
 from identitystory.runs.events import Warned
+from identitystory.runs.files import read_png_facts
 from identitystory.runs.options import new_request
 from identitystory.runs.request import RunRequest, recorded, sized_story
 from identitystory.runs.service import Service
@@ -225,6 +227,24 @@ def test_a_run_keeps_what_was_asked_and_paints_what_it_knows(tmp_path, miniature
     again = recorded(request.out)
     assert (again.unknown, again.story.scenes[0].text) == ("replace", "{Mara} in a castle by day")
     assert new_request(request.story, request.out, unknown="warn").unknown == ""
+
+
+@pytest.mark.parametrize(("unknown", "code"), [("warn", 0), ("refuse", 2), ("replace", 0)])
+def test_what_becomes_of_such_words_is_an_option(
+    tmp_path, miniature_folder, backend, capsys, unknown, code
+):
+    facts = ModelFacts("w", "cpu", "float32", miniature_folder)
+    service = Service(load=lambda *_, **__: backend, describe=lambda *_: facts)
+    argv = ["generate", "--character", MARA, "--scene", "{Mara} in a castle by day"]
+    argv += ["--steps", "10", "--portraits", "4", "--out", str(tmp_path / "run"), "--quiet"]
+    assert main([*argv, "--unknown", unknown], service=lambda: service) == code
+    said = [line for line in capsys.readouterr().err.splitlines() if "castle" in line]
+    assert [line.partition(":")[0] for line in said] == {
+        "warn": ["warning"], "refuse": ["identitystory"], "replace": []
+    }[unknown]  # fmt: skip
+    if not code:
+        told = read_png_facts(tmp_path / "run" / "frames" / "001.png")
+        assert ("castle" in told["scene"]["prompt"]) == (unknown == "warn")
 
 
 def test_a_run_warns_once_of_what_is_outside(tmp_path, miniature_folder):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from identitystory.cli.main import main
+from identitystory.errors import StoryError
 from identitystory.marks.packet import TRAINED, find
 from identitystory.runs.folder import opened
 from identitystory.studio import pictures
@@ -114,6 +115,31 @@ def test_edits_are_all_or_nothing_and_say_what_the_command_line_says(desk, tmp_p
     file.write_text(made["text"].replace("{Mara} reads", "{Tim} waves"))
     assert main(["generate", str(file)]) == 2
     assert told["error"]["message"] in capsys.readouterr().err.replace(f"{file}", "story.toml")
+
+
+@pytest.mark.parametrize(
+    ("edits", "line"),
+    [
+        ([{"do": "remove", "index": 3}], "there is no scene 4; there are scenes 1 to 3"),
+        ([{"do": "scene", "index": -1, "set": {}}], "there is no scene 0"),
+        ([{"do": "remove", "index": 0}] * 3, "a story has at least one scene"),
+        ([{"do": "order", "scenes": [0, 1]}], "must name each of the 3 scenes once, from 0"),
+        ([{"do": "order", "scenes": [0, 1, 1]}], "must name each of the 3 scenes once, from 0"),
+        ([{"do": "character", "name": "Ann", "set": {}}], "nobody is called 'Ann' in"),
+        ([{"do": "dismiss", "name": "Ann"}], "nobody is called 'Ann' in"),
+    ],
+)
+def test_an_edit_that_does_not_fit_is_refused(edits, line):
+    with pytest.raises(StoryError, match=line):
+        edited(TEXT, edits)
+
+
+def test_scenes_that_are_written_on_one_line_are_edited_as_text():
+    text = TEXT.partition("# the first")[0]
+    inline = f'scene = [{{prompt = "a pier"}}, {{prompt = "a hill"}}]\n{text}'
+    assert edited(inline, [{"do": "story", "set": {"style": "ink"}}]).count("style") == 1
+    with pytest.raises(StoryError, match=r"write \[\[scene\]\] tables, to edit them here"):
+        edited(inline, [{"do": "remove", "index": 0}])
 
 
 WRITTEN = {

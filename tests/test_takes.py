@@ -264,6 +264,14 @@ def test_the_commands(service, request_, capsys):
     assert main(["choose", run, "2", "7"], service=lambda: service) == 2
     assert main(["prune", run]) == 0
     assert capsys.readouterr().out.startswith("1 takes deleted, ")
+    for seed in (10, 11, 12):
+        made(service, replace(request_, only=(1,), seed=seed))
+    assert main(["prune", run, "--keep", "1"]) == 0
+    assert capsys.readouterr().out.startswith("2 takes deleted, ")
+    assert main(["takes", run, "2"]) == 0
+    kept, shown = capsys.readouterr().out.splitlines()[1:]
+    assert (kept[2], "seed 11" in kept) == (" ", True)
+    assert (shown[2], "seed 12" in shown) == ("*", True)
     assert main(["prune", run + "-nowhere"]) == 2
 
 
