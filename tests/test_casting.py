@@ -1,5 +1,7 @@
 """Several people of one description: apart, never a stray, and one of them the run's to stay."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -9,16 +11,17 @@ from identitystory.casting import find, people
 from identitystory.cli.main import main
 from identitystory.config import DiscoveryConfig
 from identitystory.discovery import discover
-from identitystory.errors import ConfigError, StoryError
+from identitystory.errors import ConfigError, RunError, StoryError
 from identitystory.metrics.attributes import load_reader
 from identitystory.metrics.traits import completed
 from identitystory.models.files.checkpoint import find_checkpoint
+from identitystory.runs import audition
 from identitystory.runs.characters.archive import open_file
 from identitystory.runs.folder import RunFolder, read_identity
 from identitystory.runs.request import recorded
 from identitystory.story.safety import check_story
 from identitystory.types import Character, Scene, Story
-from tests.workshop import Workshop, contents
+from tests.workshop import FACTS, Workshop, contents
 
 CONFIG = DiscoveryConfig(num_portraits=48, rank=4, iterations=2)
 
@@ -146,6 +149,23 @@ def test_candidates_share_the_portraits_and_the_same_command_goes_on(call, tmp_p
     assert call("--candidates", 3)[2] < 50
     assert contents(run) == there
     assert call("--candidates", 3, "--quiet")[1].out == f"{run}\n"
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_words_for_what_is_seen_are_left_out_if_asked(tmp_path, backend, monkeypatch, words):
+    readers, service = [], Workshop(backend).service
+    service.describe = lambda *_: replace(FACTS, folder=find_checkpoint("miniature").base)
+
+    def seen(request, count, names, reader, family):
+        readers.append(reader)
+        raise RunError("that is enough")
+
+    monkeypatch.setattr(audition, "audition", seen)
+    argv = ["discover", "--character", "Mara: a young woman", "--scene", "{Mara} reads"]
+    argv += ["--steps", "10", "--portraits", "4", "--out", str(tmp_path / "run")]
+    argv += ["--candidates", "1", *([] if words else ["--no-words"])]
+    assert main(argv, service=lambda: service) == 2
+    assert [reader is not None for reader in readers] == [words]
 
 
 def test_a_chosen_candidate_is_the_runs_person_until_another_is_chosen(call, tmp_path):

@@ -471,6 +471,15 @@ def test_without_consent_nothing_is_made_of_photos(tmp_path, call, home, changed
     assert not home.exists()
 
 
+def test_who_somebody_is_may_be_said_by_a_word_of_the_description(tmp_path, call, home):
+    given = ["from-photos", "Ann", photo(tmp_path / "1.png"), *ASKED]
+    given += ["--description", "the keeper of a lighthouse"]
+    assert call(*given, "--noun", "lantern")[0] == 2
+    assert not home.exists()
+    assert call(*given, "--noun", "keeper")[0] == 0
+    assert open_file(home / "Ann.character").told.noun == "keeper"
+
+
 @pytest.mark.parametrize("wrong", ["small", "text", "none", "huge", "faceless"])
 def test_what_is_no_photo_is_one_line(tmp_path, call, wrong):
     file = tmp_path / "x.png"

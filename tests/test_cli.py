@@ -294,6 +294,16 @@ def test_a_story_that_fails_does_not_cost_the_others(call, two):
     )  # fmt: skip
 
 
+def test_a_distilled_search_is_asked_for_by_an_option_and_taken_back(call):
+    command = ["generate", *INLINE, *SMALL, "--out", "r"]
+    code, _, err = call(*command, "--distilled")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has no few-step LoRA, which a distilled search needs" in err
+    assert not Path("r").exists()
+    assert call(*command, "--no-distilled")[0] == 0
+    assert configuration(Path("r"))["discovery"].get("distilled", False) is False
+
+
 def configuration(folder):
     return json.loads((folder / "run.json").read_text())["configuration"]
 
