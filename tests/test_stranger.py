@@ -204,7 +204,7 @@ def test_a_picture_that_tells_nonsense_is_one_line(run, tmp_path, capsys):
         argv = ["generate", str(picture), "--out", str(tmp_path / "new")]
         assert main(argv, service=service) == 2
         (told,) = capsys.readouterr().err.splitlines()
-        assert told.startswith("identitystory: ")
+        assert told.startswith(f"identitystory: {picture}")
 
 
 def test_a_lock_of_wild_content_is_one_line(monkeypatch, tmp_path):

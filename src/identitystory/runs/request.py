@@ -113,6 +113,7 @@ def recorded(out: Path) -> RunRequest:
 
     Raises:
         RunError: there is no run, or it is of another format.
+        ConfigError: a setting that it tells is none, or out of range.
     """
     try:
         record = runfolder.read_record(runfolder.RunFolder(out))
@@ -138,6 +139,8 @@ def recorded(out: Path) -> RunRequest:
             locked={int(k) if k.isdigit() else k: v for k, v in asked.get("locked", {}).items()},
             unknown=asked.get("unknown", ""),
         )
+    except ConfigError as error:
+        raise ConfigError(f"{out}/run.json: {error}") from None
     except (KeyError, TypeError) as error:
         raise RunError(f"{out}/run.json is broken: {error!r}; choose another folder") from None
 
@@ -149,6 +152,7 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
 
     Raises:
         RunError: there is no such file, or the picture does not say how it was made.
+        ConfigError: a setting that it tells is none, or out of range.
     """
     with inside.mendable(picture, "read"):
         if not picture.exists():
@@ -173,6 +177,8 @@ def from_picture(picture: Path, out: Path, *, model: str | None = None) -> RunRe
             method=str(facts.get("method", {"name": OURS})["name"]),
             fingerprint=str(facts["model"]["fingerprint"]),
         )
+    except ConfigError as error:
+        raise ConfigError(f"{picture}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{picture}: what it says of itself is broken: {error!r}") from None
 
