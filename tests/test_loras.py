@@ -255,6 +255,11 @@ def test_a_header_is_bounded_and_broken_ones_are_one_line(tmp_path):
         with pytest.raises(ModelError, match="is not a safetensors file") as error:
             read_header(file)
         assert "\n" not in str(error.value)
+    for shape in ("1e999", "[1e999]"):
+        told = f'{{"a": {{"shape": {shape}}}}}'.encode()
+        file.write_bytes(len(told).to_bytes(8, "little") + told)
+        with pytest.raises(ModelError, match="its header is broken"):
+            read_header(file)
     with pytest.raises(ModelError, match="No such file"):
         read_header(tmp_path / "nobody.safetensors")
 
@@ -263,6 +268,8 @@ def test_trigger_words_are_the_makers_or_the_most_frequent_tags():
     tags = {"10_a": {"ink line": 30, "woman": 20, "tree": 3}, "2_b": {"ink line": 4}}
     assert trigger_words({"ss_tag_frequency": json.dumps(tags)}) == ("ink line", "woman")
     assert trigger_words({"modelspec.trigger_phrase": "in\x1b[31mk  line"}) == ("in [31mk line",)
+    huge = f'{{"a": {{"b": 1{"0" * 400}}}}}'
+    assert trigger_words({"ss_tag_frequency": huge}) == ()
     assert trigger_words({"ss_tag_frequency": "[" * 9}) == trigger_words({}) == ()
 
 

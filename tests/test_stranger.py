@@ -192,6 +192,7 @@ def test_a_model_of_nobodys_home_is_one_line():
         find_folder("~nobody-is-called-this/x")
     with pytest.raises(ModelError):
         find_folder("x" * 5000)
+    assert main(["models", "add", "~nobody-is-called-this/x.safetensors"]) == 2
 
 
 def test_a_picture_that_tells_nonsense_is_one_line(run, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as to_json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,7 +53,7 @@ def models(
         from ..models.files.added import add
 
         for name in names:
-            folder, _ = add(Path(name).expanduser(), prediction or "")
+            folder, _ = add(Path(os.path.expanduser(name)), prediction or "")
             _say(json, name, f"in {folder}; use it with --model sdxl --base {folder}")
         return 0
     entries = [entry for name in names for entry in catalogue.entries_of(name)]

@@ -13,7 +13,8 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..models.device import Room
 from ..models.family import Family
-from ..models.files.checkpoint import INDEX, read_json
+from ..models.files.checkpoint import INDEX
+from ..models.files.configs import read_json
 from ..protocols import FindsHeads, Segmenter
 from ..types import Segmentation
 from .generators import TEXTS, check_generator

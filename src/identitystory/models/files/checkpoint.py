@@ -7,7 +7,6 @@ so that a run whose parts are all finished returns at once.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -41,6 +40,7 @@ from .catalogue import (
     known_base,
     split_name,
 )
+from .configs import read_json
 from .found import Found, check_entries, found_in, is_file, plain_places
 from .header import read_header, trigger_words
 from .names import Loras, split_loras
@@ -283,18 +283,3 @@ def strange_pipeline(where: Path | str, pipeline: str) -> ModelError:
     return ModelError(
         f"{where} holds a {pipeline or 'nameless pipeline'}; {', '.join(others)} and {last} are supported"
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``.
-
-    Raises:
-        ModelError: the file is missing, or is not a JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} does not hold a JSON object")
-    return content

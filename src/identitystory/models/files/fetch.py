@@ -20,7 +20,8 @@ from ...errors import ModelError, shown
 from ..family import Family, family_of, plain_family
 from .card import CARD
 from .catalogue import Entry
-from .checkpoint import INDEX, read_json, strange_pipeline
+from .checkpoint import INDEX, strange_pipeline
+from .configs import read_json
 from .download import PATIENCE, Wanted, download
 from .store import LOCK, _locked, pinned, read_lock, sha256, store
 

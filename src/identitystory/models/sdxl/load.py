@@ -14,7 +14,8 @@ import torch
 
 from ...errors import ConfigError, ModelError
 from ..device import Room, compile_unet
-from ..files.checkpoint import check_layout, read_json
+from ..files.checkpoint import check_layout
+from ..files.configs import read_json
 from ..libraries import (
     AutoencoderKL,
     CLIPTextModel,

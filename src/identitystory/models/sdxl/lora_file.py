@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import ModelError, shown
-from ..files.checkpoint import read_json
+from ..files.configs import told
 from ..files.header import Header
 
 # Marks in the keys of what is no plain LoRA, and in the names of layers of other families.
@@ -59,7 +59,7 @@ def check_sdxl_lora(folder: Path, file: Path, header: Header) -> None:
         other = "a transformer, FLUX or a later family"
     if other:
         raise ModelError(f"{file} is a LoRA of {other}; the base is SDXL's, leave it out")
-    wanted = int(read_json(folder / "unet" / "config.json")["cross_attention_dim"])
+    wanted = told(folder / "unet" / "config.json", "cross_attention_dim", int)
     reads = {v[1] for k, v in downs.items() if _reads_words(k) and len(v) > 1}
     if strange := sorted(reads - {wanted}):
         of = WIDTHS.get(strange[0], "another model")
