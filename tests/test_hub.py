@@ -297,6 +297,14 @@ def test_repositories_of_another_kind(hub, capsys):
     assert "no tokenizer/" in fails(capsys, 2, "fetch", BASE)  # such a name is not even looked at
 
 
+def test_a_base_for_inpainting_is_refused_before_its_weights_are_fetched(hub, toy, capsys):
+    hub.files[BASE] = read(toy) | {
+        "model_index.json": b'{"_class_name": "StableDiffusionXLInpaintPipeline"}'
+    }
+    assert "holds a StableDiffusionXLInpaintPipeline" in fails(capsys, 2, "fetch", BASE)
+    assert not any("safetensors" in path for path in hub.asked)
+
+
 def test_a_file_that_is_not_what_the_hub_promised_is_not_pinned(hub, capsys):
     serve_sam(hub)
     hub.lying.add(SAM.repo)

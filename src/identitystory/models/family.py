@@ -32,6 +32,7 @@ class Family:
         name: that it is found by.
         title: its name in sentences.
         pipeline: what the class in ``model_index.json`` begins with.
+        others: words in that name of what is of another kind all the same.
         parts: the folders that a base consists of, and whether each holds weights.
         open: ``open(folder, *, sampler, num_steps, device, dtype, room, reuse, compiled)`` is the
             general generator G; a ModelError or ConfigError if it cannot be.
@@ -75,6 +76,11 @@ class Family:
     identity: str = ""
     suits: Suits = field(default_factory=Suits)
     open_control: Callable[[Path, ImageGenerator], Callable[[], Any]] | None = None
+    others: tuple[str, ...] = ()
+
+    def paints(self, pipeline: str) -> bool:
+        """Whether the class ``pipeline`` is one of this family."""
+        return pipeline.startswith(self.pipeline) and not any(x in pipeline for x in self.others)
 
 
 @dataclass(frozen=True)
@@ -195,8 +201,7 @@ def family_of(pipeline: str) -> Family | None:
     Raises:
         ModelError: none has, and another package's family is broken.
     """
-    fits = lambda family: pipeline.startswith(family.pipeline)
-    name = FAMILIES.first(fits) if pipeline else None
+    name = FAMILIES.first(lambda family: family.paints(pipeline)) if pipeline else None
     return FAMILIES.get(name) if name else None
 
 

@@ -77,7 +77,7 @@ def _segmentation(found: Segmentation, image: Image.Image, phrases: Sequence[str
 def check_family(family: Family, folder: Path, *, texts: Sequence[str] = TEXTS) -> None:
     """Raises ContractError unless a family keeps its contract on the small base in ``folder``."""
     pipeline = str(read_json(folder / INDEX).get("_class_name", ""))
-    known = bool(family.pipeline) and pipeline.startswith(family.pipeline)
+    known = bool(family.pipeline) and family.paints(pipeline)
     rule("pipeline", known, f"{INDEX} says {pipeline!r}, the family {family.pipeline!r}")
     for part, weights in family.parts.items():
         rule("parts", (folder / part).is_dir(), f"the folder has no {part}/")

@@ -113,6 +113,7 @@ SDXL = Family(
     name="sdxl",
     title="SDXL",
     pipeline="StableDiffusionXL",
+    others=("Inpaint", "Pix2Pix"),  # their U-Nets read a picture beside the latents
     parts={
         "tokenizer": False,
         "tokenizer_2": False,
