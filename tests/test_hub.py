@@ -305,6 +305,26 @@ def test_a_base_for_inpainting_is_refused_before_its_weights_are_fetched(hub, to
     assert not any("safetensors" in path for path in hub.asked)
 
 
+def test_weights_that_lie_in_the_cache_are_not_fetched_again(hub, capsys, monkeypatch):
+    """A new commit with the same weights: the cache has them by their hash."""
+    serve_sam(hub)
+    list(fetch(SAM))
+    weights = located(SAM) / "model.safetensors"
+    weights.unlink()  # of the snapshot; the blob stays
+    hub.asked.clear()
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 2**28))
+    list(fetch(SAM))
+    assert weights.read_bytes() == b"abc"
+    assert not any("/resolve/" in path for path in hub.asked)
+    weights.unlink()
+    next(
+        blob for blob in weights.parents[2].glob("blobs/*") if blob.stat().st_size == 3
+    ).write_bytes(b"abd")
+    list(fetch(SAM))
+    assert verify(SAM) == []
+
+
 def test_a_file_that_is_not_what_the_hub_promised_is_not_pinned(hub, capsys):
     serve_sam(hub)
     hub.lying.add(SAM.repo)
