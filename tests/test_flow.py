@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from identitystory.discovery import discover
 from identitystory.errors import ConfigError, ModelError, PromptError
 from identitystory.injection import redenoise
 from identitystory.models.backend import load_backend
+from identitystory.models.describe import describe_model
 from identitystory.models.device import Room
 from identitystory.models.files.catalogue import ENTRIES
 from identitystory.models.files.checkpoint import find_checkpoint
@@ -362,6 +364,12 @@ def test_presets_follow_the_family_and_a_card_may_say_otherwise(made, tmp_path):
     (folder / "card.toml").write_text("[suits]\nsteps = 25\nstart = 12\n")
     assert suits_of(folder).average == "medoid"
     assert preset("recommended", folder).injection.start == 12
+
+
+def test_embeddings_without_an_encoder_of_its_own_are_the_bases(made):
+    facts = describe_model(str(made[0]), "cpu", "float32")
+    assert facts.encoder == ""
+    assert replace(facts, fingerprint="another").embeds != facts.embeds
 
 
 def test_a_base_alone_is_told_which_parts_go_with_it(made, tmp_path):
