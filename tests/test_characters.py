@@ -16,7 +16,7 @@ from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.discovery import averaging, mean, medoid
 from identitystory.errors import ConfigError, RunError, StoryError
 from identitystory.models.describe import describe_model
-from identitystory.models.files.catalogue import terms_of
+from identitystory.models.files.catalogue import licence_of, terms_of
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.protocols import ModelFacts
 from identitystory.runs.characters import archive, consent, library
@@ -218,6 +218,17 @@ def test_the_strictest_licence_of_what_made_it():
     assert not terms_of("/my/model").commercial
     assert terms_of("miniature + /my/ink.safetensors:0.8").licence == "not known here"
     assert "/" not in "".join(terms_of("/my/model").parts)
+
+
+def test_the_licence_in_a_picture_is_that_of_all_its_parts_or_none():
+    for name in ("miniature", "miniature-face"):
+        assert licence_of(name) == terms_of(name).licence == "Apache-2.0"
+    rail = "CreativeML Open RAIL++-M"
+    assert licence_of("sdxl") == licence_of("sdxl:realvisxl-4") == f"{rail}, Apache-2.0"
+    for strange in ("sdxl + ink.safetensors:0.8", "miniature + ink.safetensors:1.0"):
+        assert licence_of(strange) == ""
+    for strange in ("sdxl:somebody/else", "sdxl:./a-folder", "/my/model", "~nobody/x", "a", ""):
+        assert licence_of(strange) == ""
 
 
 # --- In a story --------------------------------------------------------------------------------------
