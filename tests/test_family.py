@@ -16,11 +16,11 @@ from identitystory.models.family import ENLARGERS, FAMILIES, IDENTITY_GENERATORS
 from identitystory.models.files.card import Card, read_card
 from identitystory.models.files.catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES
 from identitystory.models.files.checkpoint import (
-    at_places,
     find_checkpoint,
     find_folder,
     fingerprint,
 )
+from identitystory.models.files.found import at_places
 from identitystory.models.files.suited import preset, suits_of
 from identitystory.models.pixels import Preprocessing, preprocessing
 from identitystory.models.sdxl.family import FACE_FILES, FACES

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.models.backend import load_backend
+from identitystory.models.family import FAMILIES
 from identitystory.models.files import fetch as fetching
 from identitystory.models.files.catalogue import (
     ALLOWED,
@@ -183,7 +184,7 @@ def test_two_parts_of_one_repository_are_each_fetched_opened_and_verified(hub, t
     assert backend.identity.embed([Image.new("RGB", (40, 40))]).shape == (1, 3 * 96)
 
 
-def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy):
+def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy, monkeypatch):
     hub.files[LIGHTNING.repo] = {LIGHTNING.file: b"lora", "other.safetensors": b"no"}
     with pytest.raises(ModelError, match=r"models fetch sdxl-lightning$"):
         located(LIGHTNING)
@@ -198,6 +199,11 @@ def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy):
     list(fetch(ENTRIES["clipseg"]))
     (store() / PHOTOMAKER.converted).write_bytes(b"")
     assert find_checkpoint(f"sdxl-light:{toy}").few_steps == located(LIGHTNING)
+    with pytest.raises(ModelError, match=rf"{toy} is SDXL, and --model z-image has .*--model sdxl"):
+        find_checkpoint(f"z-image:{toy}")
+    other = replace(FAMILIES.get("sdxl"), few_steps=False)
+    monkeypatch.setattr("identitystory.models.sdxl.family.SDXL", other)
+    assert find_checkpoint(f"sdxl-light:{toy}").few_steps is None
     located(LIGHTNING).resolve().write_bytes(b"lorry")
     assert verify(LIGHTNING) == [f"{LIGHTNING.file} has 5 bytes instead of 4"]
 
@@ -525,6 +531,13 @@ def test_another_base_that_was_fetched_is_listed_with_its_pin_and_how_to_use_it(
     told = capsys.readouterr().out.partition(f"{BASE}: ready\n")[2]
     assert f"how: --model sdxl --base {BASE}" in told
     assert f"commercial use: no, here, pinned at {COMMIT}" in told
+    klein = read(toy) | {"model_index.json": b'{"_class_name": "Flux2KleinPipeline"}'}
+    weights = klein["unet/diffusion_pytorch_model.safetensors"]
+    klein |= {"transformer/config.json": b"{}", "transformer/model.safetensors": weights}
+    hub.files["owner/klein"] = klein
+    list(fetch(entry_of("owner/klein")))
+    assert main(["models"]) == 0
+    assert "how: --model flux2-klein --base owner/klein" in capsys.readouterr().out
 
 
 def test_instantids_pickle_and_net_are_of_one_repository(hub, toy, tmp_path, monkeypatch, capsys):

@@ -109,7 +109,7 @@ def listed() -> list[dict[str, Any]]:
     """
     from ..models.files.added import folders
     from ..models.files.catalogue import BUILT_IN, BUNDLES, ENTRIES, OPTIONAL, entry_of
-    from ..models.files.checkpoint import find_checkpoint
+    from ..models.files.checkpoint import find_checkpoint, how_to_use
     from ..models.files.store import read_lock, size_of
 
     found = []
@@ -124,7 +124,7 @@ def listed() -> list[dict[str, Any]]:
         found.append({"name": name, "present": present, "facts": facts, "parts": parts})
     more = [(name, {"why": f"not needed; {ENTRIES[name].use}"}, ENTRIES[name]) for name in OPTIONAL]
     for name in sorted(read_lock().keys() - {entry.repo for entry in ENTRIES.values()}):
-        more.append((name, {"how": f"--model sdxl --base {name}"}, entry_of(name)))
+        more.append((name, {"how": how_to_use(name)}, entry_of(name)))
     for name, facts, entry in more:
         part = _part(entry)
         found.append({"name": name, "present": part["present"], "facts": facts, "parts": [part]})

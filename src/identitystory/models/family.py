@@ -42,6 +42,7 @@ class Family:
         check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
             for the base's text encoders, and returns those that they read in pieces. Opens no
             weights.
+        few_steps: whether identity generators on it take a LoRA for portraits in few steps.
         adapter: where in a folder the weights lie that read pictures as references; empty without.
         open_adapter: ``open_adapter(folder, general)`` is what `protocols.Backend.adapter` opens.
         check_lora: ``check_lora(folder, file, header)`` raises a ModelError if the LoRA in ``file``
@@ -68,6 +69,7 @@ class Family:
     check_prompts: Callable[[Path, Iterable[str]], Sequence[str] | None] = lambda folder, prompts: (
         None
     )
+    few_steps: bool = False
     adapter: str = ""
     open_adapter: Callable[[Path, ImageGenerator], Any] | None = None
     check_lora: Callable[[Path, Path, Header], None] | None = None

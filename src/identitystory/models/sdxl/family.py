@@ -127,6 +127,7 @@ SDXL = Family(
     max_steps=_max_steps,
     size=_size,
     check_prompts=check_lengths,
+    few_steps=True,
     adapter=ADAPTER,
     open_adapter=_open_adapter,
     check_lora=check_sdxl_lora,
