@@ -25,8 +25,9 @@ from identitystory.runs.characters.casting import StoryCast, character, read_sto
 from identitystory.runs.characters.form import Consent
 from identitystory.runs.files import read_png_facts, read_tensors
 from identitystory.runs.folder import RunFolder, read_record
+from identitystory.runs.opening import Kept
 from identitystory.runs.request import RunRequest, recorded
-from identitystory.runs.service import Kept, Service
+from identitystory.runs.service import Service
 from identitystory.settings import preset_from_dict
 from identitystory.story.file import load_story, make_story
 from identitystory.studio.texts import story_of
