@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ...errors import ModelError
 
@@ -41,11 +41,11 @@ def told(path: Path, key: str, kind: type[_Kind], otherwise: _Kind | None = None
     Raises:
         ModelError: as `read_json`; or it says nothing, or something else.
     """
-    value = read_json(path).get(key, otherwise)
+    value: Any = read_json(path).get(key, otherwise)
     fits = isinstance(value, kind) and not isinstance(value, bool)
     if not fits or (value < 1 if isinstance(value, int) else not value):
         raise ModelError(
             f"{path} says {str(value)[:40]} of {key}, which must be {_KINDS[kind]}; "
             "the file is broken or another model's, get it again"
         )
-    return value
+    return cast(_Kind, value)
