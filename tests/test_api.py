@@ -10,9 +10,10 @@ from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.errors import ConfigError, StoryError
 from identitystory.pipeline import find_identity
 from identitystory.runs.folder import RunFolder, read_record
+from identitystory.runs.opening import Kept
 from identitystory.runs.options import new_request
 from identitystory.runs.request import recorded
-from identitystory.runs.service import Kept, Service
+from identitystory.runs.service import Service
 from identitystory.story.file import load_story
 from tests.conftest import T
 from tests.workshop import FACTS, contents

@@ -16,7 +16,7 @@ from identitystory.config import DiscoveryConfig, InjectionConfig, Preset
 from identitystory.discovery import averaging, mean, medoid
 from identitystory.errors import ConfigError, RunError, StoryError
 from identitystory.models.describe import describe_model
-from identitystory.models.files.catalogue import terms_of
+from identitystory.models.files.catalogue import licence_of, terms_of
 from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.protocols import ModelFacts
 from identitystory.runs.characters import archive, consent, library
@@ -25,8 +25,9 @@ from identitystory.runs.characters.casting import StoryCast, character, read_sto
 from identitystory.runs.characters.form import Consent
 from identitystory.runs.files import read_png_facts, read_tensors
 from identitystory.runs.folder import RunFolder, read_record
+from identitystory.runs.opening import Kept
 from identitystory.runs.request import RunRequest, recorded
-from identitystory.runs.service import Kept, Service
+from identitystory.runs.service import Service
 from identitystory.settings import preset_from_dict
 from identitystory.story.file import load_story, make_story
 from identitystory.studio.texts import story_of
@@ -218,6 +219,17 @@ def test_the_strictest_licence_of_what_made_it():
     assert not terms_of("/my/model").commercial
     assert terms_of("miniature + /my/ink.safetensors:0.8").licence == "not known here"
     assert "/" not in "".join(terms_of("/my/model").parts)
+
+
+def test_the_licence_in_a_picture_is_that_of_all_its_parts_or_none():
+    for name in ("miniature", "miniature-face"):
+        assert licence_of(name) == terms_of(name).licence == "Apache-2.0"
+    rail = "CreativeML Open RAIL++-M"
+    assert licence_of("sdxl") == licence_of("sdxl:realvisxl-4") == f"{rail}, Apache-2.0"
+    for strange in ("sdxl + ink.safetensors:0.8", "miniature + ink.safetensors:1.0"):
+        assert licence_of(strange) == ""
+    for strange in ("sdxl:somebody/else", "sdxl:./a-folder", "/my/model", "~nobody/x", "a", ""):
+        assert licence_of(strange) == ""
 
 
 # --- In a story --------------------------------------------------------------------------------------

@@ -225,6 +225,23 @@ def test_networks_take_turns():
     assert b.sent == ["meta", "cpu", "meta"]
 
 
+def test_a_network_that_does_not_fit_leaves_the_room_as_usable_as_before():
+    class TooLarge(Spy):
+        def to(self, device):
+            super().to(device)
+            if str(device) != "cpu":
+                raise torch.OutOfMemoryError("no room")
+
+    room, a, large = Room(torch.device("meta"), one_at_a_time=True), Spy(), TooLarge()
+    with room.holding(a):
+        pass
+    with pytest.raises(torch.OutOfMemoryError), room.holding(large):
+        pass
+    assert large.sent == ["meta", "cpu"]
+    with room.holding(a):
+        assert a.sent == ["meta", "cpu", "meta"]
+
+
 def test_low_memory_paints_nearly_the_same(toy):
     """The same numbers; only tiles may differ at their seams, and a toy picture is one tile."""
     z, images = [], []

@@ -169,6 +169,30 @@ def test_the_share_is_of_one_call_and_of_the_machines_own_multiplication(monkeyp
     assert found.share == pytest.approx(2 * n**3 / 2.0 / 1e9)
 
 
+@pytest.mark.parametrize(("kind", "seconds"), [("cpu", 2.0), ("mps", 4.0), ("cuda", 4.0)])
+def test_an_accelerators_share_is_of_wall_time_and_a_processors_of_its_own(
+    monkeypatch, kind, seconds
+):
+    class One:
+        num_steps, size = 5, (8, 8)
+        condition = staticmethod(lambda prompts: None)
+        noise = staticmethod(lambda seed: torch.ones(64, 64))
+        calls = staticmethod(lambda i, cond: 1)
+        step = staticmethod(lambda z, i, cond: z[0] @ z[0])
+
+    monkeypatch.setattr(speed, "matmul_peak", lambda *_: 1e9)
+    monkeypatch.setattr(speed, "timed", lambda work, device: (4.0, 2.0, work()))
+    found = speed.speed(One(), torch.device(kind), torch.float32)
+    assert found.share == pytest.approx(2 * 64**3 / seconds / 1e9)
+
+
+def test_an_apple_gpu_is_waited_for(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append(1))
+    speed.timed(lambda: None, torch.device("mps"))
+    assert len(waited) == 2
+
+
 def test_the_story_is_painted_as_the_record_says(call, tmp_path):
     call(generator=lambda b: sees(b, BOTH))
     from identitystory.runs.folder import RunFolder

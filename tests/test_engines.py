@@ -17,7 +17,9 @@ from identitystory.errors import ConfigError, RunError
 from identitystory.experiments.batch import identities, paint, stages
 from identitystory.experiments.table1 import experiment
 from identitystory.experiments.workers import Local, Processes, engine
-from identitystory.runs.service import Kept, Service
+from identitystory.protocols import ModelFacts
+from identitystory.runs.opening import Kept, open_model
+from identitystory.runs.service import Service
 from identitystory.story import sets
 from identitystory.story.file import inline_story
 from tests.test_bench import (  # noqa: F401
@@ -224,6 +226,21 @@ def test_one_model_serves_all_runs_until_other_options_are_asked_for():
     assert kept("m", num_steps=4) is one
     assert kept("m", num_steps=5) is not one
     assert [options["num_steps"] for _, options in opened] == [4, 5]
+
+
+def test_a_kept_model_is_opened_again_when_its_files_have_changed(backend):
+    on_disk, opened = ["w1"], []
+
+    def load(model, **options):
+        opened.append(on_disk[0])
+        return replace(backend, fingerprint=on_disk[0])
+
+    kept = Kept(load)
+    for now in ("w1", "w1", "w2", "w2"):
+        on_disk[0] = now
+        facts = ModelFacts(now, "cpu", "float32")
+        assert open_model(kept, "m", PRESET, facts).fingerprint == now
+    assert opened == ["w1", "w2"]
 
 
 def test_few_stories_still_have_every_split(tmp_path):

@@ -11,16 +11,18 @@ import pytest
 from identitystory.cli.options import ManyRuns
 from identitystory.errors import ConfigError, ModelError
 from identitystory.methods.registry import method
+from identitystory.models.describe import describe_model
 from identitystory.models.family import ENLARGERS, FAMILIES, IDENTITY_GENERATORS, SEGMENTERS
 from identitystory.models.files.card import Card, read_card
 from identitystory.models.files.catalogue import BUNDLES, DEFAULT_MODEL, ENTRIES
 from identitystory.models.files.checkpoint import (
-    at_places,
     find_checkpoint,
     find_folder,
     fingerprint,
 )
+from identitystory.models.files.found import at_places
 from identitystory.models.files.suited import preset, suits_of
+from identitystory.models.pixels import Preprocessing, preprocessing
 from identitystory.models.sdxl.family import FACE_FILES, FACES
 from identitystory.presets import PRESETS, Suits, fitted
 from identitystory.protocols import ModelFacts
@@ -167,6 +169,8 @@ def test_presets_as_written_are_those_of_a_checkpoint_without_a_card():
         ("sizes = 3", "says 3 of sizes; it must be a list"),
         ('sizes = ["wide"]', "the size is 'wide'"),
         ('[parts]\nbase = "x"', "says 'base'; there are identity_generator, segmenter, enlarger"),
+        ('[parts]\nsegmenter = ["x"]', r"says \['x'\] of \[parts\]; each is named"),
+        (f"sizes = {'[' * 9000}", "nested too deep"),
     ],
 )
 def test_a_broken_card_is_one_line(copy, text, told):
@@ -174,6 +178,45 @@ def test_a_broken_card_is_one_line(copy, text, told):
     with pytest.raises(ModelError, match=told) as caught:
         suits_of(copy)
     assert "card.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "said"),
+    [
+        ("unet", {"sample_size": None}, "says None of sample_size, which must be a whole number"),
+        ("unet", {"sample_size": "wide"}, "says wide of sample_size"),
+        ("unet", {"block_out_channels": 4}, "which must be a list that is not empty"),
+        ("vae", {"block_out_channels": []}, r"says \[\] of block_out_channels"),
+        ("scheduler", {"num_train_timesteps": "many"}, "says many of num_train_timesteps"),
+        ("unet", "[" * 9000, "nested too deep"),
+    ],
+)
+def test_a_broken_configuration_is_one_line(copy, part, change, said):
+    file = next((copy / part).glob("*config.json"))
+    broken = (
+        change if isinstance(change, str) else json.dumps(json.loads(file.read_text()) | change)
+    )
+    file.write_text(broken)
+    with pytest.raises(ModelError, match=said) as caught:
+        describe_model(str(copy), "cpu", "float32")
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": {"width": 9}},
+        {"size": "wide"},
+        {"size": -1},
+        {"image_mean": [0.5]},
+        {"image_std": "x"},
+        {"resample": 99},
+    ],
+)
+def test_a_broken_preprocessor_is_one_line(tmp_path, change):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(change))
+    with pytest.raises(ModelError, match="asks for pictures that cannot be"):
+        preprocessing(tmp_path, Preprocessing((8, 8)))
 
 
 def test_what_suits_is_checked_when_it_is_made():

@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from identitystory.discovery import discover
 from identitystory.errors import ConfigError, ModelError, PromptError
 from identitystory.injection import redenoise
 from identitystory.models.backend import load_backend
+from identitystory.models.describe import describe_model
 from identitystory.models.device import Room
 from identitystory.models.files.catalogue import ENTRIES
 from identitystory.models.files.checkpoint import find_checkpoint
@@ -32,9 +34,9 @@ from identitystory.models.files.suited import preset, suits_of
 from identitystory.models.flow.family import KLEIN
 from identitystory.models.flow.load import load_klein
 from identitystory.models.flow.references import References
-from identitystory.models.flow.schedule import flow_sampler, flow_step, time_shift
+from identitystory.models.flow.schedule import FlowSampler, flow_sampler, flow_step, time_shift
 from identitystory.models.flow.text import FRAME, LIMIT, Qwen3Texts, check_lengths, token_ids
-from identitystory.models.samplers import ddim_step, same_noise, sampler
+from identitystory.models.samplers import ddim_step, sampler
 from identitystory.sampling import sample
 from identitystory.testing import check_generator, check_identity_generator
 from identitystory.testing.rules import drawn
@@ -183,6 +185,20 @@ def test_ddim_is_the_same_step_and_ancestral_noises_the_clean_picture_anew():
     assert torch.equal(rules[2].step(z, 3, v), one)
 
 
+def log_snr(rule, i):
+    """log of signal over noise, in variances, of z_i."""
+    if isinstance(rule, FlowSampler):
+        sigma = float(rule.sigma(i))
+        return 2 * math.log((1 - sigma) / sigma) if sigma < 1 else -math.inf
+    level = float(rule.levels[rule.num_steps - i, 0])
+    return -2 * math.log(level) if rule.name == "euler" else math.log(level / (1 - level))
+
+
+def same_noise(i, of, on):
+    """The step of ``on`` that starts nearest to where step ``i`` of ``of`` starts."""
+    return min(range(1, on.num_steps + 1), key=lambda k: abs(log_snr(on, k) - log_snr(of, i)))
+
+
 def test_the_paper_starts_at_a_noise_level_which_is_another_index_here():
     """The catalogue's start is the step whose log-SNR is SDXL's at 40 of 50 DDIM steps."""
     ddim, euler = (sampler(name, SDXL, 50) for name in ("ddim", "euler"))
@@ -191,10 +207,10 @@ def test_the_paper_starts_at_a_noise_level_which_is_another_index_here():
     assert (suits.start, suits.steps) == (same_noise(40, ddim, klein), 50) == (19, 50)
     assert KLEIN.suits == suits
     assert same_noise(40, euler, klein) == 19
-    assert abs(klein.log_snr(19) - ddim.log_snr(40)) < 0.1
-    assert klein.log_snr(40) < ddim.log_snr(40) - 3  # the same index is nearly noise alone
+    assert abs(log_snr(klein, 19) - log_snr(ddim, 40)) < 0.1
+    assert log_snr(klein, 40) < log_snr(ddim, 40) - 3  # the same index is nearly noise alone
     assert [same_noise(i, klein, klein) for i in (1, 19, 49)] == [1, 19, 49]
-    assert klein.log_snr(50) == -math.inf
+    assert log_snr(klein, 50) == -math.inf
     for steps in (20, 28):  # in proportion, as --steps has it, it is one step off at most
         other = flow_sampler("euler", SCHEDULE, steps, 64 * 64)
         assert abs(same_noise(40, ddim, other) - 19 * steps / 50) < 1
@@ -362,6 +378,12 @@ def test_presets_follow_the_family_and_a_card_may_say_otherwise(made, tmp_path):
     (folder / "card.toml").write_text("[suits]\nsteps = 25\nstart = 12\n")
     assert suits_of(folder).average == "medoid"
     assert preset("recommended", folder).injection.start == 12
+
+
+def test_embeddings_without_an_encoder_of_its_own_are_the_bases(made):
+    facts = describe_model(str(made[0]), "cpu", "float32")
+    assert facts.encoder == ""
+    assert replace(facts, fingerprint="another").embeds != facts.embeds
 
 
 def test_a_base_alone_is_told_which_parts_go_with_it(made, tmp_path):

@@ -1,19 +1,21 @@
 """models/grounded_sam.py: who is in which box, retries, and parity with transformers at toy size."""
 
 import itertools
+import json
 import logging
 import shutil
 
 import pytest
 import torch
 from PIL import Image
-from transformers import GroundingDinoProcessor
+from transformers import AutoTokenizer, GroundingDinoProcessor
 
 from identitystory.errors import ModelError, PromptError
 from identitystory.models.backend import load_backend
 from identitystory.models.device import Room
 from identitystory.models.files.checkpoint import find_checkpoint, fingerprint
 from identitystory.models.files.found import Found
+from identitystory.models.parts import load_part
 from identitystory.models.segment.grounded_sam import (
     _best_boxes,
     assign,
@@ -262,6 +264,21 @@ def test_a_checkpoint_with_detector_and_sam_paints(toy, folder, tmp_path):
     assert backend.fingerprint != fingerprint(find_checkpoint(toy))
     with pytest.raises(ModelError, match=r"holds a sam; CLIPSeg, or detector/ and sam/"):
         Found("clipseg", CLIPSEG, (folder / "sam",)).open(room=Room(torch.device("cpu")))
+
+
+def test_code_in_the_detectors_folder_is_never_offered_to_run(folder, tmp_path, monkeypatch):
+    strange, marker = shutil.copytree(folder / "detector", tmp_path / "strange"), tmp_path / "ran"
+    (strange / "code.py").write_text(f"open({str(marker)!r}, 'w')\nclass Strange: pass\n")
+    told = {"tokenizer_class": "Strange", "auto_map": {"AutoTokenizer": ["code.Strange", None]}}
+    (strange / "tokenizer_config.json").write_text(json.dumps(told))
+    config = {"model_type": "strange", "auto_map": {"AutoConfig": "code.Strange"}}
+    (strange / "config.json").write_text(json.dumps(config))
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or "n")
+    with pytest.raises(ModelError, match="cannot be opened as AutoTokenizer"):
+        load_part(AutoTokenizer, strange)
+    assert not asked
+    assert not marker.exists()
 
 
 def test_descriptions_longer_than_the_detector_reads_are_refused(segmenter, image):

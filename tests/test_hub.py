@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.models.backend import load_backend
+from identitystory.models.family import FAMILIES
 from identitystory.models.files import fetch as fetching
 from identitystory.models.files.catalogue import (
     ALLOWED,
@@ -183,7 +184,7 @@ def test_two_parts_of_one_repository_are_each_fetched_opened_and_verified(hub, t
     assert backend.identity.embed([Image.new("RGB", (40, 40))]).shape == (1, 3 * 96)
 
 
-def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy):
+def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy, monkeypatch):
     hub.files[LIGHTNING.repo] = {LIGHTNING.file: b"lora", "other.safetensors": b"no"}
     with pytest.raises(ModelError, match=r"models fetch sdxl-lightning$"):
         located(LIGHTNING)
@@ -198,6 +199,11 @@ def test_the_one_file_of_the_few_step_lora_is_what_is_opened(hub, toy):
     list(fetch(ENTRIES["clipseg"]))
     (store() / PHOTOMAKER.converted).write_bytes(b"")
     assert find_checkpoint(f"sdxl-light:{toy}").few_steps == located(LIGHTNING)
+    with pytest.raises(ModelError, match=rf"{toy} is SDXL, and --model z-image has .*--model sdxl"):
+        find_checkpoint(f"z-image:{toy}")
+    other = replace(FAMILIES.get("sdxl"), few_steps=False)
+    monkeypatch.setattr("identitystory.models.sdxl.family.SDXL", other)
+    assert find_checkpoint(f"sdxl-light:{toy}").few_steps is None
     located(LIGHTNING).resolve().write_bytes(b"lorry")
     assert verify(LIGHTNING) == [f"{LIGHTNING.file} has 5 bytes instead of 4"]
 
@@ -295,6 +301,34 @@ def test_repositories_of_another_kind(hub, capsys):
     assert "has no file photomaker-v1.bin" in fails(capsys, 2, "fetch", "photomaker")
     hub.files[BASE] = {"model_index.json": b"{}", "unet/../../evil.json": b"{}"}
     assert "no tokenizer/" in fails(capsys, 2, "fetch", BASE)  # such a name is not even looked at
+
+
+def test_a_base_for_inpainting_is_refused_before_its_weights_are_fetched(hub, toy, capsys):
+    hub.files[BASE] = read(toy) | {
+        "model_index.json": b'{"_class_name": "StableDiffusionXLInpaintPipeline"}'
+    }
+    assert "holds a StableDiffusionXLInpaintPipeline" in fails(capsys, 2, "fetch", BASE)
+    assert not any("safetensors" in path for path in hub.asked)
+
+
+def test_weights_that_lie_in_the_cache_are_not_fetched_again(hub, capsys, monkeypatch):
+    """A new commit with the same weights: the cache has them by their hash."""
+    serve_sam(hub)
+    list(fetch(SAM))
+    weights = located(SAM) / "model.safetensors"
+    weights.unlink()  # of the snapshot; the blob stays
+    hub.asked.clear()
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9, 9, 2**28))
+    list(fetch(SAM))
+    assert weights.read_bytes() == b"abc"
+    assert not any("/resolve/" in path for path in hub.asked)
+    weights.unlink()
+    next(
+        blob for blob in weights.parents[2].glob("blobs/*") if blob.stat().st_size == 3
+    ).write_bytes(b"abd")
+    list(fetch(SAM))
+    assert verify(SAM) == []
 
 
 def test_a_file_that_is_not_what_the_hub_promised_is_not_pinned(hub, capsys):
@@ -510,6 +544,13 @@ def test_another_base_that_was_fetched_is_listed_with_its_pin_and_how_to_use_it(
     told = capsys.readouterr().out.partition(f"{BASE}: ready\n")[2]
     assert f"how: --model sdxl --base {BASE}" in told
     assert f"commercial use: no, here, pinned at {COMMIT}" in told
+    klein = read(toy) | {"model_index.json": b'{"_class_name": "Flux2KleinPipeline"}'}
+    weights = klein["unet/diffusion_pytorch_model.safetensors"]
+    klein |= {"transformer/config.json": b"{}", "transformer/model.safetensors": weights}
+    hub.files["owner/klein"] = klein
+    list(fetch(entry_of("owner/klein")))
+    assert main(["models"]) == 0
+    assert "how: --model flux2-klein --base owner/klein" in capsys.readouterr().out
 
 
 def test_instantids_pickle_and_net_are_of_one_repository(hub, toy, tmp_path, monkeypatch, capsys):

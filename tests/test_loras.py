@@ -17,6 +17,7 @@ from identitystory.models.files.catalogue import called, split_name
 from identitystory.models.files.header import read_header, trigger_words
 from identitystory.models.files.names import on_base, read_lora_name, split_loras, with_loras
 from identitystory.models.files.suited import preset
+from identitystory.models.sdxl.lora import merge_lora, read_lora
 from identitystory.models.sdxl.lora_file import check_sdxl_lora
 from identitystory.models.sdxl.places import flat, lora_places, single_file_name
 from identitystory.models.sdxl.single_file import sdxl_networks
@@ -113,7 +114,12 @@ def plain(toy):
 
 
 def toy_file(backend, folder, form, *, rank=2, alpha=1.0):
-    """A LoRA's file in one of the forms, and the change of each weight, computed here."""
+    """A LoRA's file in one of the forms, and the change of each weight, computed here.
+
+    Of ``told`` and ``rslora``, alpha stands in the metadata, as diffusers writes it.
+    """
+    told = form in ("told", "rslora")
+    peft = told or form == "peft"
     unet, (te1, te2) = backend.general.unet, backend.general.encode.models
     state, changes = {}, {}
     chosen = {
@@ -135,26 +141,38 @@ def toy_file(backend, folder, form, *, rank=2, alpha=1.0):
         A = randn(rank, *W.shape[1:], seed=seed) * 0.3
         B = randn(len(W), rank, *[1] * (W.dim() - 2), seed=seed + 50) * 0.3
         change = torch.einsum("or,ri->oi", B.flatten(1), A.flatten(1)).view_as(W)
-        changes[network is te1, network is te2, own] = W, change * alpha / rank
+        scale = alpha / (rank**0.5 if form == "rslora" else rank)
+        changes[network is te1, network is te2, own] = W, change * scale
         if network is unet:
-            front = {"peft": "unet."}.get(form, "lora_unet_")
+            front = "unet." if peft else "lora_unet_"
             place = single_file_name(name, unet.config) if form == "sgm" else name
         else:
-            front = {"peft": "text_encoder"}.get(form, "lora_te")
             number = 1 + (network is te2)
-            front += {"peft": "_2." if network is te2 else "."}.get(form, f"{number}_")
+            front = f"text_encoder{'_2' * (number == 2)}." if peft else f"lora_te{number}_"
             place = f"text_model.{name}"
-        place = place if form == "peft" else flat(place)
-        down, up = ("lora_A", "lora_B") if form == "peft" else ("lora_down", "lora_up")
+        place = place if peft else flat(place)
+        down, up = ("lora_A", "lora_B") if peft else ("lora_down", "lora_up")
         state |= {f"{front}{place}.{down}.weight": A, f"{front}{place}.{up}.weight": B}
-        state[f"{front}{place}.alpha"] = torch.tensor(alpha)
+        if not told:
+            state[f"{front}{place}.alpha"] = torch.tensor(alpha)
     file = folder / f"{form}.safetensors"
-    tags = json.dumps({"a": {"ink line": 3}})
-    save_file(state, file, metadata={"ss_tag_frequency": tags})
+    metadata = {"ss_tag_frequency": json.dumps({"a": {"ink line": 3}})}
+    if told:
+        metadata["lora_adapter_metadata"] = adapter_metadata(alpha, use_rslora=form == "rslora")
+    save_file(state, file, metadata=metadata)
     return file, changes
 
 
-@pytest.mark.parametrize("form", ["peft", "kohya", "sgm"])
+def adapter_metadata(alpha, **more):
+    """What diffusers' ``save_lora_weights`` says of the U-Net and both text encoders."""
+    values = {"r": 99, "lora_alpha": alpha, "alpha_pattern": {}, **more}
+    fronts = ("unet", "text_encoder", "text_encoder_2")
+    return json.dumps(
+        {f"{front}.{key}": value for front in fronts for key, value in values.items()}
+    )
+
+
+@pytest.mark.parametrize("form", ["peft", "kohya", "sgm", "told", "rslora"])
 def test_a_lora_is_w_plus_weight_alpha_over_rank_up_down(toy, plain, tmp_path, form):
     """Every form of names changes the same weights, of the U-Net and both text encoders."""
     file, changes = toy_file(plain, tmp_path, form)
@@ -225,6 +243,19 @@ def test_fingerprints_follow_files_weights_and_order(toy, tmp_path):
         load_backend(f"{toy} + {a}:1", num_steps=2)
 
 
+@pytest.mark.parametrize("shapes", [((2,), (32, 2)), ((2, 96), (32,)), ((0, 96), (32, 0))])
+def test_tensors_of_no_layer_are_refused(toy, plain, tmp_path, shapes):
+    place = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
+    A, B = (torch.zeros(shape) for shape in shapes)
+    state = {f"{place}.lora_A.weight": A, f"{place}.lora_B.weight": B}
+    file = tmp_path / "flat.safetensors"
+    save_file({**state, f"{place}.alpha": torch.tensor(1.0)}, file)
+    with pytest.raises(ModelError, match="is not a LoRA weight of SDXL"):
+        read_lora(file, plain.general.unet, "flat")
+    with pytest.raises(ModelError, match="is not a LoRA weight of SDXL"):
+        merge_lora(file, 1.0, plain.general.unet, ())
+
+
 # --- headers -----------------------------------------------------------------------------------
 
 SDXL_ATTENTION = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
@@ -248,6 +279,16 @@ SDXL_ATTENTION = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
         ({f"{SDXL_ATTENTION}.lora_down.weight": (4, 2048)}, {}, "of SDXL: it reads 2048"),
         ({"lora_unet_mid.lora_down.weight": (4, 9)}, {"ss_base_model_version": "sd_v1"}, "SD 1.5"),
         ({"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, {}, "with --base"),
+        (
+            {"unet.mid.lora_A.weight": (4, 9)},
+            {"lora_adapter_metadata": adapter_metadata(4, alpha_pattern={"mid": 2})},
+            "alpha_pattern",
+        ),
+        (
+            {"unet.mid.lora_A.weight": (4, 9)},
+            {"lora_adapter_metadata": adapter_metadata("much")},
+            "is broken",
+        ),
     ],
 )
 def test_other_kinds_and_families_are_refused_from_the_header(tmp_path, toy, keys, metadata, said):
@@ -264,6 +305,11 @@ def test_a_header_is_bounded_and_broken_ones_are_one_line(tmp_path):
         with pytest.raises(ModelError, match="is not a safetensors file") as error:
             read_header(file)
         assert "\n" not in str(error.value)
+    for shape in ("1e999", "[1e999]"):
+        told = f'{{"a": {{"shape": {shape}}}}}'.encode()
+        file.write_bytes(len(told).to_bytes(8, "little") + told)
+        with pytest.raises(ModelError, match="its header is broken"):
+            read_header(file)
     with pytest.raises(ModelError, match="No such file"):
         read_header(tmp_path / "nobody.safetensors")
 
@@ -272,6 +318,8 @@ def test_trigger_words_are_the_makers_or_the_most_frequent_tags():
     tags = {"10_a": {"ink line": 30, "woman": 20, "tree": 3}, "2_b": {"ink line": 4}}
     assert trigger_words({"ss_tag_frequency": json.dumps(tags)}) == ("ink line", "woman")
     assert trigger_words({"modelspec.trigger_phrase": "in\x1b[31mk  line"}) == ("in [31mk line",)
+    huge = f'{{"a": {{"b": 1{"0" * 400}}}}}'
+    assert trigger_words({"ss_tag_frequency": huge}) == ()
     assert trigger_words({"ss_tag_frequency": "[" * 9}) == trigger_words({}) == ()
 
 

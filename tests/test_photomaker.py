@@ -145,6 +145,21 @@ def test_what_shapes_cannot_tell_stands_in_the_metadata(tensors):
         identity_encoder(state, {"shortest_edge": "31"})
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("num_attention_heads", "many"),
+        ("shortest_edge", "[" * 9000),
+        ("image_mean", "[0.5]"),
+        ("image_std", "[1, 1, NaN]"),
+        ("hidden_act", "nobody's"),
+    ],
+)
+def test_broken_metadata_is_one_line(tensors, key, value):
+    with pytest.raises(ModelError, match=key):
+        identity_encoder(group(tensors, "id_encoder"), {key: value})
+
+
 def test_other_checkpoints_are_refused(toy, tensors, tmp_path):
     state = group(tensors, "id_encoder")
     with pytest.raises(ModelError, match="visual_projection_2"):

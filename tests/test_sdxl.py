@@ -6,7 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, EulerDiscreteScheduler, StableDiffusionXLPipeline
+from diffusers import (
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -174,9 +179,17 @@ def test_pickled_weights_are_not_opened(copy):
 
 def test_another_pipeline_is_refused_by_name(copy):
     index = json.loads((copy / "model_index.json").read_text())
-    index["_class_name"] = "FluxPipeline"
-    (copy / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(ModelError, match="holds a FluxPipeline"):
+    inpaint, edit = "StableDiffusionXLInpaintPipeline", "StableDiffusionXLInstructPix2PixPipeline"
+    for name in ("FluxPipeline", inpaint, edit):
+        (copy / "model_index.json").write_text(json.dumps({**index, "_class_name": name}))
+        with pytest.raises(ModelError, match=f"holds a {name}"):
+            load(copy)
+
+
+def test_a_unet_that_reads_more_than_latents_is_refused(copy):
+    config = UNet2DConditionModel.load_config(copy / "unet")
+    UNet2DConditionModel.from_config({**config, "in_channels": 9}).save_pretrained(copy / "unet")
+    with pytest.raises(ModelError, match="it is one for inpainting or editing"):
         load(copy)
 
 

@@ -12,7 +12,8 @@ from identitystory.cli.main import main
 from identitystory.errors import ModelError
 from identitystory.models.files import added
 from identitystory.models.files.catalogue import ENTRIES, known_base
-from identitystory.models.files.checkpoint import check_layout, find_folder, read_json
+from identitystory.models.files.checkpoint import check_layout, find_folder
+from identitystory.models.files.configs import read_json
 from identitystory.models.files.header import Header, read_header
 from identitystory.models.files.suited import suits_of
 from identitystory.models.samplers import sampler

@@ -194,6 +194,7 @@ def test_a_model_of_nobodys_home_is_one_line():
         ) as told:
             find_folder(name)
         assert "\n" not in str(told.value)
+    assert main(["models", "add", "~nobody-is-called-this/x.safetensors"]) == 2
 
 
 def test_a_picture_that_tells_nonsense_is_one_line(run, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """models/flow/z_image.py: held against diffusers' own pipeline on a toy of its own classes."""
 
+import shutil
+
 import pytest
 import torch
 from diffusers import (
@@ -15,6 +17,7 @@ from identitystory.cli.main import main
 from identitystory.errors import ConfigError
 from identitystory.models.backend import load_backend
 from identitystory.models.files.catalogue import ENTRIES
+from identitystory.models.files.checkpoint import find_checkpoint
 from identitystory.models.flow.family import Z_IMAGE
 from identitystory.models.flow.load import load_z_image
 from identitystory.models.flow.text import THINKING
@@ -142,6 +145,12 @@ def test_a_story_is_painted_by_words_alone_and_faces_are_refused_before_any_port
     backend = load_backend(made[0], sampler="ddim", num_steps=3, device="cpu", dtype="float32")
     with pytest.raises(ConfigError, match="paints no faces"):
         backend.identity.embed([])
+
+
+def test_it_has_no_few_step_lora_though_one_lies_there(made, tmp_path):
+    folder = shutil.copytree(made[0], tmp_path / "base")
+    (folder / "few_steps.safetensors").write_bytes(b"")
+    assert find_checkpoint(folder).few_steps is None
 
 
 def test_at_full_size_it_is_z_image():

@@ -32,11 +32,11 @@ from .runs.characters.casting import read_story
 from .runs.events import FrameReady, PartKept, Started, StepDone
 from .runs.files import read_picture
 from .runs.folder import RunFolder
-from .runs.opening import open_model
+from .runs.opening import Kept, open_model
 from .runs.options import new_request
 from .runs.plan import PORTRAIT_BATCH
 from .runs.request import in_pixels, in_precision
-from .runs.service import Kept, Service, describe_model, load_model
+from .runs.service import Service, describe_model, load_model
 from .sampling import watched
 from .settings import Overrides, overridden
 from .sizes import shape_of

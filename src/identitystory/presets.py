@@ -37,8 +37,8 @@ class Suits(Checked):
             to paint without words from.
         identity_words: see `InjectionConfig`. At SDXL's size the paper's: no others were measured.
         average: see `DiscoveryConfig`; with every preset, for it follows what an embedding is.
-        start: t' of ``steps`` where equal steps are other noise than the paper's, see
-            `models.samplers.same_noise`; with every preset, in proportion. None leaves the preset's.
+        start: t' of ``steps`` where equal steps are other noise than the paper's, the step that is as
+            noisy; with every preset, in proportion. None leaves the preset's.
     """
 
     guidance: float = number(5.0, 1.0, 100.0, "1 is none")

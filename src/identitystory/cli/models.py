@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as to_json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,7 +53,7 @@ def models(
         from ..models.files.added import add
 
         for name in names:
-            folder, _ = add(Path(name).expanduser(), prediction or "")
+            folder, _ = add(Path(os.path.expanduser(name)), prediction or "")
             _say(json, name, f"in {folder}; use it with --model sdxl --base {folder}")
         return 0
     entries = [entry for name in names for entry in catalogue.entries_of(name)]
@@ -108,7 +109,7 @@ def listed() -> list[dict[str, Any]]:
     """
     from ..models.files.added import folders
     from ..models.files.catalogue import BUILT_IN, BUNDLES, ENTRIES, OPTIONAL, entry_of
-    from ..models.files.checkpoint import find_checkpoint
+    from ..models.files.checkpoint import find_checkpoint, how_to_use
     from ..models.files.store import read_lock, size_of
 
     found = []
@@ -123,7 +124,7 @@ def listed() -> list[dict[str, Any]]:
         found.append({"name": name, "present": present, "facts": facts, "parts": parts})
     more = [(name, {"why": f"not needed; {ENTRIES[name].use}"}, ENTRIES[name]) for name in OPTIONAL]
     for name in sorted(read_lock().keys() - {entry.repo for entry in ENTRIES.values()}):
-        more.append((name, {"how": f"--model sdxl --base {name}"}, entry_of(name)))
+        more.append((name, {"how": how_to_use(name)}, entry_of(name)))
     for name, facts, entry in more:
         part = _part(entry)
         found.append({"name": name, "present": part["present"], "facts": facts, "parts": [part]})

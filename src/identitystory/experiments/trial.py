@@ -29,8 +29,9 @@ from ..protocols import Backend, PictureEncoder
 from ..runs.events import Event, Finished, FrameReady, IdentityFound, Loaded, Started
 from ..runs.files import read_picture
 from ..runs.folder import RunFolder, read_identity, read_record
+from ..runs.opening import Kept
 from ..runs.request import RunRequest
-from ..runs.service import Kept, Service
+from ..runs.service import Service
 from ..story.file import make_story
 from ..types import Story
 from . import batch, instruments

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..models.files.checkpoint import read_json
+from ..models.files.configs import read_json
 from ..models.files.store import short_digest
 from ..models.pixels import normalised
 from ..types import Face

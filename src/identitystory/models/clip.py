@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .files.checkpoint import read_json
+from .files.configs import read_json
 from .files.store import short_digest
 from .libraries import CLIPModel, CLIPSegForImageSegmentation, CLIPTokenizer
 from .parts import load_part

@@ -43,7 +43,9 @@ def describe_model(model: str, device: str, dtype: str) -> ModelFacts:
 
 
 def _encoder(files: tuple[Path, ...]) -> str:
-    """sha256, in hex, over an identity generator's files."""
+    """sha256, in hex, over an identity generator's files; empty if it has none of its own."""
+    if not files:
+        return ""
     digest = hashlib.sha256()
     for place in files:
         for file in sorted(place.iterdir()) if place.is_dir() else [place]:

@@ -137,9 +137,14 @@ class Room:
     def holding(self, module: nn.Module) -> Iterator[None]:
         """``module`` is on the device."""
         if self.one_at_a_time and self.inside is not module:
-            if self.inside is not None:
-                self.inside.to("cpu")
-            module.to(self.device)
+            before, self.inside = self.inside, None
+            if before is not None:
+                before.to("cpu")
+            try:
+                module.to(self.device)
+            except BaseException:
+                module.to("cpu")  # what of it had come
+                raise
             self.inside = module
         yield
 

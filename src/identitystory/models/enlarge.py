@@ -20,7 +20,8 @@ from ..errors import ModelError
 from ..protocols import Enlarger
 from .family import ENLARGERS, EnlargerPart
 from .files.card import read_card
-from .files.checkpoint import find_checkpoint, read_json
+from .files.checkpoint import find_checkpoint
+from .files.configs import read_json
 from .files.found import found_in
 from .pixels import normalised
 

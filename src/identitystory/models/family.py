@@ -32,6 +32,7 @@ class Family:
         name: that it is found by.
         title: its name in sentences.
         pipeline: what the class in ``model_index.json`` begins with.
+        others: words in that name of what is of another kind all the same.
         parts: the folders that a base consists of, and whether each holds weights.
         open: ``open(folder, *, sampler, num_steps, device, dtype, room, reuse, compiled)`` is the
             general generator G; a ModelError or ConfigError if it cannot be.
@@ -41,6 +42,7 @@ class Family:
         check_prompts: ``check_prompts(folder, prompts)`` raises a PromptError if one is too long
             for the base's text encoders, and returns those that they read in pieces. Opens no
             weights.
+        few_steps: whether identity generators on it take a LoRA for portraits in few steps.
         adapter: where in a folder the weights lie that read pictures as references; empty without.
         open_adapter: ``open_adapter(folder, general)`` is what `protocols.Backend.adapter` opens.
         check_lora: ``check_lora(folder, file, header)`` raises a ModelError if the LoRA in ``file``
@@ -67,6 +69,7 @@ class Family:
     check_prompts: Callable[[Path, Iterable[str]], Sequence[str] | None] = lambda folder, prompts: (
         None
     )
+    few_steps: bool = False
     adapter: str = ""
     open_adapter: Callable[[Path, ImageGenerator], Any] | None = None
     check_lora: Callable[[Path, Path, Header], None] | None = None
@@ -75,6 +78,11 @@ class Family:
     identity: str = ""
     suits: Suits = field(default_factory=Suits)
     open_control: Callable[[Path, ImageGenerator], Callable[[], Any]] | None = None
+    others: tuple[str, ...] = ()
+
+    def paints(self, pipeline: str) -> bool:
+        """Whether the class ``pipeline`` is one of this family."""
+        return pipeline.startswith(self.pipeline) and not any(x in pipeline for x in self.others)
 
 
 @dataclass(frozen=True)
@@ -195,8 +203,7 @@ def family_of(pipeline: str) -> Family | None:
     Raises:
         ModelError: none has, and another package's family is broken.
     """
-    fits = lambda family: pipeline.startswith(family.pipeline)
-    name = FAMILIES.first(fits) if pipeline else None
+    name = FAMILIES.first(lambda family: family.paints(pipeline)) if pipeline else None
     return FAMILIES.get(name) if name else None
 
 

@@ -26,6 +26,8 @@ def load_part(kind: Any, folder: Path, *, dtype: torch.dtype | None = None) -> A
     """
     files = sorted(file.name for file in folder.glob("*.safetensors"))
     options: dict[str, Any] = {"local_files_only": True}
+    if kind.__module__.startswith("transformers.models.auto"):
+        options["trust_remote_code"] = False  # without it a folder with code has the user asked
     if dtype is not None:
         if not files:
             raise ModelError(f"{folder} has no .safetensors file; pickled weights are not opened")

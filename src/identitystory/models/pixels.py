@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ModelError
-from .files.checkpoint import read_json
+from .files.configs import read_json
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -97,13 +97,20 @@ def preprocessing(folder: Path, otherwise: Preprocessing) -> Preprocessing:
     file = folder / "preprocessor_config.json"
     config = read_json(file) if file.is_file() else {}
     size = config.get("size", otherwise.size)
-    if isinstance(size, dict):
-        size = size.get("shortest_edge") or (size["height"], size["width"])
-    elif isinstance(size, int) and not isinstance(otherwise.size, int):
-        size = (size, size)
-    return Preprocessing(
-        size,
-        config.get("image_mean", otherwise.mean),
-        config.get("image_std", otherwise.std),
-        config.get("resample", otherwise.resample),
-    )
+    try:
+        if isinstance(size, dict):
+            size = size.get("shortest_edge") or (size["height"], size["width"])
+        elif isinstance(size, int) and not isinstance(otherwise.size, int):
+            size = (size, size)
+        read = Preprocessing(
+            size,
+            config.get("image_mean", otherwise.mean),
+            config.get("image_std", otherwise.std),
+            config.get("resample", otherwise.resample),
+        )
+        read([Image.new("RGB", (2, 2))])
+    except (KeyError, ValueError, TypeError, OverflowError, RuntimeError, MemoryError):
+        raise ModelError(
+            f"{file} asks for pictures that cannot be; it is broken or another model's, get it again"
+        ) from None
+    return read

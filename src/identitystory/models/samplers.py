@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -99,11 +98,6 @@ class Sampler:
         """The U-Net's timestep at step ``i``, a scalar."""
         return self.timesteps[self._row(i)]
 
-    def log_snr(self, i: int) -> float:
-        """log of signal over noise, in variances, of z_i, i in 1..t."""
-        level = float(self.levels[self._row(i), 0])
-        return -2 * math.log(level) if self.name == "euler" else math.log(level / (1 - level))
-
     def scale_input(self, z: Tensor, i: int) -> Tensor:
         """What the U-Net is shown of ``z`` at step ``i``."""
         if self.name != "euler":
@@ -126,28 +120,6 @@ class Sampler:
         if not 1 <= i <= self.num_steps:
             raise ValueError(f"step {i} is outside 1..{self.num_steps}")
         return self.num_steps - i
-
-
-class Levels(Protocol):
-    """A sampler that knows how noisy each latent is."""
-
-    @property
-    def num_steps(self) -> int:
-        """t."""
-        ...
-
-    def log_snr(self, i: int) -> float:
-        """log of signal over noise of z_i."""
-        ...
-
-
-def same_noise(i: int, of: Levels, on: Levels) -> int:
-    """The step of ``on`` that starts nearest to where step ``i`` of ``of`` starts, in log-SNR.
-
-    So t' of one schedule is found on another: equal indices are not equal noise.
-    """
-    level = of.log_snr(i)
-    return min(range(1, on.num_steps + 1), key=lambda k: abs(on.log_snr(k) - level))
 
 
 def sampler(name: str, scheduler_config: Mapping[str, Any], num_steps: int) -> Sampler:

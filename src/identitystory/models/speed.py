@@ -28,7 +28,8 @@ def machine(device: torch.device) -> str:
 
 def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, float, Any]:
     """Wall and processor seconds of ``work``, the accelerator's queue empty before and after; its result."""
-    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    waits = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}
+    synchronize = waits.get(device.type, lambda: None)
     synchronize()
     began, busy = time.perf_counter(), time.process_time()
     result = work()
@@ -41,12 +42,12 @@ def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
 
     On a processor, which others may be using at the same time, a second of its own time.
     """
-    n = 8192 if device.type == "cuda" else 1024
+    n = 1024 if device.type == "cpu" else 8192
     a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     best = 0.0
     for _ in range(8):
         wall, busy, _ = timed(lambda: a @ b, device)
-        best = max(best, 2 * n**3 / (wall if device.type == "cuda" else busy))
+        best = max(best, 2 * n**3 / (busy if device.type == "cpu" else wall))
     return best
 
 
@@ -76,6 +77,6 @@ def speed(generator: ImageGenerator, device: torch.device, dtype: torch.dtype) -
         took = sorted(timed(step, device)[:2] for _ in range(3))[1]
     calls = max(1, generator.calls(i, cond))
     operations = counter.get_total_flops()
-    counted = took[0] if device.type == "cuda" else took[1]
+    counted = took[1] if device.type == "cpu" else took[0]
     rate = operations / max(counted, 1e-9)
     return Speed(operations / calls, took[0] / calls, rate / matmul_peak(device, dtype))

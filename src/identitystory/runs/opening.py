@@ -5,13 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from ..config import Preset
 from ..metrics.attributes import AttributeReader, reader_in
 from ..metrics.torso import undressed
 from ..protocols import Backend, ModelFacts
+from .files import canonical
 
 Load = Callable[..., Backend]  # `models.backend.load_backend`, or what stands for it
+
+
+class Kept:
+    """``load`` that keeps the model it opened last, for runs that follow with the same options.
+
+    Generators are pure and every method puts back what it changes, so that a run is the same on a
+    fresh model. Sent to another process it starts empty.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self.load, self.asked = load, ""
+        self.model: Backend | None = None
+
+    def __call__(self, model: str, **options: Any) -> Backend:
+        """The model, opened if it is not the last one."""
+        asked = canonical({"model": model, **options})
+        if self.model is None or self.asked != asked:
+            self.model = None  # never two in memory
+            self.asked, self.model = asked, self.load(model, **options)
+        return self.model
+
+    def forget_others(self, fingerprint: str) -> None:
+        """Drops the model unless it was opened from files with this fingerprint, as far as it tells."""
+        if self.model is not None and self.model.fingerprint not in ("", fingerprint):
+            self.model = None
+
+    def __reduce__(self) -> tuple[type[Kept], tuple[Load]]:
+        """Without the model."""
+        return Kept, (self.load,)
 
 
 def open_model(load: Load, model: str, preset: Preset, facts: ModelFacts) -> Backend:
@@ -29,6 +60,8 @@ def open_model(load: Load, model: str, preset: Preset, facts: ModelFacts) -> Bac
         "face_scale": None if preset.injection.face_scale == 1 else preset.injection.face_scale,
         "averaged": None if preset.discovery.averaged == "tokens" else preset.discovery.averaged,
     }
+    if isinstance(load, Kept):
+        load.forget_others(facts.fingerprint)  # its files may have changed since it was opened
     opened = load(
         model,
         sampler=preset.sampler,

@@ -154,9 +154,9 @@ def _check(request: RunRequest, model: ModelFacts) -> None:
             )
     if preset.discovery.distilled and not model.few_steps:
         raise ModelError(
-            f"{request.model} has no few-step LoRA, which a distilled search needs: identitystory "
-            f"models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder, or "
-            "--no-distilled"
+            f"{request.model} has no few-step LoRA, which a distilled search needs; on SDXL: "
+            f"identitystory models fetch sdxl-lightning, or {FEW_STEPS} in the checkpoint's folder; "
+            "or --no-distilled"
         )
 
 

@@ -22,9 +22,8 @@ from .events import (
     Event,
     stream,
 )
-from .files import canonical
 from .folder import RunFolder
-from .opening import Load
+from .opening import Kept, Load
 from .outlook import Outlook, last_facts, outlook
 from .painter import Run
 from .places import by_place
@@ -157,30 +156,6 @@ def _still(
         made = plan.make_plan(request, model, record)
     weights = other_weights(request, model, record)
     return replace(request, notes=(*request.notes, *weights)), record, made
-
-
-class Kept:
-    """``load`` that keeps the model it opened last, for runs that follow with the same options.
-
-    Generators are pure and every method puts back what it changes, so that a run is the same on a
-    fresh model. Sent to another process it starts empty.
-    """
-
-    def __init__(self, load: Load) -> None:
-        self.load, self.asked = load, ""
-        self.model: Backend | None = None
-
-    def __call__(self, model: str, **options: Any) -> Backend:
-        """The model, opened if it is not the last one."""
-        asked = canonical({"model": model, **options})
-        if self.model is None or self.asked != asked:
-            self.model = None  # never two in memory
-            self.asked, self.model = asked, self.load(model, **options)
-        return self.model
-
-    def __reduce__(self) -> tuple[type[Kept], tuple[Load]]:
-        """Without the model."""
-        return Kept, (self.load,)
 
 
 def one_model(service: Service) -> Service:

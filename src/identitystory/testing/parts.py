@@ -13,7 +13,8 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..models.device import Room
 from ..models.family import Family
-from ..models.files.checkpoint import INDEX, read_json
+from ..models.files.checkpoint import INDEX
+from ..models.files.configs import read_json
 from ..protocols import FindsHeads, Segmenter
 from ..types import Segmentation
 from .generators import TEXTS, check_generator
@@ -76,7 +77,7 @@ def _segmentation(found: Segmentation, image: Image.Image, phrases: Sequence[str
 def check_family(family: Family, folder: Path, *, texts: Sequence[str] = TEXTS) -> None:
     """Raises ContractError unless a family keeps its contract on the small base in ``folder``."""
     pipeline = str(read_json(folder / INDEX).get("_class_name", ""))
-    known = bool(family.pipeline) and pipeline.startswith(family.pipeline)
+    known = bool(family.pipeline) and family.paints(pipeline)
     rule("pipeline", known, f"{INDEX} says {pipeline!r}, the family {family.pipeline!r}")
     for part, weights in family.parts.items():
         rule("parts", (folder / part).is_dir(), f"the folder has no {part}/")

@@ -69,6 +69,8 @@ def read_card(folder: Path) -> Card:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Card()
+    except RecursionError:
+        raise ModelError(f"{file} cannot be read: it is nested too deep") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read: {error}") from error
     suits, parts = values.get("suits", {}), values.get("parts", {})
@@ -77,6 +79,8 @@ def read_card(folder: Path) -> Card:
         if not isinstance(table, dict) or (strange := sorted(table.keys() - set(names))):
             what = strange[0] if isinstance(table, dict) else table
             raise ModelError(f"{file} says {what!r}; there are {', '.join(names)}")
+    if strange := [name for name in parts.values() if not isinstance(name, str)]:
+        raise ModelError(f'{file} says {strange[0]!r} of [parts]; each is named, as in "clipseg"')
     listed = values.get("sizes", [])
     if not isinstance(listed, list):
         raise ModelError(f"{file} says {listed!r} of sizes; it must be a list, ['1024x1024']")

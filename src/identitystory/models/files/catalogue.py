@@ -91,16 +91,6 @@ def known_base(name: str) -> Entry | None:
     return next((entry for entry in bases if name in (entry.name, entry.repo)), None)
 
 
-def licence_of(model: str) -> str:
-    """The licences of a model's weights, by its name; empty where they are not known here."""
-    if model in BUILT_IN:
-        return "Apache-2.0"  # the package's own
-    bundle, base = split_name(model)
-    if model not in ENTRIES and (not bundle or base):
-        return ""
-    return ", ".join(dict.fromkeys(entry.licence for entry in entries_of(model)))
-
-
 def is_hub_id(name: str) -> bool:
     """Whether ``name`` looks like ``owner/name`` and not like a path."""
     return name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/")
@@ -175,18 +165,32 @@ class Terms:
 
 def terms_of(model: str) -> Terms:
     """The strictest licence of a model; of folders, files and LoRAs it is not known here."""
-    name, loras = split_loras(model)
-    bundle, base = split_name(name)
-    unknown = [Path(file).name for file, _ in loras]
-    try:
-        own = [_entry(name, "apache", role="base", repo=name)] if name == DEFAULT_MODEL else []
-        entries = own or entries_of(name)
-    except ModelError:
-        entries = []
-    if not entries or (bundle and base and known_base(base) is None and not is_hub_id(base)):
-        unknown.append(called(base or name))
-    entries += [_entry(each, "unknown", role="", repo=each) for each in unknown]
+    entries, unknown = _made_of(model)
+    entries += [_entry(each, "unknown", role="", repo=each) for each in map(called, unknown)]
     strictness = [each["licence"] for each in _TABLES["licences"].values()]  # the strictest first
     least = min(entries, key=lambda e: (e.commercial, strictness.index(e.licence)))
     parts = {entry.repo: entry.licence for entry in entries}
     return Terms(least.licence, least.commercial, least.terms, parts)
+
+
+def licence_of(model: str) -> str:
+    """The licences of all of a model's parts; empty where one is not known here, as of folders, files and LoRAs."""
+    entries, unknown = _made_of(model)
+    licences = dict.fromkeys(entry.licence for entry in entries)
+    strange = unknown or _TABLES["licences"]["unknown"]["licence"] in licences
+    return "" if strange else ", ".join(licences)
+
+
+def _made_of(model: str) -> tuple[list[Entry], list[str]]:
+    """What of a model has an entry here, or is on the hub; and the names of all else."""
+    name, loras = split_loras(model)
+    bundle, base = split_name(name)
+    unknown = [Path(file).name for file, _ in loras]
+    try:
+        own = [_entry(name, "apache", role="base", repo=name)] if name in BUILT_IN else []
+        entries = own or entries_of(name)
+    except ModelError:
+        entries = []
+    if not entries or (bundle and base and known_base(base) is None and not is_hub_id(base)):
+        unknown.append(base or name)
+    return entries, unknown

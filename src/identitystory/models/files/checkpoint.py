@@ -7,12 +7,11 @@ so that a run whose parts are all finished returns at once.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
@@ -41,7 +40,8 @@ from .catalogue import (
     known_base,
     split_name,
 )
-from .found import Found, check_entries, found_in, is_file, plain_places
+from .configs import read_json
+from .found import Found, at_places, check_entries, found_in, is_file, plain_places
 from .header import read_header, trigger_words
 from .names import Loras, split_loras
 from .store import content_hash, located
@@ -127,11 +127,26 @@ def _without_loras(model: str) -> Checkpoint:
         missing = " and ".join(plain_places(registry) for found, registry in pairs if not found)
         raise ModelError(
             f"{folder} lacks {missing}; to use it as the base of the full-size "
-            f"model give --model {family.name if family.name in BUNDLES else 'sdxl'} --base {model}"
+            f"model give {as_base(family, model)}"
         )
-    few_steps = folder / FEW_STEPS if (folder / FEW_STEPS).is_file() else None
+    lora = folder / FEW_STEPS
+    few_steps = lora if family.few_steps and lora.is_file() else None
     adapter = _adapter(family, folder)
     return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps, adapter))
+
+
+def as_base(family: Family, base: str | Path) -> str:
+    """What is said to paint with ``base`` in the full-size model of its family."""
+    return f"--model {family.name if family.name in BUNDLES else 'sdxl'} --base {base}"
+
+
+def how_to_use(base: str) -> str:
+    """`as_base` of a base by its hub id, which counts as SDXL where it is not whole."""
+    try:
+        family = check_layout(find_folder(base))
+    except ModelError:
+        family = plain_family()
+    return as_base(family, base)
 
 
 def _fitting(checkpoint: Checkpoint) -> Checkpoint:
@@ -171,8 +186,14 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
             f"Get them with: identitystory models fetch {whole} ({size:.1f} GB)"
         )
 
-    folder, few_steps = found[""], _optional("few-steps")
+    folder = found[""]
     family = check_layout(folder)
+    if not (family.identity or any(entry.role == "identity" for entry in entries)):
+        raise ModelError(
+            f"{base} is {family.title}, and --model {bundle} has nothing that paints its faces; "
+            f"give {as_base(family, base)}"
+        )
+    few_steps = _optional("few-steps") if family.few_steps else None
 
     def part(registry: Registry, role: str, own: str = "") -> Found[Any]:
         name = next((entry.part for entry in entries if entry.role == role), own)
@@ -184,14 +205,6 @@ def _assembled(bundle: str, base: str) -> Checkpoint:
     segmenter = part(SEGMENTERS, "segmenter")
     adapter = _adapter(family, folder) or _optional("adapter")
     return _fitting(Checkpoint(family, folder, identity, segmenter, few_steps, adapter))
-
-
-def at_places(entry: Entry, where: Path) -> dict[str, Path]:
-    """Where an entry's files lie, by their places in a complete checkpoint."""
-    if not entry.files:
-        return {entry.place: where}
-    names = [place for file in entry.files for place in (file, str(PurePosixPath(file).parent))]
-    return {name: where / name for name in names}
 
 
 def _adapter(family: Family, folder: Path) -> Path | None:
@@ -283,18 +296,3 @@ def strange_pipeline(where: Path | str, pipeline: str) -> ModelError:
     return ModelError(
         f"{where} holds a {pipeline or 'nameless pipeline'}; {', '.join(others)} and {last} are supported"
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``.
-
-    Raises:
-        ModelError: the file is missing, or is not a JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} does not hold a JSON object")
-    return content

@@ -28,35 +28,49 @@ class Wanted:
     blob_id: str = ""
 
 
+def places(repo: str, file: Wanted, commit: str) -> tuple[Path, Path]:
+    """Where a file lies in the hub's cache: by its name and commit, and by its hash."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
+    return (
+        folder / "snapshots" / commit / file.name,
+        folder / "blobs" / (file.sha256 or file.blob_id),
+    )
+
+
 def download(repo: str, file: Wanted, commit: str) -> Path:
     """The file in the hub's cache, fetched if it is not there. Its place has names that we checked alone.
 
-    What came before a download broke off stays beside it, and the next one goes on from there.
+    What another commit brought is not fetched again. What came before a download broke off stays beside it, and the next one goes on from there.
 
     Raises:
         ModelError: what came is not what the hub says it is; nothing of it is kept.
         TimeoutError: less than ``SLOWEST`` bytes came a second.
         Exception: those of huggingface_hub and its network.
     """
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repo, repo_type="model")
-    place = folder / "snapshots" / commit / file.name
-    if place.is_file() and _matches(place, vars(file)):
+    place, blob = places(repo, file, commit)
+    if _is(place, file):
         return place
-    blob = folder / "blobs" / (file.sha256 or file.blob_id)
     part = blob.with_name(f"{blob.name}.incomplete")
     for each in (place, blob):
         each.parent.mkdir(parents=True, exist_ok=True)
-    within(PATIENCE + file.size / SLOWEST, lambda: _complete(part, repo, file, commit))
-    if part.stat().st_size != file.size or not _matches(part, vars(file)):
-        part.unlink()
-        raise ModelError(f"{file.name} of {repo} is not what the hub says it is; it was not kept")
-    part.replace(blob)
+    if not _is(blob, file):
+        within(PATIENCE + file.size / SLOWEST, lambda: _complete(part, repo, file, commit))
+        if not _is(part, file):
+            part.unlink()
+            raise ModelError(
+                f"{file.name} of {repo} is not what the hub says it is; it was not kept"
+            )
+        part.replace(blob)
     place.unlink(missing_ok=True)
     place.symlink_to(os.path.relpath(blob, place.parent))
     return place
+
+
+def _is(path: Path, file: Wanted) -> bool:
+    return path.is_file() and path.stat().st_size == file.size and _matches(path, vars(file))
 
 
 def _complete(part: Path, repo: str, file: Wanted, commit: str) -> None:

@@ -20,8 +20,9 @@ from ...errors import ModelError, shown
 from ..family import Family, family_of, plain_family
 from .card import CARD
 from .catalogue import Entry
-from .checkpoint import INDEX, read_json, strange_pipeline
-from .download import PATIENCE, Wanted, download
+from .checkpoint import INDEX, strange_pipeline
+from .configs import read_json
+from .download import PATIENCE, Wanted, download, places
 from .store import LOCK, _locked, pinned, read_lock, sha256, store
 
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
@@ -166,13 +167,10 @@ def _folder_files(
 
 
 def _check_space(entry: Entry, files: list[Wanted], commit: str) -> None:
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
-    there = [
-        isinstance(try_to_load_from_cache(entry.repo, file.name, revision=commit), str)
-        for file in files
-    ]
-    needed = sum(file.size for file, have in zip(files, there, strict=True) if not have)
+    there = lambda file: any(path.is_file() for path in places(entry.repo, file, commit))
+    needed = sum(file.size for file in files if not there(file))
     if entry.converter:
         needed += sum(file.size for file in files)  # the pickle, and what is made of it
     where = Path(constants.HF_HUB_CACHE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Generic, TypeVar
 
 from ...errors import ModelError
@@ -56,6 +56,14 @@ def _is_there(folder: Path, place: str) -> bool:
 def is_file(place: str) -> bool:
     """Whether a part's place is a file; else it is a folder."""
     return "." in Path(place).name
+
+
+def at_places(entry: Entry, where: Path) -> dict[str, Path]:
+    """Where an entry's files lie, by their places in a complete checkpoint."""
+    if not entry.files:
+        return {entry.place: where}
+    names = [place for file in entry.files for place in (file, str(PurePosixPath(file).parent))]
+    return {name: where / name for name in names}
 
 
 def check_entries(entries: Iterable[Entry]) -> None:

@@ -40,7 +40,14 @@ def read_header(file: Path) -> Header:
         return Header(shapes, {str(k): str(v) for k, v in metadata.items()})
     except OSError as error:
         raise ModelError(f"{file} cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         why = error if "header" in str(error) else "its header is broken"
         raise ModelError(f"{file} is not a safetensors file: {why}") from None
 
@@ -57,7 +64,7 @@ def trigger_words(metadata: Mapping[str, str]) -> tuple[str, ...]:
         for tags in json.loads(metadata.get("ss_tag_frequency", "{}")).values():
             for tag, count in tags.items():
                 counts[_tidy(tag)] = counts.get(_tidy(tag), 0) + float(count)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return ()
     enough = max(filter(math.isfinite, counts.values()), default=0) / 2
     often = sorted((tag for tag in counts if tag and counts[tag] >= enough), key=counts.get)  # type: ignore[arg-type]

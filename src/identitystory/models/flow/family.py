@@ -10,7 +10,7 @@ from ...protocols import IdentityGenerator, ImageGenerator
 from ...sizes import Size
 from ..family import Family, IdentityPart
 from ..files.catalogue import ENTRIES
-from ..files.checkpoint import read_json
+from ..files.configs import told
 from ..sdxl.family import SDXL
 from .text import check_lengths
 
@@ -40,9 +40,9 @@ def _open_references(files: tuple[Path, ...], general: Any) -> IdentityGenerator
 
 
 def _size(folder: Path) -> tuple[Size, int]:
-    vae = read_json(folder / "vae" / "config.json")
-    side = int(vae.get("sample_size", 1024))
-    return (side, side), 2 ** len(vae["block_out_channels"])
+    vae = folder / "vae" / "config.json"
+    side = told(vae, "sample_size", int, 1024)
+    return (side, side), 2 ** len(told(vae, "block_out_channels", list))
 
 
 KLEIN = Family(

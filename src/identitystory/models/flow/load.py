@@ -18,7 +18,8 @@ from transformers import Qwen2Tokenizer, Qwen3Model
 
 from ...errors import ConfigError, ModelError
 from ..device import Room, compile_unet
-from ..files.checkpoint import check_layout, read_json
+from ..files.checkpoint import check_layout
+from ..files.configs import read_json
 from ..parts import load_part
 from ..sdxl.load import decode_in_tiles
 from .generator import FlowGenerator

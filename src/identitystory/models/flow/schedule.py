@@ -5,7 +5,6 @@ z_sigma = (1 - sigma) x_0 + sigma eps, and the network predicts the velocity v =
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,11 +65,6 @@ class FlowSampler:
         if not 0 <= i <= self.num_steps:
             raise ValueError(f"step {i} is outside 0..{self.num_steps}")
         return self.sigmas[self.num_steps - i]
-
-    def log_snr(self, i: int) -> float:
-        """log((1 - sigma)^2 / sigma^2) of z_i, i in 1..t; -inf where it is noise alone."""
-        sigma = float(self.sigma(i))
-        return 2 * math.log((1 - sigma) / sigma) if sigma < 1 else -math.inf
 
     def step(self, z: Tensor, i: int, v: Tensor, noise: Tensor | None = None) -> Tensor:
         """z_i -> z_{i-1}. Pure. Only ``ancestral`` uses noise; without it, it is ``euler``."""

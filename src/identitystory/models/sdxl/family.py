@@ -16,7 +16,7 @@ from ...protocols import IdentityGenerator, ImageGenerator
 from ...sizes import Size
 from ..face_pack import TERMS, check_installed, pack
 from ..family import Family, IdentityPart
-from ..files.checkpoint import read_json
+from ..files.configs import told
 from ..files.header import Header
 from ..files.store import content_hash
 from .file_kind import PREDICTIONS, check_sdxl_file, prediction_of
@@ -42,14 +42,13 @@ def _open(folder: Path, **how: Any) -> ImageGenerator:
 
 
 def _max_steps(folder: Path) -> int:
-    schedule = read_json(folder / "scheduler" / "scheduler_config.json")
-    return int(schedule.get("num_train_timesteps", 1000))
+    return told(folder / "scheduler" / "scheduler_config.json", "num_train_timesteps", int, 1000)
 
 
 def _size(folder: Path) -> tuple[Size, int]:
-    unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
-    levels, deeper = (len(part["block_out_channels"]) - 1 for part in (vae, unet))
-    side = int(unet["sample_size"]) * 2**levels
+    unet, vae = (folder / part / "config.json" for part in ("unet", "vae"))
+    levels, deeper = (len(told(part, "block_out_channels", list)) - 1 for part in (vae, unet))
+    side = told(unet, "sample_size", int) * 2**levels
     return (side, side), 2 ** (levels + deeper)
 
 
@@ -114,6 +113,7 @@ SDXL = Family(
     name="sdxl",
     title="SDXL",
     pipeline="StableDiffusionXL",
+    others=("Inpaint", "Pix2Pix"),  # their U-Nets read a picture beside the latents
     parts={
         "tokenizer": False,
         "tokenizer_2": False,
@@ -127,6 +127,7 @@ SDXL = Family(
     max_steps=_max_steps,
     size=_size,
     check_prompts=check_lengths,
+    few_steps=True,
     adapter=ADAPTER,
     open_adapter=_open_adapter,
     check_lora=check_sdxl_lora,

@@ -110,14 +110,16 @@ def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
         second = len(state["visual_projection_2.weight"])
     except KeyError as error:
         raise ModelError(f"not a PhotoMaker v1 identity encoder: {error} is missing") from error
-    heads = int(metadata.get("num_attention_heads", max(1, hidden // 64)))
+    except (ValueError, TypeError):
+        raise ModelError("not a PhotoMaker v1 identity encoder: its shapes are others") from None
+    heads = _said(metadata, "num_attention_heads", max(1, hidden // 64))
     if heads < 1 or hidden % heads:
         raise ModelError(
             f"{heads} attention heads do not divide a width of {hidden}; "
             "say num_attention_heads in the metadata of photomaker.safetensors"
         )
-    side = math.isqrt(positions - 1) * patch
-    edge = int(metadata.get("shortest_edge", side))
+    side = math.isqrt(max(0, positions - 1)) * patch
+    edge = _said(metadata, "shortest_edge", side)
     if edge < side:
         raise ModelError(
             f"{edge} pixels are too few for a tower that reads {side}; "
@@ -134,16 +136,42 @@ def identity_encoder(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
         patch_size=patch,
         hidden_act=metadata.get("hidden_act", "quick_gelu").strip('"'),
     )
-    with no_init_weights():
-        encoder = IdentityEncoder(
-            config,
-            (first, second),
-            mean=json.loads(metadata.get("image_mean", json.dumps(CLIP_MEAN))),
-            std=json.loads(metadata.get("image_std", json.dumps(CLIP_STD))),
-            shortest_edge=edge,
-        )
+    mean, std = _said(metadata, "image_mean", CLIP_MEAN), _said(metadata, "image_std", CLIP_STD)
+    try:
+        with no_init_weights():
+            encoder = IdentityEncoder(
+                config, (first, second), mean=mean, std=std, shortest_edge=edge
+            )
+    except KeyError:
+        raise ModelError(
+            f"the metadata of photomaker.safetensors says {config.hidden_act[:40]!r} of hidden_act, "
+            "which transformers does not know; correct it"
+        ) from None
     try:
         encoder.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
         raise ModelError(f"not a PhotoMaker v1 identity encoder: {error}") from error
     return encoder.eval().requires_grad_(False)
+
+
+def _said(metadata: Mapping[str, str], key: str, otherwise: Any) -> Any:
+    """What the metadata says of ``key``: a whole number, or three numbers, as ``otherwise`` is.
+
+    Raises:
+        ModelError: it says something else.
+    """
+    try:
+        value = json.loads(metadata[key]) if key in metadata else otherwise
+        if isinstance(otherwise, int):
+            fits = type(value) is int
+        else:
+            fits = len(value) == 3 and all(map(math.isfinite, value))
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        fits = False
+    if not fits:
+        wanted = "a whole number" if isinstance(otherwise, int) else "three numbers"
+        raise ModelError(
+            f"the metadata of photomaker.safetensors says {metadata[key][:40]!r} of {key}, "
+            f"which must be {wanted}; correct it"
+        )
+    return value

@@ -14,7 +14,8 @@ import torch
 
 from ...errors import ConfigError, ModelError
 from ..device import Room, compile_unet
-from ..files.checkpoint import check_layout, read_json
+from ..files.checkpoint import check_layout
+from ..files.configs import read_json
 from ..libraries import (
     AutoencoderKL,
     CLIPTextModel,
@@ -89,6 +90,13 @@ def load_sdxl(
         merge_lora(file, weight, unet, (first, second))
     whole = read_json(folder / "vae" / "config.json").get("force_upcast", True)
     vae = load_part(AutoencoderKL, folder / "vae", dtype=torch.float32 if whole else dtype)
+    reads, gives = unet.config["in_channels"], unet.config["out_channels"]
+    latent = vae.config["latent_channels"]
+    if not reads == gives == latent:
+        raise ModelError(
+            f"the U-Net of {folder} reads {reads} channels and gives {gives}, and its VAE has "
+            f"{latent}: it is one for inpainting or editing; give a base that paints from words alone"
+        )
     if room.one_at_a_time:
         decode_in_tiles(vae)
     general = LatentDiffusion(unet, vae, rule, text, device=device, room=room)

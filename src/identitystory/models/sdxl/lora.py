@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from ..parts import read_tensors
+from .lora_file import told_scales
 from .places import flat, lora_places
 
 
@@ -106,25 +107,32 @@ class Lora:
 
 
 def load_lora(
-    unet: Any, tensors: Mapping[str, Tensor], name: str, *, file: str = "the file"
+    unet: Any,
+    tensors: Mapping[str, Tensor],
+    name: str,
+    *,
+    file: str = "the file",
+    metadata: Mapping[str, str] | None = None,
 ) -> Lora:
     """A LoRA's tensors put beside ``unet``'s weights, unmerged and switched off.
 
     Keys may be peft's (``to_q.lora_A.weight``), kohya's (``lora_unet_..._to_q.lora_down.weight``) or
-    diffusers' older ones (``processor.to_q_lora.down.weight``). The scale is alpha over rank, and 1
-    without an alpha.
+    diffusers' older ones (``processor.to_q_lora.down.weight``). The scale is alpha over rank; alpha is
+    a tensor, or stands in the metadata (`lora_file.told_scales`). It is 1 without one.
 
     Args:
         unet: where it is put.
         tensors: of the U-Net alone.
         name: another one than the U-Net's other LoRAs have.
         file: what to call the file in errors.
+        metadata: the file's.
 
     Raises:
         ModelError: a tensor that the U-Net has no place for, or a kind that is not supported.
     """
     device, dtype = unet.device, unet.dtype  # asked once: each walks through the whole U-Net
-    for _, place, A, B, scale in _pairs(tensors, lora_places(unet, (), _takes_lora), file):
+    places = lora_places(unet, (), _takes_lora)
+    for _, place, A, B, scale in _pairs(tensors, metadata or {}, places, file):
         layer = unet.get_submodule(place)
         if not isinstance(layer, LoraLayer):
             layer = LoraLayer(layer)
@@ -142,7 +150,8 @@ def read_lora(file: Path, unet: Any, name: str) -> Lora:
     Raises:
         ModelError: the file is missing or broken, or does not fit.
     """
-    return load_lora(unet, read_tensors(file)[0], name, file=file.name)
+    tensors, metadata = read_tensors(file)
+    return load_lora(unet, tensors, name, file=file.name, metadata=metadata)
 
 
 @torch.no_grad()
@@ -153,9 +162,9 @@ def merge_lora(file: Path, weight: float, unet: Any, encoders: Sequence[nn.Modul
         ModelError: the file is missing or broken, or does not fit.
     """
     places = lora_places(unet, encoders, _takes_lora)
-    for network, place, A, B, scale in _pairs(read_tensors(file)[0], places, file.name):
+    for network, place, A, B, scale in _pairs(*read_tensors(file), places, file.name):
         W: Tensor = network.get_submodule(place).weight  # type: ignore[assignment]
-        if B.dim() < 2 or (len(B), B.shape[1], A.shape[1]) != (len(W), len(A), W.shape[1]):
+        if (len(B), B.shape[1], A.shape[1]) != (len(W), len(A), W.shape[1]):
             raise ModelError(f"{file.name}: {_shapes(A, B, W)} does not fit {place}")
         change = B.flatten(1).to(W.device).float() @ A.flatten(1).to(W.device).float()
         if change.numel() != W.numel():
@@ -177,13 +186,17 @@ _KEY = re.compile(
 
 
 def _pairs(
-    tensors: Mapping[str, Tensor], places: Mapping[str, tuple[nn.Module, str]], file: str
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    places: Mapping[str, tuple[nn.Module, str]],
+    file: str,
 ) -> Iterator[tuple[nn.Module, str, Tensor, Tensor, float]]:
     """For each layer that the tensors change: the network it is in, its name, A, B and the scale.
 
     Raises:
-        ModelError: a tensor without a place or without its other half, or none at all.
+        ModelError: a tensor without a place or without its other half, one of no rank, or none at all.
     """
+    told = told_scales(metadata, file)
     found: dict[str, dict[str, tuple[str, Tensor]]] = {}
     for key, tensor in tensors.items():
         match = _KEY.fullmatch(key)
@@ -201,5 +214,9 @@ def _pairs(
         if "A" not in sides or "B" not in sides:
             raise ModelError(f"{file}: {key!r} is not a LoRA weight of SDXL without its other half")
         A, B = sides["A"][1], sides["B"][1]
-        scale = float(sides["alpha"][1]) / len(A) if "alpha" in sides else 1.0
+        if min(A.dim(), B.dim()) < 2 or not len(A):
+            shapes = f"{tuple(A.shape)} and {tuple(B.shape)}"
+            raise ModelError(f"{file}: {key!r} is not a LoRA weight of SDXL ({shapes})")
+        alpha = sides.get("alpha")
+        scale = told(key, len(A)) if alpha is None else float(alpha[1]) / len(A)
         yield *places[place], A, B, scale

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import PromptError
-from ..files.checkpoint import read_json
+from ..files.configs import told
 
 MAX_CHUNKS = 8
 LIMIT = 77  # what CLIP's text encoders read at once
@@ -117,8 +117,7 @@ def check_lengths(folder: Path, prompts: Iterable[str]) -> list[str]:
 
     parted: dict[str, None] = {}
     for name, encoder in (("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2")):
-        config = read_json(folder / encoder / "config.json")
-        limit = int(config.get("max_position_embeddings", LIMIT))
+        limit = told(folder / encoder / "config.json", "max_position_embeddings", int, LIMIT)
         tokenizer = load_part(CLIPTokenizer, folder / name)
         for prompt in long:
             if len(chunk_starts(tokenizer, prompt, min(limit, tokenizer.model_max_length))) > 1:

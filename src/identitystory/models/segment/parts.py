@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import ModelError, PromptError
 from ...protocols import Segmenter
 from ..family import SegmenterPart
-from ..files.checkpoint import read_json
+from ..files.configs import read_json, told
 
 DETECTOR_LIMIT = 256  # tokens that Grounding DINO reads of a scene's descriptions
 
@@ -42,7 +42,7 @@ def check_phrases(files: tuple[Path, ...], scenes: Iterable[Sequence[str]]) -> N
         ModelError: the tokenizer or the configuration is missing or broken.
     """
     detector = files[0]
-    limit = int(read_json(detector / "config.json").get("max_text_len", DETECTOR_LIMIT))
+    limit = told(detector / "config.json", "max_text_len", int, DETECTOR_LIMIT)
     # Each has a stop and a blank behind it, and the whole a start and an end.
     long = [some for some in scenes if 2 + sum(len(p.encode()) + 2 for p in some) > limit]
     if not long:
