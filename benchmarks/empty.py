@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -31,6 +32,7 @@ from identitystory.runs.service import one_model
 from identitystory.settings import Overrides
 from identitystory.story.file import inline_story
 from identitystory.story.paints import load_paints
+from miniature.sheets import grid
 
 HOURS = ("by day", "at sunset", "at night", "early in the morning")
 SAID = {"the place alone": "", "with nobody there": ", nobody there"}
@@ -64,11 +66,8 @@ def empty(
 
 def sheet(pictures: Sequence[Image.Image]) -> Image.Image:
     """The pictures in rows of ten, half as large."""
-    wide, high = (side // 2 for side in pictures[0].size)
-    page = Image.new("RGB", (COLUMNS * wide, -(-len(pictures) // COLUMNS) * high), "white")
-    for n, picture in enumerate(pictures):
-        page.paste(picture.resize((wide, high)), (n % COLUMNS * wide, n // COLUMNS * high))
-    return page
+    half = tuple(side // 2 for side in pictures[0].size)
+    return Image.fromarray(grid([np.asarray(p.resize(half)) for p in pictures], COLUMNS, gap=0))
 
 
 def main() -> None:

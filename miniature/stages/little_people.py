@@ -137,8 +137,9 @@ class Through:
 
         vae, rng = load_vae(), np.random.default_rng(5)
         mark = mark_of(vae)
-        done = list(self.numbers) if self.told.get("encoder") == mark else []
-        missing = [int(n) for n in self.data.numbers[::3][:count] if int(n) not in done]
+        known = self.numbers if self.told.get("encoder") == mark else {}
+        done = list(known)
+        missing = [int(n) for n in self.data.numbers[::3][:count] if int(n) not in known]
         if not missing:
             return
         kept, last = self.array("r+"), time.time()

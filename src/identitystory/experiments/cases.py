@@ -114,9 +114,10 @@ def _folders(paths: Sequence[Path]) -> list[Path]:
     An ablation in the same folder leaves its variants beside them.
     """
     roots: dict[Path, Path] = {}
+    methods = REGISTRY.names()
     for path in paths:
         for root in find_runs([path], "make some with identitystory bench"):
-            if root.parent.name in REGISTRY.names() or not (path / "runs").is_dir():
+            if root.parent.name in methods or not (path / "runs").is_dir():
                 roots.setdefault(root.resolve(), root)
     return list(roots.values())
 
